@@ -1,0 +1,137 @@
+"""Open an audio or video file safely and decode its sound with FFmpeg (PyAV).
+
+Only local files are opened, and only the one that was named: FFmpeg gets a file object (never the
+path), a list of formats without those that refer to other files, and no protocol to open any with.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import BinaryIO, cast
+
+import av
+from av.container import InputContainer
+
+# FFmpeg's names of the formats that may be opened. Playlists (hls, dash, concat) and session
+# descriptions (sdp, rtsp) are left out on purpose: a file object does not stop them from opening
+# other files and addresses.
+FORMATS = (
+    "aac,ac3,aiff,amr,ape,asf,au,avi,caf,eac3,flac,flv,matroska,mov,mp3,mpc,mpc8,mpeg,mpegts,"
+    "nut,ogg,tta,w64,wav,wv"
+)
+_SAFE = {"format_whitelist": FORMATS, "protocol_whitelist": "none"}
+
+# What a sane header says; beyond it a small file could fill the memory.
+MIN_RATE_HZ, MAX_RATE_HZ, MAX_CHANNELS = 1_000, 768_000, 64
+
+CONVERT = "convert it to WAV, FLAC or MP3 and try again"
+
+_log = logging.getLogger(__name__)
+
+
+class AudioError(ValueError):
+    """Audio that cannot be used; the message names the file, the reason and the remedy."""
+
+
+def error(path: str | os.PathLike[str], reason: str, remedy: str) -> AudioError:
+    """The error for a file, in the one form that all of them have."""
+    return AudioError(f"cannot read {os.fspath(path)!r}: {reason}; {remedy}")
+
+
+@contextmanager
+def open_audio(path: str | os.PathLike[str]) -> Iterator[tuple[InputContainer, av.AudioStream]]:
+    """Open a local file and find its main audio stream; an AudioError says why it cannot be."""
+    with _open_file(path) as file:
+        try:
+            container = cast(
+                InputContainer,
+                av.open(file, container_options=_SAFE, metadata_errors="replace"),
+            )
+        except av.ArgumentError:  # not on the list of formats
+            reason = "it is a playlist or of another kind that holds no audio itself"
+            raise error(path, reason, "name the audio file") from None
+        except av.FFmpegError:
+            raise error(path, "it is not audio, or damaged beyond reading", CONVERT) from None
+        with container:
+            source = container.streams.best("audio")
+            if source is None:
+                raise error(path, "it has no sound track", "choose another file")
+            if not isinstance(source, av.AudioStream) or source.codec_context is None:
+                raise error(path, "the codec of its sound is unknown", CONVERT)
+            check_header(path, source.sample_rate, source.channels)
+            yield container, source
+
+
+def check_header(path: str | os.PathLike[str], rate_hz: int, channels: int) -> None:
+    """Refuse rates and channel counts that no recording has."""
+    if not (MIN_RATE_HZ <= rate_hz <= MAX_RATE_HZ and 1 <= channels <= MAX_CHANNELS):
+        reason = f"its header claims {channels} channels at {rate_hz} Hz"
+        raise error(path, reason, CONVERT)
+
+
+def header_duration_s(container: InputContainer, source: av.AudioStream) -> float | None:
+    """The length that the header gives; None if it gives none."""
+    if source.duration is not None and source.time_base is not None:
+        return float(source.duration * source.time_base)
+    if container.duration is not None:
+        return container.duration / av.time_base
+    return None
+
+
+def frames(
+    path: str | os.PathLike[str], container: InputContainer, source: av.AudioStream
+) -> Iterator[av.AudioFrame]:
+    """Decode a stream; damaged packets are skipped, and what comes after a read error is left out.
+
+    Both are logged; it is an error only when nothing decodes.
+    """
+    packets = container.demux(source)
+    n_damaged, n_decoded, reason = 0, 0, ""
+    reading = True
+    while reading:
+        try:
+            packet = next(packets, None)  # the last packet is empty and drains the decoder
+        except av.FFmpegError as failure:  # as with the ffmpeg program, nothing more is read
+            packet, n_damaged, reason = None, n_damaged + 1, _text(failure)
+        reading = packet is not None
+        try:
+            decoded = source.decode(packet) if reading or n_damaged else []
+        except av.FFmpegError as failure:
+            n_damaged, reason = n_damaged + 1, _text(failure)
+            continue
+        for frame in decoded:
+            if frame.samples:
+                n_decoded += 1
+                yield frame
+    if n_damaged and not n_decoded:
+        raise error(path, f"nothing in it decodes ({reason})", CONVERT)
+    if n_damaged:
+        _log.warning("%s: skipped %d damaged parts (%s)", os.fspath(path), n_damaged, reason)
+
+
+def _text(failure: av.FFmpegError) -> str:
+    return failure.strerror or type(failure).__name__
+
+
+@contextmanager
+def _open_file(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
+    """Open a regular file that is not empty."""
+    if os.path.isdir(path):
+        raise error(path, "it is a folder", "name a file in it, or index the folder")
+    if os.path.exists(path) and not os.path.isfile(path):
+        raise error(path, "it is a device or a pipe", "save it to a file first")
+    try:
+        file = open(path, "rb")  # noqa: SIM115 - closed below
+    except FileNotFoundError:
+        raise error(path, "there is no such file", "check the path") from None
+    except OSError as failure:
+        raise error(path, failure.strerror or str(failure), "check its permissions") from None
+    except ValueError:  # a NUL in the name
+        raise error(path, "no file can have this name", "check the path") from None
+    with file:
+        if os.fstat(file.fileno()).st_size == 0:
+            raise error(path, "it is empty", "copy, download or record it again")
+        yield file
