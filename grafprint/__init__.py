@@ -1,0 +1,1 @@
+"""GraFPrint: audio identification with graph neural network fingerprints."""

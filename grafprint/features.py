@@ -1,0 +1,219 @@
+"""Log-mel spectrogram, positional channels and one-second windows: what the encoders see.
+
+The spectrogram is computed once per recording; windows are slices of it. Frame ``t`` is centred
+on sample ``t * hop_length``, so a whole recording, the same recording in chunks
+(:class:`LogMelStream`) and a live stream give the same frames.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import cast
+
+import torch
+import torch.nn.functional as F
+import torchaudio.functional as AF
+from torch import Tensor, nn
+
+
+@dataclass(frozen=True)
+class FeatureConfig:
+    """Feature settings; the defaults are Table I and section II-A of the GraFPrint paper.
+
+    Table I asks for a {1 s, 0.1 s} window and hop on a 64 x 32 spectrogram. With an STFT hop of
+    32 ms the nearest hop on the frame grid is 3 frames (96 ms), as in the published code.
+    """
+
+    sample_rate_hz: int = 16_000
+    n_fft: int = 1024
+    hop_length: int = 512
+    n_mels: int = 64
+    f_min_hz: float = 0.0
+    f_max_hz: float = 8000.0
+    window_frames: int = 32
+    hop_frames: int = 3
+    # Amplitudes are clipped this far below the loudest bin of their own window, so that gain does
+    # not matter and a window never depends on another one.
+    dynamic_range_db: float = 80.0
+    # A window whose loudest bin is below this counts as silence (about -68 dBFS for a sine).
+    silence_db: float = -20.0
+
+    @property
+    def window_samples(self) -> int:
+        """Samples of audio that make exactly one window: 16,000 (1 s)."""
+        return self.sample_rate_hz
+
+    @property
+    def window_s(self) -> float:
+        """Length of a segment in seconds."""
+        return self.window_samples / self.sample_rate_hz
+
+    @property
+    def hop_s(self) -> float:
+        """Seconds between the starts of consecutive segments."""
+        return self.hop_frames * self.hop_length / self.sample_rate_hz
+
+
+class LogMel(nn.Module):
+    """Log-power mel spectrogram in dB: periodic Hann, power 2, HTK mels without norm.
+
+    Input ``[..., samples]``, output ``[..., frames, n_mels]`` with
+    ``frames = 1 + samples // hop_length`` when ``centre`` pads both ends by reflection.
+    The floor is 1e-10 (-100 dB), so silence is finite.
+    """
+
+    window: Tensor
+    filters: Tensor
+
+    def __init__(self, config: FeatureConfig | None = None) -> None:
+        super().__init__()
+        self.config = config or FeatureConfig()
+        c = self.config
+        self.register_buffer("window", torch.hann_window(c.n_fft), persistent=False)
+        filters = AF.melscale_fbanks(
+            c.n_fft // 2 + 1, c.f_min_hz, c.f_max_hz, c.n_mels, c.sample_rate_hz
+        )
+        self.register_buffer("filters", filters, persistent=False)
+
+    def forward(self, audio: Tensor, centre: bool = True) -> Tensor:
+        """Mel spectrogram of ``audio [..., samples]``; raises ValueError below 513 samples.
+
+        With ``centre=False`` nothing is padded: frame 0 is centred on sample ``n_fft / 2``.
+        """
+        half = self.config.n_fft // 2
+        if audio.shape[-1] <= half:
+            raise ValueError(f"at least {half + 1} samples are needed, got {audio.shape[-1]}")
+        lead = audio.shape[:-1]
+        flat = audio.reshape(-1, audio.shape[-1]).float()
+        if centre:
+            flat = F.pad(flat, (half, half), mode="reflect")
+        frames = flat.unfold(-1, self.config.n_fft, self.config.hop_length)
+        power = torch.fft.rfft(frames * self.window).abs().square()
+        # Summed in double precision: a product in single rounds differently with the number of
+        # frames, and a last-digit difference is enough to swap two near-equal graph neighbours.
+        mel = (power.double() @ self.filters.double()).float()
+        return 10 * mel.clamp_min(1e-10).log10().reshape(*lead, mel.shape[1], mel.shape[2])
+
+
+class LogMelStream:
+    """The frames of :class:`LogMel` from audio that arrives in pieces; bounded memory."""
+
+    def __init__(self, logmel: LogMel) -> None:
+        self.logmel = logmel
+        self._half = logmel.config.n_fft // 2
+        self._pending = torch.zeros(0)
+        self._started = False
+
+    def push(self, chunk: Tensor) -> Tensor:
+        """Take samples ``[n]`` and return the frames ``[m, n_mels]`` that are now complete."""
+        self._pending = torch.cat([self._pending, chunk.float()])
+        if not self._started:
+            if len(self._pending) <= self._half:
+                return self._empty()
+            self._pending = _reflect(self._pending, self._half, 0)
+            self._started = True
+        return self._drain(held=1)
+
+    def finish(self) -> Tensor:
+        """Return the last frames, padded by reflection as :class:`LogMel` does."""
+        if not self._started:
+            raise ValueError(f"at least {self._half + 1} samples are needed")
+        self._pending = _reflect(self._pending, 0, self._half)
+        return self._drain(held=0)
+
+    def _drain(self, held: int) -> Tensor:
+        c = self.logmel.config
+        # A frame waits for one sample more than it needs: then the tail that stays always has
+        # more than n_fft / 2 samples, which finish() needs to reflect around the last one.
+        n = (len(self._pending) - held - c.n_fft) // c.hop_length + 1
+        if n <= 0:
+            return self._empty()
+        frames = self.logmel(self._pending[: (n - 1) * c.hop_length + c.n_fft], centre=False)
+        self._pending = self._pending[n * c.hop_length :]
+        return cast(Tensor, frames)
+
+    def _empty(self) -> Tensor:
+        return torch.zeros(0, self.logmel.config.n_mels)
+
+
+def _reflect(audio: Tensor, left: int, right: int) -> Tensor:
+    return F.pad(audio[None], (left, right), mode="reflect")[0]
+
+
+def count_windows(frames: int, config: FeatureConfig) -> int:
+    """Number of whole windows in ``frames`` frames."""
+    return max(0, (frames - config.window_frames) // config.hop_frames + 1)
+
+
+def slice_windows(logmel: Tensor, config: FeatureConfig) -> Tensor:
+    """Cut ``[frames, n_mels]`` into overlapping windows ``[n, n_mels, window_frames]`` (a view)."""
+    if logmel.shape[0] < config.window_frames:
+        return logmel.new_zeros(0, config.n_mels, config.window_frames)
+    return logmel.unfold(0, config.window_frames, config.hop_frames)
+
+
+def normalise(segments: Tensor, config: FeatureConfig) -> Tensor:
+    """Scale each window ``[..., n_mels, frames]`` from dB to [0, 1], relative to its own peak.
+
+    The loudest bin is 1 and anything ``dynamic_range_db`` below it is 0. The published code
+    divides by (max - min) without an epsilon, which makes silence NaN; here a silent window is
+    all zeros, and what lies just above silence fades in.
+    """
+    peak = segments.amax(dim=(-2, -1), keepdim=True).clamp_min(config.silence_db)
+    return ((segments - peak) / config.dynamic_range_db + 1).clamp_min(0)
+
+
+def is_silent(segments: Tensor, config: FeatureConfig) -> Tensor:
+    """Boolean per window ``[..., n_mels, frames]`` in dB: no bin reaches ``silence_db``."""
+    return segments.amax(dim=(-2, -1)) < config.silence_db
+
+
+def add_positions(amplitude: Tensor) -> Tensor:
+    """Stack time index, frequency index (both 0..1) and amplitude: ``[n, F, T] -> [n, 3, F, T]``.
+
+    Section II-A of the paper; the order of channels is the published code's.
+    """
+    n, f, t = amplitude.shape
+    time = torch.linspace(0, 1, t, device=amplitude.device).expand(n, f, t)
+    frequency = torch.linspace(0, 1, f, device=amplitude.device)[:, None].expand(n, f, t)
+    return torch.stack([time, frequency, amplitude], dim=1)
+
+
+def windows(logmel: Tensor, config: FeatureConfig) -> Tensor:
+    """Encoder input ``[n, 3, n_mels, window_frames]`` from a log-mel ``[frames, n_mels]``."""
+    return add_positions(normalise(slice_windows(logmel, config), config))
+
+
+def stream_windows(
+    chunks: Iterable[Tensor], logmel: LogMel, batch: int = 256
+) -> Iterator[tuple[Tensor, Tensor]]:
+    """Encoder inputs of a recording that arrives in pieces.
+
+    Yields ``(inputs [n, 3, n_mels, window_frames], silent [n])`` with ``n <= batch``; together
+    they are what :func:`windows` and :func:`is_silent` give for the whole recording. Raises
+    ValueError when the audio is shorter than one segment.
+    """
+    config = logmel.config
+    stream = LogMelStream(logmel)
+    pending = torch.zeros(0, config.n_mels)
+    seen = 0
+
+    def ready(final: bool) -> Iterator[tuple[Tensor, Tensor]]:
+        nonlocal pending
+        while (n := min(batch, count_windows(len(pending), config))) and (final or n == batch):
+            segments = slice_windows(pending, config)[:n]
+            yield add_positions(normalise(segments, config)), is_silent(segments, config)
+            pending = pending[n * config.hop_frames :]
+
+    for chunk in chunks:
+        seen += len(chunk)
+        pending = torch.cat([pending, stream.push(chunk)])
+        yield from ready(final=False)
+    if seen < config.window_samples:
+        raise ValueError(
+            f"the audio lasts {seen / config.sample_rate_hz:.2f} s; "
+            f"at least {config.window_s:g} s is needed"
+        )
+    pending = torch.cat([pending, stream.finish()])
+    yield from ready(final=True)
