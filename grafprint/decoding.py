@@ -27,7 +27,7 @@ _SAFE = {"format_whitelist": FORMATS, "protocol_whitelist": "none"}
 # What a sane header says; beyond it a small file could fill the memory.
 MIN_RATE_HZ, MAX_RATE_HZ, MAX_CHANNELS = 1_000, 768_000, 64
 
-CONVERT = "convert it to WAV, FLAC or MP3 and try again"
+CONVERT = "if it plays elsewhere, convert it to WAV, FLAC or MP3"
 
 _log = logging.getLogger(__name__)
 
@@ -54,7 +54,7 @@ def open_audio(path: str | os.PathLike[str]) -> Iterator[tuple[InputContainer, a
             reason = "it is a playlist or of another kind that holds no audio itself"
             raise error(path, reason, "name the audio file") from None
         except av.FFmpegError:
-            raise error(path, "it is not audio, or damaged beyond reading", CONVERT) from None
+            raise error(path, "it is not audio, or is damaged or cut off", CONVERT) from None
         with container:
             source = container.streams.best("audio")
             if source is None:
@@ -84,21 +84,11 @@ def header_duration_s(container: InputContainer, source: av.AudioStream) -> floa
 def frames(
     path: str | os.PathLike[str], container: InputContainer, source: av.AudioStream
 ) -> Iterator[av.AudioFrame]:
-    """Decode a stream; damaged packets are skipped, and what comes after a read error is left out.
-
-    Both are logged; it is an error only when nothing decodes.
-    """
-    packets = container.demux(source)
+    """Decode a stream, skipping damaged packets; it is an error only when nothing decodes."""
     n_damaged, n_decoded, reason = 0, 0, ""
-    reading = True
-    while reading:
+    for packet in _packets(path, container, source):
         try:
-            packet = next(packets, None)  # the last packet is empty and drains the decoder
-        except av.FFmpegError as failure:  # as with the ffmpeg program, nothing more is read
-            packet, n_damaged, reason = None, n_damaged + 1, _text(failure)
-        reading = packet is not None
-        try:
-            decoded = source.decode(packet) if reading or n_damaged else []
+            decoded = source.decode(packet)
         except av.FFmpegError as failure:
             n_damaged, reason = n_damaged + 1, _text(failure)
             continue
@@ -109,7 +99,18 @@ def frames(
     if n_damaged and not n_decoded:
         raise error(path, f"nothing in it decodes ({reason})", CONVERT)
     if n_damaged:
-        _log.warning("%s: skipped %d damaged parts (%s)", os.fspath(path), n_damaged, reason)
+        _log.warning("%s: damaged packets skipped: %d (%s)", os.fspath(path), n_damaged, reason)
+
+
+def _packets(
+    path: str | os.PathLike[str], container: InputContainer, source: av.AudioStream
+) -> Iterator[av.Packet | None]:
+    """The packets of a stream; the last one is empty or None and drains the decoder."""
+    try:
+        yield from container.demux(source)
+    except av.FFmpegError as failure:  # like the ffmpeg program, read no further
+        _log.warning("%s: reading stopped early (%s)", os.fspath(path), _text(failure))
+        yield None
 
 
 def _text(failure: av.FFmpegError) -> str:
