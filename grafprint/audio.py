@@ -119,9 +119,9 @@ def stream(
     the file is missing, empty or not audio, if nothing in it decodes, if it holds NaN or infinite
     samples, or if it ends before ``start_s``; ValueError for an impossible time.
     """
-    if not (math.isfinite(start_s) and start_s >= 0):
+    if not 0 <= start_s < math.inf:
         raise ValueError(f"start_s must be 0 or more seconds, not {start_s}")
-    if not (chunk_s > 0 and (duration_s is None or duration_s > 0)):
+    if not (0 < chunk_s < math.inf and (duration_s is None or 0 < duration_s < math.inf)):
         raise ValueError(f"chunk_s and duration_s must be above 0, not {chunk_s} and {duration_s}")
     chunk = max(1, round(chunk_s * SAMPLE_RATE))
     first = round(start_s * SAMPLE_RATE)
@@ -132,8 +132,9 @@ def stream(
     for piece in _decode(path):
         begin, n_decoded = n_decoded, n_decoded + len(piece)
         piece = piece[max(0, first - begin) : int(min(len(piece), end - begin))]
-        held.append(piece)
-        n_held += len(piece)
+        if len(piece):
+            held.append(piece)
+            n_held += len(piece)
         if n_held >= chunk:
             joined = _joined(held)
             n_ready = n_held - n_held % chunk

@@ -154,7 +154,9 @@ def test_a_start_after_the_end_says_how_long_the_file_is(opus):
         audio.load(opus, start_s=20)
 
 
-@pytest.mark.parametrize("bad", [{"start_s": -1}, {"start_s": np.nan}, {"duration_s": 0}])
+@pytest.mark.parametrize(
+    "bad", [{"start_s": -1}, {"start_s": np.nan}, {"duration_s": 0}, {"duration_s": np.inf}]
+)
 def test_impossible_times(opus, bad):
     with pytest.raises(ValueError, match=next(iter(bad))):
         audio.load(opus, **bad)

@@ -171,6 +171,24 @@ except microphone.MicrophoneError as error:
     assert "stopped delivering sound" in done.stdout
 
 
+def test_a_microphone_that_cannot_be_opened(server):
+    """The server is out of reach between finding the device and opening it."""
+    code = """
+import os
+from grafprint import microphone
+assert microphone.devices()
+os.environ["PULSE_SERVER"] = "unix:/nonexistent"
+try:
+    microphone.record(1)
+except microphone.MicrophoneError as error:
+    print(error)
+"""
+    done = python(code, server)
+    assert done.returncode == 0, done.stderr
+    assert "cannot use the microphone" in done.stdout
+    assert "privacy settings" in done.stdout
+
+
 def test_without_a_device(tmp_path):
     code = """
 from grafprint import microphone
