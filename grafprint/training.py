@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import logging
 import math
+import os
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
@@ -21,7 +22,7 @@ from lightning.fabric.loggers.tensorboard import TensorBoardLogger
 from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
-from grafprint import checkpoint
+from grafprint import checkpoint, synthesis
 from grafprint.augment import Degrade, DegradeConfig, NoiseBank, RoomBank, crop_length, pair_views
 from grafprint.data import Crops, DataError, PcmCache, find_music, load_clips
 from grafprint.encoders import Encoder, build
@@ -51,6 +52,17 @@ class TrainConfig:
     validate_every: int = 500
     save_every: int = 200
     workers: int = 0
+
+
+def load_config(out: Path) -> TrainConfig:
+    """The settings of the run in ``out``. Raises FileNotFoundError if there is none."""
+    path = out / "config.json"
+    if not path.is_file():
+        raise FileNotFoundError(f"{out}: no run to go on with (no config.json)")
+    values = json.loads(path.read_text())
+    degrade = values.pop("degrade")
+    degrade["snr_db"] = tuple(degrade["snr_db"])
+    return TrainConfig(**values, degrade=DegradeConfig(**degrade))
 
 
 @dataclass(frozen=True)
@@ -145,8 +157,8 @@ def train(
 
     Args:
         config: the run; saved beside its results as ``config.json``.
-        music, noise, rooms: folders or manifests (:func:`grafprint.data.find_music`). Without
-            noise or rooms that degradation is left out.
+        music, noise, rooms: folders or manifests (:func:`grafprint.data.find_music`). Where
+            noise or rooms is None, synthetic ones are used (:mod:`grafprint.synthesis`).
         out: folder for ``state.safetensors`` (to resume), ``encoder.safetensors`` (to use),
             ``config.json`` and TensorBoard logs.
         cache: folder for decoded music; ``out / "cache"`` if None.
@@ -166,9 +178,9 @@ def train(
 
     features = FeatureConfig()
     data = _decode_once(fabric, music, cache or out / "cache", on_decode)
-    banks = (NoiseBank(load_clips(noise)) if noise else None,
-             RoomBank(load_clips(rooms)) if rooms else None)  # fmt: skip
-    pairs = Pairs(config, features, Degrade(config.degrade, *banks)).to(fabric.device)
+    noises = NoiseBank(load_clips(noise) if noise else synthesis.noises(20, config.seed))
+    responses = RoomBank(load_clips(rooms) if rooms else synthesis.rooms(40, config.seed))
+    pairs = Pairs(config, features, Degrade(config.degrade, noises, responses)).to(fabric.device)
     if config.batch % fabric.world_size:
         raise DataError(f"a batch of {config.batch} cannot be shared by {fabric.world_size}")
     batch = config.batch // fabric.world_size
@@ -262,9 +274,13 @@ def _gather(fabric: Fabric, z: Tensor) -> Tensor:
 
 def _fabric(config: TrainConfig, out: Path, accelerator: str, devices: int | str) -> Fabric:
     out.mkdir(parents=True, exist_ok=True)
-    strategy = "ddp" if torch.distributed.is_torchelastic_launched() else "auto"
+    strategy, nodes = "auto", 1
+    if torch.distributed.is_torchelastic_launched():  # torchrun decides how many processes
+        devices = int(os.environ["LOCAL_WORLD_SIZE"])
+        nodes = int(os.environ["WORLD_SIZE"]) // devices
+        strategy = "ddp"
     logger = TensorBoardLogger(out, name="tensorboard", version="")
-    fabric = Fabric(accelerator=accelerator, devices=devices, strategy=strategy,
+    fabric = Fabric(accelerator=accelerator, devices=devices, num_nodes=nodes, strategy=strategy,
                     precision=config.precision, loggers=logger)  # type: ignore[arg-type]  # fmt: skip
     fabric.launch()
     return fabric

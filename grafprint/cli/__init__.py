@@ -1,0 +1,19 @@
+"""The command line: ``grafprint train | index | identify | listen | evaluate | library``."""
+
+from __future__ import annotations
+
+from grafprint.cli import evaluate, identify, library, train
+from grafprint.cli.console import app, run
+
+library.register(app)
+identify.register(app)
+train.register(app)
+evaluate.register(app)
+
+
+def main() -> None:
+    """Entry point of the console script: errors become one clear line and exit status 1."""
+    run()
+
+
+__all__ = ["app", "main"]

@@ -1,0 +1,94 @@
+"""What every command shares: the application, consoles, error lines, progress bars, the network."""
+
+from __future__ import annotations
+
+import logging
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.logging import RichHandler
+from rich.markup import escape
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
+
+if TYPE_CHECKING:
+    from grafprint.fingerprint import Fingerprinter
+
+app = typer.Typer(
+    help="Identify music: which recording is it, and where in it?",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    add_completion=False,
+)
+out = Console()
+err = Console(stderr=True)
+
+ROOT = Path(__file__).parent.parent.parent
+BUNDLED_LIBRARY = ROOT / "assets" / "library"
+BUNDLED_MODEL = ROOT / "assets" / "grafprint.safetensors"
+
+LibraryOption = Annotated[
+    Path, typer.Option("--library", "-l", help="Folder of the library.", show_default="bundled")
+]
+ModelOption = Annotated[
+    Path, typer.Option("--model", help="Network to fingerprint with.", show_default="bundled")
+]
+DeviceOption = Annotated[str, typer.Option(help="cpu, cuda, cuda:1, mps ...")]
+
+
+def run() -> None:
+    """Run the command line; known errors end in one line on stderr and exit status 1."""
+    logging.basicConfig(
+        level=logging.WARNING, format="%(message)s", handlers=[RichHandler(console=err)]
+    )
+    try:
+        app()
+    except KeyboardInterrupt:
+        err.print("interrupted")
+        sys.exit(130)
+    except (ValueError, RuntimeError, OSError) as error:
+        # The project's own errors derive from these and say what to do.
+        err.print(f"[bold red]error:[/] {escape(str(error))}", highlight=False, soft_wrap=True)
+        sys.exit(1)
+
+
+def progress() -> Progress:
+    """A progress bar on stderr, with what is done, elapsed and remaining time."""
+    return Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        TimeRemainingColumn(),
+        console=err,
+    )
+
+
+def load_fingerprinter(model: Path, device: str) -> Fingerprinter:
+    """The network of ``--model`` on ``--device``; torch is imported only now."""
+    from grafprint.fingerprint import Fingerprinter
+
+    return Fingerprinter.load(model, device)
+
+
+def clock(seconds: float) -> str:
+    """Seconds as m:ss.s; negative times keep their sign."""
+    sign, seconds = ("-" if seconds < -0.05 else ""), abs(seconds)
+    minutes, rest = divmod(round(seconds, 1), 60)
+    return f"{sign}{int(minutes)}:{rest:04.1f}"
+
+
+def print_json(value: Any) -> None:
+    """JSON for programs, on stdout and without colours."""
+    import json
+
+    typer.echo(json.dumps(value, indent=2, ensure_ascii=False))

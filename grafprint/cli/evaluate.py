@@ -1,0 +1,118 @@
+"""``grafprint evaluate``: hit rates on a library, as a table, JSON and a figure."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.table import Table
+
+from grafprint.cli.console import (
+    BUNDLED_LIBRARY,
+    BUNDLED_MODEL,
+    DeviceOption,
+    LibraryOption,
+    ModelOption,
+    load_fingerprinter,
+    out,
+    progress,
+)
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command()(evaluate)
+
+
+def evaluate(
+    library: LibraryOption = BUNDLED_LIBRARY,
+    model: ModelOption = BUNDLED_MODEL,
+    device: DeviceOption = "cpu",
+    queries: Annotated[int, typer.Option(min=1, help="Queries in each cell of the table.")] = 100,
+    lengths: Annotated[str, typer.Option(help="Query lengths in seconds.")] = "1,2,3,5",
+    snr: Annotated[str, typer.Option(help="SNRs in dB; 'none' for no noise.")] = "0,5,10,15,20",
+    reverb: Annotated[str, typer.Option(help="without, with or both.")] = "both",
+    tracks: Annotated[
+        Path | None, typer.Option(help="Query only tracks of the library below this folder.")
+    ] = None,
+    noise: Annotated[
+        Path | None, typer.Option(help="Folder of noises. Default: synthetic.")
+    ] = None,
+    rooms: Annotated[
+        Path | None, typer.Option(help="Folder of room responses. Default: simulated.")
+    ] = None,
+    seed: int = 0,
+    save: Annotated[
+        Path | None, typer.Option("--out", help="Folder for evaluation.json and .png.")
+    ] = None,
+) -> None:
+    """Measure hit rates: query length x SNR x reverb, clean protocol, 95 % intervals.
+
+    Tracks of the library are cut at random times, degraded and searched for. For an honest
+    figure, noises and rooms must be others than those the network was trained with.
+    """
+    from grafprint import synthesis
+    from grafprint.augment import NoiseBank, RoomBank
+    from grafprint.data import load_clips
+    from grafprint.evaluation import EvaluationConfig, table
+    from grafprint.evaluation import evaluate as run_evaluation
+    from grafprint.library import Library
+    from grafprint.plots import hit_rates
+
+    choices = {"without": (False,), "with": (True,), "both": (False, True)}
+    if reverb not in choices:
+        raise ValueError(f"--reverb is without, with or both, not {reverb!r}")
+    config = EvaluationConfig(
+        lengths_s=_numbers("--lengths", lengths),
+        snrs_db=tuple(
+            None if part.strip() == "none" else _numbers("--snr", part)[0]
+            for part in snr.split(",")
+        ),
+        reverbs=choices[reverb],
+        queries=queries,
+        seed=seed,
+    )
+    noise_bank = NoiseBank(load_clips(noise) if noise else synthesis.noises(30, seed=9000 + seed))
+    room_bank = RoomBank(load_clips(rooms) if rooms else synthesis.rooms(20, seed=9000 + seed))
+    fingerprinter = load_fingerprinter(model, device)
+    with Library.open(library, model_id=fingerprinter.model_id) as opened:
+        chosen = None
+        if tracks is not None:
+            folder = tracks.resolve()
+            paths = [(t, opened.audio_path(t)) for t in opened.tracks()]
+            chosen = [t for t, p in paths if p is not None and p.resolve().is_relative_to(folder)]
+        with progress() as bar:
+            task = bar.add_task("queries", total=queries)
+            report = run_evaluation(
+                opened, fingerprinter, noise_bank, room_bank, config, chosen,
+                on_progress=lambda done, total: bar.update(task, completed=done),
+            )  # fmt: skip
+    out.print(
+        f"Top-1 hit rate in % (95 % interval), clean protocol, {report.references} references, "
+        f"{report.fingerprints} fingerprints, {queries} queries a cell",
+        highlight=False,
+    )
+    for measure, title in (
+        ("hit_50ms", "right track within 50 ms"),
+        ("right_track", "right track"),
+    ):
+        rows = list(table(report, measure))
+        view = Table(*rows[0], title=title, title_justify="left")
+        for row in rows[1:]:
+            view.add_row(*row)
+        out.print(view)
+    if save is not None:
+        save.mkdir(parents=True, exist_ok=True)
+        text = json.dumps(report.to_json(), indent=1)
+        (save / "evaluation.json").write_text(text + "\n")
+        hit_rates(report).savefig(save / "evaluation.png", dpi=150)
+        out.print(f"written: {save / 'evaluation.json'}, {save / 'evaluation.png'}")
+
+
+def _numbers(option: str, text: str) -> tuple[float, ...]:
+    try:
+        return tuple(float(part) for part in text.split(","))
+    except ValueError as error:
+        raise ValueError(f"{option} takes numbers separated by commas, not {text!r}") from error

@@ -1,0 +1,224 @@
+"""Hit rates by the clean protocol: query length x SNR x reverb, with 95 % intervals.
+
+Each query is cut from its track at a random time (off the reference grid), degraded alone - the
+reverb hears the music before the cut - and identified by the product's own search. A hit is the
+right track within 50 ms of the right time; also counted are +-1 hop and the right track alone.
+"""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from scipy.stats import binomtest
+
+from grafprint import audio, matching
+from grafprint.augment import NoiseBank, RoomBank, mix_at_snr, reverberate
+from grafprint.fingerprint import Fingerprinter
+from grafprint.library import Library, Track
+
+
+@dataclass(frozen=True)
+class EvaluationConfig:
+    """The grid and the queries. Table II: 1/2/3/5 s x 0..20 dB x without and with reverb."""
+
+    lengths_s: tuple[float, ...] = (1.0, 2.0, 3.0, 5.0)
+    snrs_db: tuple[float | None, ...] = (0.0, 5.0, 10.0, 15.0, 20.0)  # None: no noise
+    reverbs: tuple[bool, ...] = (False, True)
+    queries: int = 100  # per cell
+    seed: int = 0
+    past_s: float = 2.0  # music the reverb hears before the query, where the track has it
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of one query. ``wrong_score`` is the best score of any other track: the score
+    the query would have got had its track not been in the library."""
+
+    track: int
+    time_s: float
+    found: int | None
+    found_s: float
+    score: float
+    wrong_score: float
+
+    def right_track(self) -> bool:
+        """Whether the first answer is the query's track."""
+        return self.found == self.track
+
+    def hit(self, tolerance_s: float) -> bool:
+        """Right track, and right time to within ``tolerance_s``."""
+        return self.right_track() and abs(self.found_s - self.time_s) <= tolerance_s
+
+
+@dataclass(frozen=True)
+class Cell:
+    """The outcomes of one length, SNR and reverb setting."""
+
+    length_s: float
+    snr_db: float | None
+    reverb: bool
+    outcomes: list[Outcome]
+
+    def rate(self, test: Callable[[Outcome], bool]) -> tuple[float, float, float]:
+        """Share of outcomes that pass, and its 95 % Wilson interval: (rate, low, high) in 0..1."""
+        passed, total = sum(map(test, self.outcomes)), len(self.outcomes)
+        interval = binomtest(passed, total).proportion_ci(0.95, "wilson")
+        return passed / total, float(interval.low), float(interval.high)
+
+    def summary(self, hop_s: float) -> dict[str, Any]:
+        """The cell as JSON-able numbers; rates are [rate, low, high]."""
+        threshold = matching.DEFAULT_THRESHOLD
+        errors = [abs(o.found_s - o.time_s) for o in self.outcomes if o.right_track()]
+        return {
+            "length_s": self.length_s,
+            "snr_db": self.snr_db,
+            "reverb": self.reverb,
+            "queries": len(self.outcomes),
+            "hit_50ms": self.rate(lambda o: o.hit(0.05)),
+            "hit_1hop": self.rate(lambda o: o.hit(hop_s)),
+            "right_track": self.rate(Outcome.right_track),
+            "named_right": self.rate(lambda o: o.right_track() and o.score >= threshold),
+            "named_when_absent": self.rate(lambda o: o.wrong_score >= threshold),
+            "median_time_error_s": float(np.median(errors)) if errors else None,
+        }
+
+
+@dataclass(frozen=True)
+class Report:
+    """An evaluation: the setting and all its cells."""
+
+    config: EvaluationConfig
+    model_id: str
+    references: int
+    fingerprints: int
+    query_tracks: int
+    hop_s: float
+    cells: list[Cell]
+
+    def to_json(self) -> dict[str, Any]:
+        """The report for a JSON file, one summary a cell."""
+        return {
+            "protocol": "clean",
+            "config": asdict(self.config),
+            "model_id": self.model_id,
+            "references": self.references,
+            "fingerprints": self.fingerprints,
+            "query_tracks": self.query_tracks,
+            "threshold": matching.DEFAULT_THRESHOLD,
+            "cells": [cell.summary(self.hop_s) for cell in self.cells],
+        }
+
+
+def evaluate(
+    library: Library,
+    fingerprinter: Fingerprinter,
+    noises: NoiseBank,
+    rooms: RoomBank,
+    config: EvaluationConfig | None = None,
+    tracks: list[Track] | None = None,
+    on_progress: Callable[[int, int], None] | None = None,
+) -> Report:
+    """Query ``library`` with degraded clips of ``tracks`` (all that can be read, if None).
+
+    The same cuts, noises and rooms are used in every cell, so cells can be compared.
+
+    Raises:
+        ValueError: no track's audio can be read, or none is long enough.
+    """
+    config = config or EvaluationConfig()
+    longest = max(config.lengths_s)
+    chosen = _query_tracks(library, tracks, longest)
+    cells = [
+        Cell(length, snr, reverb, [])
+        for length in config.lengths_s
+        for reverb in config.reverbs
+        for snr in config.snrs_db
+    ]
+    for number in range(config.queries):
+        rng = np.random.default_rng([config.seed, number])
+        track, path = chosen[rng.integers(len(chosen))]
+        # The same start for every length; a thousandth of a second at random is off any grid.
+        time_s = float(rng.uniform(0, track.duration_s - longest))
+        past_s = min(config.past_s, time_s)
+        music = audio.load(path, start_s=time_s - past_s, duration_s=past_s + longest)
+        past = round(past_s * audio.SAMPLE_RATE)
+        for cell in cells:
+            query = _degrade(music, past, cell, noises, rooms, _seed(config.seed, number))
+            cell.outcomes.append(_ask(library, fingerprinter, query, track, time_s))
+        if on_progress:
+            on_progress(number + 1, config.queries)
+    return Report(
+        config, fingerprinter.model_id, len(library.tracks()), len(library), len(chosen),
+        library.hop_s, cells,
+    )  # fmt: skip
+
+
+def _query_tracks(
+    library: Library, tracks: list[Track] | None, longest_s: float
+) -> list[tuple[Track, Any]]:
+    chosen = []
+    for track in library.tracks() if tracks is None else tracks:
+        path = library.audio_path(track)
+        if path is not None and track.duration_s > longest_s:
+            chosen.append((track, path))
+    if not chosen:
+        raise ValueError(
+            f"no track of the library has its audio at hand and lasts over {longest_s:g} s"
+        )
+    return chosen
+
+
+def _seed(*parts: int) -> int:
+    return zlib.crc32(repr(parts).encode())
+
+
+def _degrade(
+    music: np.ndarray, past: int, cell: Cell, noises: NoiseBank, rooms: RoomBank, seed: int
+) -> np.ndarray:
+    """Cut the query and degrade it alone: room, cut, noise at the exact SNR of the cut."""
+    generator = torch.Generator().manual_seed(seed)
+    samples = round(cell.length_s * audio.SAMPLE_RATE)
+    clip = torch.from_numpy(music[None, : past + samples])
+    # Drawn in every cell, so that each gets the same room and noise.
+    room, noise = rooms.draw(1, generator), noises.draw(1, samples, generator)
+    if cell.reverb:
+        clip = reverberate(clip, room)
+    clip = clip[:, past:]
+    if cell.snr_db is not None:
+        clip = mix_at_snr(clip, noise, torch.tensor([cell.snr_db]))
+    return clip[0].numpy()
+
+
+def _ask(
+    library: Library, fingerprinter: Fingerprinter, query: np.ndarray, track: Track, time_s: float
+) -> Outcome:
+    try:
+        answer = matching.identify(library, fingerprinter(query), top_k=2)
+    except matching.MatchError:  # a silent stretch of the track: nothing was found
+        return Outcome(track.id, time_s, None, 0.0, 0.0, 0.0)
+    best = answer.matches[0] if answer.matches else None
+    wrong = next((m.score for m in answer.matches if m.track.id != track.id), 0.0)
+    if best is None:
+        return Outcome(track.id, time_s, None, 0.0, 0.0, wrong)
+    return Outcome(track.id, time_s, best.track.id, best.start_s, best.score, wrong)
+
+
+def table(report: Report, measure: str = "hit_50ms") -> Iterator[list[str]]:
+    """Rows of text, header first: one row a length and reverb, one column an SNR, in percent."""
+    snrs = report.config.snrs_db
+    yield ["length", "reverb", *("no noise" if s is None else f"{s:g} dB" for s in snrs)]
+    values = {
+        (c.length_s, c.reverb, c.snr_db): c.summary(report.hop_s)[measure] for c in report.cells
+    }
+    for length in report.config.lengths_s:
+        for reverb in report.config.reverbs:
+            row = [f"{length:g} s", "yes" if reverb else "no"]
+            for snr in snrs:
+                rate, low, high = values[length, reverb, snr]
+                row.append(f"{100 * rate:.1f} ({100 * low:.1f}-{100 * high:.1f})")
+            yield row

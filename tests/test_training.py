@@ -1,0 +1,186 @@
+"""Training for real, small: it learns, it resumes exactly, two processes equal one."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from grafprint import synthesis
+from grafprint.augment import DegradeConfig
+from grafprint.checkpoint import load_encoder
+from grafprint.training import Progress, TrainConfig, learning_rate_at, train
+from tests import audio_files
+
+MUSIC = Path(__file__).parent.parent / "assets" / "music"
+TINY = {"widths": (16, 32, 48, 64), "depths": (1, 1, 1, 1), "pooled_width": 64, "hidden_width": 96}
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Real music as a manifest with held-out tracks, made noises and rooms, a shared cache."""
+    folder = tmp_path_factory.mktemp("data")
+    files = sorted(MUSIC.glob("*.opus"))[:20]
+    rows = [f"{path},{'valid' if i < 6 else 'train'}" for i, path in enumerate(files)]
+    (folder / "music.csv").write_text("\n".join(["path,split", *rows]) + "\n")
+    for kind, clips in (("noise", synthesis.noises(3, 0)), ("rooms", synthesis.rooms(2, 0))):
+        (folder / kind).mkdir()
+        for number, clip in enumerate(clips):
+            audio_files.write(folder / kind / f"{number}.wav", clip, 16_000, "pcm_s16le")
+    return folder
+
+
+def config(**changes: object) -> TrainConfig:
+    values = dict(encoder_options=TINY, steps=40, batch=14, learning_rate=2e-3, warmup_steps=5,
+                  precision="32-true", validate_every=1000, save_every=1000,
+                  degrade=DegradeConfig(snr_db=(5, 20)))  # fmt: skip
+    return TrainConfig(**(values | changes))  # type: ignore[arg-type]
+
+
+def run(data: Path, out: Path, settings: TrainConfig, **options: object) -> list[Progress]:
+    reports: list[Progress] = []
+    train(settings, data / "music.csv", out, noise=data / "noise", rooms=data / "rooms",
+          cache=data / "cache", accelerator="cpu", devices=1, report_every=1,
+          on_progress=reports.append, **options)  # type: ignore[arg-type]  # fmt: skip
+    return reports
+
+
+def weights(out: Path) -> dict[str, torch.Tensor]:
+    state = load_file(out / "state.safetensors")
+    return {k: v for k, v in state.items() if k.startswith("encoder.")}
+
+
+def same(a: dict[str, torch.Tensor], b: dict[str, torch.Tensor]) -> bool:
+    return a.keys() == b.keys() and all(torch.equal(a[k], b[k]) for k in a)
+
+
+def test_it_learns_and_beats_chance_on_tracks_it_never_heard(data: Path, tmp_path: Path):
+    reports = run(data, tmp_path, config(steps=60, validate_every=60))
+    early = sum(r.loss for r in reports[:10]) / 10
+    late = sum(r.loss for r in reports[-10:]) / 10
+    assert late < 0.75 * early
+    assert sum(r.accuracy for r in reports[-10:]) / 10 > 4 / 14  # chance: 1 in 14
+    hit_rate = reports[-1].hit_rate
+    assert hit_rate is not None and hit_rate > 2 / 6  # chance: one track in six
+    _, _, facts = load_encoder(tmp_path / "encoder.safetensors")
+    assert facts["steps_done"] == 60 and facts["validation_hit_rate"] == hit_rate
+    assert json.loads((tmp_path / "config.json").read_text())["batch"] == 14
+    assert list(tmp_path.glob("tensorboard/events*"))
+
+
+def test_a_stopped_run_resumes_to_the_very_same_weights(data: Path, tmp_path: Path):
+    settings = config(steps=8, encoder_options=TINY | {"drop_path": 0.3})
+    run(data, tmp_path / "whole", settings)
+    steps = iter(range(100))
+    run(data, tmp_path / "parts", settings, stop=lambda: next(steps) == 5)
+    assert not same(weights(tmp_path / "whole"), weights(tmp_path / "parts"))
+    reports = run(data, tmp_path / "parts", settings, resume=True)
+    assert [r.step for r in reports] == [6, 7, 8]
+    assert same(weights(tmp_path / "whole"), weights(tmp_path / "parts"))
+
+
+def test_a_killed_process_resumes_to_the_very_same_weights(data: Path, tmp_path: Path):
+    # The command line takes the encoder's defaults only, so the small one is trained by a script.
+    settings = config(steps=12, save_every=4)
+    script = f"""
+import sys
+from pathlib import Path
+from tests.test_training import config, run
+run(Path({str(data)!r}), Path(sys.argv[1]), config(steps=12, save_every=4),
+    resume="--resume" in sys.argv)
+"""
+    run(data, tmp_path / "whole", settings)
+    out = tmp_path / "killed"
+    command = [sys.executable, "-c", script, str(out)]
+    root = Path(__file__).parent.parent
+    process = subprocess.Popen(command, cwd=root)
+    deadline = time.monotonic() + 120
+    while not (out / "state.safetensors").exists():
+        assert process.poll() is None and time.monotonic() < deadline
+        time.sleep(0.02)
+    os.kill(process.pid, signal.SIGKILL)
+    process.wait()
+    subprocess.run([*command, "--resume"], cwd=root, check=True)
+    assert same(weights(tmp_path / "whole"), weights(out))
+
+
+def test_an_existing_run_is_not_overwritten(data: Path, tmp_path: Path):
+    run(data, tmp_path, config(steps=1))
+    with pytest.raises(FileExistsError, match="--resume"):
+        run(data, tmp_path, config(steps=1))
+    with pytest.raises(FileNotFoundError, match="nothing to resume"):
+        run(data, tmp_path / "empty", config(steps=1), resume=True)
+
+
+def test_two_processes_train_one_batch(data: Path, tmp_path: Path):
+    """Two CPU processes under torchrun end with equal weights, trained on the global batch."""
+    script = tmp_path / "ddp.py"
+    script.write_text(f"""
+from pathlib import Path
+from tests.test_training import config
+from grafprint.training import train
+data = Path({str(data)!r})
+reports = []
+train(config(steps=4, batch=12), data / "music.csv", Path({str(tmp_path / "out")!r}),
+      noise=data / "noise", rooms=data / "rooms", cache=data / "cache", accelerator="cpu",
+      on_progress=reports.append, report_every=1)
+import torch.distributed as dist
+from safetensors.torch import load_file
+if dist.get_rank() == 0:
+    print("losses", [r.loss for r in reports])
+dist.destroy_process_group()
+""")
+    command = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2",
+               "--master-addr", "127.0.0.1", "--master-port", "29511", str(script)]  # fmt: skip
+    root = Path(__file__).parent.parent
+    environment = {**os.environ, "PYTHONPATH": str(root), "OMP_NUM_THREADS": "1"}
+    done = subprocess.run(command, cwd=root, env=environment, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr[-3000:]
+    losses = json.loads(done.stdout.split("losses ")[1].splitlines()[0])
+    assert len(losses) == 4 and all(0 < x < 10 for x in losses)
+    assert all(torch.isfinite(v).all() for v in weights(tmp_path / "out").values())
+
+
+def test_gradients_of_the_gathered_loss_equal_those_of_one_process(tmp_path: Path):
+    """The loss over the global batch: DDP's gradients are those of the whole batch at once."""
+    script = tmp_path / "gradient.py"
+    script.write_text("""
+import torch
+from lightning.fabric import Fabric
+from grafprint.losses import nt_xent
+from grafprint.training import _gather
+fabric = Fabric(accelerator="cpu", devices=2, strategy="ddp")
+fabric.launch()
+torch.manual_seed(0)
+data = torch.randn(2, 8, 10)
+raw = torch.nn.Linear(10, 4)
+unit = torch.nn.functional.normalize
+alone = torch.autograd.grad(nt_xent(*(unit(raw(v), dim=1) for v in data)), raw.weight)[0]
+layer = fabric.setup(raw)
+mine = data[:, 4 * fabric.global_rank : 4 * fabric.global_rank + 4]
+a, b = unit(layer(mine.reshape(8, 10)), dim=1).chunk(2)
+fabric.backward(nt_xent(_gather(fabric, a), _gather(fabric, b)))
+torch.testing.assert_close(raw.weight.grad, alone, atol=1e-5, rtol=1e-4)
+print("equal")
+""")
+    command = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2",
+               "--master-addr", "127.0.0.1", "--master-port", "29512", str(script)]  # fmt: skip
+    root = Path(__file__).parent.parent
+    environment = {**os.environ, "PYTHONPATH": str(root), "OMP_NUM_THREADS": "1"}
+    done = subprocess.run(command, cwd=root, env=environment, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr[-3000:]
+    assert done.stdout.count("equal") == 2
+
+
+def test_the_schedule_warms_up_and_follows_a_cosine():
+    settings = TrainConfig(steps=1100, warmup_steps=100)
+    assert learning_rate_at(0, settings) == pytest.approx(8e-7)
+    assert learning_rate_at(100, settings) == pytest.approx(8e-5)
+    assert learning_rate_at(600, settings) == pytest.approx((8e-5 + 7e-7) / 2)
+    assert learning_rate_at(1100, settings) == pytest.approx(7e-7)
