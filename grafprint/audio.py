@@ -39,6 +39,10 @@ AUDIO_SUFFIXES = frozenset(
     for ending in endings.split()
 )
 
+# A hole in the file's own clock, where a part was lost, becomes silence, so that all that follows
+# keeps its time. Less is rounding of timestamps; more is more likely a broken clock than a hole.
+LEAST_GAP_S, MOST_GAP_S = 0.1, 10.0
+
 _log = logging.getLogger(__name__)
 
 
@@ -114,7 +118,8 @@ def stream(
     ``start_s`` counts from it sample-accurately: everything before is decoded and dropped, since
     seeking is inexact in most compressed formats.
 
-    Parts that do not decode are skipped, and a file that ends early gives what is there; both are
+    Parts that do not decode become silence where the file's clock tells how long they were (up to
+    10 s), else they are skipped; a file that ends early gives what is there. Both are
     logged as warnings. Raises :class:`AudioError` (at the first chunk, or where it is found) if
     the file is missing, empty or not audio, if nothing in it decodes, if it holds NaN or infinite
     samples, or if it ends before ``start_s``; ValueError for an impossible time.
@@ -198,7 +203,8 @@ def _decode(path: str | os.PathLike[str]) -> Iterator[NDArray[np.float32]]:
     """Decode a file to mono pieces at 16 kHz, as long as the decoder happens to make them."""
     with decoding.open_audio(path) as (container, source):
         resampler = Resampler(SAMPLE_RATE)
-        rate_hz, decoded_s = 0, 0.0
+        rate_hz, decoded_s, filled_s = 0, 0.0, 0.0
+        origin_s: float | None = None
         for frame in decoding.frames(path, container, source):
             if frame.sample_rate != rate_hz:  # the first frame, or a file joined from several
                 yield resampler.flush()
@@ -216,6 +222,12 @@ def _decode(path: str | os.PathLike[str]) -> Iterator[NDArray[np.float32]]:
             if not np.isfinite(mono).all():
                 reason = "it holds NaN or infinite samples"
                 raise decoding.error(path, reason, "record or export it again")
+            if frame.time is not None:
+                origin_s = frame.time if origin_s is None else origin_s
+                gap_s = frame.time - origin_s - decoded_s - filled_s
+                if LEAST_GAP_S <= gap_s <= MOST_GAP_S:
+                    yield resampler.push(np.zeros(round(gap_s * rate_hz), np.float32))
+                    filled_s += gap_s
             yield resampler.push(mono)
             decoded_s += frame.samples / rate_hz
         yield resampler.flush()

@@ -193,3 +193,16 @@ def test_playlists_open_nothing(tmp_path, playlist, ending):
             audio.load(path)
         with pytest.raises(TimeoutError):  # nobody called
             server.accept()
+
+
+def test_what_follows_a_hole_keeps_its_time(tmp_path):
+    path = write(tmp_path / "whole.opus", music(12, RATE), RATE, "libopus")
+    whole = audio.load(path)
+    pages = [b"OggS" + page for page in path.read_bytes().split(b"OggS")[1:]]
+    lost = len(pages) // 2
+    (tmp_path / "hole.opus").write_bytes(b"".join(pages[:lost] + pages[lost + 1 :]))
+    holed = audio.load(tmp_path / "hole.opus")
+    assert len(holed) == pytest.approx(len(whole), abs=RATE // 100)
+    assert (holed == 0).sum() > RATE // 4
+    lag, correlation = best_lag(holed[-3 * RATE :], whole[-3 * RATE :])
+    assert abs(lag) <= 0.002 * RATE and correlation > 0.99
