@@ -37,9 +37,17 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def config(**changes: object) -> TrainConfig:
-    values = dict(encoder_options=TINY, steps=40, batch=14, learning_rate=2e-3, warmup_steps=5,
-                  precision="32-true", validate_every=1000, save_every=1000,
-                  degrade=DegradeConfig(snr_db=(5, 20)))  # fmt: skip
+    values = {
+        "encoder_options": TINY,
+        "steps": 40,
+        "batch": 14,
+        "learning_rate": 2e-3,
+        "warmup_steps": 5,
+        "precision": "32-true",
+        "validate_every": 1000,
+        "save_every": 1000,
+        "degrade": DegradeConfig(snr_db=(5, 20)),
+    }
     return TrainConfig(**(values | changes))  # type: ignore[arg-type]
 
 
