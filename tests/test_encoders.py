@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from grafprint.encoders import GraFPrint, GraFPrintConfig, build, describe
-from grafprint.graph import BlockGraph, knn, to_nodes
+from grafprint.graph import BlockGraph, GraphBlock, knn, to_nodes
 
 TINY = GraFPrintConfig(
     widths=(16, 32, 48, 64), depths=(1, 1, 1, 1), pooled_width=64, hidden_width=96
@@ -68,7 +68,8 @@ def test_options_change_the_network():
     network = build("grafprint", options).train()
     assert torch.isfinite(network(torch.rand(2, 3, 64, 32))).all()
     assert describe(network)["options"]["drop_path"] == 0.2
-    rates = [b.drop_path.probability for s in network.stages for b in s]
+    blocks = [m for m in network.modules() if isinstance(m, GraphBlock)]
+    rates = [block.drop_path.probability for block in blocks]
     assert rates == sorted(rates) and rates[0] == 0 and rates[-1] == pytest.approx(0.2)
 
 

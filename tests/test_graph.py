@@ -64,13 +64,13 @@ def test_convolution_equals_eq_3_with_grouped_weights():
     x = torch.randn(2, 8, 3, 4)
     neighbours = torch.randint(12, (2, 12, 3))
     result = to_nodes(conv(x, neighbours))
-    weight = conv.update[0].weight[:, :, 0, 0]  # [16, 4]
+    weight = conv.state_dict()["update.0.weight"][:, :, 0, 0]  # [16, 4]
     nodes, relative = to_nodes(x), max_relative(to_nodes(x), neighbours)
     for i in range(12):
         both = [v for c in range(8) for v in (nodes[1, i, c], relative[1, i, c])]
         for out in range(16):
             group = out // 4  # each group of 4 outputs sees its own 4 inputs
-            value = sum(both[4 * group + n] * weight[out, n] for n in range(4))
+            value = torch.stack([both[4 * group + n] * weight[out, n] for n in range(4)]).sum()
             # Evaluation-mode batch norm of an untrained layer only divides by sqrt(1 + eps).
             assert result[1, i, out].item() == pytest.approx(value.item(), abs=1e-4)
 

@@ -1,0 +1,157 @@
+"""Rebuild what is derived in assets/: the prebuilt demo library and the degraded example clips.
+
+    python assets/build.py
+
+Run it after the network or the music changes. Everything comes from assets/music, the trained
+weights, and noises, rooms and one tune that are made here.
+"""
+
+from __future__ import annotations
+
+import csv
+import json
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+
+import av
+import numpy as np
+import torch
+
+from grafprint import audio, synthesis
+from grafprint.augment import mix_at_snr, prepare_rir, reverberate
+from grafprint.fingerprint import Fingerprinter
+from grafprint.library import Library
+
+ASSETS = Path(__file__).parent
+RATE = audio.SAMPLE_RATE
+
+
+@dataclass(frozen=True)
+class Example:
+    """A degraded clip of a demo track; ``track`` None is the project's own unknown tune."""
+
+    file: str
+    label: str
+    track: str | None
+    start_s: float
+    noise: str
+    snr_db: float
+    rt60_s: float | None = None
+    seconds: float = 7.0
+
+
+CAFE, HALL = "freecol-musicbox.opus", "widelands-hypatias-theme.opus"
+ENGINE, PARTY = "zaz-randomness-decides.opus", "redeclipse-galactic-temple.opus"
+EXAMPLES = (
+    Example("cafe.opus", "In a busy café", CAFE, 31.3, "crowd", 3.0, 0.4),
+    Example("hall.opus", "Across a large room", HALL, 22.7, "pink", 15.0, 0.8),
+    Example("engine.opus", "Beside an engine", ENGINE, 40.9, "brown", 0.0),
+    Example("party.opus", "At a loud party", PARTY, 12.4, "crowd", 0.0, 0.5),
+    Example("unknown.opus", "A tune the library does not know", None, 0.0, "pink", 20.0, 0.3),
+)
+
+
+def build_library(fingerprinter: Fingerprinter) -> None:
+    """Index assets/music into assets/library, from nothing."""
+    folder = ASSETS / "library"
+    shutil.rmtree(folder, ignore_errors=True)
+    with Library.create(folder, fingerprinter) as library:
+        report = library.add_folder(ASSETS / "music", fingerprinter)
+    assert not report.failed, report.failed
+
+
+def own_tune(seconds: float) -> np.ndarray:
+    """A plucked tune on a minor scale, made from decaying harmonics: in no collection."""
+    rng = np.random.default_rng(20)
+    scale = 220 * 2 ** (np.array([0, 2, 3, 5, 7, 8, 10, 12]) / 12)
+    tune = np.zeros(round(seconds * RATE) + RATE)
+    time = np.arange(RATE) / RATE
+    for beat in np.arange(0, seconds, 0.23):
+        pitch = rng.choice(scale) * rng.choice([0.5, 1.0, 2.0])
+        partials = (np.sin(2 * np.pi * h * pitch * time) / h for h in range(1, 7))
+        begin = round(beat * RATE)
+        tune[begin : begin + RATE] += sum(partials) * np.exp(-6 * time) * rng.uniform(0.4, 1)
+    return (tune[: round(seconds * RATE)] / np.abs(tune).max()).astype(np.float32)
+
+
+def degraded(example: Example, seed: int) -> np.ndarray:
+    """The example's samples ``[n]`` at 16 kHz, peak 0.9."""
+    rng = np.random.default_rng(seed)
+    past_s = min(2.0, example.start_s)
+    if example.track is None:
+        music = own_tune(example.seconds)
+    else:
+        music = audio.load(
+            ASSETS / "music" / example.track,
+            start_s=example.start_s - past_s,
+            duration_s=past_s + example.seconds,
+        )
+    clip = torch.from_numpy(music)[None]
+    if example.rt60_s is not None:
+        response = prepare_rir(synthesis.room(example.rt60_s, rng))
+        clip = reverberate(clip, torch.from_numpy(response)[None])
+    clip = clip[:, round(past_s * RATE) :]
+    samples = clip.shape[1]
+    if example.noise == "crowd":
+        noise = synthesis.crowd_noise(samples, rng)
+    else:
+        noise = synthesis.coloured_noise(example.noise, samples, rng)
+    noisy = mix_at_snr(clip, torch.from_numpy(noise)[None], torch.tensor([example.snr_db]))[0]
+    return (0.9 * noisy / noisy.abs().max()).numpy()
+
+
+def write_opus(path: Path, samples: np.ndarray, tags: dict[str, str]) -> None:
+    """Encode mono samples at 16 kHz as Opus, 32 kbit/s."""
+    with av.open(str(path), "w") as container:
+        container.metadata.update(tags)
+        stream = container.add_stream("libopus", RATE, layout="mono", bit_rate=32_000)
+        frame = av.AudioFrame.from_ndarray(samples[None], "flt", "mono")
+        frame.sample_rate = RATE
+        container.mux([*stream.encode(frame), *stream.encode(None)])
+
+
+def build_examples() -> None:
+    """Write assets/examples: the clips, their labels, and where they come from."""
+    folder = ASSETS / "examples"
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir()
+    with (ASSETS / "music" / "attribution.tsv").open(newline="", encoding="utf-8") as lines:
+        music = {
+            r["file"]: r for r in csv.DictReader(lines, delimiter="\t", quoting=csv.QUOTE_NONE)
+        }
+    columns = ["file", "title", "artist", "licence", "licence_url", "source", "changes"]
+    rows, labels = [], []
+    for seed, example in enumerate(EXAMPLES):
+        if example.track is None:
+            row = dict.fromkeys(columns, "") | {
+                "title": "Unknown tune", "artist": "GraFPrint contributors", "licence": "CC0-1.0",
+                "licence_url": "https://creativecommons.org/publicdomain/zero/1.0/",
+                "changes": "made by assets/build.py",
+            }  # fmt: skip
+        else:
+            row = {c: music[example.track][c] for c in columns}
+            row["changes"] = f"{example.seconds:g} s of it, degraded by assets/build.py"
+        row["file"] = example.file
+        tags = {"title": f"{row['title']} (degraded)", "artist": row["artist"],
+                "license": row["licence"]}  # fmt: skip
+        write_opus(folder / example.file, degraded(example, seed), tags)
+        rows.append(row)
+        room = "" if example.rt60_s is None else f", RT60 {example.rt60_s:g} s"
+        label = f"{example.label} ({example.snr_db:g} dB SNR{room})"
+        labels.append({"file": example.file, "label": label})
+    with (folder / "attribution.tsv").open("w", newline="", encoding="utf-8") as file:
+        writer = csv.DictWriter(file, columns, delimiter="\t", quoting=csv.QUOTE_NONE)
+        writer.writeheader()
+        writer.writerows(rows)
+    (folder / "examples.json").write_text(json.dumps(labels, indent=1, ensure_ascii=False) + "\n")
+
+
+def main() -> None:
+    """Rebuild everything."""
+    build_examples()
+    build_library(Fingerprinter.load())
+
+
+if __name__ == "__main__":
+    main()

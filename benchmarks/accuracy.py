@@ -1,0 +1,88 @@
+"""Hit rates of a network on a collection: index it, query it, write JSON, figure and table.
+
+    python benchmarks/accuracy.py                          # the bundled library, made noises
+    python benchmarks/accuracy.py --name test --test TEST --distractors TRAIN \\
+        --noise NOISE --rooms ROOMS --queries 200
+
+With --test, a library of both folders is built (or gone on with) in --work, and queries are cut
+from the tracks of TEST alone. Results go to benchmarks/results/.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+
+from grafprint import synthesis
+from grafprint.augment import NoiseBank, RoomBank
+from grafprint.data import load_clips
+from grafprint.evaluation import EvaluationConfig, Report, evaluate, table
+from grafprint.fingerprint import DEFAULT_MODEL, Fingerprinter
+from grafprint.library import Library
+from grafprint.plots import hit_rates
+
+ROOT = Path(__file__).parent.parent
+RESULTS = ROOT / "benchmarks" / "results"
+
+
+def collection(args: argparse.Namespace, fingerprinter: Fingerprinter) -> Library:
+    """The library to search, built where it does not exist yet."""
+    if args.test is None:
+        return Library.open(ROOT / "assets" / "library", model_id=fingerprinter.model_id)
+    path = args.work / f"library-{fingerprinter.model_id}"
+    library = (Library.open(path, writable=True) if path.exists()
+               else Library.create(path, fingerprinter))  # fmt: skip
+    for folder in filter(None, (args.test, args.distractors)):
+        report = library.add_folder(folder, fingerprinter)
+        print(f"{folder.name}: {len(report.added)} added, {len(report.failed)} failed", flush=True)
+    return library
+
+
+def markdown(report: Report, measure: str) -> str:
+    """A report's table in Markdown."""
+    rows = list(table(report, measure))
+    rows.insert(1, ["---"] * len(rows[0]))
+    return "\n".join("| " + " | ".join(row) + " |" for row in rows)
+
+
+def main() -> None:
+    """Measure and write."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--name", default="demo", help="of the result files")
+    parser.add_argument("--test", type=Path, help="folder of the tracks to query")
+    parser.add_argument("--distractors", type=Path, help="folder of more references")
+    parser.add_argument("--noise", type=Path)
+    parser.add_argument("--rooms", type=Path)
+    parser.add_argument("--work", type=Path, default=Path("runs"))
+    parser.add_argument("--model", type=Path, default=DEFAULT_MODEL)
+    parser.add_argument("--queries", type=int, default=100)
+    parser.add_argument("--seed", type=int, default=0)
+    args = parser.parse_args()
+
+    fingerprinter = Fingerprinter.load(args.model)
+    noises = NoiseBank(load_clips(args.noise) if args.noise else synthesis.noises(30, 9000))
+    rooms = RoomBank(load_clips(args.rooms) if args.rooms else synthesis.rooms(20, 9000))
+    with collection(args, fingerprinter) as library:
+        tracks = None
+        if args.test is not None:
+            folder = args.test.resolve()
+            places = [(track, library.audio_path(track)) for track in library.tracks()]
+            tracks = [t for t, p in places if p is not None and p.resolve().is_relative_to(folder)]
+        config = EvaluationConfig(
+            snrs_db=(0.0, 5.0, 10.0, 15.0, 20.0, None), queries=args.queries, seed=args.seed
+        )
+        report = evaluate(
+            library, fingerprinter, noises, rooms, config, tracks,
+            on_progress=lambda done, total: print(f"\r{done}/{total}", end="", flush=True),
+        )  # fmt: skip
+    RESULTS.mkdir(exist_ok=True)
+    (RESULTS / f"accuracy-{args.name}.json").write_text(json.dumps(report.to_json(), indent=1))
+    hit_rates(report).savefig(ROOT / "docs" / "figures" / f"accuracy-{args.name}.png", dpi=120)
+    print(f"\n{report.references} references, {report.fingerprints} fingerprints")
+    for measure in ("hit_50ms", "right_track", "named_right", "named_when_absent"):
+        print(f"\n{measure}, % (95 % interval)\n\n{markdown(report, measure)}")
+
+
+if __name__ == "__main__":
+    main()

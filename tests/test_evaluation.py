@@ -1,0 +1,99 @@
+"""Evaluation on a small real library: what is counted, intervals, the clean protocol's cuts."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from grafprint import evaluation, synthesis
+from grafprint.augment import NoiseBank, RoomBank
+from grafprint.evaluation import Cell, EvaluationConfig, Outcome, evaluate, table
+from grafprint.fingerprint import Fingerprinter
+from grafprint.library import Library
+from grafprint.plots import hit_rates
+
+MUSIC = Path(__file__).parent.parent / "assets" / "music"
+
+
+@pytest.fixture(scope="module")
+def report(
+    tmp_path_factory: pytest.TempPathFactory, fingerprinter: Fingerprinter
+) -> evaluation.Report:
+    folder = tmp_path_factory.mktemp("evaluation")
+    with Library.create(folder / "library", fingerprinter) as library:
+        for path in sorted(MUSIC.glob("*.opus"))[:4]:
+            library.add(path, fingerprinter)
+        return evaluate(
+            library,
+            fingerprinter,
+            NoiseBank(synthesis.noises(5, 0)),
+            RoomBank(synthesis.rooms(2, 0)),
+            EvaluationConfig(lengths_s=(1.0, 3.0), snrs_db=(None, -20.0), queries=8),
+        )
+
+
+def test_clean_queries_are_found_and_buried_ones_less(report):
+    rates = {(c.length_s, c.snr_db, c.reverb): c.rate(Outcome.right_track)[0] for c in report.cells}
+    assert len(rates) == 8
+    assert rates[3.0, None, False] == 1
+    assert rates[1.0, -20.0, True] < rates[3.0, None, False]
+
+
+def test_times_are_right_to_half_a_hop(report):
+    clean = next(c for c in report.cells if (c.length_s, c.snr_db) == (3.0, None) and not c.reverb)
+    errors = [abs(o.found_s - o.time_s) for o in clean.outcomes]
+    assert np.median(errors) <= 0.05
+    # Random starts are off the reference grid, as the clean protocol asks.
+    assert any(abs(o.time_s / report.hop_s - round(o.time_s / report.hop_s)) > 0.1
+               for o in clean.outcomes)  # fmt: skip
+
+
+def test_the_report_is_json_and_a_table_and_a_figure(report, tmp_path):
+    written = json.loads(json.dumps(report.to_json()))
+    assert written["protocol"] == "clean" and len(written["cells"]) == 8
+    rows = list(table(report))
+    assert rows[0] == ["length", "reverb", "no noise", "-20 dB"] and len(rows) == 5
+    hit_rates(report).savefig(tmp_path / "figure.png")
+    assert (tmp_path / "figure.png").stat().st_size > 10_000
+
+
+def test_hits_are_counted_as_defined():
+    def outcome(found: int | None, found_s: float) -> Outcome:
+        return Outcome(7, 10.0, found, found_s, 0.9, 0.1)
+
+    assert outcome(7, 10.05 - 1e-9).hit(0.05) and not outcome(7, 10.06).hit(0.05)
+    assert outcome(7, 99.0).right_track() and not outcome(8, 10.0).hit(0.05)
+    assert not outcome(None, 0.0).right_track()
+
+
+def test_intervals_are_wilsons():
+    cell = Cell(1.0, None, False, [Outcome(1, 0, 1 if i < 85 else 2, 0, 1, 0) for i in range(100)])
+    rate, low, high = cell.rate(Outcome.right_track)
+    z, n, p = 1.959964, 100, 0.85  # Wilson (1927)
+    centre = (p + z**2 / (2 * n)) / (1 + z**2 / n)
+    half = z / (1 + z**2 / n) * np.sqrt(p * (1 - p) / n + z**2 / (4 * n**2))
+    assert (rate, low, high) == pytest.approx((0.85, centre - half, centre + half), abs=1e-6)
+
+
+def test_a_query_is_degraded_alone_at_the_exact_snr():
+    music = np.random.default_rng(0).normal(size=48_000).astype(np.float32)
+    banks = NoiseBank(synthesis.noises(3, 0)), RoomBank(synthesis.rooms(1, 0))
+
+    def query(snr_db: float | None, reverb: bool) -> torch.Tensor:
+        cell = Cell(1.0, snr_db, reverb, [])
+        return torch.from_numpy(evaluation._degrade(music, 16_000, cell, *banks, seed=5))
+
+    clean, noisy = query(None, False), query(5.0, False)
+    assert torch.equal(clean, torch.from_numpy(music[16_000:32_000]))
+    ratio = clean.square().mean() / (noisy - clean).square().mean()
+    assert 10 * ratio.log10().item() == pytest.approx(5, abs=0.01)
+    assert torch.equal(noisy, query(5.0, False)) and not torch.equal(noisy, query(5.0, True))
+
+
+def test_no_audio_at_hand_is_an_error(tmp_path, fingerprinter):
+    with Library.create(tmp_path / "library", fingerprinter) as library:
+        banks = NoiseBank(synthesis.noises(3, 0)), RoomBank(synthesis.rooms(1, 0))
+        with pytest.raises(ValueError, match="no track of the library has its audio"):
+            evaluate(library, fingerprinter, *banks)
