@@ -1,0 +1,359 @@
+"""A library's tracks, files and facts in SQLite; its commit is the moment a track exists."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+import uuid
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, fields
+from dataclasses import replace as changed
+from pathlib import Path
+
+from grafprint import store
+from grafprint.store import LibraryError
+from grafprint.tags import Tags
+
+FORMAT = 1
+_APPLICATION_ID = 0x47724650  # "GrFP"
+_SCHEMA = f"""
+PRAGMA application_id = {_APPLICATION_ID};
+PRAGMA user_version = {FORMAT};
+CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL);  -- value: JSON
+CREATE TABLE tracks (
+  id INTEGER PRIMARY KEY AUTOINCREMENT,
+  content_hash TEXT NOT NULL UNIQUE,
+  duration_s REAL NOT NULL,
+  title TEXT NOT NULL, artist TEXT NOT NULL, album TEXT NOT NULL,
+  licence TEXT NOT NULL, source TEXT NOT NULL,
+  first INTEGER NOT NULL, count INTEGER NOT NULL CHECK (count > 0)  -- rows of the fingerprints
+);
+CREATE TABLE files (  -- several for one track: bit-exact copies
+  path TEXT PRIMARY KEY,
+  track INTEGER NOT NULL REFERENCES tracks (id),
+  size INTEGER NOT NULL, mtime_ns INTEGER NOT NULL
+);
+"""
+# Readers wait for a commit, and a commit for readers that are just opening.
+_TIMEOUT_S = 30.0
+
+
+@dataclass(frozen=True, slots=True)
+class Track:
+    """A recording in a library; its fingerprints are the rows ``first .. first + count - 1``.
+
+    ``path`` is relative to the library where the file is near it (see ``Library.add``).
+    ``content_hash`` is the SHA-256 of the file. ``licence`` and ``source`` (attribution: an
+    address or a text) are from its tags and may be empty, as may ``artist`` and ``album``.
+    """
+
+    id: int
+    path: str
+    content_hash: str
+    duration_s: float
+    title: str
+    artist: str
+    album: str
+    licence: str
+    source: str
+    first: int
+    count: int
+
+
+@dataclass(frozen=True, slots=True)
+class File:
+    """A file that holds a track; unchanged as long as its size and time of change are."""
+
+    path: str
+    track: int
+    size: int
+    mtime_ns: int
+
+
+@dataclass(frozen=True)
+class Meta:
+    """What a library remembers of itself: the network it was made with, and its state."""
+
+    library_id: str
+    model_id: str
+    dim: int
+    hop_s: float
+    window_s: float
+    factory: str | None  # of the index; None: chosen by size
+    generation: int = 0  # counts renumberings of the rows
+    rows: int = 0  # of the fingerprints' file, including dead ones
+    removals: int = 0  # counts changes that left dead rows
+
+
+@dataclass(frozen=True)
+class Recording:
+    """What is stored of a new recording."""
+
+    content_hash: str
+    duration_s: float
+    tags: Tags
+    count: int  # fingerprints, which follow the last committed row
+
+
+class Catalogue:
+    """The tables, held in memory as read at opening; changes go to SQLite first."""
+
+    def __init__(self, path: Path, *, writable: bool) -> None:
+        """Open the database ``path`` and read it. Raises LibraryError if it cannot be used."""
+        self.path = path
+        self.tracks: dict[int, Track] = {}
+        self.files: dict[str, File] = {}
+        if not path.is_file():
+            raise LibraryError(
+                f"there is no library in {path.parent}: make one with `grafprint index`"
+            )
+        with self._explained():
+            # Writable also for a reader where the system allows it: after a killed write SQLite
+            # must first undo what was half written.
+            self._db = sqlite3.connect(
+                f"{path.resolve().as_uri()}?mode=rw", uri=True, timeout=_TIMEOUT_S,
+                isolation_level=None, check_same_thread=False,
+            )  # fmt: skip
+        try:
+            with self._explained():
+                self._read()
+        except BaseException:
+            self.close()
+            raise
+        if not writable:
+            self.close()
+
+    @staticmethod
+    def create(path: Path, meta: Meta) -> None:
+        """Make an empty database. Raises LibraryError if it cannot be written."""
+
+        def write(partial: Path) -> None:
+            partial.unlink(missing_ok=True)
+            db = sqlite3.connect(partial, isolation_level=None)
+            try:
+                db.executescript(_SCHEMA)
+                _write_meta(db, meta)
+            except sqlite3.Error as failure:
+                raise LibraryError(f"cannot write {path}: {failure}") from failure
+            finally:
+                db.close()
+
+        store.replace(path, write)
+
+    def close(self) -> None:
+        """Let go of the database; what was read stays."""
+        with suppress(AttributeError):
+            self._db.close()
+
+    def _read(self) -> None:
+        db = self._db
+        db.execute("PRAGMA foreign_keys = ON")
+        db.execute("PRAGMA synchronous = EXTRA")
+        db.execute("BEGIN")
+        (application,) = db.execute("PRAGMA application_id").fetchone()
+        (version,) = db.execute("PRAGMA user_version").fetchone()
+        if application != _APPLICATION_ID:
+            raise LibraryError(f"{self.path} is not a GraFPrint library: name another folder")
+        if version != FORMAT:
+            raise LibraryError(
+                f"the library {self.path.parent} is of format {version}, and this version of "
+                f"GraFPrint reads format {FORMAT}: update GraFPrint, or index the music again"
+            )
+        (verdict,) = db.execute("PRAGMA quick_check(1)").fetchone()
+        if verdict != "ok":
+            raise sqlite3.DatabaseError(verdict)
+        self.meta = Meta(**{k: json.loads(v) for k, v in db.execute("SELECT key, value FROM meta")})
+        self.files = {
+            row[0]: File(*row)
+            for row in db.execute("SELECT path, track, size, mtime_ns FROM files ORDER BY rowid")
+        }
+        self._paths: dict[int, list[str]] = {}
+        for file in self.files.values():
+            self._paths.setdefault(file.track, []).append(file.path)
+        self.tracks = {
+            row[0]: Track(row[0], self._paths[row[0]][0], *row[1:])
+            for row in db.execute(
+                "SELECT id, content_hash, duration_s, title, artist, album, licence, source, "
+                "first, count FROM tracks ORDER BY id"
+            )
+        }
+        db.execute("COMMIT")
+        self._by_hash = {track.content_hash: track.id for track in self.tracks.values()}
+
+    # Looking up ---------------------------------------------------------------------------------
+
+    def with_content(self, content_hash: str) -> Track | None:
+        """The track that a file of this content holds."""
+        track = self._by_hash.get(content_hash)
+        return None if track is None else self.tracks[track]
+
+    def paths_of(self, track: int) -> list[str]:
+        """The files of a track, first known first."""
+        return self._paths[track]
+
+    # Changing -----------------------------------------------------------------------------------
+
+    def put(self, recording: Recording, file: File, replaces: int | None) -> Track:
+        """Store a new recording and its file (whose ``track`` is not looked at).
+
+        ``replaces`` is the track that the file held before its content changed: it gets the new
+        content and keeps its id, unless it lives on in another file.
+        """
+        if replaces is not None and len(self._paths[replaces]) > 1:
+            replaces = None
+        meta = changed(
+            self.meta,
+            rows=self.meta.rows + recording.count,
+            removals=self.meta.removals + (replaces is not None),
+        )
+        tags = recording.tags
+        values = (
+            *(recording.content_hash, recording.duration_s),
+            *(tags.title, tags.artist, tags.album, tags.licence, tags.source),
+            *(self.meta.rows, recording.count),
+        )
+        with self._transaction() as db:
+            (track,) = db.execute(
+                "INSERT INTO tracks (id, content_hash, duration_s, title, artist, album, licence,"
+                " source, first, count) VALUES (?,?,?,?,?,?,?,?,?,?) ON CONFLICT (id) DO UPDATE SET"
+                " content_hash=excluded.content_hash, duration_s=excluded.duration_s,"
+                " title=excluded.title, artist=excluded.artist, album=excluded.album,"
+                " licence=excluded.licence, source=excluded.source, first=excluded.first,"
+                " count=excluded.count RETURNING id",
+                (replaces, *values),
+            ).fetchone()
+            file = changed(file, track=track)
+            _write_file(db, file)
+            _write_meta(db, meta)
+        self.meta = meta
+        if replaces is not None:
+            del self._by_hash[self.tracks[replaces].content_hash]
+        self.tracks[track] = Track(track, file.path, *values)
+        self._by_hash[recording.content_hash] = track
+        self._move(file.path, file)
+        return self.tracks[track]
+
+    def put_file(self, file: File) -> None:
+        """Store that ``file`` holds the track it names; what it held before goes if homeless."""
+        previous = self.files.get(file.path)
+        orphan = (
+            previous is not None
+            and previous.track != file.track
+            and len(self._paths[previous.track]) == 1
+        )
+        meta = changed(self.meta, removals=self.meta.removals + orphan)
+        with self._transaction() as db:
+            _write_file(db, file)
+            if previous is not None and orphan:
+                db.execute("DELETE FROM tracks WHERE id = ?", (previous.track,))
+            _write_meta(db, meta)
+        self.meta = meta
+        self._move(file.path, file)
+
+    def remove_files(self, paths: Iterable[str]) -> list[Track]:
+        """Forget files, and the tracks that no file is left of; returns these tracks."""
+        gone = set(paths)
+        touched = sorted({self.files[path].track for path in gone})
+        dead = [self.tracks[track] for track in touched if gone.issuperset(self._paths[track])]
+        meta = changed(self.meta, removals=self.meta.removals + bool(dead))
+        with self._transaction() as db:
+            db.executemany("DELETE FROM files WHERE path = ?", [(path,) for path in gone])
+            db.executemany("DELETE FROM tracks WHERE id = ?", [(track.id,) for track in dead])
+            _write_meta(db, meta)
+        self.meta = meta
+        for path in gone:
+            self._move(path, None)
+        return dead
+
+    def renumber(self, firsts: dict[int, int], rows: int) -> None:
+        """Record that the fingerprints now lie elsewhere, in a file of the next generation."""
+        meta = changed(self.meta, rows=rows, generation=self.meta.generation + 1)
+        with self._transaction() as db:
+            db.executemany(
+                "UPDATE tracks SET first = ? WHERE id = ?",
+                [(first, track) for track, first in firsts.items()],
+            )
+            _write_meta(db, meta)
+        self.meta = meta
+        self.tracks = {id: changed(track, first=firsts[id]) for id, track in self.tracks.items()}
+
+    def set_factory(self, factory: str | None) -> None:
+        """Record which kind of index is wanted."""
+        meta = changed(self.meta, factory=factory)
+        with self._transaction() as db:
+            _write_meta(db, meta)
+        self.meta = meta
+
+    def _move(self, path: str, file: File | None) -> None:
+        """Note in memory what ``path`` holds now; a track that has no file left is dropped."""
+        previous = self.files.pop(path, None)
+        if previous is not None:
+            left = self._paths[previous.track]
+            left.remove(path)
+        if file is not None:
+            self.files[path] = file
+            self._paths.setdefault(file.track, []).append(path)
+        if previous is not None:
+            if left:  # a track is called after its first file
+                self.tracks[previous.track] = changed(self.tracks[previous.track], path=left[0])
+            else:
+                del self._paths[previous.track]
+                del self._by_hash[self.tracks.pop(previous.track).content_hash]
+
+    @contextmanager
+    def _transaction(self) -> Iterator[sqlite3.Connection]:
+        with self._explained():
+            self._db.execute("BEGIN IMMEDIATE")
+            try:
+                yield self._db
+                self._db.execute("COMMIT")
+            except BaseException:
+                with suppress(sqlite3.Error):  # SQLite has undone it itself where it must
+                    self._db.execute("ROLLBACK")
+                raise
+
+    @contextmanager
+    def _explained(self) -> Iterator[None]:
+        """Turn SQLite's errors into LibraryErrors that say what to do."""
+        try:
+            yield
+        except sqlite3.Error as failure:
+            name = getattr(failure, "sqlite_errorname", "")
+            if name.startswith(("SQLITE_FULL", "SQLITE_IOERR")):
+                reason = "the disk is full or fails; free some space and run it again"
+            elif name.startswith("SQLITE_BUSY"):
+                reason = "another program holds it; wait until that is done"
+            elif name.startswith(("SQLITE_READONLY", "SQLITE_CANTOPEN")):
+                reason = (
+                    "it cannot be opened or written here; if an indexing run was stopped half-way, "
+                    "copy the library to a folder of your own"
+                )
+            else:
+                reason = "it is damaged; restore it from a copy, or index the music into a new one"
+            raise LibraryError(f"cannot use {self.path}: {reason} ({failure})") from failure
+        except (ValueError, TypeError, KeyError) as failure:
+            raise LibraryError(
+                f"{self.path} is damaged: {failure!r}; restore it from a copy, or index the music "
+                "into a new library"
+            ) from failure
+
+
+def new_meta(model_id: str, dim: int, hop_s: float, window_s: float, factory: str | None) -> Meta:
+    """The facts of a new, empty library."""
+    return Meta(uuid.uuid4().hex, model_id, dim, hop_s, window_s, factory)
+
+
+def _write_meta(db: sqlite3.Connection, meta: Meta) -> None:
+    db.executemany(
+        "INSERT OR REPLACE INTO meta VALUES (?, ?)",
+        [(field.name, json.dumps(getattr(meta, field.name))) for field in fields(meta)],
+    )
+
+
+def _write_file(db: sqlite3.Connection, file: File) -> None:
+    db.execute(
+        "INSERT INTO files VALUES (?, ?, ?, ?) ON CONFLICT (path) DO UPDATE SET"
+        " track=excluded.track, size=excluded.size, mtime_ns=excluded.mtime_ns",
+        (file.path, file.track, file.size, file.mtime_ns),
+    )

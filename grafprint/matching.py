@@ -1,0 +1,334 @@
+"""Which recording a clip is and where in it the clip begins: sequence search and open-set decision.
+
+Section II-D of the GraFPrint paper. Every segment of the query proposes its nearest neighbours;
+each, less the segment's own position (Eq. 7), is a candidate start. Every candidate is scored with
+the uncompressed fingerprints from there on (Eq. 8), but never across the end of a track.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+from collections import deque
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from grafprint import audio
+from grafprint.catalogue import Track
+
+if TYPE_CHECKING:
+    from grafprint.fingerprint import Fingerprinter
+    from grafprint.library import Library
+
+# The score from which a match counts as identified. Provisional: to be set by evaluation as the
+# score that at most 2 % of clips that are not in the library reach, measured on tracks, noises and
+# rooms that are not those of the test; it has to rise with the size of the library.
+DEFAULT_THRESHOLD = 0.5
+# The logistic that makes a confidence of score and lead. Provisional and uncalibrated.
+_SCORE_SLOPE, _LEAD_SLOPE = 15.0, 5.0
+
+LONGEST_S = 30.0  # of a clip, so much is used
+# A candidate must lie inside its track with so much of the query, or with the whole track.
+MIN_OVERLAP = 0.5
+_CHUNK = 1 << 22  # numbers of fingerprints gathered at once (16 MB)
+
+
+class MatchError(ValueError):
+    """A clip that cannot be looked up; the message says why and what to do."""
+
+
+@dataclass(frozen=True, eq=False)
+class Match:
+    """A track that the query may be.
+
+    ``start_s`` is the time in the track at which the query begins; negative if it begins before
+    the track does. ``score`` is the mean inner product of Eq. 8 (1: identical), ``segment_scores``
+    its terms, float32 [m], NaN for segments that are silent or outside the track. ``confidence``
+    (0..1) rises with the score and with the lead over the best other track; it orders matches
+    within and between answers but is not yet calibrated as a probability.
+    """
+
+    track: Track
+    start_s: float
+    score: float
+    confidence: float
+    segment_scores: np.ndarray
+
+
+@dataclass(frozen=True, eq=False)
+class Answer:
+    """What a query may be: the best match of each track, best first.
+
+    ``identified`` says whether the best one's score reaches ``threshold``; if not, the honest
+    answer is that the library does not have it. ``lead`` is the best score less the best of
+    another track (or less 0, if there was none). ``query_start_s`` and ``query_duration_s`` tell
+    which part of the clip was used; ``start_s`` of the matches is where that part begins.
+    """
+
+    matches: list[Match]
+    identified: bool
+    threshold: float
+    lead: float
+    query_start_s: float
+    query_duration_s: float
+
+    @property
+    def best(self) -> Match | None:
+        """The best match, identified or not; None if there is none at all."""
+        return self.matches[0] if self.matches else None
+
+    @property
+    def runner_up(self) -> Match | None:
+        """The best match of another track than the best one's."""
+        return self.matches[1] if len(self.matches) > 1 else None
+
+
+@dataclass(frozen=True)
+class _Candidates:
+    """Places the query may come from: row numbers and counts, int64 [c], in order of rows.
+
+    Query segment ``i`` is compared with row ``starts + i``, as far as that is one of the track's
+    rows ``firsts .. firsts + counts - 1``; starts may lie before.
+    """
+
+    starts: np.ndarray
+    firsts: np.ndarray
+    counts: np.ndarray
+
+    def take(self, which: np.ndarray) -> _Candidates:
+        return _Candidates(self.starts[which], self.firsts[which], self.counts[which])
+
+
+def identify(
+    library: Library,
+    fingerprints: np.ndarray,
+    *,
+    top_k: int = 5,
+    k: int = 20,
+    threshold: float = DEFAULT_THRESHOLD,
+) -> Answer:
+    """Find the tracks from which consecutive query ``fingerprints [m, dim]`` may come.
+
+    ``k`` neighbours a segment propose candidates; the best candidate of each of the ``top_k`` best
+    tracks is returned. Silent segments (zero vectors) are left out of everything. A query may
+    begin before a track or go on after it: the mean is over the segments inside, which must be at
+    least half of the query's, or the whole track if that is shorter. The start is refined between
+    the fingerprints of the track (a parabola through the scores one hop before and after).
+    Work grows with the square of ``m``, memory does not.
+
+    Raises MatchError if the library is empty or all segments are silent, ValueError for
+    fingerprints of the wrong shape or not finite.
+    """
+    queries = np.asarray(fingerprints, np.float32)
+    if queries.ndim != 2 or queries.shape[1] != library.dim or not np.isfinite(queries).all():
+        raise ValueError(f"fingerprints must be finite and [m, {library.dim}], not {queries.shape}")
+    positions = np.flatnonzero(queries.any(axis=1))
+    if not len(positions):
+        raise MatchError("the clip is silent: record or choose a part with sound")
+    queries = queries[positions]
+    with library.steady():
+        if not len(library):
+            raise MatchError(f"the library {library.path} is empty: index some music first")
+        candidates = _propose(library, queries, positions, k)
+        scores = sequence_scores(library, queries, positions, candidates)
+        best = _best_of_tracks(candidates, scores)
+        leader, other = (*scores[best[:2]].tolist(), 0.0, 0.0)[:2]
+        matches = []
+        for number in best[:top_k]:
+            place, score = candidates.take(np.array([number])), float(scores[number])
+            lead = score - (other if number == best[0] else leader)
+            track = library.track(int(library.track_of(place.firsts)[0]))
+            start = place.starts[0] + _refine(library, queries, positions, place)
+            terms = np.full(len(fingerprints), np.nan, np.float32)
+            terms[positions] = _similarities(library, queries, positions, place)[0]
+            matches.append(
+                Match(
+                    track,
+                    float(start - track.first) * library.hop_s,
+                    score,
+                    confidence(score, lead, threshold),
+                    terms,
+                )
+            )
+        duration_s = (len(fingerprints) - 1) * library.hop_s + library.window_s
+    identified = bool(matches) and matches[0].score >= threshold
+    return Answer(matches, identified, threshold, leader - other, 0.0, duration_s)
+
+
+def identify_audio(
+    library: Library,
+    fingerprinter: Fingerprinter,
+    samples: np.ndarray,
+    *,
+    longest_s: float = LONGEST_S,
+    top_k: int = 5,
+    k: int = 20,
+    threshold: float = DEFAULT_THRESHOLD,
+) -> Answer:
+    """Find out which recording mono ``samples [n]`` at 16 kHz are; see :func:`identify`.
+
+    Of a clip longer than ``longest_s`` the loudest so many seconds are used (the first of equally
+    loud ones); the answer says which.
+
+    Raises MatchError for a clip that is silent or shorter than a segment, LibraryError if another
+    network made the library, ValueError for samples that are not finite or not [n].
+    """
+    samples = np.asarray(samples)
+    if samples.ndim != 1:
+        raise ValueError(f"mono audio [samples] is expected, got an array of {samples.shape}")
+    pieces = np.split(samples, range(audio.SAMPLE_RATE, len(samples), audio.SAMPLE_RATE))
+    library.check_model(fingerprinter.model_id)
+    clip, start_s = _loudest(pieces, longest_s)
+    return _identify_clip(
+        library, fingerprinter, clip, start_s, top_k=top_k, k=k, threshold=threshold
+    )
+
+
+def identify_file(
+    library: Library,
+    fingerprinter: Fingerprinter,
+    path: str | os.PathLike[str],
+    *,
+    start_s: float = 0.0,
+    duration_s: float | None = None,
+    longest_s: float = LONGEST_S,
+    top_k: int = 5,
+    k: int = 20,
+    threshold: float = DEFAULT_THRESHOLD,
+) -> Answer:
+    """Find out which recording an audio file is, or ``duration_s`` seconds from ``start_s`` on.
+
+    As :func:`identify_audio`, with ``query_start_s`` counted from the beginning of the file. Memory
+    is bounded however long the file is. Also raises AudioError if it cannot be read.
+    """
+    library.check_model(fingerprinter.model_id)
+    # Seconds, so that the loudest part can be chosen in one pass without holding them all.
+    pieces = audio.stream(path, chunk_s=1.0, start_s=start_s, duration_s=duration_s)
+    clip, offset_s = _loudest(pieces, longest_s)
+    return _identify_clip(
+        library, fingerprinter, clip, start_s + offset_s, top_k=top_k, k=k, threshold=threshold
+    )
+
+
+def confidence(score: float, lead: float, threshold: float = DEFAULT_THRESHOLD) -> float:
+    """A number in 0..1 that rises with a match's score and its lead over the next track.
+
+    At the threshold and without a lead it is 0.5. Not calibrated.
+    """
+    return 1 / (1 + math.exp(-(_SCORE_SLOPE * (score - threshold) + _LEAD_SLOPE * lead)))
+
+
+def _identify_clip(
+    library: Library,
+    fingerprinter: Fingerprinter,
+    clip: np.ndarray,
+    start_s: float,
+    *,
+    top_k: int,
+    k: int,
+    threshold: float,
+) -> Answer:
+    duration_s = len(clip) / audio.SAMPLE_RATE
+    if duration_s < fingerprinter.window_s:
+        raise MatchError(
+            f"the clip is {duration_s:.2f} s long, and at least {fingerprinter.window_s:g} s is "
+            "needed: record or choose more"
+        )
+    answer = identify(library, fingerprinter(clip), top_k=top_k, k=k, threshold=threshold)
+    return replace(answer, query_start_s=start_s, query_duration_s=duration_s)
+
+
+def _loudest(pieces: Iterable[np.ndarray], longest_s: float) -> tuple[np.ndarray, float]:
+    """Of audio in pieces of a second, the loudest ``longest_s`` seconds and where they begin."""
+    size = max(1, round(longest_s))
+    window: deque[np.ndarray] = deque(maxlen=size)
+    energies: deque[float] = deque(maxlen=size)
+    loudest, most, begin = [np.empty(0, np.float32)], -1.0, 0
+    for number, piece in enumerate(pieces):
+        window.append(piece)
+        energies.append(float(np.square(piece, dtype=np.float64).sum()))
+        total = math.fsum(energies)
+        if len(window) < size or number < size or total > most:
+            loudest, most, begin = list(window), total, number + 1 - len(window)
+    return np.concatenate(loudest), float(begin)
+
+
+def _propose(library: Library, queries: np.ndarray, positions: np.ndarray, k: int) -> _Candidates:
+    """Offset compensation (Eq. 7): the distinct starts at which a neighbour meets its segment.
+
+    ``queries [n, dim]`` are at ``positions [n]`` of the query.
+    """
+    rows = library.search(queries, k)[1]
+    _, firsts, counts = library.spans(rows)
+    starts = rows - positions[:, None]
+    found = firsts >= 0
+    # Two tracks may have the same start (before the one, inside the other): they are two.
+    proposed = np.unique(np.stack([firsts[found], starts[found], counts[found]], axis=1), axis=0)
+    firsts, starts, counts = (np.ascontiguousarray(column) for column in proposed.T)
+    candidates = _Candidates(starts, firsts, counts)
+    overlap = _overlap(positions, candidates)
+    enough = np.minimum(math.ceil(MIN_OVERLAP * len(positions)), counts)
+    return candidates.take(overlap >= enough)
+
+
+def _overlap(positions: np.ndarray, candidates: _Candidates) -> np.ndarray:
+    """How many of the query's segments lie inside the track: int64 [c]."""
+    before = candidates.firsts - candidates.starts
+    inside = np.searchsorted(positions, [before, before + candidates.counts])
+    return np.asarray(inside[1] - inside[0])
+
+
+def sequence_scores(
+    library: Library, queries: np.ndarray, positions: np.ndarray, candidates: _Candidates
+) -> np.ndarray:
+    """Eq. 8 for every candidate: the mean inner product over the segments inside the track, [c]."""
+    scores = np.empty(len(candidates.starts))
+    step = max(1, _CHUNK // queries.size)
+    for begin in range(0, len(scores), step):
+        chunk = candidates.take(np.arange(begin, min(begin + step, len(scores))))
+        terms = _similarities(library, queries, positions, chunk)
+        scores[begin : begin + step] = np.nanmean(terms, axis=1, dtype=np.float64)
+    return scores
+
+
+def _similarities(
+    library: Library, queries: np.ndarray, positions: np.ndarray, candidates: _Candidates
+) -> np.ndarray:
+    """Inner products of segments with the rows they meet: [c, n], NaN outside of the track."""
+    last = candidates.firsts + candidates.counts - 1
+    rows = candidates.starts[:, None] + positions
+    clipped = np.clip(rows, candidates.firsts[:, None], last[:, None])
+    terms = np.einsum("cnd,nd->cn", library.vectors(clipped), queries)
+    terms[rows != clipped] = np.nan
+    return terms
+
+
+def _best_of_tracks(candidates: _Candidates, scores: np.ndarray) -> np.ndarray:
+    """Numbers of each track's best candidate, best track first; ties go to earlier rows."""
+    order = np.lexsort((-scores, candidates.firsts))
+    _, first_of_track = np.unique(candidates.firsts[order], return_index=True)
+    best = order[first_of_track]
+    return best[np.argsort(-scores[best], kind="stable")]
+
+
+def _refine(
+    library: Library, queries: np.ndarray, positions: np.ndarray, place: _Candidates
+) -> float:
+    """Where between -0.5 and 0.5 hops from a candidate the scores peak, by a parabola.
+
+    The query's segments are off the track's grid by some part of a hop, and its similarity to the
+    fingerprints before and after tells which.
+    """
+    around = _Candidates(
+        place.starts + np.array([-1, 0, 1]), place.firsts.repeat(3), place.counts.repeat(3)
+    )
+    terms = _similarities(library, queries, positions, around)
+    common = ~np.isnan(terms).any(axis=0)
+    if not common.any():
+        return 0.0
+    before, here, after = terms[:, common].mean(axis=1, dtype=np.float64)
+    bend = before - 2 * here + after
+    return float(np.clip((before - after) / (2 * bend), -0.5, 0.5)) if bend < 0 else 0.0

@@ -1,0 +1,166 @@
+"""Fingerprints on disk: a file of float16 rows that only grows, mapped into memory for reading."""
+
+from __future__ import annotations
+
+import errno
+import os
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import BinaryIO
+
+import numpy as np
+
+# EFBIG: the limit of the file system or of the process, which is as final as a full disk.
+_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+_READ_ONLY = {errno.EROFS, errno.EACCES, errno.EPERM}
+
+
+class LibraryError(RuntimeError):
+    """A library that cannot be used as asked; the message names it, the reason and the remedy."""
+
+
+@contextmanager
+def writing(path: Path) -> Iterator[None]:
+    """Turn the operating system's refusal to write ``path`` into a LibraryError."""
+    try:
+        yield
+    except OSError as failure:
+        raise write_error(path, failure) from failure
+
+
+def write_error(path: Path, failure: OSError) -> LibraryError:
+    """The error for a refused write: full, read-only, or what the system says."""
+    if failure.errno in _FULL:
+        reason = "the disk is full; free some space and run it again"
+    elif failure.errno in _READ_ONLY:
+        reason = "the folder is read-only; copy the library to a folder of your own"
+    else:
+        reason = f"{failure.strerror or failure}; check the disk"
+    return LibraryError(f"cannot write {path}: {reason} (what was stored before is kept)")
+
+
+def replace(path: Path, write: Callable[[Path], None]) -> None:
+    """Let ``write`` make a file, and put it in the place of ``path`` in one step once it is safe.
+
+    Raises LibraryError if it cannot be written; the old file is then still there.
+    """
+    partial = path.with_name(path.name + ".partial")
+    try:
+        with writing(path):
+            write(partial)
+            with partial.open("r+b") as file:
+                os.fsync(file.fileno())
+            partial.replace(path)
+            sync_folder(path.parent)
+    finally:
+        with suppress(OSError):
+            partial.unlink(missing_ok=True)
+
+
+def sync_folder(folder: Path) -> None:
+    """Make new and renamed files in ``folder`` survive a power cut."""
+    if sys.platform == "win32":  # which has no such call
+        return
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+class VectorStore:
+    """Rows ``[rows, dim]`` in little-endian float16, without a header.
+
+    How many rows count is known elsewhere (the library's catalogue). What lies beyond them comes
+    from a write that did not finish: it is never read, and overwritten or cut off.
+    """
+
+    def __init__(self, path: Path, dim: int, rows: int, *, writable: bool) -> None:
+        """Open ``path``, of which the first ``rows`` rows count.
+
+        Raises FileNotFoundError if it does not exist, LibraryError if it is too short or cannot
+        be written.
+        """
+        self.path, self.dim, self.rows = path, dim, rows
+        self._row_bytes = 2 * dim
+        self._end = rows
+        self._file: BinaryIO | None = None
+        self._map: np.ndarray | None = None
+        size, needed = path.stat().st_size, rows * self._row_bytes
+        if size < needed:
+            raise LibraryError(
+                f"{path} is damaged: it has {size} bytes of {needed}; restore it from a copy, or "
+                "index the music into a new library"
+            )
+        if writable:
+            with writing(path):
+                # Unbuffered: after a failed write nothing may wait to be written later.
+                self._file = path.open("r+b", buffering=0)
+                self._file.truncate(needed)
+
+    @property
+    def pending(self) -> int:
+        """Rows that were appended and not committed."""
+        return self._end - self.rows
+
+    def append(self, vectors: np.ndarray) -> None:
+        """Write ``vectors [n, dim]`` behind the last row. Raises LibraryError if it cannot."""
+        if vectors.ndim != 2 or vectors.shape[1] != self.dim:
+            raise ValueError(f"fingerprints must be [n, {self.dim}], not {vectors.shape}")
+        assert self._file is not None
+        data = memoryview(np.ascontiguousarray(vectors, "<f2").tobytes())
+        with writing(self.path):
+            self._file.seek(self._end * self._row_bytes)
+            while data:
+                data = data[self._file.write(data) :]
+        self._end += len(vectors)
+
+    def sync(self) -> None:
+        """Wait until all that was appended is on the disk. Raises LibraryError if it fails."""
+        assert self._file is not None
+        with writing(self.path):
+            os.fsync(self._file.fileno())
+
+    def commit(self) -> None:
+        """Count what was appended (the caller has recorded it)."""
+        self.rows, self._map = self._end, None
+
+    def rollback(self) -> None:
+        """Forget what was appended; the next rows are written over it."""
+        self._end = self.rows
+
+    def read(self, rows: np.ndarray) -> np.ndarray:
+        """The vectors ``[..., dim]`` in float32 of row numbers ``[...]``."""
+        return np.asarray(self._mapped()[rows], np.float32)
+
+    def read_range(self, first: int, end: int) -> np.ndarray:
+        """Rows ``first`` to ``end`` (exclusive), float32 ``[end - first, dim]``."""
+        return np.asarray(self._mapped()[first:end], np.float32)
+
+    def copy_range(self, first: int, end: int, target: VectorStore) -> None:
+        """Append rows ``first`` to ``end`` to another store, bit for bit."""
+        step = 1 << 16
+        for begin in range(first, end, step):
+            target.append(self._mapped()[begin : min(end, begin + step)])
+
+    def close(self) -> None:
+        """Cut off what was not committed, and let go of the file."""
+        self._map = None
+        if self._file is not None:
+            with suppress(OSError):  # the next to open it for writing cuts it off too
+                self._file.truncate(self.rows * self._row_bytes)
+            self._file.close()
+            self._file = None
+
+    def _mapped(self) -> np.ndarray:
+        if self._map is None:
+            shape = (self.rows, self.dim)
+            # An empty file cannot be mapped.
+            self._map = (
+                np.memmap(self.path, "<f2", "r", shape=shape)
+                if self.rows
+                else np.empty(shape, np.float16)
+            )
+        return self._map
