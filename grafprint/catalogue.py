@@ -104,10 +104,6 @@ class Catalogue:
         self.path = path
         self.tracks: dict[int, Track] = {}
         self.files: dict[str, File] = {}
-        if not path.is_file():
-            raise LibraryError(
-                f"there is no library in {path.parent}: make one with `grafprint index`"
-            )
         with self._explained():
             # Writable also for a reader where the system allows it: after a killed write SQLite
             # must first undo what was half written.
@@ -116,8 +112,7 @@ class Catalogue:
                 isolation_level=None, check_same_thread=False,
             )  # fmt: skip
         try:
-            with self._explained():
-                self._read()
+            self.read()
         except BaseException:
             self.close()
             raise
@@ -145,6 +140,17 @@ class Catalogue:
         """Let go of the database; what was read stays."""
         with suppress(AttributeError):
             self._db.close()
+
+    def read(self) -> None:
+        """Read everything anew, as committed. Raises LibraryError if it is damaged."""
+        try:
+            with self._explained():
+                self._read()
+        except (ValueError, TypeError, KeyError) as failure:
+            raise LibraryError(
+                f"{self.path} is damaged: {failure!r}; restore it from a copy, or index the music "
+                "into a new library"
+            ) from failure
 
     def _read(self) -> None:
         db = self._db
@@ -326,17 +332,12 @@ class Catalogue:
                 reason = "another program holds it; wait until that is done"
             elif name.startswith(("SQLITE_READONLY", "SQLITE_CANTOPEN")):
                 reason = (
-                    "it cannot be opened or written here; if an indexing run was stopped half-way, "
-                    "copy the library to a folder of your own"
+                    "it cannot be opened or written here; if a program that wrote to it was stopped "
+                    "half-way, copy the library to a folder of your own"
                 )
             else:
                 reason = "it is damaged; restore it from a copy, or index the music into a new one"
             raise LibraryError(f"cannot use {self.path}: {reason} ({failure})") from failure
-        except (ValueError, TypeError, KeyError) as failure:
-            raise LibraryError(
-                f"{self.path} is damaged: {failure!r}; restore it from a copy, or index the music "
-                "into a new library"
-            ) from failure
 
 
 def new_meta(model_id: str, dim: int, hop_s: float, window_s: float, factory: str | None) -> Meta:

@@ -203,9 +203,13 @@ def _make(factory: str, dim: int) -> faiss.Index:
             f"{factory!r} is not an index that FAISS can make of {dim} numbers: {failure}"
         ) from failure
     owner = getattr(index, "index", index) if _is(index, faiss.IndexPreTransform) else index
-    if _is(owner, faiss.IndexIVF) or _is(index, faiss.IndexIDMap):
-        return index
-    return faiss.index_factory(dim, f"IDMap,{factory}", faiss.METRIC_INNER_PRODUCT)
+    if not (_is(owner, faiss.IndexIVF) or _is(index, faiss.IndexIDMap)):
+        index = faiss.index_factory(dim, f"IDMap,{factory}", faiss.METRIC_INNER_PRODUCT)
+    ivf = _ivf(index)
+    if isinstance(ivf, faiss.IndexIVFPQ):
+        # Ordering the codes for a kind of search that is not used takes most of the training.
+        ivf.do_polysemous_training = False
+    return index
 
 
 def _is(index: faiss.Index, kind: type) -> bool:

@@ -14,7 +14,7 @@ import numpy as np
 
 from grafprint import audio, tags
 from grafprint.catalogue import File, Recording, Track
-from grafprint.store import LibraryError
+from grafprint.store import LibraryError, VectorStore
 
 if TYPE_CHECKING:
     from grafprint.fingerprint import Fingerprinter
@@ -80,29 +80,31 @@ def add_file(
                 catalogue.put_file(entry)
             unchanged = known is not None and known.track == same.id
             return AddResult("unchanged" if unchanged else "duplicate", catalogue.tracks[same.id])
-        duration_s, count = _store_vectors(library, file, fingerprinter, heard)
+        vectors = library.vector_store
         try:
+            duration_s = _append_vectors(vectors, library.window_s, file, fingerprinter, heard)
             after = _stat(file)
             if (after.st_size, after.st_mtime_ns) != (before.st_size, before.st_mtime_ns):
                 raise _error(file, "it changed while it was read; run again when it is complete")
-            library.vector_store.sync()
-            recording = Recording(content_hash, duration_s, tags.read(file), count)
-            with library.changing():
-                track = catalogue.put(recording, entry, known.track if known else None)
-                library.vector_store.commit()
+            recording = Recording(content_hash, duration_s, tags.read(file), vectors.pending)
+            vectors.sync()
         except BaseException:
-            library.vector_store.rollback()
+            vectors.rollback()
             raise
+        with library.changing():
+            track = catalogue.put(recording, entry, known.track if known else None)
+            vectors.commit()
         return AddResult("updated" if known else "added", track)
 
 
-def _store_vectors(
-    library: Library,
+def _append_vectors(
+    store: VectorStore,
+    window_s: float,
     file: Path,
     fingerprinter: Fingerprinter,
     heard: Callable[[float], None] | None,
-) -> tuple[float, int]:
-    """Append a file's fingerprints, uncommitted: its length in seconds and how many they are."""
+) -> float:
+    """Append a file's fingerprints, uncommitted; returns its length in seconds."""
     samples = 0
 
     def chunks() -> Iterator[np.ndarray]:
@@ -115,26 +117,19 @@ def _store_vectors(
 
     sounding = False
     try:
-        try:
-            for vectors in fingerprinter.stream(chunks()):
-                sounding = sounding or bool(vectors.any())
-                library.vector_store.append(vectors)
-        except ValueError:
-            # Too short is reported below, with the file's name and length.
-            if not 0 < samples < library.window_s * audio.SAMPLE_RATE:
-                raise
-        duration_s = samples / audio.SAMPLE_RATE
-        if duration_s < library.window_s:
-            raise _error(
-                file,
-                f"it is {duration_s:.2f} s long, and at least {library.window_s:g} s is needed",
-            )
-        if not sounding:
-            raise _error(file, "it is silent from beginning to end")
-    except BaseException:
-        library.vector_store.rollback()
-        raise
-    return duration_s, library.vector_store.pending
+        for vectors in fingerprinter.stream(chunks()):
+            sounding = sounding or bool(vectors.any())
+            store.append(vectors)
+    except ValueError:
+        # Too short is reported below, with the file's name and length.
+        if not 0 < samples < window_s * audio.SAMPLE_RATE:
+            raise
+    duration_s = samples / audio.SAMPLE_RATE
+    if duration_s < window_s:
+        raise _error(file, f"it is {duration_s:.2f} s long; at least {window_s:g} s is needed")
+    if not sounding:
+        raise _error(file, "it is silent from beginning to end")
+    return duration_s
 
 
 def add_folder(
@@ -172,8 +167,8 @@ def add_folder(
         tell(file, number + 1, 0.0)
     missing = _missing(library, folder, [Path(failure.path) for failure in failed])
     if prune and missing:
-        with library.changing():
-            library.catalogue.remove_files(missing)
+        with library.adding, library.changing() as catalogue:
+            catalogue.remove_files(missing)
     paths = [str(library.located(path)) for path in missing]
     return IndexReport(
         done["added"], done["updated"], done["unchanged"], done["duplicate"],

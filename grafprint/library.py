@@ -315,10 +315,9 @@ class Library:
         Raises LibraryError if there is no such track, or the library is open for reading only.
         """
         self.require_writable()
-        with self.adding, self._lock:
+        with self.adding, self.changing() as catalogue:
             track = self.track(track_id)
-            self.catalogue.remove_files(self.catalogue.paths_of(track_id))
-            self._rows_table = None
+            catalogue.remove_files(catalogue.paths_of(track_id))
             return track
 
     def compact(self) -> int:
@@ -339,7 +338,8 @@ class Library:
         self.require_writable()
         if self.rows - len(self) > COMPACT_ABOVE * self.rows:
             self.compact()
-        with self._lock:
+        with self.adding, self._lock:
+            self._vectors.trim()
             self._index.save(self._stamp(), self._table(), self._vectors)
 
     # For indexing.py ----------------------------------------------------------------------------
@@ -352,14 +352,21 @@ class Library:
     def require_writable(self) -> None:
         """Raise LibraryError if the library was opened for reading."""
         if self._writer is None:
-            raise LibraryError(f"the library {self.path} is open for reading only")
+            raise LibraryError(f"the library {self.path} is not open for writing")
 
     @contextlib.contextmanager
     def changing(self) -> Iterator[Catalogue]:
-        """The catalogue, for a change that searches must see whole or not at all."""
+        """The catalogue, for a change that searches must see whole or not at all.
+
+        Whatever goes wrong within, also an interrupt right after SQLite's commit: what counts
+        afterwards is what SQLite says.
+        """
         with self._lock:
             try:
                 yield self.catalogue
+            except BaseException:
+                self._recover()
+                raise
             finally:
                 self._rows_table = None
 
@@ -391,6 +398,15 @@ class Library:
                 if path != self._vectors_path:
                     with contextlib.suppress(OSError):
                         path.unlink()
+
+    def _recover(self) -> None:
+        try:
+            self.catalogue.read()
+            meta = self.catalogue.meta
+            self._vectors.close()
+            self._vectors = VectorStore(self._vectors_path, meta.dim, meta.rows, writable=True)
+        except (LibraryError, OSError):  # the next to open it will be told why
+            self._release()
 
     def _release(self) -> None:
         with self._lock:
@@ -431,13 +447,16 @@ class Library:
                 old.copy_range(int(first), int(first + count), new)
             new.sync()
             store.sync_folder(self.path)
-            self.catalogue.renumber(firsts, new.pending)
         except BaseException:
             new.close()
             new_path.unlink(missing_ok=True)
             raise
-        new.commit()
-        self._vectors, self._rows_table = new, None
+        # From here on the new file may be the one that counts: if this fails it is left alone, and
+        # the next to open the library for writing deletes whichever does not.
+        with self.changing() as catalogue:
+            catalogue.renumber(firsts, new.pending)
+            new.commit()
+            self._vectors = new
         old.close()
         with contextlib.suppress(OSError):  # a reader may hold it open (Windows)
             old_path.unlink()

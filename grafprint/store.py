@@ -145,12 +145,17 @@ class VectorStore:
         for begin in range(first, end, step):
             target.append(self._mapped()[begin : min(end, begin + step)])
 
+    def trim(self) -> None:
+        """Cut off what was not committed."""
+        assert self._file is not None
+        with writing(self.path):
+            self._file.truncate(self.rows * self._row_bytes)
+        self._end = self.rows
+
     def close(self) -> None:
-        """Cut off what was not committed, and let go of the file."""
+        """Let go of the file."""
         self._map = None
         if self._file is not None:
-            with suppress(OSError):  # the next to open it for writing cuts it off too
-                self._file.truncate(self.rows * self._row_bytes)
             self._file.close()
             self._file = None
 

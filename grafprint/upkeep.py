@@ -56,7 +56,7 @@ class IndexKeeper:
 
     def current(self, wanted: Stamp, table: RowTable, vectors: VectorStore) -> RowIndex:
         """An index of the state ``wanted``, by whichever way takes the least work."""
-        current = self._index
+        current, self._index = self._index, None  # until it is in step again
         if current is None and wanted.factory != index.EXACT:
             current = RowIndex.load(self._path)
         if current is None or not _can_catch_up(current, wanted, table):

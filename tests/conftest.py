@@ -1,10 +1,5 @@
 """What several test modules share."""
 
-import os
-
-# Before FAISS and PyTorch are loaded: the tests compare results, and one thread repeats them best.
-os.environ.setdefault("OMP_NUM_THREADS", "1")
-
 import pytest
 
 from grafprint.fingerprint import DEFAULT_MODEL, Fingerprinter

@@ -1,0 +1,80 @@
+"""Small libraries for the tests: of real music cut to seconds, or of given vectors."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.io import wavfile
+
+from grafprint import audio
+from grafprint.catalogue import File, Recording, Track
+from grafprint.library import Library
+from grafprint.tags import Tags
+from tests.audio_files import MUSIC
+
+DIM = 128
+
+
+@dataclass(frozen=True)
+class Network:
+    """What a library remembers of a network, for libraries of given vectors."""
+
+    model_id: str = "given vectors"
+    dim: int = DIM
+    hop_s: float = 0.096
+    window_s: float = 1.0
+
+
+@cache
+def excerpt(number: int, start_s: float, duration_s: float) -> NDArray[np.float32]:
+    """Seconds of a bundled track, mono at 16 kHz."""
+    return audio.load(MUSIC[number], start_s=start_s, duration_s=duration_s)
+
+
+def write_wav(path: Path, samples: NDArray[np.float32]) -> Path:
+    """Write mono samples at 16 kHz, as they are."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    wavfile.write(path, audio.SAMPLE_RATE, samples)
+    return path
+
+
+def write_music(folder: Path, count: int, duration_s: float = 2.0) -> list[Path]:
+    """``count`` files that hold a few seconds of a bundled track each."""
+    return [
+        write_wav(folder / f"track {number}.wav", excerpt(number, 20, duration_s))
+        for number in range(count)
+    ]
+
+
+def fill(library: Library, tracks: Iterable[NDArray[np.float32]]) -> list[Track]:
+    """Store given vectors [n, 128] as tracks, the way that an indexed file is stored."""
+    stored = []
+    for vectors in tracks:
+        number = len(library.catalogue.tracks)
+        library.vector_store.append(vectors)
+        library.vector_store.sync()
+        tags = Tags(f"track {number}", "", "", "", "")
+        recording = Recording(f"content {number}", len(vectors) * 0.096, tags, len(vectors))
+        with library.changing() as catalogue:
+            stored.append(catalogue.put(recording, File(f"{number}.wav", 0, 1, 1), None))
+            library.vector_store.commit()
+    return stored
+
+
+def unit(vectors: NDArray[np.floating]) -> NDArray[np.float32]:
+    """Vectors of length 1, rounded to what a library stores."""
+    scaled = vectors / np.linalg.norm(vectors, axis=-1, keepdims=True)
+    return scaled.astype(np.float16).astype(np.float32)
+
+
+def walk(rng: np.random.Generator, count: int, step: float = 0.3) -> NDArray[np.float32]:
+    """Unit vectors [count, 128] of which neighbours are alike, as a recording's are."""
+    steps = rng.standard_normal((count, DIM))
+    path = np.empty_like(steps)
+    path[0] = steps[0]
+    for i in range(1, count):
+        path[i] = np.sqrt(1 - step**2) * path[i - 1] + step * steps[i]
+    return unit(path)
