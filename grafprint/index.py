@@ -7,6 +7,7 @@ import logging
 import zlib
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import cast
 
 import faiss
 import numpy as np
@@ -208,7 +209,7 @@ def _make(factory: str, dim: int) -> faiss.Index:
     ivf = _ivf(index)
     if isinstance(ivf, faiss.IndexIVFPQ):
         # Ordering the codes for a kind of search that is not used takes most of the training.
-        ivf.do_polysemous_training = False
+        ivf.do_polysemous_training = False  # type: ignore[attr-defined]
     return index
 
 
@@ -218,7 +219,8 @@ def _is(index: faiss.Index, kind: type) -> bool:
 
 def _ivf(index: faiss.Index) -> faiss.IndexIVF | None:
     """The inverted file in an index, however wrapped."""
-    return faiss.try_extract_index_ivf(index)
+    ivf = faiss.try_extract_index_ivf(index)
+    return None if ivf is None else cast(faiss.IndexIVF, faiss.downcast_index(ivf))
 
 
 def _sounding(vectors: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
