@@ -32,6 +32,7 @@ def write(path: Path, tensors: dict[str, Tensor], header: dict[str, Any]) -> Non
     save_file(plain, partial, metadata={"grafprint": json.dumps(header)})
     with partial.open("rb") as file:
         os.fsync(file.fileno())
+    partial.chmod(0o644)  # safetensors makes files that only their owner can read
     partial.replace(path)
 
 
