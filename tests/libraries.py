@@ -49,11 +49,12 @@ def write_music(folder: Path, count: int, duration_s: float = 2.0) -> list[Path]
     ]
 
 
-def fill(library: Library, tracks: Iterable[NDArray[np.float32]]) -> list[Track]:
+def fill(
+    library: Library, tracks: Iterable[NDArray[np.float32]], first_number: int = 0
+) -> list[Track]:
     """Store given vectors [n, 128] as tracks, the way that an indexed file is stored."""
     stored = []
-    for vectors in tracks:
-        number = len(library.catalogue.tracks)
+    for number, vectors in enumerate(tracks, first_number):
         library.vector_store.append(vectors)
         library.vector_store.sync()
         tags = Tags(f"track {number}", "", "", "", "")

@@ -52,7 +52,7 @@ def by_loops(library, queries, k):
     everything = np.concatenate(stored)
     owner = [(t, j) for t, vectors in enumerate(stored) for j in range(len(vectors))]
     sounding = [i for i in range(len(queries)) if queries[i].any()]
-    best = {}
+    best: dict[int, tuple[int, float]] = {}
     for i in sounding:
         products = everything @ queries[i]
         for neighbour in np.argsort(-products, kind="stable")[:k]:
