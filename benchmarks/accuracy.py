@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import argparse
 import json
+from dataclasses import asdict
 from pathlib import Path
 
 from grafprint import synthesis
@@ -57,6 +58,7 @@ def main() -> None:
     parser.add_argument("--work", type=Path, default=Path("runs"))
     parser.add_argument("--model", type=Path, default=DEFAULT_MODEL)
     parser.add_argument("--queries", type=int, default=100)
+    parser.add_argument("--snr", default="0,5,10,15,20,none", help="in dB; none: no noise")
     parser.add_argument("--seed", type=int, default=0)
     args = parser.parse_args()
 
@@ -70,13 +72,18 @@ def main() -> None:
             places = [(track, library.audio_path(track)) for track in library.tracks()]
             tracks = [t for t, p in places if p is not None and p.resolve().is_relative_to(folder)]
         config = EvaluationConfig(
-            snrs_db=(0.0, 5.0, 10.0, 15.0, 20.0, None), queries=args.queries, seed=args.seed
+            snrs_db=tuple(None if s == "none" else float(s) for s in args.snr.split(",")),
+            queries=args.queries,
+            seed=args.seed,
         )
         report = evaluate(
             library, fingerprinter, noises, rooms, config, tracks,
             on_progress=lambda done, total: print(f"\r{done}/{total}", end="", flush=True),
         )  # fmt: skip
     RESULTS.mkdir(exist_ok=True)
+    args.work.mkdir(parents=True, exist_ok=True)
+    outcomes = [[asdict(outcome) for outcome in cell.outcomes] for cell in report.cells]
+    (args.work / f"outcomes-{args.name}.json").write_text(json.dumps(outcomes))
     (RESULTS / f"accuracy-{args.name}.json").write_text(json.dumps(report.to_json(), indent=1))
     hit_rates(report).savefig(ROOT / "docs" / "figures" / f"accuracy-{args.name}.png", dpi=120)
     print(f"\n{report.references} references, {report.fingerprints} fingerprints")

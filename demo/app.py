@@ -8,7 +8,7 @@ from typing import Any
 
 import gradio as gr
 
-from demo.identify import WAITING, Identifier, as_json
+from demo.identify import WAITING, Identifier
 from demo.theme import CSS, HEAD, THEME
 
 
@@ -30,19 +30,19 @@ def build(identifier: Identifier, examples: Path | None = None) -> gr.Blocks:
     def identify(clip: str, top: int = 5) -> dict[str, Any]:
         """Name a clip of music. Errors reach the caller as text."""
         try:
-            return as_json(identifier.answer(clip, max(1, min(int(top), 50))))
+            return identifier.answer(clip, max(1, min(int(top), 50))).to_json()
         except (ValueError, RuntimeError, OSError) as error:
             raise gr.Error(str(error).replace(clip, Path(clip).name)) from error
 
     with gr.Blocks(title="GraFPrint", analytics_enabled=False) as page:
         gr.HTML(
             "<h1>GraFPrint</h1><p>Which recording is this, and where in it are we? "
-            f"This library knows {len(tracks)} tracks ({minutes} minutes).</p>",
+            f"This library knows {len(tracks)} tracks ({minutes} minutes).</p>"
+            '<div id="microphone-note" role="status"></div>',
             elem_id="title",
         )
         with gr.Row():
             with gr.Column(scale=1, min_width=320):
-                gr.HTML('<div id="microphone-note" role="status"></div>')
                 clip = gr.Audio(
                     sources=["microphone", "upload"],
                     type="filepath",

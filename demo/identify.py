@@ -6,7 +6,6 @@ import logging
 from dataclasses import dataclass
 from html import escape
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -96,25 +95,6 @@ class Identifier:
         return f'<div class="gp-scroll">{_table(head, rows)}</div>'
 
 
-def as_json(answer: Answer) -> dict[str, Any]:
-    """An answer for programs."""
-    return {
-        "identified": answer.identified,
-        "threshold": answer.threshold,
-        "matches": [
-            {
-                "title": m.track.title,
-                "artist": m.track.artist,
-                "album": m.track.album,
-                "start_s": round(m.start_s, 3),
-                "score": round(m.score, 4),
-                "confidence": round(m.confidence, 4),
-            }
-            for m in answer.matches
-        ],
-    }
-
-
 def clock(seconds: float) -> str:
     """Seconds as m:ss; a query may begin a little before a track does."""
     whole = max(0, round(seconds))
@@ -168,7 +148,7 @@ def _problem(message: str) -> str:
 def _candidates(answer: Answer) -> str:
     title = "Candidates" if answer.identified else "Nearest candidates (none is a match)"
     rows = "".join(
-        f'<tr><td>{escape(m.track.title)}</td><td>{escape(m.track.artist)}</td>'
+        f"<tr><td>{escape(m.track.title)}</td><td>{escape(m.track.artist)}</td>"
         f'<td class="n">{clock(m.start_s)}</td><td class="n">{m.score:.2f}</td></tr>'
         for m in answer.matches
     )

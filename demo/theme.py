@@ -16,7 +16,7 @@ THEME = gr.themes.Soft(
 CSS = """
 .gradio-container { max-width: 1040px !important; margin: 0 auto !important; }
 #title h1 { margin: 0.2em 0 0; font-size: 1.9em; }
-#title p { margin: 0.2em 0 0.4em; color: var(--body-text-color-subdued); }
+#title p { margin: 0.2em 0 0.4em; opacity: .78; }
 .gp-card { padding: 1.1em 1.3em; border-radius: 12px; min-height: 8.2em;
   border: 1px solid var(--border-color-primary); border-left: 6px solid var(--border-color-primary);
   background: var(--background-fill-primary); }
@@ -24,16 +24,19 @@ CSS = """
 .gp-card.unknown { border-left-color: #d97706; }
 .gp-card.problem { border-left-color: #dc2626; }
 .gp-card .gp-label { font-size: .8em; letter-spacing: .04em; text-transform: uppercase;
-  color: var(--body-text-color-subdued); }
+  opacity: .78; }
 .gp-card .gp-title { font-size: 1.6em; font-weight: 650; line-height: 1.25; margin: .15em 0; }
 .gp-card .gp-time { font-size: 1.15em; margin: .35em 0; }
-.gp-card .gp-small, .gp-small { font-size: .88em; color: var(--body-text-color-subdued); }
+.gp-card .gp-small, .gp-small { font-size: .88em; opacity: .78; }
 .gp-scroll { overflow-x: auto; }
 table.gp { width: 100%; border-collapse: collapse; font-size: .92em; }
-table.gp th { text-align: left; font-weight: 600; color: var(--body-text-color-subdued); }
-table.gp th, table.gp td { padding: .35em .6em; border-bottom: 1px solid var(--border-color-primary);
-  vertical-align: top; }
+table.gp th { text-align: left; font-weight: 600; opacity: .78; }
+table.gp th, table.gp td { padding: .35em .6em !important; vertical-align: top;
+  border: 0 solid var(--border-color-primary) !important; border-bottom-width: 1px !important; }
+table.gp thead, table.gp tr { border: 0 !important; background: none !important; }
 table.gp td.n, table.gp th.n { text-align: right; font-variant-numeric: tabular-nums; }
+table.gp td { overflow-wrap: anywhere; }
+@media (max-width: 600px) { #contents table.gp :is(td, th):nth-child(3) { display: none; } }
 .gp-plot svg { width: 100%; height: auto; }
 #microphone-note:empty { display: none; }
 #microphone-note { padding: .6em .9em; border-radius: 8px; border: 1px solid #d97706;

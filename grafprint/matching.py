@@ -12,7 +12,7 @@ import os
 from collections import deque
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -57,6 +57,20 @@ class Match:
     confidence: float
     segment_scores: np.ndarray
 
+    def to_json(self) -> dict[str, Any]:
+        """The match as plain values; a segment that was not compared is None."""
+        terms = [None if np.isnan(s) else round(float(s), 4) for s in self.segment_scores]
+        return {
+            "title": self.track.title,
+            "artist": self.track.artist,
+            "album": self.track.album,
+            "licence": self.track.licence,
+            "start_s": round(self.start_s, 3),
+            "score": round(self.score, 4),
+            "confidence": round(self.confidence, 4),
+            "segment_scores": terms,
+        }
+
 
 @dataclass(frozen=True, eq=False)
 class Answer:
@@ -79,6 +93,16 @@ class Answer:
     def best(self) -> Match | None:
         """The best match, identified or not; None if there is none at all."""
         return self.matches[0] if self.matches else None
+
+    def to_json(self) -> dict[str, Any]:
+        """The answer as plain values for a program: times in seconds, best match first."""
+        return {
+            "identified": self.identified,
+            "threshold": self.threshold,
+            "query_start_s": round(self.query_start_s, 3),
+            "query_duration_s": round(self.query_duration_s, 3),
+            "matches": [match.to_json() for match in self.matches],
+        }
 
     @property
     def runner_up(self) -> Match | None:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from contextlib import closing
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import numpy as np
 import typer
+from rich.markup import escape
 from rich.table import Table
 
 from grafprint.cli.console import (
@@ -103,13 +104,15 @@ def _meter(level_db: float, width: int = 20) -> str:
 def show(answer: Answer, what: str, as_json: bool) -> None:
     """Print an answer: a sentence and a table for people, or JSON."""
     if as_json:
-        print_json(to_json(answer))
+        print_json(answer.to_json())
         return
     best = answer.best
     if best is not None and answer.identified:
         by = f" by {best.track.artist}" if best.track.artist else ""
         at = clock(best.start_s)
-        line = f"{what} is [bold]{_name(best.track.title)}[/]{_name(by)}, from {at} into the track"
+        line = (
+            f"{what} is [bold]{escape(best.track.title)}[/]{escape(by)}, from {at} into the track"
+        )
         out.print(line, highlight=False, soft_wrap=True)
     else:
         out.print(f"{what} is [bold]not in this library[/]", highlight=False, soft_wrap=True)
@@ -120,35 +123,7 @@ def show(answer: Answer, what: str, as_json: bool) -> None:
                  title_justify="left")  # fmt: skip
     for number, match in enumerate(answer.matches, 1):
         view.add_row(
-            str(number), _name(match.track.title), _name(match.track.artist),
+            str(number), escape(match.track.title), escape(match.track.artist),
             clock(match.start_s), f"{match.score:.3f}", f"{100 * match.confidence:.0f} %",
         )  # fmt: skip
     out.print(view)
-
-
-def _name(text: str) -> str:
-    from rich.markup import escape
-
-    return escape(text)
-
-
-def to_json(answer: Answer) -> dict[str, Any]:
-    """An answer as plain values; times in seconds, similarities one a query segment."""
-    return {
-        "identified": answer.identified,
-        "threshold": answer.threshold,
-        "matches": [
-            {
-                "title": m.track.title,
-                "artist": m.track.artist,
-                "album": m.track.album,
-                "path": m.track.path,
-                "start_s": round(m.start_s, 3),
-                "score": round(m.score, 4),
-                "confidence": round(m.confidence, 4),
-                "segment_scores": [None if np.isnan(s) else round(float(s), 4)
-                                   for s in m.segment_scores],
-            }
-            for m in answer.matches
-        ],
-    }  # fmt: skip

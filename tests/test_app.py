@@ -1,0 +1,204 @@
+"""The page in a real Chromium: upload, example, microphone, player, bad files, phone, API."""
+
+import io
+import re
+import shutil
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+from gradio_client import Client, handle_file
+from playwright.sync_api import Browser, Page, expect, sync_playwright
+from scipy.io import wavfile
+
+from demo.app import launch
+from demo.identify import Identifier
+from grafprint import audio
+
+ASSETS = Path(__file__).parent.parent / "assets"
+EXAMPLES = ASSETS / "examples"
+FLAGS = [
+    "--headless",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+SECOND = 1000
+PATIENCE = 60 * SECOND
+
+
+@pytest.fixture(scope="module")
+def identifier() -> Identifier:
+    return Identifier.open(ASSETS / "library", ASSETS / "grafprint.safetensors")
+
+
+@pytest.fixture(scope="module")
+def address(identifier: Identifier) -> Iterator[str]:
+    served = launch(identifier, EXAMPLES, prevent_thread_lock=True, quiet=True)
+    assert served.local_url
+    yield served.local_url
+    served.close()
+
+
+@pytest.fixture(scope="module")
+def chromium(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
+    """Debian's Chromium with a microphone that hears the café example, over and over."""
+    heard = tmp_path_factory.mktemp("microphone") / "heard.wav"
+    samples = audio.load(EXAMPLES / "cafe.opus")
+    wavfile.write(heard, audio.SAMPLE_RATE, np.round(samples * 30_000).astype(np.int16))
+    path = shutil.which("chromium") or shutil.which("chromium-browser")
+    assert path, "these tests need Debian's package chromium"
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(
+            executable_path=path,
+            args=[
+                *FLAGS,
+                "--use-fake-ui-for-media-stream",
+                "--use-fake-device-for-media-stream",
+                f"--use-file-for-fake-audio-capture={heard}",
+            ],
+        )
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def page(chromium: Browser, address: str) -> Iterator[Page]:
+    """A new visitor on the page, which must never ask another host for anything."""
+    context = chromium.new_context(viewport={"width": 1100, "height": 900})
+    page = context.new_page()
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(request.url))
+    page.goto(address)
+    expect(page.locator("#answer")).to_contain_text("What is playing?", timeout=PATIENCE)
+    yield page
+    context.close()
+    assert [u for u in asked if not u.startswith((address, "data:", "blob:"))] == []
+
+
+def upload(page: Page, path: Path) -> None:
+    page.locator("#clip").get_by_role("button", name="Upload file").click()
+    page.locator("#clip input[type=file]").first.set_input_files(path)
+
+
+def answer(page: Page, kind: str) -> str:
+    """The text of the answer once it is of this kind: found, unknown or problem."""
+    card = page.locator(f"#answer .gp-card.{kind}")
+    expect(card).to_be_visible(timeout=PATIENCE)
+    return card.inner_text()
+
+
+def test_an_uploaded_clip_is_named_and_timed(page: Page):
+    upload(page, EXAMPLES / "engine.opus")
+    text = answer(page, "found")
+    assert "Randomness Decides" in text and "paniq" in text and "0:41" in text
+    expect(page.locator("#candidates tbody tr").first).to_contain_text("Randomness Decides")
+    expect(page.locator("#evidence svg[role=img]")).to_be_visible()
+    # Pressing Identify asks again and says the same.
+    page.get_by_role("button", name="Identify", exact=True).click()
+    assert "Randomness Decides" in answer(page, "found")
+
+
+def test_the_player_plays_the_matched_moment(page: Page, identifier: Identifier):
+    upload(page, EXAMPLES / "hall.opus")
+    answer(page, "found")
+    link = page.locator("#reference a[download]")
+    expect(link).to_be_attached(timeout=PATIENCE)
+    reply = page.request.get(link.get_attribute("href") or "")
+    assert reply.ok
+    rate, played = wavfile.read(io.BytesIO(reply.body()))
+    played = played[: 5 * rate].astype(np.float32)
+    track = identifier.library.tracks("Hypatia")[0]
+    path = identifier.library.audio_path(track)
+    assert path is not None
+    original = audio.load(path, start_s=22.0, duration_s=8)
+    agreement = np.correlate(original, played, "valid")
+    lag_s = int(np.argmax(agreement)) / rate
+    assert lag_s == pytest.approx(0.7, abs=0.1)  # the example begins at 22.7 s
+
+
+def test_an_example_is_one_click(page: Page):
+    page.get_by_text("At a loud party").first.click()
+    assert "Galactic Temple" in answer(page, "found")
+
+
+def test_unknown_music_is_not_in_this_library(page: Page):
+    page.get_by_text("A tune the library does not know").first.click()
+    text = answer(page, "unknown")
+    assert "Not in this library" in text and "nearest track" in text
+    expect(page.locator("#candidates")).to_contain_text("none is a match")
+
+
+def test_the_microphone_hears_and_names(page: Page):
+    # A recorder whose script has not loaded never sends what it hears.
+    page.wait_for_function(
+        "performance.getEntriesByType('resource')"
+        ".some(r => /record.*js/.test(r.name) && r.responseEnd > 0)",
+        timeout=PATIENCE,
+    )
+    time.sleep(0.5)
+    clip = page.locator("#clip")
+    clip.get_by_role("button", name="Record", exact=True).click()
+    time.sleep(5)
+    clip.get_by_role("button", name="Stop", exact=True).click()
+    assert "Musicbox" in answer(page, "found")
+
+
+def test_the_microphone_is_asked_for_unprocessed_sound(page: Page):
+    settings = page.evaluate(
+        "navigator.mediaDevices.getUserMedia({audio: true})"
+        ".then(s => s.getAudioTracks()[0].getSettings())"
+    )
+    assert settings["echoCancellation"] is False
+    assert settings["noiseSuppression"] is False and settings["autoGainControl"] is False
+
+
+@pytest.mark.parametrize(
+    "name, message",
+    [("silent.wav", "silent"), ("short.wav", "at least 1 s"), ("words.mp3", "not audio")],
+)
+def test_a_clip_that_cannot_be_used_says_why(page: Page, tmp_path: Path, name: str, message: str):
+    path = tmp_path / name
+    if name == "words.mp3":
+        path.write_text("These are words. " * 100)
+    else:
+        samples = np.zeros(3 * 16_000 if name == "silent.wav" else 4_800, np.int16)
+        samples[:: 100 if name == "short.wav" else len(samples)] = 9_000 * (name == "short.wav")
+        wavfile.write(path, 16_000, samples)
+    upload(page, path)
+    text = answer(page, "problem")
+    assert message in text and "Traceback" not in text and "/tmp" not in text
+
+
+def test_it_fits_a_phone(chromium: Browser, address: str):
+    context = chromium.new_context(viewport={"width": 390, "height": 844})
+    page = context.new_page()
+    page.goto(address)
+    page.get_by_text("Beside an engine").first.click(timeout=PATIENCE)
+    answer(page, "found")
+    page.get_by_text(re.compile("tracks of this library")).click()
+    assert page.evaluate("document.documentElement.scrollWidth") <= 390
+    context.close()
+
+
+def test_programs_get_json(address: str):
+    client = Client(address, verbose=False)
+    result = client.predict(handle_file(str(EXAMPLES / "cafe.opus")), 3, api_name="/identify")
+    best = result["matches"][0]
+    assert result["identified"] and best["title"] == "Musicbox"
+    assert best["start_s"] == pytest.approx(31.3, abs=0.1)
+    endpoints = client.view_api(return_format="dict", print_info=False)
+    assert list(endpoints["named_endpoints"]) == ["/identify"]
+
+
+@pytest.mark.parametrize("path", ["README.md", "assets/library/library.sqlite3", "app.py"])
+def test_files_of_the_project_are_not_served(page: Page, address: str, path: str):
+    whole = Path(__file__).parent.parent / path
+    for target in (f"file={whole}", f"file=../{path}", f"file={path}"):
+        assert page.request.get(f"{address}gradio_api/{target}").status in (403, 404)
