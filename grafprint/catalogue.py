@@ -81,9 +81,9 @@ class Meta:
     hop_s: float
     window_s: float
     factory: str | None  # of the index; None: chosen by size
-    generation: int = 0  # counts renumberings of the rows
-    rows: int = 0  # of the fingerprints' file, including dead ones
-    removals: int = 0  # counts changes that left dead rows
+    generation: int  # counts renumberings of the rows
+    rows: int  # of the fingerprints' file, including dead ones
+    removals: int  # counts changes that left dead rows
 
 
 @dataclass(frozen=True)
@@ -327,13 +327,16 @@ class Catalogue:
         except sqlite3.Error as failure:
             name = getattr(failure, "sqlite_errorname", "")
             if name.startswith(("SQLITE_FULL", "SQLITE_IOERR")):
-                reason = "the disk is full or fails; free some space and run it again"
+                reason = (
+                    "the disk is full or fails; free some space and run it again; what was stored "
+                    "before is kept"
+                )
             elif name.startswith("SQLITE_BUSY"):
                 reason = "another program holds it; wait until that is done"
             elif name.startswith(("SQLITE_READONLY", "SQLITE_CANTOPEN")):
                 reason = (
-                    "it cannot be opened or written here; if a program that wrote to it was stopped "
-                    "half-way, copy the library to a folder of your own"
+                    "it cannot be opened or written here; if a program was stopped while it wrote, "
+                    "copy the library to a folder of your own"
                 )
             else:
                 reason = "it is damaged; restore it from a copy, or index the music into a new one"
@@ -342,7 +345,7 @@ class Catalogue:
 
 def new_meta(model_id: str, dim: int, hop_s: float, window_s: float, factory: str | None) -> Meta:
     """The facts of a new, empty library."""
-    return Meta(uuid.uuid4().hex, model_id, dim, hop_s, window_s, factory)
+    return Meta(uuid.uuid4().hex, model_id, dim, hop_s, window_s, factory, 0, 0, 0)
 
 
 def _write_meta(db: sqlite3.Connection, meta: Meta) -> None:

@@ -135,6 +135,9 @@ class RowIndex:
         Raises LibraryError if the disk is full or read-only.
         """
         checksum = 0
+        ivf = _ivf(self._index)
+        if ivf is not None:
+            ivf.nprobe = NPROBE  # the file does not depend on past searches
 
         def write(partial: Path) -> None:
             def write_piece(piece: bytes) -> None:

@@ -99,6 +99,7 @@ class VectorStore:
                 # Unbuffered: after a failed write nothing may wait to be written later.
                 self._file = path.open("r+b", buffering=0)
                 self._file.truncate(needed)
+        self._mapped()  # so that a reader keeps its rows when the file is replaced
 
     @property
     def pending(self) -> int:
