@@ -1,6 +1,7 @@
 """The microphone: a virtual one through a sound server of the tests' own, and none at all."""
 
 import builtins
+import json
 import os
 import shutil
 import subprocess
@@ -245,3 +246,30 @@ def test_level():
     assert microphone.level_db(sine * np.float32(0.1)) == pytest.approx(-23.01, abs=0.01)
     assert microphone.level_db(np.zeros(RATE, np.float32)) == -120
     assert microphone.level_db(np.empty(0, np.float32)) == -120
+
+
+def listen(environment: dict[str, str], *options: str) -> subprocess.CompletedProcess[str]:
+    """``grafprint listen`` with the bundled library, in a process of its own."""
+    command = [sys.executable, "-m", "grafprint", "listen", *options]
+    return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=120)
+
+
+def test_the_command_names_what_the_microphone_hears(server, tmp_path):
+    example = Path(microphone.__file__).parent.parent / "assets" / "examples" / "engine.opus"
+    samples = audio.load(example)
+    wavfile.write(tmp_path / "e.wav", RATE, np.round(np.tile(samples, 20) * 30_000).astype("<i2"))
+    player = subprocess.Popen(["paplay", "--device=speaker", tmp_path / "e.wav"], env=server)
+    try:
+        done = listen(server, "--seconds", "4", "--json")
+    finally:
+        player.terminate()
+        player.wait(timeout=10)
+    assert done.returncode == 0, done.stderr
+    answer = json.loads(done.stdout)
+    assert answer["identified"] and answer["matches"][0]["title"] == "Randomness Decides"
+
+
+def test_the_command_says_that_there_is_no_microphone(tmp_path):
+    done = listen(without_server(tmp_path))
+    assert done.returncode == 1
+    assert "microphone" in done.stderr and "Traceback" not in done.stderr

@@ -99,6 +99,8 @@ def train(
             on_decode=lambda done, total: bar.update(decoding, completed=done, total=total),
         )  # fmt: skip
     if interrupted:
-        out.print(f"stopped; go on with: grafprint train {music} --out {run} --resume")
+        out.print(
+            f"stopped; go on with: grafprint train {music} --out {run} --resume", soft_wrap=True
+        )
     else:
-        out.print(f"trained: {result}")
+        out.print(f"trained: {result}", soft_wrap=True)
