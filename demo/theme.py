@@ -32,7 +32,7 @@ CSS = """
 table.gp { width: 100%; border-collapse: collapse; font-size: .92em; }
 table.gp th { text-align: left; font-weight: 600; opacity: .78; }
 table.gp th, table.gp td { padding: .35em .6em !important; vertical-align: top;
-  border: 0 solid var(--border-color-primary) !important; border-bottom-width: 1px !important; }
+  border: 0 solid rgb(128 128 128 / 30%) !important; border-bottom-width: 1px !important; }
 table.gp thead, table.gp tr { border: 0 !important; background: none !important; }
 table.gp td.n, table.gp th.n { text-align: right; font-variant-numeric: tabular-nums; }
 table.gp td { overflow-wrap: anywhere; }
