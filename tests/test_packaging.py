@@ -10,7 +10,6 @@ ROOT = Path(__file__).parent.parent
 PROGRAM = ("app.py", "assets", "benchmarks", "demo", "docs", "grafprint")
 # Needed without being imported by name.
 INDIRECT = {
-    "numba",  # umap-learn compiles with it
     "tensorboard",  # Lightning's logger writes with it
 }
 
