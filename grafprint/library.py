@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import threading
 from collections.abc import Iterator
 from pathlib import Path
 from types import TracebackType
@@ -21,11 +20,10 @@ import numpy as np
 
 from grafprint import index, indexing, store
 from grafprint.catalogue import Catalogue, Track, new_meta
-from grafprint.index import Stamp
+from grafprint.folder import CATALOGUE, LOCK, LibraryFolder, vectors_name
 from grafprint.indexing import AddResult, IndexReport, Progress
 from grafprint.lock import WriterLock
-from grafprint.store import LibraryError, VectorStore
-from grafprint.upkeep import IndexKeeper, RowTable
+from grafprint.store import LibraryError
 
 if TYPE_CHECKING:
     from grafprint.fingerprint import Fingerprinter
@@ -48,7 +46,7 @@ class Network(Protocol):
     def window_s(self) -> float: ...
 
 
-class Library:
+class Library(LibraryFolder):
     """An open library; a context manager that closes it.
 
     Any number of programs may read a library while one writes. A reader keeps the state it found
@@ -56,21 +54,7 @@ class Library:
     and searches meanwhile see the tracks committed so far.
     """
 
-    def __init__(self, path: str | os.PathLike[str], *, writable: bool, nprobe: int) -> None:
-        """Use :meth:`open` or :meth:`create`."""
-        self.path = Path(path).resolve()
-        self.writable = writable
-        self.nprobe = nprobe
-        self.adding = threading.Lock()
-        self._lock = threading.RLock()
-        self._index = IndexKeeper(self.path / "index.faiss")
-        self._rows_table: RowTable | None = None
-        self._writer = WriterLock(self.path / "lock") if writable else None
-        try:
-            self._load()
-        except BaseException:
-            self._release()
-            raise
+    nprobe: int = index.NPROBE
 
     @classmethod
     def open(
@@ -90,16 +74,17 @@ class Library:
         made it, or another program is writing to it (``writable``).
         """
         path = Path(path)
-        if not (path / "library.sqlite3").is_file():
+        if not (path / CATALOGUE).is_file():
             raise LibraryError(
                 f"there is no library in {path}: make one with `grafprint index`, or name another"
             )
-        library = cls(path, writable=writable, nprobe=nprobe)
+        library = cls(path, writable=writable)
+        library.nprobe = nprobe
         try:
             if model_id is not None:
                 library.check_model(model_id)
         except LibraryError:
-            library._release()
+            library.release()
             raise
         return library
 
@@ -121,19 +106,19 @@ class Library:
             index.check_factory(factory, network.dim)
         with store.writing(path):
             path.mkdir(parents=True, exist_ok=True)
-        with WriterLock(path / "lock"):
-            if (path / "library.sqlite3").exists():
+        with WriterLock(path / LOCK):
+            if (path / CATALOGUE).exists():
                 raise LibraryError(
                     f"there is a library in {path} already: open it, or name another folder"
                 )
             with store.writing(path):
-                (path / _vectors_name(0)).write_bytes(b"")
+                (path / vectors_name(0)).write_bytes(b"")
             # The last step: from here on there is a library.
             Catalogue.create(
-                path / "library.sqlite3",
+                path / CATALOGUE,
                 new_meta(network.model_id, network.dim, network.hop_s, network.window_s, factory),
             )
-        return cls(path, writable=True, nprobe=index.NPROBE)
+        return cls(path, writable=True)
 
     def close(self) -> None:
         """Finish: compact if worth it, save the index, and let go of all files.
@@ -144,7 +129,7 @@ class Library:
             if self.writable:
                 self.finish()
         finally:
-            self._release()
+            self.release()
 
     def __enter__(self) -> Self:
         return self
@@ -158,7 +143,7 @@ class Library:
         if kind is None:
             self.close()
         else:  # do not hide the error by one in finishing; the next writer finishes
-            self._release()
+            self.release()
 
     # What is in it ------------------------------------------------------------------------------
 
@@ -189,7 +174,7 @@ class Library:
 
     def __len__(self) -> int:
         """How many fingerprints its tracks have."""
-        return self._table().total
+        return self.table().total
 
     def __bool__(self) -> bool:
         """True, also when empty."""
@@ -200,7 +185,7 @@ class Library:
 
         Looked at are title, artist, album and path, without regard to case.
         """
-        with self._lock:
+        with self.lock:
             tracks = list(self.catalogue.tracks.values())
         words = (search or "").casefold().split()
         if not words:
@@ -216,7 +201,7 @@ class Library:
 
     def track(self, track_id: int) -> Track:
         """The track of this number. Raises LibraryError if there is none."""
-        with self._lock:
+        with self.lock:
             try:
                 return self.catalogue.tracks[track_id]
             except KeyError:
@@ -224,7 +209,7 @@ class Library:
 
     def audio_path(self, track: Track) -> Path | None:
         """Where the track's audio is now, for playing it; None if none of its files is there."""
-        with self._lock:
+        with self.lock:
             paths = [self.located(path) for path in self.catalogue.paths_of(track.id)]
         return next((path for path in paths if path.is_file()), None)
 
@@ -242,7 +227,7 @@ class Library:
     @contextlib.contextmanager
     def steady(self) -> Iterator[None]:
         """Hold off changes by other threads, so that row numbers keep their meaning."""
-        with self._lock:
+        with self.lock:
             yield
 
     def search(self, queries: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
@@ -252,20 +237,20 @@ class Library:
         removed tracks are never among them; where there are fewer than ``k``, the rest has row -1
         and product -inf.
         """
-        with self._lock:
-            current = self._index.current(self._stamp(), self._table(), self._vectors)
+        with self.lock:
+            current = self.index.current(self.stamp(), self.table(), self.vector_store)
             return current.search(queries, k, self.nprobe)
 
     def vectors(self, rows: np.ndarray) -> np.ndarray:
         """The stored fingerprints ``[..., dim]`` (float32) of row numbers ``[...]``."""
-        return self._vectors.read(rows)
+        return self.vector_store.read(rows)
 
     def spans(self, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """For row numbers ``[...]``: whose they are, and that track's first row and row count.
 
         Three int64 arrays ``[...]``: track id, first, count; -1, -1, 0 for rows of no track.
         """
-        return self._table().spans(rows)
+        return self.table().spans(rows)
 
     def track_of(self, rows: np.ndarray) -> np.ndarray:
         """The ids (int64) of the tracks to which row numbers ``[...]`` belong, -1 where none."""
@@ -327,10 +312,10 @@ class Library:
         Raises LibraryError if the disk is full (for a moment both files exist).
         """
         self.require_writable()
-        with self.adding, self._lock:
+        with self.adding, self.lock:
             dead = self.rows - len(self)
             if dead:
-                self._copy_live_rows()
+                self.drop_dead_rows()
             return dead
 
     def finish(self) -> None:
@@ -338,129 +323,6 @@ class Library:
         self.require_writable()
         if self.rows - len(self) > COMPACT_ABOVE * self.rows:
             self.compact()
-        with self.adding, self._lock:
-            self._vectors.trim()
-            self._index.save(self._stamp(), self._table(), self._vectors)
-
-    # For indexing.py ----------------------------------------------------------------------------
-
-    @property
-    def vector_store(self) -> VectorStore:
-        """The file of fingerprints."""
-        return self._vectors
-
-    def require_writable(self) -> None:
-        """Raise LibraryError if the library was opened for reading."""
-        if self._writer is None:
-            raise LibraryError(f"the library {self.path} is not open for writing")
-
-    @contextlib.contextmanager
-    def changing(self) -> Iterator[Catalogue]:
-        """The catalogue, for a change that searches must see whole or not at all.
-
-        Whatever goes wrong within, also an interrupt right after SQLite's commit: what counts
-        afterwards is what SQLite says.
-        """
-        with self._lock:
-            try:
-                yield self.catalogue
-            except BaseException:
-                self._recover()
-                raise
-            finally:
-                self._rows_table = None
-
-    def located(self, path: str) -> Path:
-        """The place of a path as stored: relative ones start at the library."""
-        return Path(os.path.normpath(self.path / path))
-
-    # ---------------------------------------------------------------------------------------------
-
-    def _load(self) -> None:
-        for attempts_left in (2, 1, 0):
-            self.catalogue = Catalogue(self.path / "library.sqlite3", writable=self.writable)
-            meta = self.catalogue.meta
-            try:
-                self._vectors = VectorStore(
-                    self._vectors_path, meta.dim, meta.rows, writable=self.writable
-                )
-                break
-            except FileNotFoundError:
-                self.catalogue.close()
-                if attempts_left:  # perhaps compacted by a writer since the catalogue was read
-                    continue
-                raise LibraryError(
-                    f"the library {self.path} lacks {self._vectors_path.name}: copy the whole "
-                    "folder, or index the music again into a new library"
-                ) from None
-        if self.writable:  # what an interrupted compaction left
-            for path in self.path.glob("fingerprints*.f16"):
-                if path != self._vectors_path:
-                    with contextlib.suppress(OSError):
-                        path.unlink()
-
-    def _recover(self) -> None:
-        try:
-            self.catalogue.read()
-            meta = self.catalogue.meta
-            self._vectors.close()
-            self._vectors = VectorStore(self._vectors_path, meta.dim, meta.rows, writable=True)
-        except (LibraryError, OSError):  # the next to open it will be told why
-            self._release()
-
-    def _release(self) -> None:
-        with self._lock:
-            if hasattr(self, "_vectors"):
-                self._vectors.close()
-            if hasattr(self, "catalogue"):
-                self.catalogue.close()
-            if self._writer is not None:
-                self._writer.release()
-                self._writer = None
-            self.writable = False
-
-    @property
-    def _vectors_path(self) -> Path:
-        return self.path / _vectors_name(self.catalogue.meta.generation)
-
-    def _table(self) -> RowTable:
-        with self._lock:
-            if self._rows_table is None:
-                self._rows_table = RowTable(self.catalogue.tracks.values())
-            return self._rows_table
-
-    def _stamp(self) -> Stamp:
-        meta = self.catalogue.meta
-        factory = meta.factory or index.choose_factory(len(self))
-        return Stamp(meta.library_id, meta.generation, meta.rows, meta.removals, factory)
-
-    def _copy_live_rows(self) -> None:
-        table, old, old_path = self._table(), self._vectors, self._vectors_path
-        new_path = self.path / _vectors_name(self.catalogue.meta.generation + 1)
-        with store.writing(new_path):
-            new_path.write_bytes(b"")
-        new = VectorStore(new_path, self.dim, 0, writable=True)
-        firsts: dict[int, int] = {}
-        try:
-            for track, first, count in zip(table.ids, table.firsts, table.counts, strict=True):
-                firsts[int(track)] = new.pending
-                old.copy_range(int(first), int(first + count), new)
-            new.sync()
-            store.sync_folder(self.path)
-        except BaseException:
-            new.close()
-            new_path.unlink(missing_ok=True)
-            raise
-        # From here on the new file may be the one that counts: if this fails it is left alone, and
-        # the next to open the library for writing deletes whichever does not.
-        with self.changing() as catalogue:
-            catalogue.renumber(firsts, new.pending)
-            new.commit()
-            self._vectors = new
-        old.close()
-        with contextlib.suppress(OSError):  # a reader may hold it open (Windows)
-            old_path.unlink()
-
-
-def _vectors_name(generation: int) -> str:
-    return f"fingerprints.{generation}.f16" if generation else "fingerprints.f16"
+        with self.adding, self.lock:
+            self.vector_store.trim()
+            self.index.save(self.stamp(), self.table(), self.vector_store)
