@@ -1,6 +1,6 @@
 """Rebuild what is derived in assets/: the prebuilt demo library and the degraded example clips.
 
-    python assets/build.py
+    python -m assets.build
 
 Run it after the network or the music changes. Everything comes from assets/music, the trained
 weights, and noises, rooms and one tune that are made here.

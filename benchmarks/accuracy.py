@@ -1,7 +1,7 @@
 """Hit rates of a network on a collection: index it, query it, write JSON, figure and table.
 
-    python benchmarks/accuracy.py                          # the bundled library, made noises
-    python benchmarks/accuracy.py --name test --test TEST --distractors TRAIN \\
+    python -m benchmarks.accuracy                          # the bundled library, made noises
+    python -m benchmarks.accuracy --name test --test TEST --distractors TRAIN \\
         --noise NOISE --rooms ROOMS --queries 200
 
 With --test, a library of both folders is built (or gone on with) in --work, and queries are cut

@@ -1,4 +1,4 @@
-"""How fast this machine fingerprints and identifies: python benchmarks/speed.py
+"""How fast this machine fingerprints and identifies: python -m benchmarks.speed
 
 Prints medians over 20 runs and writes benchmarks/results/speed.json. Absolute times depend on the
 machine; what one run says of another part of the same run is more reliable.

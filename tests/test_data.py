@@ -74,7 +74,7 @@ def test_the_cache_holds_the_audio_and_leaves_bad_files_out(folder: Path, tmp_pa
     cache = PcmCache(find_music(folder), tmp_path / "cache")
     assert [s.path.name for s in cache.sources] == ["0.wav", "1.wav", "2.wav", "3.wav"]
     assert [p.name for p, _ in cache.failed] == ["2b.wav"]
-    rate, samples = wavfile.read(folder / "3.wav")
+    _rate, samples = wavfile.read(folder / "3.wav")
     np.testing.assert_allclose(cache.crop(3, 100, 1000), samples[100:1100] / 32768, atol=1e-4)
 
 

@@ -78,6 +78,7 @@ def index(
         f"{len(report.failed)} left out; the library has {tracks} tracks, "
         f"{fingerprints} fingerprints",
         highlight=False,
+        soft_wrap=True,
     )
     for failure in report.failed:
         out.print(f"left out: {failure.reason}", markup=False, highlight=False, soft_wrap=True)
