@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Literal, NamedTuple
 import numpy as np
 
 from grafprint import audio, tags
-from grafprint.catalogue import File, Recording, Track
+from grafprint.records import File, Recording, Track
 from grafprint.store import LibraryError, VectorStore
 
 if TYPE_CHECKING:

@@ -19,10 +19,11 @@ from typing import TYPE_CHECKING, Protocol, Self
 import numpy as np
 
 from grafprint import index, indexing, store
-from grafprint.catalogue import Catalogue, Track, new_meta
+from grafprint.catalogue import Catalogue
 from grafprint.folder import CATALOGUE, LOCK, LibraryFolder, vectors_name
 from grafprint.indexing import AddResult, IndexReport, Progress
 from grafprint.lock import WriterLock
+from grafprint.records import Track, new_meta
 from grafprint.store import LibraryError
 
 if TYPE_CHECKING:

@@ -15,9 +15,10 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from scipy.special import expit
 
-from grafprint import audio
-from grafprint.catalogue import Track
+from grafprint import audio, sequence
+from grafprint.records import Track
 
 if TYPE_CHECKING:
     from grafprint.fingerprint import Fingerprinter
@@ -31,9 +32,6 @@ DEFAULT_THRESHOLD = 0.5
 _SCORE_SLOPE, _LEAD_SLOPE = 15.0, 5.0
 
 LONGEST_S = 30.0  # of a clip, so much is used
-# A candidate must lie inside its track with so much of the query, or with the whole track.
-MIN_OVERLAP = 0.5
-_CHUNK = 1 << 22  # numbers of fingerprints gathered at once (16 MB)
 
 
 class MatchError(ValueError):
@@ -110,22 +108,6 @@ class Answer:
         return self.matches[1] if len(self.matches) > 1 else None
 
 
-@dataclass(frozen=True)
-class _Candidates:
-    """Places the query may come from: row numbers and counts, int64 [c], in order of rows.
-
-    Query segment ``i`` is compared with row ``starts + i``, as far as that is one of the track's
-    rows ``firsts .. firsts + counts - 1``; starts may lie before.
-    """
-
-    starts: np.ndarray
-    firsts: np.ndarray
-    counts: np.ndarray
-
-    def take(self, which: np.ndarray) -> _Candidates:
-        return _Candidates(self.starts[which], self.firsts[which], self.counts[which])
-
-
 def identify(
     library: Library,
     fingerprints: np.ndarray,
@@ -156,18 +138,18 @@ def identify(
     with library.steady():
         if not len(library):
             raise MatchError(f"the library {library.path} is empty: index some music first")
-        candidates = _propose(library, queries, positions, k)
-        scores = sequence_scores(library, queries, positions, candidates)
-        best = _best_of_tracks(candidates, scores)
+        candidates = sequence.propose(library, queries, positions, k)
+        scores = sequence.scores(library, queries, positions, candidates)
+        best = sequence.best_of_tracks(candidates, scores)
         leader, other = (*scores[best[:2]].tolist(), 0.0, 0.0)[:2]
         matches = []
         for number in best[:top_k]:
             place, score = candidates.take(np.array([number])), float(scores[number])
             lead = score - (other if number == best[0] else leader)
             track = library.track(int(library.track_of(place.firsts)[0]))
-            start = place.starts[0] + _refine(library, queries, positions, place)
+            start = place.starts[0] + sequence.refine(library, queries, positions, place)
             terms = np.full(len(fingerprints), np.nan, np.float32)
-            terms[positions] = _similarities(library, queries, positions, place)[0]
+            terms[positions] = sequence.similarities(library, queries, positions, place)[0]
             matches.append(
                 Match(
                     track,
@@ -242,7 +224,7 @@ def confidence(score: float, lead: float, threshold: float = DEFAULT_THRESHOLD) 
 
     At the threshold and without a lead it is 0.5. Not calibrated.
     """
-    return 1 / (1 + math.exp(-(_SCORE_SLOPE * (score - threshold) + _LEAD_SLOPE * lead)))
+    return float(expit(_SCORE_SLOPE * (score - threshold) + _LEAD_SLOPE * lead))
 
 
 def _identify_clip(
@@ -278,81 +260,3 @@ def _loudest(pieces: Iterable[np.ndarray], longest_s: float) -> tuple[np.ndarray
         if len(window) < size or number < size or total > most:
             loudest, most, begin = list(window), total, number + 1 - len(window)
     return np.concatenate(loudest), float(begin)
-
-
-def _propose(library: Library, queries: np.ndarray, positions: np.ndarray, k: int) -> _Candidates:
-    """Offset compensation (Eq. 7): the distinct starts at which a neighbour meets its segment.
-
-    ``queries [n, dim]`` are at ``positions [n]`` of the query.
-    """
-    rows = library.search(queries, k)[1]
-    _, firsts, counts = library.spans(rows)
-    starts = rows - positions[:, None]
-    found = firsts >= 0
-    # Two tracks may have the same start (before the one, inside the other): they are two.
-    proposed = np.unique(np.stack([firsts[found], starts[found], counts[found]], axis=1), axis=0)
-    firsts, starts, counts = (np.ascontiguousarray(column) for column in proposed.T)
-    candidates = _Candidates(starts, firsts, counts)
-    overlap = _overlap(positions, candidates)
-    enough = np.minimum(math.ceil(MIN_OVERLAP * len(positions)), counts)
-    return candidates.take(overlap >= enough)
-
-
-def _overlap(positions: np.ndarray, candidates: _Candidates) -> np.ndarray:
-    """How many of the query's segments lie inside the track: int64 [c]."""
-    before = candidates.firsts - candidates.starts
-    inside = np.searchsorted(positions, [before, before + candidates.counts])
-    return np.asarray(inside[1] - inside[0])
-
-
-def sequence_scores(
-    library: Library, queries: np.ndarray, positions: np.ndarray, candidates: _Candidates
-) -> np.ndarray:
-    """Eq. 8 for every candidate: the mean inner product over the segments inside the track, [c]."""
-    scores = np.empty(len(candidates.starts))
-    step = max(1, _CHUNK // queries.size)
-    for begin in range(0, len(scores), step):
-        chunk = candidates.take(np.arange(begin, min(begin + step, len(scores))))
-        terms = _similarities(library, queries, positions, chunk)
-        scores[begin : begin + step] = np.nanmean(terms, axis=1, dtype=np.float64)
-    return scores
-
-
-def _similarities(
-    library: Library, queries: np.ndarray, positions: np.ndarray, candidates: _Candidates
-) -> np.ndarray:
-    """Inner products of segments with the rows they meet: [c, n], NaN outside of the track."""
-    last = candidates.firsts + candidates.counts - 1
-    rows = candidates.starts[:, None] + positions
-    clipped = np.clip(rows, candidates.firsts[:, None], last[:, None])
-    terms = np.einsum("cnd,nd->cn", library.vectors(clipped), queries)
-    terms[rows != clipped] = np.nan
-    return terms
-
-
-def _best_of_tracks(candidates: _Candidates, scores: np.ndarray) -> np.ndarray:
-    """Numbers of each track's best candidate, best track first; ties go to earlier rows."""
-    order = np.lexsort((-scores, candidates.firsts))
-    _, first_of_track = np.unique(candidates.firsts[order], return_index=True)
-    best = order[first_of_track]
-    return best[np.argsort(-scores[best], kind="stable")]
-
-
-def _refine(
-    library: Library, queries: np.ndarray, positions: np.ndarray, place: _Candidates
-) -> float:
-    """Where between -0.5 and 0.5 hops from a candidate the scores peak, by a parabola.
-
-    The query's segments are off the track's grid by some part of a hop, and its similarity to the
-    fingerprints before and after tells which.
-    """
-    around = _Candidates(
-        place.starts + np.array([-1, 0, 1]), place.firsts.repeat(3), place.counts.repeat(3)
-    )
-    terms = _similarities(library, queries, positions, around)
-    common = ~np.isnan(terms).any(axis=0)
-    if not common.any():
-        return 0.0
-    before, here, after = terms[:, common].mean(axis=1, dtype=np.float64)
-    bend = before - 2 * here + after
-    return float(np.clip((before - after) / (2 * bend), -0.5, 0.5)) if bend < 0 else 0.0

@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 
 from grafprint import index
-from grafprint.catalogue import Track
 from grafprint.index import RowIndex, Stamp
+from grafprint.records import Track
 from grafprint.store import VectorStore
 
 _BLOCK = 1 << 16  # rows handled at once

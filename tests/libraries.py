@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 from scipy.io import wavfile
 
 from grafprint import audio
-from grafprint.catalogue import File, Recording, Track
 from grafprint.library import Library
+from grafprint.records import File, Recording, Track
 from grafprint.tags import Tags
 from tests.audio_files import MUSIC
 

@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from grafprint import audio, matching
+from grafprint import audio, matching, sequence
 from grafprint.library import Library, LibraryError
 from grafprint.matching import MatchError, identify, identify_audio, identify_file
 from tests.libraries import DIM, Network, excerpt, fill, unit, walk, write_music, write_wav
@@ -114,7 +114,7 @@ def test_scores_of_real_music_equal_a_triple_loop(music, fingerprinter):
 def test_scores_do_not_depend_on_the_chunks(library, recordings, monkeypatch):
     queries = noisy(recordings[2][10:40], np.random.default_rng(5))
     whole = identify(library, queries)
-    monkeypatch.setattr(matching, "_CHUNK", 3 * queries.size)
+    monkeypatch.setattr(sequence, "_CHUNK", 3 * queries.size)
     pieces = identify(library, queries)
     assert [m.track.id for m in pieces.matches] == [m.track.id for m in whole.matches]
     np.testing.assert_allclose([m.score for m in pieces.matches], [m.score for m in whole.matches])
@@ -224,6 +224,10 @@ def test_a_track_of_nothing_alike_gives_no_matches(tmp_path):
         answer = identify(library, queries, k=3)
         assert all(match.score < 0.5 for match in answer.matches)
         assert not answer.identified
+    with Library.create(tmp_path / "silent library", Network()) as library:
+        fill(library, [np.zeros((20, DIM), np.float32)])
+        answer = identify(library, queries)
+        assert (answer.matches, answer.best, answer.identified, answer.lead) == ([], None, False, 0)
 
 
 # Decisions ------------------------------------------------------------------------------------
