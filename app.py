@@ -5,16 +5,14 @@ from __future__ import annotations
 import argparse
 import os
 import sys
+from collections.abc import Sequence
 from pathlib import Path
-
-# Before Gradio is imported: it reads this once, and would otherwise call home.
-os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
 
 ASSETS = Path(__file__).parent / "assets"
 
 
-def main() -> None:
-    """Parse the options, open the library and serve the page until Ctrl-C."""
+def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
+    """The options; exits with a message if they make no sense."""
     parser = argparse.ArgumentParser(description="Identify music in the browser.")
     parser.add_argument("--library", type=Path, default=ASSETS / "library")
     parser.add_argument("--model", type=Path, default=ASSETS / "grafprint.safetensors")
@@ -24,26 +22,38 @@ def main() -> None:
     parser.add_argument("--ssl-key", help="key file: browsers give the microphone of another "
                         "machine's page only over https")  # fmt: skip
     parser.add_argument("--ssl-certificate", help="certificate file for --ssl-key")
-    options = parser.parse_args()
+    options = parser.parse_args(arguments)
+    if bool(options.ssl_key) != bool(options.ssl_certificate):
+        parser.error("--ssl-key and --ssl-certificate are needed together")
+    return options
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Open the library and serve the page until Ctrl-C."""
+    options = parse(arguments)
 
     from demo.app import launch
     from demo.identify import Identifier
 
     try:
         identifier = Identifier.open(options.library, options.model)
+        print(f"{len(identifier.library.tracks())} tracks in {options.library}", flush=True)
+        page = launch(
+            identifier,
+            examples=ASSETS / "examples",
+            server_name=options.host,
+            server_port=options.port,
+            ssl_keyfile=options.ssl_key,
+            ssl_certfile=options.ssl_certificate,
+            # A certificate one made oneself cannot be verified, and need not be by its own server.
+            ssl_verify=False,
+            prevent_thread_lock=True,
+            quiet=True,  # its greeting advertises a public link
+        )
     except (RuntimeError, ValueError, OSError) as error:
         sys.exit(f"error: {error}")
-    print(f"{len(identifier.library.tracks())} tracks in {options.library}", flush=True)
-    launch(
-        identifier,
-        examples=ASSETS / "examples",
-        server_name=options.host,
-        server_port=options.port,
-        ssl_keyfile=options.ssl_key,
-        ssl_certfile=options.ssl_certificate,
-        # A certificate one made oneself cannot be verified, and need not be by its own server.
-        ssl_verify=False,
-    )
+    print(f"Running on local URL: {page.local_url} (Ctrl-C ends it)", flush=True)
+    page.block_thread()
 
 
 if __name__ == "__main__":

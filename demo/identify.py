@@ -4,25 +4,23 @@ from __future__ import annotations
 
 import logging
 from dataclasses import dataclass
-from html import escape
 from pathlib import Path
 
 import numpy as np
 
-from demo import plots
+from demo import cards, plots
 from grafprint import audio, matching
 from grafprint.fingerprint import Fingerprinter
-from grafprint.library import Library, Track
+from grafprint.library import Library, LibraryError
 from grafprint.matching import Answer, Match
 
 REFERENCE_S = 20.0  # how much of the reference is played
-WAITING = (
-    '<div class="gp-card"><div class="gp-label">Ready</div>'
-    '<div class="gp-title">What is playing?</div>'
-    "<div>Record a few seconds, choose a file, or try an example below.</div></div>"
-)
 
 _log = logging.getLogger(__name__)
+
+
+class ClipError(ValueError):
+    """A clip that cannot be looked up; the message is for the visitor and names no path."""
 
 
 @dataclass(frozen=True)
@@ -33,6 +31,7 @@ class Page:
     evidence: str = ""
     candidates: str = ""
     reference: tuple[int, np.ndarray] | None = None
+    reference_label: str = ""
 
 
 @dataclass(frozen=True)
@@ -48,31 +47,50 @@ class Identifier:
         fingerprinter = Fingerprinter.load(model)
         return cls(Library.open(library, model_id=fingerprinter.model_id), fingerprinter)
 
-    def answer(self, clip: str, top: int = 5) -> Answer:
-        """Identify a file. Raises ValueError or RuntimeError with a message for the visitor."""
-        return matching.identify_file(self.library, self.fingerprinter, clip, top_k=top)
+    def answer(self, clip: str | None, top: int = 5) -> Answer:
+        """Identify a file; the answer has at most ``top`` matches.
+
+        Raises ClipError, whatever goes wrong: an unforeseen reason is for the log, not for the
+        visitor.
+        """
+        if not clip:
+            raise ClipError("there is no clip: record one or choose a file")
+        try:
+            return matching.identify_file(self.library, self.fingerprinter, clip, top_k=top)
+        except (audio.AudioError, matching.MatchError, LibraryError) as error:
+            raise ClipError(str(error).replace(clip, Path(clip).name)) from error
+        except Exception as error:
+            _log.exception("a clip could not be identified")
+            raise ClipError(
+                "the program failed on this clip, and its console says how: please report it"
+            ) from error
 
     def page(self, clip: str | None) -> Page:
         """Everything to show for a clip; a problem becomes a card that says what it is."""
         if clip is None:
-            return Page(WAITING)
+            return Page(cards.ready())
         try:
             answer = self.answer(clip)
-        except (ValueError, RuntimeError, OSError) as error:
-            return Page(_problem(str(error).replace(clip, Path(clip).name)))
+        except ClipError as error:
+            return Page(cards.problem(str(error)))
         best = answer.best
         if best is None:
-            return Page(_unknown(None))
-        card = _found(best, answer) if answer.identified else _unknown(best)
-        return Page(card, self._evidence(best, answer), _candidates(answer), self._reference(best))
+            return Page(cards.unknown(None))
+        if answer.identified:
+            card, label = cards.found(answer, best), "The track, from that moment on"
+        else:
+            card, label = cards.unknown(best), "The nearest track, to compare"
+        evidence = self._evidence(best, answer)
+        return Page(card, evidence, cards.candidates(answer), self._play(best), label)
 
     def _evidence(self, best: Match, answer: Answer) -> str:
         svg = plots.similarity(
             best.segment_scores, best.start_s, self.library.hop_s, answer.threshold
         )
-        return f'<div class="gp-plot">{svg}</div>'
+        return cards.evidence(svg)
 
-    def _reference(self, match: Match) -> tuple[int, np.ndarray] | None:
+    def _play(self, match: Match) -> tuple[int, np.ndarray] | None:
+        """The reference from the matched moment on, if its file is where the library says."""
         path = self.library.audio_path(match.track)
         if path is None:
             return None
@@ -83,78 +101,3 @@ class Identifier:
             _log.warning("the reference cannot be played: %s", error)
             return None
         return audio.SAMPLE_RATE, np.round(samples.clip(-1, 1) * 32767).astype(np.int16)
-
-    def contents(self) -> str:
-        """The library's tracks as a table."""
-        rows = "".join(
-            f"<tr><td>{escape(t.title)}</td><td>{escape(t.artist)}</td><td>{escape(t.album)}</td>"
-            f'<td class="n">{clock(t.duration_s)}</td><td>{escape(t.licence)}</td></tr>'
-            for t in sorted(self.library.tracks(), key=lambda t: t.title.casefold())
-        )
-        head = "<th>Title</th><th>Artist</th><th>From</th><th class='n'>Length</th><th>Licence</th>"
-        return f'<div class="gp-scroll">{_table(head, rows)}</div>'
-
-
-def clock(seconds: float) -> str:
-    """Seconds as m:ss; a query may begin a little before a track does."""
-    whole = max(0, round(seconds))
-    return f"{whole // 60}:{whole % 60:02d}"
-
-
-def how_sure(confidence: float) -> str:
-    """A confidence in words."""
-    words = ((0.97, "very sure"), (0.85, "sure"), (0.6, "fairly sure"))
-    return next((word for least, word in words if confidence >= least), "not quite sure")
-
-
-def _by(track: Track) -> str:
-    return escape(" · ".join(text for text in (track.artist, track.album) if text))
-
-
-def _found(best: Match, answer: Answer) -> str:
-    track = best.track
-    licence = f"Licence {escape(track.licence)}. " if track.licence else ""
-    return (
-        '<div class="gp-card found" role="status"><div class="gp-label">Found</div>'
-        f'<div class="gp-title">{escape(track.title)}</div><div>{_by(track)}</div>'
-        f'<div class="gp-time">Your clip begins at <b>{clock(best.start_s)}</b> '
-        f"of {clock(track.duration_s)}</div>"
-        f'<div class="gp-small">{how_sure(best.confidence).capitalize()}: score {best.score:.2f}, '
-        f"{answer.lead:.2f} ahead of the next track. {licence}</div></div>"
-    )
-
-
-def _unknown(best: Match | None) -> str:
-    nearest = ""
-    if best is not None:
-        nearest = (
-            f"The nearest track is {escape(best.track.title)}, with a score of only "
-            f"{best.score:.2f}."
-        )
-    return (
-        '<div class="gp-card unknown" role="status"><div class="gp-label">No match</div>'
-        '<div class="gp-title">Not in this library</div>'
-        f"<div>{nearest} If it should be here, record a little longer or go closer.</div></div>"
-    )
-
-
-def _problem(message: str) -> str:
-    return (
-        '<div class="gp-card problem" role="alert"><div class="gp-label">That did not work</div>'
-        f"<div>{escape(message)}</div></div>"
-    )
-
-
-def _candidates(answer: Answer) -> str:
-    title = "Candidates" if answer.identified else "Nearest candidates (none is a match)"
-    rows = "".join(
-        f"<tr><td>{escape(m.track.title)}</td><td>{escape(m.track.artist)}</td>"
-        f'<td class="n">{clock(m.start_s)}</td><td class="n">{m.score:.2f}</td></tr>'
-        for m in answer.matches
-    )
-    head = "<th>Title</th><th>Artist</th><th class='n'>At</th><th class='n'>Score</th>"
-    return f'<div class="gp-small">{title}</div><div class="gp-scroll">{_table(head, rows)}</div>'
-
-
-def _table(head: str, rows: str) -> str:
-    return f'<table class="gp"><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>'

@@ -17,8 +17,8 @@ def similarity(scores: np.ndarray, start_s: float, hop_s: float, threshold: floa
     The horizontal axis is the time in the reference track, from ``start_s`` on.
     """
     time = start_s + hop_s * np.arange(len(scores))
-    with rc_context({"svg.fonttype": "none", "font.size": 9, "font.family": "sans-serif"}):
-        figure = Figure(figsize=(6.2, 1.9), layout="constrained")
+    with rc_context({"svg.fonttype": "none", "font.size": 10, "font.family": "sans-serif"}):
+        figure = Figure(figsize=(5, 1.8), layout="constrained")
         figure.patch.set_alpha(0)
         axes = figure.subplots()
         axes.patch.set_alpha(0)
@@ -27,7 +27,7 @@ def similarity(scores: np.ndarray, start_s: float, hop_s: float, threshold: floa
                   marker="o" if len(scores) < 12 else "", markersize=4)  # fmt: skip
         axes.set_ylim(min(-0.1, float(np.nanmin(scores))), 1.05)
         axes.set_xlabel("time in the track (s)", color=GREY)
-        axes.set_ylabel("similarity", color=GREY)
+        axes.set_yticks([0, 0.5, 1])
         axes.tick_params(colors=GREY)
         for side, spine in axes.spines.items():
             spine.set_visible(side in ("left", "bottom"))

@@ -1,0 +1,158 @@
+"""What the page says, as HTML: the answer, the candidates, and the library's tracks."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from html import escape
+
+from grafprint.library import Track
+from grafprint.matching import LONGEST_S, Answer, Match
+
+MOST_LISTED = 500  # a page with a hundred thousand rows would never open
+
+
+def ready() -> str:
+    """The card before there is a clip."""
+    return _card(
+        "ready",
+        "Ready",
+        _title("What is playing?")
+        + "<div>Record a few seconds, choose a file, or try an example.</div>",
+    )
+
+
+def found(answer: Answer, best: Match) -> str:
+    """The card of an identified clip: what it is, where in it, and how sure that is."""
+    track = best.track
+    rights = [f"Licence {escape(_licence(track))}" if track.licence else "", _source(track)]
+    return _card(
+        "found",
+        "Found",
+        f"{_title(track.title)}<div>{_by(track)}</div>"
+        f'<div class="gp-time">{where(answer, best)}</div>'
+        f'<div class="gp-small">{how_sure(best.confidence).capitalize()}: score {best.score:.2f} '
+        f"of 1, {answer.lead:.2f} ahead of the next track.</div>"
+        f'<div class="gp-small">{" · ".join(filter(None, rights))}</div>',
+    )
+
+
+def unknown(best: Match | None) -> str:
+    """The card of a clip that the library does not have; ``best`` is the nearest."""
+    nearest = "" if best is None else (
+        f"The nearest track is {escape(best.track.title)}, with a score of only {best.score:.2f}. "
+    )  # fmt: skip
+    return _card(
+        "unknown",
+        "No match",
+        f"{_title('Not in this library')}<div>{nearest}"
+        "If it should be here, record a little longer or go closer.</div>",
+    )
+
+
+def problem(message: str) -> str:
+    """The card of a clip that cannot be looked up, and why."""
+    sentence = message[:1].upper() + message[1:]
+    if not sentence.endswith((".", "!", "?")):
+        sentence += "."
+    return _card("problem", "That did not work", f"<div>{escape(sentence)}</div>", "alert")
+
+
+def candidates(answer: Answer) -> str:
+    """The matches as a table, named as what they are."""
+    title = "Candidates" if answer.identified else "Nearest candidates (none is a match)"
+    rows = "".join(
+        f'<tr><td>{_named(m.track)}</td><td class="n">{clock(m.start_s)}</td>'
+        f'<td class="n">{m.score:.2f}</td></tr>'
+        for m in answer.matches
+    )
+    head = "<th>Track</th><th class='n'>At</th><th class='n'>Score</th>"
+    return f'<div class="gp-small">{title}</div>{_table(head, rows)}'
+
+
+def evidence(svg: str) -> str:
+    """The plot of similarity over time, and what it shows."""
+    return (
+        '<div class="gp-small">How alike clip and track are (dashed: a match needs so much on '
+        f'average)</div><div class="gp-plot">{svg}</div>'
+    )
+
+
+def contents(tracks: Iterable[Track]) -> str:
+    """The tracks of a library as a table in order of titles, cut short if there are very many."""
+    ordered = sorted(tracks, key=lambda track: track.title.casefold())
+    rows = "".join(
+        f'<tr><td>{_named(t)}</td><td class="wide">{escape(t.album)}</td>'
+        f'<td class="wide">{escape(_licence(t))} {_source(t)}</td>'
+        f'<td class="n">{clock(t.duration_s)}</td></tr>'
+        for t in ordered[:MOST_LISTED]
+    )
+    head = (
+        "<th>Track</th><th class='wide'>From</th><th class='wide'>Licence</th>"
+        "<th class='n'>Length</th>"
+    )
+    rest = len(ordered) - MOST_LISTED
+    more = f'<div class="gp-small">and {rest} more</div>' if rest > 0 else ""
+    return f'<div class="gp-list" tabindex="0">{_table(head, rows)}{more}</div>'
+
+
+def where(answer: Answer, match: Match) -> str:
+    """In words, where in the track the clip begins, or the part of it that was used."""
+    clip = "Your clip"
+    if answer.query_start_s > 0 or answer.query_duration_s >= LONGEST_S:
+        clip = (
+            f"The loudest {answer.query_duration_s:.0f} s of your clip, from "
+            f"{clock(answer.query_start_s)} on,"
+        )
+    verb = "begin" if clip.startswith("The") else "begins"
+    if round(match.start_s) < 0:
+        return f"{clip} {verb} <b>{clock(-match.start_s)}</b> before the track does"
+    return f"{clip} {verb} at <b>{clock(match.start_s)}</b> of {clock(match.track.duration_s)}"
+
+
+def how_sure(confidence: float) -> str:
+    """A confidence in words."""
+    words = ((0.97, "very sure"), (0.85, "sure"), (0.6, "fairly sure"))
+    return next((word for least, word in words if confidence >= least), "not quite sure")
+
+
+def clock(seconds: float) -> str:
+    """Seconds as m:ss, with a minus sign for what is before a track's beginning."""
+    whole = abs(round(seconds))
+    return f"{'−' if round(seconds) < 0 else ''}{whole // 60}:{whole % 60:02d}"
+
+
+def _card(kind: str, label: str, body: str, role: str = "status") -> str:
+    return (
+        f'<div class="gp-card {kind}" role="{role}"><div class="gp-label">{label}</div>{body}</div>'
+    )
+
+
+def _title(text: str) -> str:
+    return f'<div class="gp-title">{escape(text)}</div>'
+
+
+def _by(track: Track) -> str:
+    return escape(" · ".join(text for text in (track.artist, track.album) if text))
+
+
+def _named(track: Track) -> str:
+    return f'{escape(track.title)}<span class="by">{escape(track.artist)}</span>'
+
+
+def _licence(track: Track) -> str:
+    """The licence as people write it: an SPDX identifier of no licence of its list is words."""
+    own = "LicenseRef-"
+    if track.licence.startswith(own):
+        return track.licence.removeprefix(own).replace("-", " ").capitalize()
+    return track.licence
+
+
+def _source(track: Track) -> str:
+    """A link to where the track is from; tags can hold anything, so only to a web address."""
+    if not track.source.startswith(("http://", "https://")):
+        return escape(track.source)
+    return f'<a href="{escape(track.source)}" target="_blank" rel="noopener noreferrer">source</a>'
+
+
+def _table(head: str, rows: str) -> str:
+    return f'<table class="gp"><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>'

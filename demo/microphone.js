@@ -1,0 +1,75 @@
+// Gives music an unprocessed microphone, and says in the page why a clip cannot be taken.
+(() => {
+  const say = (text) => {
+    const note = document.querySelector('#note');
+    if (note) note.textContent = text;
+    else setTimeout(() => say(text), 200);
+  };
+
+  // Browsers clean a microphone for speech: echo cancellation, noise suppression and gain control
+  // change music until it can hardly be recognised. Gradio has no option for it, so its request is
+  // changed on its way; and of a refusal it says nothing, so that is said here.
+  const refusals = {
+    NotFoundError: 'The browser finds no microphone. Connect one and reload the page, or choose ' +
+      'a file.',
+    NotAllowedError: 'The browser does not let this page use the microphone. Allow it beside the ' +
+      'address and reload the page, or choose a file.',
+    NotReadableError: 'The microphone cannot be opened: perhaps another program is using it. ' +
+      'Close that and reload the page, or choose a file.',
+  };
+  const media = navigator.mediaDevices;
+  if (media && media.getUserMedia) {
+    const original = media.getUserMedia.bind(media);
+    media.getUserMedia = async (constraints) => {
+      const wanted = Object.assign({}, constraints);
+      if (wanted.audio) {
+        wanted.audio = Object.assign({}, wanted.audio === true ? {} : wanted.audio, {
+          echoCancellation: false, noiseSuppression: false, autoGainControl: false,
+        });
+      }
+      try {
+        const stream = await original(wanted);
+        say('');
+        return stream;
+      } catch (error) {
+        say(refusals[error.name] || `The microphone cannot be used (${error.name}). Choose a file.`);
+        throw error;
+      }
+    };
+    // Without a microphone Gradio's button does nothing at all.
+    document.addEventListener('click', async (event) => {
+      if (!event.target.closest('#clip .record-button')) return;
+      const devices = await media.enumerateDevices();
+      if (!devices.some((device) => device.kind === 'audioinput')) say(refusals.NotFoundError);
+    }, true);
+  } else {
+    say('Your browser gives this page no microphone, because it did not come over https or from ' +
+      'this computer itself. Open it as http://localhost, start the app with --ssl-key and ' +
+      '--ssl-certificate, or choose a file.');
+  }
+
+  // A file that the server would refuse is not sent, and the reason is given in words.
+  const complaint = (file) => {
+    const limit = Number(document.querySelector('#note').dataset.maxMb);
+    if (file.type && !file.type.startsWith('audio/')) {
+      return `“${file.name}” is not an audio file. Choose a recording, such as WAV, FLAC, MP3, ` +
+        'M4A, Ogg or Opus.';
+    }
+    if (file.size > limit * 1e6) {
+      return `“${file.name}” has ${Math.ceil(file.size / 1e6)} MB, and ${limit} MB are the most ` +
+        'that can be sent. Cut a part out of it: ten seconds are enough.';
+    }
+    return '';
+  };
+  const check = (event, files) => {
+    if (!files || !files.length || !event.target.closest('#clip')) return;
+    const problem = complaint(files[0]);
+    say(problem);
+    if (!problem) return;
+    event.preventDefault();
+    event.stopImmediatePropagation();
+    if (event.type === 'change') event.target.value = '';
+  };
+  document.addEventListener('change', (event) => check(event, event.target.files), true);
+  document.addEventListener('drop', (event) => check(event, event.dataTransfer.files), true);
+})();
