@@ -70,15 +70,19 @@ class Cell:
         interval = binomtest(passed, total).proportion_ci(0.95, "wilson")
         return passed / total, float(interval.low), float(interval.high)
 
-    def summary(self, hop_s: float) -> dict[str, Any]:
-        """The cell as JSON-able numbers; rates are [rate, low, high]."""
-        threshold = matching.DEFAULT_THRESHOLD
+    def summary(self, hop_s: float, fingerprints: int) -> dict[str, Any]:
+        """The cell as JSON-able numbers; rates are [rate, low, high].
+
+        ``fingerprints`` is the size of the library, on which the threshold depends.
+        """
+        threshold = matching.default_threshold(self.length_s, fingerprints)
         errors = [abs(o.found_s - o.time_s) for o in self.outcomes if o.right_track()]
         return {
             "length_s": self.length_s,
             "snr_db": self.snr_db,
             "reverb": self.reverb,
             "queries": len(self.outcomes),
+            "threshold": threshold,
             "hit_50ms": self.rate(lambda o: o.hit(0.05)),
             "hit_1hop": self.rate(lambda o: o.hit(hop_s)),
             "right_track": self.rate(Outcome.right_track),
@@ -109,8 +113,7 @@ class Report:
             "references": self.references,
             "fingerprints": self.fingerprints,
             "query_tracks": self.query_tracks,
-            "threshold": matching.DEFAULT_THRESHOLD,
-            "cells": [cell.summary(self.hop_s) for cell in self.cells],
+            "cells": [cell.summary(self.hop_s, self.fingerprints) for cell in self.cells],
         }
 
 
@@ -213,7 +216,8 @@ def table(report: Report, measure: str = "hit_50ms") -> Iterator[list[str]]:
     snrs = report.config.snrs_db
     yield ["length", "reverb", *("no noise" if s is None else f"{s:g} dB" for s in snrs)]
     values = {
-        (c.length_s, c.reverb, c.snr_db): c.summary(report.hop_s)[measure] for c in report.cells
+        (c.length_s, c.reverb, c.snr_db): c.summary(report.hop_s, report.fingerprints)[measure]
+        for c in report.cells
     }
     for length in report.config.lengths_s:
         for reverb in report.config.reverbs:

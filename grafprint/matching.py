@@ -24,10 +24,11 @@ if TYPE_CHECKING:
     from grafprint.fingerprint import Fingerprinter
     from grafprint.library import Library
 
-# The score from which a match counts as identified. Provisional: to be set by evaluation as the
-# score that at most 2 % of clips that are not in the library reach, measured on tracks, noises and
-# rooms that are not those of the test; it has to rise with the size of the library.
-DEFAULT_THRESHOLD = 0.5
+# The default threshold: a score that about 2 % of the clips that are not in the library reach, as
+# fitted by benchmarks/threshold.py for the bundled network. A wrong track fits a short clip better
+# than a long one, and among more fingerprints there is a better wrong one.
+_AT_1_S, _PER_LOG_SECOND, _PER_LOG_SIZE = 0.778, -0.105, 0.040
+_FITTED_LENGTHS_S = (1.0, 10.0)
 # The logistic that makes a confidence of score and lead. Provisional and uncalibrated.
 _SCORE_SLOPE, _LEAD_SLOPE = 15.0, 5.0
 
@@ -114,7 +115,7 @@ def identify(
     *,
     top_k: int = 5,
     k: int = 20,
-    threshold: float = DEFAULT_THRESHOLD,
+    threshold: float | None = None,
 ) -> Answer:
     """Find the tracks from which consecutive query ``fingerprints [m, dim]`` may come.
 
@@ -123,6 +124,7 @@ def identify(
     begin before a track or go on after it: the mean is over the segments inside, which must be at
     least half of the query's, or the whole track if that is shorter. The start is refined between
     the fingerprints of the track (a parabola through the scores one hop before and after).
+    ``threshold`` is the score that counts as identified, :func:`default_threshold` if None.
     Work grows with the square of ``m``, memory does not.
 
     Raises MatchError if the library is empty or all segments are silent, ValueError for
@@ -138,6 +140,9 @@ def identify(
     with library.steady():
         if not len(library):
             raise MatchError(f"the library {library.path} is empty: index some music first")
+        if threshold is None:
+            sounding_s = (len(queries) - 1) * library.hop_s + library.window_s
+            threshold = default_threshold(sounding_s, len(library))
         candidates = sequence.propose(library, queries, positions, k)
         scores = sequence.scores(library, queries, positions, candidates)
         best = sequence.best_of_tracks(candidates, scores)
@@ -172,7 +177,7 @@ def identify_audio(
     longest_s: float = LONGEST_S,
     top_k: int = 5,
     k: int = 20,
-    threshold: float = DEFAULT_THRESHOLD,
+    threshold: float | None = None,
 ) -> Answer:
     """Find out which recording mono ``samples [n]`` at 16 kHz are; see :func:`identify`.
 
@@ -203,7 +208,7 @@ def identify_file(
     longest_s: float = LONGEST_S,
     top_k: int = 5,
     k: int = 20,
-    threshold: float = DEFAULT_THRESHOLD,
+    threshold: float | None = None,
 ) -> Answer:
     """Find out which recording an audio file is, or ``duration_s`` seconds from ``start_s`` on.
 
@@ -219,7 +224,17 @@ def identify_file(
     )
 
 
-def confidence(score: float, lead: float, threshold: float = DEFAULT_THRESHOLD) -> float:
+def default_threshold(duration_s: float, fingerprints: int) -> float:
+    """The score that a query of ``duration_s`` needs in a library of ``fingerprints``.
+
+    Fitted on queries of 1 to 10 s; longer ones need what 10 s need.
+    """
+    length_s = min(max(duration_s, _FITTED_LENGTHS_S[0]), _FITTED_LENGTHS_S[1])
+    size = _PER_LOG_SIZE * math.log(max(1, fingerprints) / 1e5)
+    return _AT_1_S + _PER_LOG_SECOND * math.log(length_s) + size
+
+
+def confidence(score: float, lead: float, threshold: float) -> float:
     """A number in 0..1 that rises with a match's score and its lead over the next track.
 
     At the threshold and without a lead it is 0.5. Not calibrated.
@@ -235,7 +250,7 @@ def _identify_clip(
     *,
     top_k: int,
     k: int,
-    threshold: float,
+    threshold: float | None,
 ) -> Answer:
     duration_s = len(clip) / audio.SAMPLE_RATE
     if duration_s < fingerprinter.window_s:

@@ -243,6 +243,15 @@ def test_the_threshold_decides(library, recordings):
     assert above.threshold == score + 1e-6
 
 
+def test_short_queries_and_large_libraries_need_more():
+    by_length = [matching.default_threshold(s, 100_000) for s in (1, 2, 5, 10)]
+    assert (np.diff(by_length) < 0).all()
+    by_size = [matching.default_threshold(5, n) for n in (10_000, 100_000, 1_000_000)]
+    assert (np.diff(by_size) > 0).all()
+    assert matching.default_threshold(0.5, 1) == matching.default_threshold(1, 1)
+    assert matching.default_threshold(30, 1) == matching.default_threshold(10, 1)
+
+
 def test_lead_and_runner_up(library, recordings):
     queries = unit(recordings[5][10:20] + 0.8 * recordings[6][12:22])
     answer = identify(library, queries)
@@ -262,8 +271,8 @@ def test_lead_and_runner_up(library, recordings):
 
 def test_confidence_rises_with_score_and_lead():
     grid = np.linspace(-1, 1, 21)
-    by_score = [matching.confidence(score, 0.1) for score in grid]
-    by_lead = [matching.confidence(0.5, lead) for lead in grid]
+    by_score = [matching.confidence(score, 0.1, threshold=0.5) for score in grid]
+    by_lead = [matching.confidence(0.5, lead, threshold=0.5) for lead in grid]
     assert (np.diff(by_score) > 0).all()
     assert (np.diff(by_lead) > 0).all()
     assert matching.confidence(0.6, 0.0, threshold=0.6) == 0.5
