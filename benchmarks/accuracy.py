@@ -18,7 +18,7 @@ from pathlib import Path
 from grafprint import synthesis
 from grafprint.augment import NoiseBank, RoomBank
 from grafprint.data import load_clips
-from grafprint.evaluation import EvaluationConfig, Report, evaluate, table
+from grafprint.evaluation import EvaluationConfig, Report, evaluate, table, tracks_below
 from grafprint.fingerprint import DEFAULT_MODEL, Fingerprinter
 from grafprint.library import Library
 from grafprint.plots import hit_rates
@@ -66,11 +66,7 @@ def main() -> None:
     noises = NoiseBank(load_clips(args.noise) if args.noise else synthesis.noises(30, 9000))
     rooms = RoomBank(load_clips(args.rooms) if args.rooms else synthesis.rooms(20, 9000))
     with collection(args, fingerprinter) as library:
-        tracks = None
-        if args.test is not None:
-            folder = args.test.resolve()
-            places = [(track, library.audio_path(track)) for track in library.tracks()]
-            tracks = [t for t, p in places if p is not None and p.resolve().is_relative_to(folder)]
+        tracks = None if args.test is None else tracks_below(library, args.test)
         config = EvaluationConfig(
             snrs_db=tuple(None if s == "none" else float(s) for s in args.snr.split(",")),
             queries=args.queries,

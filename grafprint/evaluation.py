@@ -10,6 +10,7 @@ from __future__ import annotations
 import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -159,6 +160,13 @@ def evaluate(
         config, fingerprinter.model_id, len(library.tracks()), len(library), len(chosen),
         library.hop_s, cells,
     )  # fmt: skip
+
+
+def tracks_below(library: Library, folder: Path) -> list[Track]:
+    """The tracks of the library whose audio is at hand, somewhere inside ``folder``."""
+    folder = folder.resolve()
+    places = [(track, library.audio_path(track)) for track in library.tracks()]
+    return [t for t, path in places if path is not None and path.resolve().is_relative_to(folder)]
 
 
 def _query_tracks(

@@ -97,3 +97,9 @@ def test_no_audio_at_hand_is_an_error(tmp_path, fingerprinter):
         banks = NoiseBank(synthesis.noises(3, 0)), RoomBank(synthesis.rooms(1, 0))
         with pytest.raises(ValueError, match="no track of the library has its audio"):
             evaluate(library, fingerprinter, *banks)
+
+
+def test_tracks_can_be_chosen_by_folder(tmp_path):
+    with Library.open(MUSIC.parent / "library") as library:
+        assert evaluation.tracks_below(library, MUSIC) == library.tracks()
+        assert evaluation.tracks_below(library, tmp_path) == []

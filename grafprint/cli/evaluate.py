@@ -56,7 +56,7 @@ def evaluate(
     from grafprint import synthesis
     from grafprint.augment import NoiseBank, RoomBank
     from grafprint.data import load_clips
-    from grafprint.evaluation import EvaluationConfig, table
+    from grafprint.evaluation import EvaluationConfig, table, tracks_below
     from grafprint.evaluation import evaluate as run_evaluation
     from grafprint.library import Library
     from grafprint.plots import hit_rates
@@ -78,11 +78,7 @@ def evaluate(
     room_bank = RoomBank(load_clips(rooms) if rooms else synthesis.rooms(20, seed=9000 + seed))
     fingerprinter = load_fingerprinter(model, device)
     with Library.open(library, model_id=fingerprinter.model_id) as opened:
-        chosen = None
-        if tracks is not None:
-            folder = tracks.resolve()
-            paths = [(t, opened.audio_path(t)) for t in opened.tracks()]
-            chosen = [t for t, p in paths if p is not None and p.resolve().is_relative_to(folder)]
+        chosen = None if tracks is None else tracks_below(opened, tracks)
         with progress() as bar:
             task = bar.add_task("queries", total=queries)
             report = run_evaluation(
