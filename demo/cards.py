@@ -97,16 +97,16 @@ def contents(tracks: Iterable[Track]) -> str:
 
 def where(answer: Answer, match: Match) -> str:
     """In words, where in the track the clip begins, or the part of it that was used."""
-    clip = "Your clip"
+    clip, begins = "Your clip", "begins"
     if answer.query_start_s > 0 or answer.query_duration_s >= LONGEST_S:
+        begins = "begin"
         clip = (
             f"The loudest {answer.query_duration_s:.0f} s of your clip, from "
             f"{clock(answer.query_start_s)} on,"
         )
-    verb = "begin" if clip.startswith("The") else "begins"
     if round(match.start_s) < 0:
-        return f"{clip} {verb} <b>{clock(-match.start_s)}</b> before the track does"
-    return f"{clip} {verb} at <b>{clock(match.start_s)}</b> of {clock(match.track.duration_s)}"
+        return f"{clip} {begins} <b>{clock(-match.start_s)}</b> before the track does"
+    return f"{clip} {begins} at <b>{clock(match.start_s)}</b> of {clock(match.track.duration_s)}"
 
 
 def how_sure(confidence: float) -> str:

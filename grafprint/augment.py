@@ -12,7 +12,6 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 SAMPLE_RATE = 16_000
@@ -206,8 +205,3 @@ def pair_views(
 def crop_length(segment: int, offset: int, past: int, margin: int) -> int:
     """Samples that :func:`pair_views` needs of every crop."""
     return past + offset + segment + max(offset, margin)
-
-
-def pad_to(audio: Tensor, length: int) -> Tensor:
-    """Zero-pad ``audio [..., n]`` on the left to ``length`` samples (silence before a start)."""
-    return F.pad(audio, (max(0, length - audio.shape[-1]), 0))

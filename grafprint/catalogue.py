@@ -226,13 +226,6 @@ class Catalogue:
         self.meta = meta
         self.tracks = {id: changed(track, first=firsts[id]) for id, track in self.tracks.items()}
 
-    def set_factory(self, factory: str | None) -> None:
-        """Record which kind of index is wanted."""
-        meta = changed(self.meta, factory=factory)
-        with self._transaction() as db:
-            _write_meta(db, meta)
-        self.meta = meta
-
     def _move(self, path: str, file: File | None) -> None:
         """Note in memory what ``path`` holds now; a track that has no file left is dropped."""
         previous = self.files.pop(path, None)
