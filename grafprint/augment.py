@@ -12,7 +12,10 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
+
+from grafprint.transcode import transcoded
 
 SAMPLE_RATE = 16_000
 QUIET = 1e-8  # mean power (-80 dBFS) below which a noise clip is no noise
@@ -47,6 +50,56 @@ def reverberate(audio: Tensor, rir: Tensor) -> Tensor:
     wet = torch.fft.irfft(torch.fft.rfft(audio, size) * torch.fft.rfft(rir, size), size)[..., :n]
     scale = (power(audio) / power(wet).clamp_min(torch.finfo(audio.dtype).tiny)).sqrt()
     return wet * scale
+
+
+def change_speed(audio: Tensor, factor: Tensor) -> Tensor:
+    """Play ``audio [B, n]`` ``factor [B]`` times as fast, pitch and tempo together.
+
+    The end stays where it is. Cubic interpolation: meant for a few percent. Where a factor above
+    one asks for what was before the audio, its first samples are held.
+    """
+    n = audio.shape[1]
+    place = n - 3 - (n - 3 - torch.arange(n, device=audio.device)) * factor[:, None]
+    place = place.clamp(1, n - 3)
+    whole = place.long()
+    t = place - whole
+    p0, p1, p2, p3 = (audio.gather(1, whole + shift) for shift in (-1, 0, 1, 2))
+    # Catmull-Rom.
+    return p1 + 0.5 * t * (
+        p2 - p0 + t * (2 * p0 - 5 * p1 + 4 * p2 - p3 + t * (3 * (p1 - p2) + p3 - p0))
+    )
+
+
+def colour(audio: Tensor, generator: torch.Generator) -> Tensor:
+    """A random microphone or loudspeaker for each of ``audio [B, n]``, without delay.
+
+    A high-pass at 30-600 Hz and a low-pass at 2-8 kHz of 6-24 dB an octave each, and a response
+    that wanders by 5 dB or so from octave to octave.
+    """
+    batch, n = audio.shape
+    size = 1 << (n + 2048 - 1).bit_length()
+    hertz = torch.fft.rfftfreq(size, 1 / SAMPLE_RATE).clamp_min(1.0)
+
+    def uniform(low: float, high: float) -> Tensor:
+        return low + (high - low) * torch.rand(batch, 1, generator=generator)
+
+    low_hz = 30 * 20 ** uniform(0, 1)
+    high_hz = 2000 * 4 ** uniform(0, 1)
+    gain_db = -10 * (1 + (low_hz / hertz) ** uniform(2, 8)).log10()
+    gain_db = gain_db - 10 * (1 + (hertz / high_hz) ** uniform(2, 8)).log10()
+    knots = 5 * torch.randn(batch, 10, generator=generator)  # one an octave from 16 Hz on
+    octave = (hertz / 16).log2().clamp(0, 8.999)
+    left = octave.long()
+    wander = torch.lerp(knots[:, left], knots[:, left + 1], octave - left)
+    response = 10 ** ((gain_db + wander) / 20)
+    spectrum = torch.fft.rfft(audio, size) * response.to(audio.device)
+    return torch.fft.irfft(spectrum, size)[:, :n]
+
+
+def clip_peaks(audio: Tensor, share: Tensor) -> Tensor:
+    """Clip ``audio [B, n]`` at ``share [B]`` of each one's peak, as an overloaded input does."""
+    peak = audio.abs().amax(dim=1, keepdim=True) * share.view(-1, 1).to(audio.device)
+    return audio.clamp(-peak, peak)
 
 
 def prepare_rir(rir: np.ndarray, max_s: float = 2.0) -> np.ndarray:
@@ -139,6 +192,11 @@ class DegradeConfig:
     noise_probability: float = 0.95
     reverb_probability: float = 0.75
     past_s: float = 1.0  # music the reverb hears before the segment
+    # Nearer to life than the paper's two; see docs/results.md for what each of them is worth.
+    speed_change: float = 0.0  # the largest, either way, as a share
+    colour_probability: float = 0.0  # of a microphone's frequency response
+    clip_probability: float = 0.0  # of an overloaded input
+    codec_probability: float = 0.0  # of a lossy codec at a low bit rate
 
     @property
     def past_samples(self) -> int:
@@ -147,7 +205,10 @@ class DegradeConfig:
 
 
 class Degrade(nn.Module):
-    """Reverb, then noise, with everything drawn from one seeded generator."""
+    """Speed, reverb, noise, microphone: in the order of life, all drawn from one seeded generator.
+
+    Steps that the configuration leaves out draw nothing, so they change no other step's draws.
+    """
 
     def __init__(
         self,
@@ -165,18 +226,31 @@ class Degrade(nn.Module):
         returned: the reverberated music against the noise.
         """
         c, batch = self.config, len(audio)
+
+        def sometimes(probability: float, changed: Tensor, original: Tensor) -> Tensor:
+            chosen = torch.rand(batch, 1, generator=generator) < probability
+            return torch.where(chosen.to(audio.device), changed, original)
+
+        if c.speed_change:
+            factor = 1 + c.speed_change * (2 * torch.rand(batch, generator=generator) - 1)
+            audio = change_speed(audio, factor.to(audio.device))
         segment = audio[:, c.past_samples :]
         if self.rooms is not None:
             wet = reverberate(audio, self.rooms.draw(batch, generator))[:, c.past_samples :]
-            chosen = torch.rand(batch, 1, generator=generator) < c.reverb_probability
-            segment = torch.where(chosen.to(audio.device), wet, segment)
+            segment = sometimes(c.reverb_probability, wet, segment)
         if self.noises is not None:
             noise = self.noises.draw(batch, segment.shape[1], generator)
             low, high = c.snr_db
             snr_db = low + (high - low) * torch.rand(batch, generator=generator)
             noisy = mix_at_snr(segment, noise, snr_db.to(audio.device))
-            chosen = torch.rand(batch, 1, generator=generator) < c.noise_probability
-            segment = torch.where(chosen.to(audio.device), noisy, segment)
+            segment = sometimes(c.noise_probability, noisy, segment)
+        if c.colour_probability:
+            segment = sometimes(c.colour_probability, colour(segment, generator), segment)
+        if c.clip_probability:
+            share = 0.1 + 0.6 * torch.rand(batch, generator=generator)
+            segment = sometimes(c.clip_probability, clip_peaks(segment, share), segment)
+        if c.codec_probability:
+            segment = transcoded(segment, c.codec_probability, generator)
         return segment
 
 
@@ -205,3 +279,20 @@ def pair_views(
 def crop_length(segment: int, offset: int, past: int, margin: int) -> int:
     """Samples that :func:`pair_views` needs of every crop."""
     return past + offset + segment + max(offset, margin)
+
+
+def neighbouring(
+    audio: Tensor, count: int, length: int, gap: tuple[int, int], generator: torch.Generator
+) -> Tensor:
+    """``count`` crops of ``length`` samples from each stretch of music, in random small steps.
+
+    The crops of one stretch are each other's hard negatives: the same sounds at another time.
+    Steps between them are log-uniform in ``gap`` (samples), so the nearest, hardest ones are
+    frequent. ``audio [B, length + (count - 1) * gap[1]]`` gives ``[B * count, length]``.
+    """
+    low, high = gap
+    steps = low * (high / low) ** torch.rand(len(audio), count - 1, generator=generator)
+    starts = F.pad(steps.long().cumsum(dim=1), (1, 0))
+    place = starts[:, :, None] + torch.arange(length)
+    whole = audio[:, None, :].expand(-1, count, -1)
+    return whole.gather(2, place.to(audio.device)).flatten(0, 1)

@@ -17,6 +17,7 @@ from grafprint.upkeep import IndexKeeper, RowTable
 
 CATALOGUE = "library.sqlite3"
 INDEX = "index.faiss"
+BUCKETS = "buckets.npy"
 LOCK = "lock"
 
 
@@ -40,7 +41,7 @@ class LibraryFolder:
         self.path = Path(path).resolve()
         self.lock = threading.RLock()
         self.adding = threading.Lock()
-        self.index = IndexKeeper(self.path / INDEX)
+        self.index = IndexKeeper(self.path / INDEX, self.path / BUCKETS)
         self._table: RowTable | None = None
         self._writer = WriterLock(self.path / LOCK) if writable else None
         try:

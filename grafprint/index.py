@@ -51,6 +51,21 @@ def training_size(factory: str, dim: int, n: int) -> int:
     return min(n, _TRAIN_PER_CENTROID * max(_CENTROIDS, ivf.nlist if ivf else 0))
 
 
+def hyperplane_buckets(dim: int, bits: int, seed: int = 0) -> np.ndarray:
+    """Locality-sensitive hashing by random hyperplanes, as directions ``[2^bits, dim]``.
+
+    The planes are orthogonal, so the bucket whose direction is closest to a vector is the one of
+    its signs, and the next ones are those that differ at the planes it is nearest to: searching
+    ``nprobe`` inverted lists of these directions is multi-probe LSH. ValueError if ``bits`` is
+    not 1 to ``dim``.
+    """
+    if not 1 <= bits <= dim:
+        raise ValueError(f"there are 1 to {dim} bits for vectors of {dim} numbers, not {bits}")
+    planes = np.linalg.qr(np.random.default_rng(seed).standard_normal((dim, bits)))[0].T
+    signs = 1 - 2 * ((np.arange(1 << bits)[:, None] >> np.arange(bits)) & 1)
+    return (signs @ planes / np.sqrt(bits)).astype(np.float32)
+
+
 @dataclass(frozen=True)
 class Stamp:
     """Which state of which library an index stands for: its rows ``[0, rows)``, less the removed.
@@ -73,15 +88,23 @@ class RowIndex:
         self.stamp = stamp
 
     @classmethod
-    def train(cls, dim: int, stamp: Stamp, sample: np.ndarray) -> RowIndex:
+    def train(
+        cls, dim: int, stamp: Stamp, sample: np.ndarray, buckets: np.ndarray | None = None
+    ) -> RowIndex:
         """An empty index, trained on ``sample [n, dim]`` where its kind needs training.
 
         Training is repeatable. With too few vectors to train on the index is exact instead.
+        ``buckets [K, dim]`` are the inverted lists' directions where they are not to be found by
+        k-means; an index of another kind or another number of lists does not use them.
 
         Raises:
             ValueError: ``stamp.factory`` is not a FAISS factory string.
         """
         index = _make(stamp.factory, dim)
+        ivf = _ivf(index)
+        if buckets is not None and ivf is not None and ivf.nlist == len(buckets):
+            # FAISS leaves a quantiser alone that has as many centroids as there are lists.
+            ivf.quantizer.add(np.ascontiguousarray(buckets, np.float32))
         if not index.is_trained:
             try:
                 index.train(_sounding(sample)[1])

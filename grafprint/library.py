@@ -20,7 +20,7 @@ import numpy as np
 
 from grafprint import index, indexing, store
 from grafprint.catalogue import Catalogue
-from grafprint.folder import CATALOGUE, LOCK, LibraryFolder, vectors_name
+from grafprint.folder import BUCKETS, CATALOGUE, LOCK, LibraryFolder, vectors_name
 from grafprint.indexing import AddResult, IndexReport, Progress
 from grafprint.lock import WriterLock
 from grafprint.records import Track, new_meta
@@ -91,13 +91,20 @@ class Library(LibraryFolder):
 
     @classmethod
     def create(
-        cls, path: str | os.PathLike[str], network: Network, *, factory: str | None = None
+        cls,
+        path: str | os.PathLike[str],
+        network: Network,
+        *,
+        factory: str | None = None,
+        buckets: np.ndarray | None = None,
     ) -> Library:
         """Make an empty library for the fingerprints of ``network`` (a Fingerprinter), writable.
 
         ``factory`` is a FAISS factory string such as ``IVF1024,PQ32`` or ``HNSW32``; without one
         the index is chosen by size (``index.choose_factory``). One that needs training is exact
-        until there is enough to train on.
+        until there is enough to train on. ``buckets [K, dim]`` are directions for the inverted
+        lists of a ``factory`` with K of them, in the place of k-means: random ones
+        (``index.hyperplane_buckets``) or those that a network has learned.
 
         Raises LibraryError if the folder has a library or cannot be written, ValueError for a
         factory string that FAISS does not understand.
@@ -114,6 +121,8 @@ class Library(LibraryFolder):
                 )
             with store.writing(path):
                 (path / vectors_name(0)).write_bytes(b"")
+                if buckets is not None:
+                    np.save(path / BUCKETS, np.asarray(buckets, np.float32))
             # The last step: from here on there is a library.
             Catalogue.create(
                 path / CATALOGUE,

@@ -48,10 +48,13 @@ class RowTable:
 
 
 class IndexKeeper:
-    """The index at ``path`` and the one in memory."""
+    """The index at ``path`` and the one in memory.
 
-    def __init__(self, path: Path) -> None:
-        self._path = path
+    ``buckets`` is the file of directions that its inverted lists get, where a library has its own.
+    """
+
+    def __init__(self, path: Path, buckets: Path) -> None:
+        self._path, self._buckets = path, buckets
         self._index: RowIndex | None = None
 
     def current(self, wanted: Stamp, table: RowTable, vectors: VectorStore) -> RowIndex:
@@ -61,7 +64,8 @@ class IndexKeeper:
             current = RowIndex.load(self._path)
         if current is None or not _can_catch_up(current, wanted, table):
             sample = _sample(wanted.factory, table, vectors)
-            current = RowIndex.train(vectors.dim, wanted, sample)
+            buckets = np.load(self._buckets) if self._buckets.is_file() else None
+            current = RowIndex.train(vectors.dim, wanted, sample, buckets)
             _add(current, 0, wanted.rows, table, vectors)
         else:
             _add(current, current.stamp.rows, wanted.rows, table, vectors)

@@ -10,8 +10,12 @@ from grafprint.augment import (
     DegradeConfig,
     NoiseBank,
     RoomBank,
+    change_speed,
+    clip_peaks,
+    colour,
     crop_length,
     mix_at_snr,
+    neighbouring,
     pair_views,
     prepare_rir,
     reverberate,
@@ -120,3 +124,62 @@ def test_simulated_rooms_decay_as_asked(rt60_s: float):
     decay_db = 10 * np.log10(decay / decay[0])
     t5, t25 = (int(np.argmax(decay_db < -x)) for x in (5, 25))
     assert 3 * (t25 - t5) / 16_000 == pytest.approx(rt60_s, rel=0.5)
+
+
+def test_neighbouring_crops_are_a_small_step_apart():
+    gap, count, length = (16, 160), 4, 50
+    stretch = torch.arange(length + (count - 1) * gap[1]).float().repeat(300, 1)
+    crops = neighbouring(stretch, count, length, gap, generator()).view(300, count, length)
+    assert (crops[:, 0, 0] == 0).all() and (crops.diff(dim=2) == 1).all()
+    steps = crops[:, :, 0].diff(dim=1)
+    assert steps.min() >= 16 and steps.max() <= 160
+    # Log-uniform: half of the steps are below the geometric mean.
+    assert (steps < (16 * 160) ** 0.5).float().mean().item() == pytest.approx(0.5, abs=0.06)
+
+
+def sine(hertz: float, n: int = 16_000) -> torch.Tensor:
+    return torch.sin(2 * torch.pi * hertz * torch.arange(n) / 16_000)
+
+
+def test_a_change_of_speed_changes_pitch_and_leaves_the_end():
+    audio = sine(1000).repeat(3, 1)
+    factor = torch.tensor([0.98, 1.0, 1.02])
+    played = change_speed(audio, factor)
+    for row, f in zip(played, factor, strict=True):
+        peak = torch.fft.rfft(row[4000:12_000] * torch.hann_window(8000)).abs().argmax() * 2
+        assert peak.item() == pytest.approx(1000 * f.item(), abs=2)
+    torch.testing.assert_close(played[1, 2:-3], audio[1, 2:-3])
+    torch.testing.assert_close(played[:, -3], audio[:, -3])
+
+
+def test_a_microphone_colours_but_does_not_delay():
+    click = torch.zeros(200, 4000)
+    click[:, 2000] = 1
+    heard = colour(click, generator())
+    assert heard.shape == click.shape and (heard.abs().argmax(dim=1) == 2000).all()
+    levels = torch.fft.rfft(heard).abs()
+    assert (levels[:, 1] < 0.5 * levels[:, 250]).float().mean() > 0.9  # 4 Hz against 1 kHz
+    assert len(levels[:, 250].round(decimals=3).unique()) > 150  # each its own
+
+
+def test_clipping_is_at_a_share_of_the_peak():
+    clipped = clip_peaks(torch.stack([sine(100), 2 * sine(100)]), torch.tensor([0.5, 0.25]))
+    torch.testing.assert_close(
+        clipped.abs().amax(dim=1), torch.tensor([0.5, 0.5]), atol=1e-3, rtol=0
+    )
+
+
+def test_the_steps_nearer_to_life_are_off_until_asked_for():
+    audio = torch.randn(4, 32_000, generator=generator())
+    plain = Degrade(DegradeConfig())(audio, generator())
+    assert torch.equal(plain, audio[:, 16_000:])
+    for config in (
+        DegradeConfig(colour_probability=1.0),
+        DegradeConfig(clip_probability=1.0),
+        DegradeConfig(codec_probability=1.0),
+    ):
+        changed = Degrade(config)(audio, generator())
+        assert changed.shape == plain.shape and torch.isfinite(changed).all()
+        assert not torch.isclose(changed, plain).all(dim=1).any()
+    faster = Degrade(DegradeConfig(speed_change=0.02))(audio, generator())
+    assert faster.shape == plain.shape and not torch.isclose(faster, plain).all(dim=1).any()

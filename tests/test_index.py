@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from grafprint import index
-from grafprint.index import RowIndex, Stamp
+from grafprint.index import RowIndex, Stamp, hyperplane_buckets
 from tests.libraries import DIM, unit, walk
 
 ROWS = 20_000
@@ -180,3 +180,28 @@ def test_a_damaged_file_is_not_used(tmp_path, vectors, harm):
         case "no file":
             path.unlink()
     assert RowIndex.load(path) is None
+
+
+def test_random_hyperplanes_make_buckets_of_signs(vectors):
+    buckets = hyperplane_buckets(vectors.shape[1], 6)
+    assert buckets.shape == (64, vectors.shape[1])
+    np.testing.assert_allclose(np.linalg.norm(buckets, axis=1), 1, atol=1e-6)
+    planes = np.linalg.qr(np.random.default_rng(0).standard_normal((vectors.shape[1], 6)))[0]
+    code = ((vectors @ planes < 0) << np.arange(6)).sum(axis=1)
+    np.testing.assert_array_equal((vectors @ buckets.T).argmax(axis=1), code)
+    with pytest.raises(ValueError, match="not 0"):
+        hyperplane_buckets(128, 0)
+
+
+def test_given_buckets_take_the_place_of_k_means(vectors, queries):
+    dim = vectors.shape[1]
+    made = RowIndex.train(dim, stamp("IVF64,Flat"), vectors[:100], hyperplane_buckets(dim, 6))
+    made.add(np.arange(len(vectors)), vectors)
+    # All lists: exact. One list: only rows with the signs of the query.
+    _, rows = made.search(queries, 1, nprobe=64)
+    np.testing.assert_array_equal(rows[:, 0], (queries @ vectors.T).argmax(axis=1))
+    _, rows = made.search(queries, 5, nprobe=1)
+    centres = hyperplane_buckets(dim, 6)
+    for query, found in zip(queries, rows, strict=True):
+        bucket = (centres @ query).argmax()
+        assert ((vectors[found[found >= 0]] @ centres.T).argmax(axis=1) == bucket).all()

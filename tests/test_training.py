@@ -1,11 +1,13 @@
 """Training for real, small: it learns, it resumes exactly, two processes equal one."""
 
 import json
+import math
 import os
 import signal
 import subprocess
 import sys
 import time
+from dataclasses import asdict
 from pathlib import Path
 
 import pytest
@@ -14,9 +16,13 @@ from safetensors.torch import load_file
 
 from grafprint import synthesis
 from grafprint.augment import DegradeConfig
-from grafprint.checkpoint import load_encoder
-from grafprint.training import Progress, TrainConfig, learning_rate_at, train
+from grafprint.checkpoint import CheckpointError, load_encoder
+from grafprint.data import DataError
+from grafprint.encoders import features_of
+from grafprint.recipe import TrainConfig, learning_rate_at, load_config
+from grafprint.training import Progress, train
 from tests import audio_files
+from tests.test_baselines import SMALL
 
 MUSIC = Path(__file__).parent.parent / "assets" / "music"
 TINY = {"widths": (16, 32, 48, 64), "depths": (1, 1, 1, 1), "pooled_width": 64, "hidden_width": 96}
@@ -74,10 +80,10 @@ def test_it_learns_and_beats_chance_on_tracks_it_never_heard(data: Path, tmp_pat
     late = sum(r.loss for r in reports[-10:]) / 10
     assert late < 0.75 * early
     assert sum(r.accuracy for r in reports[-10:]) / 10 > 4 / 14  # chance: 1 in 14
-    hit_rate = reports[-1].hit_rate
-    assert hit_rate is not None and hit_rate > 2 / 6  # chance: one track in six
+    scores = reports[-1].validation
+    assert scores is not None and scores["noise_track"] > 2 / 6  # chance: one track in six
     _, _, facts = load_encoder(tmp_path / "encoder.safetensors")
-    assert facts["steps_done"] == 60 and facts["validation_hit_rate"] == hit_rate
+    assert facts["steps_done"] == 60 and facts["validation"] == scores
     assert json.loads((tmp_path / "config.json").read_text())["batch"] == 14
     assert list(tmp_path.glob("tensorboard/events*"))
 
@@ -91,6 +97,77 @@ def test_a_stopped_run_resumes_to_the_very_same_weights(data: Path, tmp_path: Pa
     reports = run(data, tmp_path / "parts", settings, resume=True)
     assert [r.step for r in reports] == [6, 7, 8]
     assert same(weights(tmp_path / "whole"), weights(tmp_path / "parts"))
+
+
+def test_memory_average_and_neighbours_resume_exactly_too(data: Path, tmp_path: Path):
+    settings = config(steps=6, memory=30, average=0.8, segments_per_track=2)
+    run(data, tmp_path / "whole", settings)
+    steps = iter(range(100))
+    run(data, tmp_path / "parts", settings, stop=lambda: next(steps) == 3)
+    run(data, tmp_path / "parts", settings, resume=True)
+    whole, parts = (load_file(tmp_path / name / "state.safetensors") for name in ("whole", "parts"))
+    assert same(whole, parts)
+    assert whole["memory"].norm(dim=1) == pytest.approx(torch.ones(30))
+    # What is there to use is the average, which lags behind.
+    encoder, _, _ = load_encoder(tmp_path / "whole" / "encoder.safetensors")
+    used = encoder.state_dict()["widen.weight"]
+    latest, average = (whole[f"{k}.widen.weight"] for k in ("encoder", "average.module"))
+    torch.testing.assert_close(used, average, atol=1e-3, rtol=1e-2)
+    assert (used - latest).abs().max() > 1e-3
+
+
+def test_a_run_can_begin_with_trained_weights(data: Path, tmp_path: Path):
+    run(data, tmp_path / "first", config(steps=2))
+    trained = tmp_path / "first" / "encoder.safetensors"
+    still = config(steps=1, learning_rate=0.0, final_learning_rate=0.0)
+    run(data, tmp_path / "second", still, start_from=trained)
+    before, _, facts = load_encoder(trained)
+    after, _, more = load_encoder(tmp_path / "second" / "encoder.safetensors")
+    assert all(
+        torch.equal(a, b) for a, b in zip(before.parameters(), after.parameters(), strict=True)
+    )
+    assert facts["started_from"] is None and more["started_from"] == "encoder.safetensors"
+    other = config(encoder_options=TINY | {"k": 2})
+    with pytest.raises(CheckpointError, match="another kind or size"):
+        run(data, tmp_path / "third", other, start_from=trained)
+
+
+def test_settings_are_read_from_a_file_and_wrong_ones_named(tmp_path: Path):
+    path = tmp_path / "recipe.json"
+    path.write_text('{"steps": 7, "gap_s": [0.2, 0.4], "degrade": {"snr_db": [0, 5]}}')
+    settings = load_config(path)
+    assert settings == TrainConfig(steps=7, gap_s=(0.2, 0.4), degrade=DegradeConfig(snr_db=(0, 5)))
+    path.write_text(json.dumps(asdict(settings)))
+    assert load_config(path) == settings
+    for text, says in (
+        ('{"stesp": 7}', "no setting stesp"),
+        ('{"degrade": {"snr": 1}}', "no setting snr"),
+        ("[1]", "not the settings"),
+        ("steps: 7", "not the settings"),
+        ('{"loss": "l2"}', "nt-xent or triplet"),
+        ('{"loss": "triplet", "memory": 8}', "nt-xent only"),
+    ):
+        path.write_text(text)
+        with pytest.raises(ValueError, match=says):
+            load_config(path)
+    with pytest.raises(FileNotFoundError, match="no such file"):
+        load_config(tmp_path / "none.json")
+
+
+def test_a_batch_that_cannot_be_shared_out_is_refused(data: Path, tmp_path: Path):
+    with pytest.raises(DataError, match="4 segments a track"):
+        run(data, tmp_path, config(segments_per_track=4))
+
+
+@pytest.mark.parametrize("name", ["nafp", "hash-transformer"])
+def test_baselines_are_trained_by_the_same_command(data: Path, tmp_path: Path, name: str):
+    options = SMALL[name] | {"dim": 32}
+    loss = "triplet" if name == "nafp" else "nt-xent"
+    settings = config(encoder=name, encoder_options=options, steps=3, loss=loss)
+    reports = run(data, tmp_path, settings)
+    assert all(math.isfinite(r.loss) for r in reports)
+    encoder, features, _ = load_encoder(tmp_path / "encoder.safetensors")
+    assert features == features_of(name) and encoder.dim == 32
 
 
 def test_a_killed_process_resumes_to_the_very_same_weights(data: Path, tmp_path: Path):

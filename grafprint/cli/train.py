@@ -35,44 +35,62 @@ def train(
         bool,
         typer.Option(help="Go on with the run in --out and its settings; only --steps counts."),
     ] = False,
-    encoder: Annotated[str, typer.Option(help="Encoder of the registry.")] = "grafprint",
-    options: Annotated[str, typer.Option(help="Encoder options as JSON.")] = "{}",
+    recipe: Annotated[
+        Path | None, typer.Option(help="Settings as JSON (TrainConfig); options win over it.")
+    ] = None,
+    start_from: Annotated[
+        Path | None, typer.Option(help="A trained network to begin with.")
+    ] = None,
+    encoder: Annotated[
+        str | None, typer.Option(help="Encoder of the registry.", show_default="grafprint")
+    ] = None,
+    options: Annotated[str | None, typer.Option(help="Encoder options as JSON.")] = None,
     steps: Annotated[int | None, typer.Option(min=1, show_default="12400")] = None,
-    batch: Annotated[int, typer.Option(min=2, help="Pairs a step, over all processes.")] = 256,
-    learning_rate: float = 8e-5,
-    final_learning_rate: float = 7e-7,
-    temperature: float = 0.05,
-    snr_db: Annotated[tuple[float, float], typer.Option(help="Lowest and highest.")] = (-3.0, 20.0),
-    precision: Annotated[str, typer.Option(help="bf16-mixed, 16-mixed, 32-true.")] = "bf16-mixed",
+    batch: Annotated[
+        int | None,
+        typer.Option(min=2, help="Pairs a step, over all processes.", show_default="256"),
+    ] = None,
+    learning_rate: Annotated[float | None, typer.Option(show_default="8e-05")] = None,
+    final_learning_rate: Annotated[float | None, typer.Option(show_default="7e-07")] = None,
+    temperature: Annotated[float | None, typer.Option(show_default="0.05")] = None,
+    snr_db: Annotated[
+        tuple[float, float] | None, typer.Option(help="Lowest and highest.", show_default="-3 20")
+    ] = None,
+    precision: Annotated[
+        str | None,
+        typer.Option(help="bf16-mixed, 16-mixed, 32-true.", show_default="bf16-mixed"),
+    ] = None,
+    seed: Annotated[int | None, typer.Option(show_default="0")] = None,
+    validate_every: Annotated[int | None, typer.Option(show_default="500")] = None,
+    save_every: Annotated[int | None, typer.Option(show_default="200")] = None,
+    workers: Annotated[
+        int | None, typer.Option(help="Processes that load data.", show_default="0")
+    ] = None,
     accelerator: Annotated[str, typer.Option(help="auto, cpu, cuda.")] = "auto",
-    seed: int = 0,
-    validate_every: int = 500,
-    save_every: int = 200,
     cache: Annotated[Path | None, typer.Option(help="Folder for decoded music.")] = None,
-    workers: Annotated[int, typer.Option(help="Processes that load data.")] = 0,
 ) -> None:
     """Train a network on your own music.
 
     On several GPUs: torchrun --nproc-per-node N -m grafprint train ... Ctrl-C saves and stops.
     """
-    from grafprint.augment import DegradeConfig
-    from grafprint.training import TrainConfig, load_config
+    from grafprint.recipe import TrainConfig, load_config
     from grafprint.training import train as run_training
 
     logging.getLogger("lightning").setLevel(logging.ERROR)
-    try:
-        encoder_options: dict[str, Any] = json.loads(options)
-    except json.JSONDecodeError as error:
-        raise ValueError(f"--options is not JSON: {error}") from error
-    config = TrainConfig(
-        encoder=encoder, encoder_options=encoder_options, steps=steps or 12_400, batch=batch,
-        learning_rate=learning_rate, final_learning_rate=final_learning_rate,
-        temperature=temperature, degrade=DegradeConfig(snr_db=snr_db), precision=precision,
-        seed=seed, validate_every=validate_every, save_every=save_every, workers=workers,
-    )  # fmt: skip
     if resume:
-        saved = load_config(run)
+        saved = load_config(run / "config.json")
         config = replace(saved, steps=steps or saved.steps)
+    else:
+        config = TrainConfig() if recipe is None else load_config(recipe)
+        given: dict[str, Any] = {
+            "encoder": encoder, "encoder_options": _parsed(options), "steps": steps,
+            "batch": batch, "learning_rate": learning_rate,
+            "final_learning_rate": final_learning_rate, "temperature": temperature,
+            "precision": precision, "seed": seed, "validate_every": validate_every,
+            "save_every": save_every, "workers": workers,
+            "degrade": None if snr_db is None else replace(config.degrade, snr_db=snr_db),
+        }  # fmt: skip
+        config = replace(config, **{k: v for k, v in given.items() if v is not None})
     interrupted = False
 
     def interrupt(*_: object) -> None:
@@ -86,7 +104,8 @@ def train(
         training = bar.add_task("training", total=config.steps, visible=False)
 
         def on_progress(p: Progress) -> None:
-            hit = "" if p.hit_rate is None else f"  validation hit rate {100 * p.hit_rate:.1f} %"
+            rates = (p.validation or {}).items()
+            hit = "".join(f"  {name} {100 * rate:.1f} %" for name, rate in rates)
             line = f"loss {p.loss:.3f}  in-batch accuracy {100 * p.accuracy:.1f} %{hit}"
             bar.update(training, completed=p.step, description=line, visible=True)
             if not err.is_terminal:
@@ -95,6 +114,7 @@ def train(
 
         result = run_training(
             config, music, run, noise=noise, rooms=rooms, cache=cache, resume=resume,
+            start_from=start_from,
             accelerator=accelerator, on_progress=on_progress, stop=lambda: interrupted,
             on_decode=lambda done, total: bar.update(decoding, completed=done, total=total),
         )  # fmt: skip
@@ -104,3 +124,10 @@ def train(
         )
     else:
         out.print(f"trained: {result}", soft_wrap=True)
+
+
+def _parsed(options: str | None) -> dict[str, Any] | None:
+    try:
+        return None if options is None else json.loads(options)
+    except json.JSONDecodeError as error:
+        raise ValueError(f"--options is not JSON: {error}") from error

@@ -3,15 +3,48 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, fields
+from dataclasses import asdict, dataclass, field, fields
 from typing import Any
 
 from grafprint.encoders.base import Encoder
 from grafprint.encoders.grafprint import GraFPrint, GraFPrintConfig
+from grafprint.encoders.nafp import NAFP, NAFPConfig
+from grafprint.encoders.transformer import (
+    FEATURES,
+    HashTransformer,
+    HashTransformerConfig,
+    Transformer,
+    TransformerConfig,
+)
+from grafprint.features import FeatureConfig
 
-ENCODERS: dict[str, tuple[type[Encoder], type[Any]]] = {
-    "grafprint": (GraFPrint, GraFPrintConfig),
+
+@dataclass(frozen=True)
+class Entry:
+    """An encoder of the registry: its class, its configuration, the features it is made for."""
+
+    network: type[Encoder]
+    config: type[Any]
+    features: FeatureConfig = field(default_factory=FeatureConfig)
+
+
+ENCODERS = {
+    "grafprint": Entry(GraFPrint, GraFPrintConfig),
+    "nafp": Entry(NAFP, NAFPConfig),
+    "transformer": Entry(Transformer, TransformerConfig, FEATURES),
+    "hash-transformer": Entry(HashTransformer, HashTransformerConfig, FEATURES),
 }
+
+
+def features_of(name: str) -> FeatureConfig:
+    """The features that the encoder ``name`` is made for; ValueError if there is no such."""
+    return _entry(name).features
+
+
+def _entry(name: str) -> Entry:
+    if name not in ENCODERS:
+        raise ValueError(f"unknown encoder {name!r}; there are: {', '.join(sorted(ENCODERS))}")
+    return ENCODERS[name]
 
 
 def build(name: str, options: Mapping[str, Any] | None = None) -> Encoder:
@@ -19,24 +52,31 @@ def build(name: str, options: Mapping[str, Any] | None = None) -> Encoder:
 
     Raises ValueError for an unknown name or option, and says which ones exist.
     """
-    if name not in ENCODERS:
-        raise ValueError(f"unknown encoder {name!r}; there are: {', '.join(sorted(ENCODERS))}")
-    network, config = ENCODERS[name]
+    entry = _entry(name)
     options = dict(options or {})
-    known = {field.name for field in fields(config)}
+    known = {f.name for f in fields(entry.config)}
     if unknown := set(options) - known:
         raise ValueError(f"encoder {name!r} has no option {', '.join(sorted(unknown))}")
     # JSON has lists where the configurations have tuples.
     values = {k: tuple(v) if isinstance(v, list) else v for k, v in options.items()}
-    return network(config(**values))
+    return entry.network(entry.config(**values))
 
 
 def describe(encoder: Encoder) -> dict[str, Any]:
     """``{"name", "options"}`` of an encoder: what :func:`build` needs to make it again."""
-    for name, (network, _) in ENCODERS.items():
-        if type(encoder) is network:
+    for name, entry in ENCODERS.items():
+        if type(encoder) is entry.network:
             return {"name": name, "options": asdict(encoder.config)}
     raise ValueError(f"{type(encoder).__name__} is not in the registry")
 
 
-__all__ = ["ENCODERS", "Encoder", "GraFPrint", "GraFPrintConfig", "build", "describe"]
+__all__ = [
+    "ENCODERS",
+    "Encoder",
+    "GraFPrint",
+    "GraFPrintConfig",
+    "HashTransformer",
+    "build",
+    "describe",
+    "features_of",
+]

@@ -1,0 +1,57 @@
+"""Lossy codecs as a degradation: what a call or a stream at a low bit rate leaves of music."""
+
+from __future__ import annotations
+
+import io
+from typing import cast
+
+import av
+import numpy as np
+import torch
+from av.audio.stream import AudioStream
+from torch import Tensor
+
+SAMPLE_RATE = 16_000
+# Encoder, container, bit rates. Both containers record the codec's delay, so the decoder can undo
+# it and nothing moves.
+CODECS = (
+    ("libopus", "ogg", (6_000, 8_000, 12_000, 16_000)),
+    ("libmp3lame", "mp3", (8_000, 12_000, 16_000, 24_000)),
+)
+
+
+def transcode(audio: np.ndarray, codec: str, container: str, bit_rate: int) -> np.ndarray:
+    """``audio [n]`` (float, 16 kHz) encoded and decoded: float32 ``[n]``, in place in time."""
+    loudest = max(float(np.abs(audio).max(initial=0.0)), 1e-9)
+    # Some room to the codec's limits; the padding is for its look-ahead.
+    pcm = np.pad(audio / loudest * 0.8, (0, 2048)).astype(np.float32)
+    file = io.BytesIO()
+    with av.open(file, "w", format=container) as writer:
+        stream = cast(AudioStream, writer.add_stream(codec, rate=SAMPLE_RATE, layout="mono"))
+        stream.bit_rate = bit_rate
+        resampler = av.AudioResampler(stream.format, "mono", SAMPLE_RATE, stream.frame_size or 960)
+        frame = av.AudioFrame.from_ndarray(pcm[None], "flt", "mono")
+        frame.sample_rate = SAMPLE_RATE
+        for piece in (*resampler.resample(frame), *resampler.resample(None)):
+            writer.mux(stream.encode(piece))
+        writer.mux(stream.encode(None))
+    file.seek(0)
+    with av.open(file, "r") as reader:
+        back = av.AudioResampler("flt", "mono", SAMPLE_RATE)
+        frames = [f for decoded in reader.decode(audio=0) for f in back.resample(decoded)]
+        frames += back.resample(None)
+    heard = np.concatenate([f.to_ndarray()[0] for f in frames])[: len(audio)]
+    return np.pad(heard, (0, len(audio) - len(heard))) * np.float32(loudest / 0.8)
+
+
+def transcoded(audio: Tensor, probability: float, generator: torch.Generator) -> Tensor:
+    """Each of ``audio [B, n]``, with the given probability, through a random codec and rate."""
+    result = audio.clone()
+    for number in range(len(audio)):
+        chance, which, rate = torch.rand(3, generator=generator).tolist()
+        if chance < probability:
+            codec, container, rates = CODECS[int(which * len(CODECS))]
+            clip = audio[number].cpu().numpy()
+            lossy = transcode(clip, codec, container, rates[int(rate * len(rates))])
+            result[number] = torch.from_numpy(lossy).to(audio.device)
+    return result
