@@ -15,9 +15,7 @@ import json
 from dataclasses import asdict
 from pathlib import Path
 
-from grafprint import synthesis
-from grafprint.augment import NoiseBank, RoomBank
-from grafprint.data import load_clips
+from grafprint.banks import noise_bank, room_bank
 from grafprint.evaluation import EvaluationConfig, Report, evaluate, table, tracks_below
 from grafprint.fingerprint import DEFAULT_MODEL, Fingerprinter
 from grafprint.library import Library
@@ -63,8 +61,7 @@ def main() -> None:
     args = parser.parse_args()
 
     fingerprinter = Fingerprinter.load(args.model)
-    noises = NoiseBank(load_clips(args.noise) if args.noise else synthesis.noises(30, 9000))
-    rooms = RoomBank(load_clips(args.rooms) if args.rooms else synthesis.rooms(20, 9000))
+    noises, rooms = noise_bank(args.noise, 30, 9000), room_bank(args.rooms, 20, 9000)
     with collection(args, fingerprinter) as library:
         tracks = None if args.test is None else tracks_below(library, args.test)
         config = EvaluationConfig(

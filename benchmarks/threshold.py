@@ -19,8 +19,8 @@ from pathlib import Path
 
 import numpy as np
 
-from grafprint.augment import NoiseBank, RoomBank
-from grafprint.data import find_music, load_clips
+from grafprint.banks import noise_bank, room_bank
+from grafprint.data import find_music
 from grafprint.evaluation import EvaluationConfig, Report, evaluate
 from grafprint.fingerprint import DEFAULT_MODEL, Fingerprinter
 from grafprint.library import Library
@@ -40,7 +40,9 @@ def wrong_scores(report: Report) -> np.ndarray:
     scores = np.array([[o.wrong_score for o in cell.outcomes] for cell in report.cells])
     scores = scores.reshape(len(report.config.lengths_s), -1, report.config.queries)
     clean = next(
-        i for i, cell in enumerate(report.cells) if cell.snr_db is None and not cell.reverb
+        i
+        for i, cell in enumerate(report.cells)
+        if cell.setting.snr_db is None and not cell.setting.reverb
     )  # the same place in the cells of each length
     return scores[:, :, scores[-1, clean] < SHARED]
 
@@ -58,7 +60,7 @@ def main() -> None:
     args = parser.parse_args()
 
     fingerprinter = Fingerprinter.load(args.model)
-    noises, rooms = NoiseBank(load_clips(args.noise)), RoomBank(load_clips(args.rooms))
+    noises, rooms = noise_bank(args.noise, 0, 0), room_bank(args.rooms, 0, 0)
     sources = [source for source in find_music(args.manifest) if source.split == "valid"]
     # A track of several excerpts may repeat itself in them: such a match would be a right one.
     excerpts = Counter(source.track for source in sources)

@@ -7,6 +7,7 @@ music before the segment, so that its tail is real), then noise is added at the 
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -124,12 +125,20 @@ class NoiseBank(nn.Module):
     first: Tensor
     length: Tensor
 
-    def __init__(self, clips: Iterable[np.ndarray]) -> None:
-        """Take float clips ``[n]`` at 16 kHz; silent ones are left out. ValueError if all are."""
+    def __init__(self, clips: Iterable[np.ndarray], names: Iterable[str] | None = None) -> None:
+        """Take float clips ``[n]`` at 16 kHz; silent ones are left out. ValueError if all are.
+
+        ``names`` are theirs in reports; numbers if None.
+        """
         super().__init__()
-        kept = [c for c in clips if len(c) and float(np.square(c).mean()) > QUIET]
-        if not kept:
+        named = [
+            (clip, name)
+            for clip, name in zip(clips, names or map(str, itertools.count()), strict=False)
+            if len(clip) and float(np.square(clip).mean()) > QUIET
+        ]
+        if not named:
             raise ValueError("there is no noise clip that is not silent")
+        kept, self.names = [clip for clip, _ in named], [name for _, name in named]
         # Each clip at its own peak: the SNR sets the level, and int16 keeps its precision.
         pcm = [np.round(c / np.abs(c).max() * 32767).astype(np.int16) for c in kept]
         lengths = torch.tensor([len(c) for c in pcm])
@@ -145,11 +154,19 @@ class NoiseBank(nn.Module):
 
         ``generator`` is a CPU generator, so that a seed means the same on every device.
         """
+        return self.draw_named(batch, n, generator)[0]
+
+    def draw_named(
+        self, batch: int, n: int, generator: torch.Generator
+    ) -> tuple[Tensor, list[str]]:
+        """As :meth:`draw`, with the names of the clips drawn."""
         device = self.samples.device
         noise = torch.zeros(batch, n, device=device)
+        drawn = torch.zeros(batch, dtype=torch.long)
         todo = torch.arange(batch)
         for _ in range(8):  # a clip may hold silent stretches: draw those again
-            clip = torch.randint(len(self), (len(todo),), generator=generator).to(device)
+            drawn[todo] = torch.randint(len(self), (len(todo),), generator=generator)
+            clip = drawn[todo].to(device)
             where = torch.rand(len(todo), 1, generator=generator).to(device)
             length = self.length[clip, None]
             start = (where * length).long()
@@ -158,7 +175,7 @@ class NoiseBank(nn.Module):
             todo = (power(noise)[:, 0] <= QUIET).nonzero()[:, 0].cpu()
             if len(todo) == 0:
                 break
-        return noise
+        return noise, [self.names[number] for number in drawn.tolist()]
 
 
 class RoomBank(nn.Module):
@@ -166,12 +183,21 @@ class RoomBank(nn.Module):
 
     responses: Tensor
 
-    def __init__(self, rirs: Iterable[np.ndarray], max_s: float = 2.0) -> None:
-        """Take responses ``[m]`` at 16 kHz. ValueError if there is none or one is silent."""
+    def __init__(
+        self,
+        rirs: Iterable[np.ndarray],
+        names: Iterable[str] | None = None,
+        max_s: float = 2.0,
+    ) -> None:
+        """Take responses ``[m]`` at 16 kHz. ValueError if there is none or one is silent.
+
+        ``names`` are theirs in reports; numbers if None.
+        """
         super().__init__()
         prepared = [torch.from_numpy(prepare_rir(r, max_s)) for r in rirs]
         if not prepared:
             raise ValueError("there is no room response")
+        self.names = list(names or map(str, range(len(prepared))))
         padded = nn.utils.rnn.pad_sequence(prepared, batch_first=True)
         self.register_buffer("responses", padded)
 
@@ -180,8 +206,13 @@ class RoomBank(nn.Module):
 
     def draw(self, batch: int, generator: torch.Generator) -> Tensor:
         """Random responses ``[batch, m]``."""
+        return self.draw_named(batch, generator)[0]
+
+    def draw_named(self, batch: int, generator: torch.Generator) -> tuple[Tensor, list[str]]:
+        """As :meth:`draw`, with the names of the responses drawn."""
         pick = torch.randint(len(self), (batch,), generator=generator)
-        return self.responses[pick.to(self.responses.device)]
+        drawn = self.responses[pick.to(self.responses.device)]
+        return drawn, [self.names[number] for number in pick.tolist()]
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ import csv
 import hashlib
 import json
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -221,10 +221,18 @@ class Crops(Dataset[Tensor]):
         return crop
 
 
-def load_clips(where: str | Path) -> Iterator[np.ndarray]:
-    """Decode every noise or room response of a folder or manifest; bad files are logged."""
+def load_clips(where: str | Path) -> tuple[list[np.ndarray], list[str]]:
+    """Decode every noise or room response of a folder or manifest: the clips and their names.
+
+    A file that cannot be read is logged and left out. Raises DataError if there is no other.
+    """
+    clips, names = [], []
     for source in find_music(where):
         try:
-            yield audio.load(source.path)
+            clips.append(audio.load(source.path))
+            names.append(source.path.stem)
         except audio.AudioError as error:
             log.warning("left out: %s", error)
+    if not clips:
+        raise DataError(f"{where}: none of the files could be decoded")
+    return clips, names

@@ -1,26 +1,26 @@
-"""Hit rates by the clean protocol: query length x SNR x reverb, with 95 % intervals.
+"""Hit rates: query length x SNR x reverb, with 95 % intervals, by either protocol.
 
-Each query is cut from its track at a random time (off the reference grid), degraded alone - the
-reverb hears the music before the cut - and identified by the product's own search. A hit is the
+Each query is degraded (see queries.py) and identified by the product's own search. A hit is the
 right track within 50 ms of the right time; also counted are +-1 hop and the right track alone.
 """
 
 from __future__ import annotations
 
-import zlib
+import contextlib
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, astuple, dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 from scipy.stats import binomtest
 
-from grafprint import audio, matching
-from grafprint.augment import NoiseBank, RoomBank, mix_at_snr, reverberate
+from grafprint import matching
+from grafprint.augment import NoiseBank, RoomBank
 from grafprint.fingerprint import Fingerprinter
+from grafprint.journal import Journal
 from grafprint.library import Library, Track
+from grafprint.queries import PROTOCOLS, Degrader, Query, Setting
 
 
 @dataclass(frozen=True)
@@ -33,6 +33,11 @@ class EvaluationConfig:
     queries: int = 100  # per cell
     seed: int = 0
     past_s: float = 2.0  # music the reverb hears before the query, where the track has it
+    protocol: str = "clean"  # or "published"; see queries.py
+
+    def __post_init__(self) -> None:
+        if self.protocol not in PROTOCOLS:
+            raise ValueError(f"the protocol is clean or published, not {self.protocol!r}")
 
 
 @dataclass(frozen=True)
@@ -46,6 +51,8 @@ class Outcome:
     found_s: float
     score: float
     wrong_score: float
+    noise: str = ""  # names, empty where there was none
+    room: str = ""
 
     def right_track(self) -> bool:
         """Whether the first answer is the query's track."""
@@ -60,9 +67,7 @@ class Outcome:
 class Cell:
     """The outcomes of one length, SNR and reverb setting."""
 
-    length_s: float
-    snr_db: float | None
-    reverb: bool
+    setting: Setting
     outcomes: list[Outcome]
 
     def rate(self, test: Callable[[Outcome], bool]) -> tuple[float, float, float]:
@@ -76,12 +81,10 @@ class Cell:
 
         ``fingerprints`` is the size of the library, on which the threshold depends.
         """
-        threshold = matching.default_threshold(self.length_s, fingerprints)
+        threshold = matching.default_threshold(self.setting.length_s, fingerprints)
         errors = [abs(o.found_s - o.time_s) for o in self.outcomes if o.right_track()]
         return {
-            "length_s": self.length_s,
-            "snr_db": self.snr_db,
-            "reverb": self.reverb,
+            **asdict(self.setting),
             "queries": len(self.outcomes),
             "threshold": threshold,
             "hit_50ms": self.rate(lambda o: o.hit(0.05)),
@@ -108,7 +111,7 @@ class Report:
     def to_json(self) -> dict[str, Any]:
         """The report for a JSON file, one summary a cell."""
         return {
-            "protocol": "clean",
+            "protocol": self.config.protocol,
             "config": asdict(self.config),
             "model_id": self.model_id,
             "references": self.references,
@@ -126,40 +129,60 @@ def evaluate(
     config: EvaluationConfig | None = None,
     tracks: list[Track] | None = None,
     on_progress: Callable[[int, int], None] | None = None,
+    journal: Path | None = None,
 ) -> Report:
     """Query ``library`` with degraded clips of ``tracks`` (all that can be read, if None).
 
-    The same cuts, noises and rooms are used in every cell, so cells can be compared.
+    The same cuts, noises and rooms are used in every cell, so cells can be compared. Outcomes are
+    kept in the file ``journal`` as they come; called again, the evaluation goes on from there.
 
     Raises:
-        ValueError: no track's audio can be read, or none is long enough.
+        ValueError: no track's audio can be read, or none is long enough; or the journal is of
+            another evaluation.
     """
     config = config or EvaluationConfig()
-    longest = max(config.lengths_s)
-    chosen = _query_tracks(library, tracks, longest)
+    chosen = _query_tracks(library, tracks, max(config.lengths_s))
     cells = [
-        Cell(length, snr, reverb, [])
+        Cell(Setting(length, snr, reverb), [])
         for length in config.lengths_s
         for reverb in config.reverbs
         for snr in config.snrs_db
     ]
-    for number in range(config.queries):
-        rng = np.random.default_rng([config.seed, number])
-        track, path = chosen[rng.integers(len(chosen))]
-        # The same start for every length; a thousandth of a second at random is off any grid.
-        time_s = float(rng.uniform(0, track.duration_s - longest))
-        past_s = min(config.past_s, time_s)
-        music = audio.load(path, start_s=time_s - past_s, duration_s=past_s + longest)
-        past = round(past_s * audio.SAMPLE_RATE)
-        for cell in cells:
-            query = _degrade(music, past, cell, noises, rooms, _seed(config.seed, number))
-            cell.outcomes.append(_ask(library, fingerprinter, query, track, time_s))
+    degrader = Degrader(noises, rooms, config.past_s)
+    make = degrader.clean if config.protocol == "clean" else degrader.published
+    settings = [cell.setting for cell in cells]
+    kept = Journal(journal, _subject(library, fingerprinter, config)) if journal else None
+    for entry in kept.entries[: config.queries] if kept else []:
+        for cell, values in zip(cells, entry, strict=True):
+            cell.outcomes.append(Outcome(*values))
+    for number in range(len(cells[0].outcomes), config.queries):
+        track, path = chosen[np.random.default_rng([config.seed, number]).integers(len(chosen))]
+        seed = (config.seed, number)
+        queries = make(fingerprinter, path, track.duration_s, settings, seed)
+        for cell, query in zip(cells, queries, strict=True):
+            cell.outcomes.append(_ask(library, query, track))
+        if kept:
+            kept.add([astuple(cell.outcomes[-1]) for cell in cells])
         if on_progress:
             on_progress(number + 1, config.queries)
     return Report(
         config, fingerprinter.model_id, len(library.tracks()), len(library), len(chosen),
         library.hop_s, cells,
     )  # fmt: skip
+
+
+def _subject(
+    library: Library, fingerprinter: Fingerprinter, config: EvaluationConfig
+) -> dict[str, Any]:
+    """What an evaluation is of, but for how many queries."""
+    settings = asdict(config)
+    del settings["queries"]
+    return {
+        "config": settings,
+        "model_id": fingerprinter.model_id,
+        "references": len(library.tracks()),
+        "fingerprints": len(library),
+    }
 
 
 def tracks_below(library: Library, folder: Path) -> list[Track]:
@@ -184,39 +207,15 @@ def _query_tracks(
     return chosen
 
 
-def _seed(*parts: int) -> int:
-    return zlib.crc32(repr(parts).encode())
-
-
-def _degrade(
-    music: np.ndarray, past: int, cell: Cell, noises: NoiseBank, rooms: RoomBank, seed: int
-) -> np.ndarray:
-    """Cut the query and degrade it alone: room, cut, noise at the exact SNR of the cut."""
-    generator = torch.Generator().manual_seed(seed)
-    samples = round(cell.length_s * audio.SAMPLE_RATE)
-    clip = torch.from_numpy(music[None, : past + samples])
-    # Drawn in every cell, so that each gets the same room and noise.
-    room, noise = rooms.draw(1, generator), noises.draw(1, samples, generator)
-    if cell.reverb:
-        clip = reverberate(clip, room)
-    clip = clip[:, past:]
-    if cell.snr_db is not None:
-        clip = mix_at_snr(clip, noise, torch.tensor([cell.snr_db]))
-    return clip[0].numpy()
-
-
-def _ask(
-    library: Library, fingerprinter: Fingerprinter, query: np.ndarray, track: Track, time_s: float
-) -> Outcome:
-    try:
-        answer = matching.identify(library, fingerprinter(query), top_k=2)
-    except matching.MatchError:  # a silent stretch of the track: nothing was found
-        return Outcome(track.id, time_s, None, 0.0, 0.0, 0.0)
-    best = answer.matches[0] if answer.matches else None
-    wrong = next((m.score for m in answer.matches if m.track.id != track.id), 0.0)
-    if best is None:
-        return Outcome(track.id, time_s, None, 0.0, 0.0, wrong)
-    return Outcome(track.id, time_s, best.track.id, best.start_s, best.score, wrong)
+def _ask(library: Library, query: Query, track: Track) -> Outcome:
+    found, found_s, score, wrong = None, 0.0, 0.0, 0.0
+    # A silent stretch of the track cannot be looked up: nothing was found.
+    with contextlib.suppress(matching.MatchError):
+        matches = matching.identify(library, query.fingerprints, top_k=2).matches
+        if matches:
+            found, found_s, score = matches[0].track.id, matches[0].start_s, matches[0].score
+        wrong = next((m.score for m in matches if m.track.id != track.id), 0.0)
+    return Outcome(track.id, query.time_s, found, found_s, score, wrong, query.noise, query.room)
 
 
 def table(report: Report, measure: str = "hit_50ms") -> Iterator[list[str]]:
@@ -224,7 +223,9 @@ def table(report: Report, measure: str = "hit_50ms") -> Iterator[list[str]]:
     snrs = report.config.snrs_db
     yield ["length", "reverb", *("no noise" if s is None else f"{s:g} dB" for s in snrs)]
     values = {
-        (c.length_s, c.reverb, c.snr_db): c.summary(report.hop_s, report.fingerprints)[measure]
+        (c.setting.length_s, c.setting.reverb, c.setting.snr_db): c.summary(
+            report.hop_s, report.fingerprints
+        )[measure]
         for c in report.cells
     }
     for length in report.config.lengths_s:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+import itertools
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -109,6 +110,16 @@ class Fingerprinter:
         tensors = (_checked(chunk) for chunk in chunks)
         for inputs, silent in stream_windows(tensors, self.logmel, self.batch):
             yield self._encode(inputs, silent)
+
+    def many(self, clips: Sequence[np.ndarray]) -> list[np.ndarray]:
+        """The fingerprints ``[n, dim]`` of each of several short clips, encoded together.
+
+        Faster than one by one. Raises ValueError as ``__call__`` does.
+        """
+        parts = [list(stream_windows([_checked(clip)], self.logmel)) for clip in clips]
+        inputs, silent = (torch.cat(t) for t in zip(*itertools.chain(*parts), strict=True))
+        counts = [sum(len(x) for x, _ in part) for part in parts]
+        return np.split(self._encode(inputs, silent), np.cumsum(counts)[:-1])
 
     def encode(self, inputs: Tensor) -> Tensor:
         """Fingerprints ``[n, dim]`` of encoder inputs ``[n, 3, 64, 32]``, in batches."""

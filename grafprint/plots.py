@@ -18,7 +18,11 @@ def hit_rates(report: Report, tolerance_s: float = 0.05) -> Figure:
     snrs = report.config.snrs_db
     for panel, reverb in zip(panels, reverbs, strict=True):
         for shade, length in enumerate(report.config.lengths_s):
-            cells = [c for c in report.cells if (c.length_s, c.reverb) == (length, reverb)]
+            cells = [
+                c
+                for c in report.cells
+                if (c.setting.length_s, c.setting.reverb) == (length, reverb)
+            ]
             _line(panel, cells, shade / max(1, len(report.config.lengths_s) - 1), tolerance_s)
         panel.set(
             title="noise + reverb" if reverb else "noise",
@@ -41,5 +45,5 @@ def _line(panel, cells: list[Cell], shade: float, tolerance_s: float) -> None:  
     colour = (0.10 + 0.55 * shade, 0.30 + 0.20 * (1 - shade), 0.75 - 0.35 * shade)
     panel.errorbar(
         range(len(cells)), middle, [below, above], marker="o", capsize=3, color=colour,
-        label=f"{cells[0].length_s:g} s",
+        label=f"{cells[0].setting.length_s:g} s",
     )  # fmt: skip

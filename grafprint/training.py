@@ -22,9 +22,10 @@ from torch import Tensor
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from torch.utils.data import DataLoader
 
-from grafprint import checkpoint, synthesis
-from grafprint.augment import Degrade, NoiseBank, RoomBank
-from grafprint.data import Crops, DataError, PcmCache, find_music, load_clips
+from grafprint import checkpoint
+from grafprint.augment import Degrade
+from grafprint.banks import noise_bank, room_bank
+from grafprint.data import Crops, DataError, PcmCache, find_music
 from grafprint.encoders import Encoder, build, describe, features_of
 from grafprint.features import FeatureConfig
 from grafprint.losses import nt_xent, triplet
@@ -208,8 +209,7 @@ def train(
         raise FileNotFoundError(f"{out}: nothing to resume there")
 
     data = _decode_once(fabric, music, cache or out / "cache", on_decode)
-    noises = NoiseBank(load_clips(noise) if noise else synthesis.noises(20, config.seed))
-    responses = RoomBank(load_clips(rooms) if rooms else synthesis.rooms(40, config.seed))
+    noises, responses = noise_bank(noise, 20, config.seed), room_bank(rooms, 40, config.seed)
     pairs = Pairs(config, features, Degrade(config.degrade, noises, responses)).to(fabric.device)
     batch, rest = divmod(config.batch, fabric.world_size * config.segments_per_track)
     if rest or not batch:

@@ -1,18 +1,20 @@
 """Evaluation on a small real library: what is counted, intervals, the clean protocol's cuts."""
 
 import json
+from dataclasses import astuple
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
-from grafprint import evaluation, synthesis
+from grafprint import audio, evaluation, synthesis
 from grafprint.augment import NoiseBank, RoomBank
 from grafprint.evaluation import Cell, EvaluationConfig, Outcome, evaluate, table
 from grafprint.fingerprint import Fingerprinter
 from grafprint.library import Library
 from grafprint.plots import hit_rates
+from grafprint.queries import Degrader, Setting
 
 MUSIC = Path(__file__).parent.parent / "assets" / "music"
 
@@ -35,14 +37,14 @@ def report(
 
 
 def test_clean_queries_are_found_and_buried_ones_less(report):
-    rates = {(c.length_s, c.snr_db, c.reverb): c.rate(Outcome.right_track)[0] for c in report.cells}
+    rates = {astuple(c.setting): c.rate(Outcome.right_track)[0] for c in report.cells}
     assert len(rates) == 8
     assert rates[3.0, None, False] == 1
     assert rates[1.0, -20.0, True] < rates[3.0, None, False]
 
 
 def test_times_are_right_to_half_a_hop(report):
-    clean = next(c for c in report.cells if (c.length_s, c.snr_db) == (3.0, None) and not c.reverb)
+    clean = next(c for c in report.cells if c.setting == Setting(3.0, None, False))
     errors = [abs(o.found_s - o.time_s) for o in clean.outcomes]
     assert np.median(errors) <= 0.05
     # Random starts are off the reference grid, as the clean protocol asks.
@@ -69,7 +71,9 @@ def test_hits_are_counted_as_defined():
 
 
 def test_intervals_are_wilsons():
-    cell = Cell(1.0, None, False, [Outcome(1, 0, 1 if i < 85 else 2, 0, 1, 0) for i in range(100)])
+    cell = Cell(
+        Setting(1.0, None, False), [Outcome(1, 0, 1 if i < 85 else 2, 0, 1, 0) for i in range(100)]
+    )
     rate, low, high = cell.rate(Outcome.right_track)
     z, n, p = 1.959964, 100, 0.85  # Wilson (1927)
     centre = (p + z**2 / (2 * n)) / (1 + z**2 / n)
@@ -77,19 +81,54 @@ def test_intervals_are_wilsons():
     assert (rate, low, high) == pytest.approx((0.85, centre - half, centre + half), abs=1e-6)
 
 
+def degrader() -> Degrader:
+    return Degrader(NoiseBank(synthesis.noises(3, 0)), RoomBank(synthesis.rooms(1, 0), ["hall"]))
+
+
 def test_a_query_is_degraded_alone_at_the_exact_snr():
     music = np.random.default_rng(0).normal(size=48_000).astype(np.float32)
-    banks = NoiseBank(synthesis.noises(3, 0)), RoomBank(synthesis.rooms(1, 0))
 
     def query(snr_db: float | None, reverb: bool) -> torch.Tensor:
-        cell = Cell(1.0, snr_db, reverb, [])
-        return torch.from_numpy(evaluation._degrade(music, 16_000, cell, *banks, seed=5))
+        clip, noise, room = degrader().degrade(music, 16_000, Setting(1.0, snr_db, reverb), (5,))
+        assert (noise in ("0", "1", "2")) == (snr_db is not None)
+        assert room == ("hall" if reverb else "")
+        return torch.from_numpy(clip)
 
     clean, noisy = query(None, False), query(5.0, False)
     assert torch.equal(clean, torch.from_numpy(music[16_000:32_000]))
     ratio = clean.square().mean() / (noisy - clean).square().mean()
     assert 10 * ratio.log10().item() == pytest.approx(5, abs=0.01)
     assert torch.equal(noisy, query(5.0, False)) and not torch.equal(noisy, query(5.0, True))
+
+
+def test_published_queries_are_runs_of_the_whole_recordings_fingerprints(fingerprinter):
+    path = sorted(MUSIC.glob("*.opus"))[0]
+    whole = fingerprinter(audio.load(path))
+    settings = [Setting(1.0, None, False), Setting(3.0, None, False), Setting(3.0, 10.0, True)]
+    for seed in range(3):
+        one, three, heard = degrader().published(fingerprinter, path, 20.0, settings, (seed,))
+        place = round(one.time_s / fingerprinter.hop_s)
+        assert one.time_s == pytest.approx(place * fingerprinter.hop_s)
+        count = fingerprinter.count(48_000)
+        assert len(one.fingerprints) == 1 and len(three.fingerprints) == count
+        expected = whole[place : place + count]
+        assert (three.fingerprints * expected).sum(axis=1).min() > 0.998  # bf16, another batch
+        assert (one.fingerprints[0] * expected[0]).sum() > 0.998
+        assert (heard.fingerprints * expected).sum(axis=1).max() < 0.998
+        assert heard.room == "hall" and not three.room
+
+
+def test_the_published_protocol_is_a_setting(fingerprinter, tmp_path):
+    with Library.create(tmp_path / "library", fingerprinter) as library:
+        library.add(sorted(MUSIC.glob("*.opus"))[0], fingerprinter)
+        config = EvaluationConfig(lengths_s=(2.0,), snrs_db=(None,), reverbs=(False,), queries=3,
+                                  protocol="published")  # fmt: skip
+        banks = degrader().noises, degrader().rooms
+        report = evaluate(library, fingerprinter, *banks, config)
+        assert report.to_json()["protocol"] == "published"
+        assert all(o.hit(0.05) for o in report.cells[0].outcomes)
+    with pytest.raises(ValueError, match="clean or published, not 'x'"):
+        EvaluationConfig(protocol="x")
 
 
 def test_no_audio_at_hand_is_an_error(tmp_path, fingerprinter):
@@ -103,3 +142,28 @@ def test_tracks_can_be_chosen_by_folder(tmp_path):
     with Library.open(MUSIC.parent / "library") as library:
         assert evaluation.tracks_below(library, MUSIC) == library.tracks()
         assert evaluation.tracks_below(library, tmp_path) == []
+
+
+def test_an_interrupted_evaluation_goes_on_from_its_journal(tmp_path, fingerprinter):
+    with Library.create(tmp_path / "library", fingerprinter) as library:
+        library.add(sorted(MUSIC.glob("*.opus"))[0], fingerprinter)
+        config = EvaluationConfig(lengths_s=(1.0, 2.0), snrs_db=(0.0,), queries=5)
+        journal = tmp_path / "made" / "journal.jsonl"
+        asked = (library, fingerprinter, degrader().noises, degrader().rooms, config)
+
+        def interrupt(done: int, total: int) -> None:
+            if done == 3:
+                raise KeyboardInterrupt
+
+        with pytest.raises(KeyboardInterrupt):
+            evaluate(*asked, on_progress=interrupt, journal=journal)
+        with journal.open("a") as file:
+            file.write("[[1, 2.0")  # killed while writing
+        seen: list[int] = []
+        report = evaluate(*asked, on_progress=lambda n, _: seen.append(n), journal=journal)
+        assert seen == [4, 5]
+        whole = evaluate(*asked)
+        assert report.to_json() == whole.to_json()
+        other = (*asked[:4], EvaluationConfig(lengths_s=(1.0,), snrs_db=(0.0,), queries=5))
+        with pytest.raises(ValueError, match="another evaluation"):
+            evaluate(*other, journal=journal)

@@ -53,9 +53,7 @@ def evaluate(
     Tracks of the library are cut at random times, degraded and searched for. For an honest
     figure, noises and rooms must be others than those the network was trained with.
     """
-    from grafprint import synthesis
-    from grafprint.augment import NoiseBank, RoomBank
-    from grafprint.data import load_clips
+    from grafprint.banks import noise_bank, room_bank
     from grafprint.evaluation import EvaluationConfig, table, tracks_below
     from grafprint.evaluation import evaluate as run_evaluation
     from grafprint.library import Library
@@ -74,15 +72,14 @@ def evaluate(
         queries=queries,
         seed=seed,
     )
-    noise_bank = NoiseBank(load_clips(noise) if noise else synthesis.noises(30, seed=9000 + seed))
-    room_bank = RoomBank(load_clips(rooms) if rooms else synthesis.rooms(20, seed=9000 + seed))
+    noises, responses = noise_bank(noise, 30, 9000 + seed), room_bank(rooms, 20, 9000 + seed)
     fingerprinter = load_fingerprinter(model, device)
     with Library.open(library, model_id=fingerprinter.model_id) as opened:
         chosen = None if tracks is None else tracks_below(opened, tracks)
         with progress() as bar:
             task = bar.add_task("queries", total=queries)
             report = run_evaluation(
-                opened, fingerprinter, noise_bank, room_bank, config, chosen,
+                opened, fingerprinter, noises, responses, config, chosen,
                 on_progress=lambda done, total: bar.update(task, completed=done),
             )  # fmt: skip
     out.print(

@@ -1,0 +1,115 @@
+"""What the accuracy benchmarks share: their options, the libraries they search, their results."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import platform
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from benchmarks.systems import SYSTEMS, System
+from grafprint.banks import noise_bank, room_bank
+from grafprint.evaluation import EvaluationConfig, Report, evaluate, tracks_below
+from grafprint.fingerprint import DEFAULT_MODEL, Fingerprinter
+from grafprint.library import Library
+
+ROOT = Path(__file__).parent.parent
+RESULTS = ROOT / "benchmarks" / "results"
+FIGURES = ROOT / "docs" / "figures"
+
+
+def options(doc: str) -> argparse.ArgumentParser:
+    """A parser with the data, the systems and the place to work."""
+    parser = argparse.ArgumentParser(description=doc.splitlines()[0])
+    parser.add_argument("--test", type=Path, required=True, help="folder of the tracks to query")
+    parser.add_argument("--distractors", type=Path, help="folder of more references")
+    parser.add_argument("--noise", type=Path, required=True, help="noises, not trained with")
+    parser.add_argument("--rooms", type=Path, required=True, help="responses, not trained with")
+    parser.add_argument(
+        "--system", action="append", choices=list(SYSTEMS), help="default: grafprint"
+    )
+    parser.add_argument(
+        "--models", type=Path, help="folder of benchmarks.train_systems; default: released network"
+    )
+    parser.add_argument("--pairs", type=int, default=64_000, help="of the runs in --models")
+    parser.add_argument("--queries", type=int, default=500, help="per cell")
+    parser.add_argument("--protocol", choices=["clean", "published"], default="clean")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--work", type=Path, default=Path("runs"), help="for libraries, journals")
+    return parser
+
+
+def network(args: argparse.Namespace, name: str) -> Fingerprinter:
+    """The trained network of a system."""
+    if args.models is None:
+        if name != "grafprint":
+            raise SystemExit(f"the network of {name} must come from --models")
+        return Fingerprinter.load(DEFAULT_MODEL)
+    run = f"{SYSTEMS[name].trained_as}-{args.pairs}"
+    return Fingerprinter.load(args.models / run / "encoder.safetensors")
+
+
+def collection(
+    system: str, fingerprinter: Fingerprinter, folders: Iterable[Path], work: Path
+) -> Library:
+    """The system's library of all files in the folders, made or gone on with in ``work``.
+
+    Kept open for writing, so that the caller can add to it.
+    """
+    path = work / f"{system}-{fingerprinter.model_id}"
+    made: System = SYSTEMS[system]
+    library = Library.open(path, writable=True) if path.exists() else made.create(
+        path, fingerprinter
+    )  # fmt: skip
+    for folder in folders:
+        report = library.add_folder(folder, fingerprinter)
+        print(f"{system}: {folder.name}: {len(report.added)} added, {len(report.failed)} failed",
+              flush=True)  # fmt: skip
+    return library
+
+
+def measure(
+    name: str,
+    library: Library,
+    fingerprinter: Fingerprinter,
+    config: EvaluationConfig,
+    args: argparse.Namespace,
+) -> Report:
+    """Evaluate with queries from the test folder; goes on where a run of this name was stopped."""
+
+    def on_progress(done: int, total: int) -> None:
+        if done % 10 == 0 or done == total:
+            print(f"{name}: {done}/{total}", flush=True)
+
+    return evaluate(
+        library, fingerprinter, noise_bank(args.noise, 0, 0), room_bank(args.rooms, 0, 0), config,
+        tracks_below(library, args.test), on_progress, args.work / "journals" / f"{name}.jsonl",
+    )  # fmt: skip
+
+
+def write(name: str, results: dict[str, Any]) -> None:
+    """Write ``benchmarks/results/NAME.json``, with the machine it was made on."""
+    RESULTS.mkdir(exist_ok=True)
+    machine = f"{platform.machine()}, {platform.system()}, Python {platform.python_version()}"
+    text = json.dumps({"machine": machine, **results}, indent=1)
+    (RESULTS / f"{name}.json").write_text(text + "\n")
+
+
+def read(name: str) -> dict[str, Any]:
+    """What :func:`write` wrote; raises FileNotFoundError if it was not made yet."""
+    result: dict[str, Any] = json.loads((RESULTS / f"{name}.json").read_text())
+    return result
+
+
+def markdown(header: list[str], rows: Iterable[list[str]]) -> str:
+    """A table."""
+    lines = [header, ["---"] * len(header), *rows]
+    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
+
+
+def percent(rate: tuple[float, float, float]) -> str:
+    """A rate and its interval."""
+    middle, low, high = (100 * x for x in rate)
+    return f"{middle:.1f} ({low:.1f}-{high:.1f})"

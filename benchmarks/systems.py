@@ -1,0 +1,76 @@
+"""The systems compared: GraFPrint, its paper's baselines, and how each is searched."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from grafprint.fingerprint import Fingerprinter
+from grafprint.index import hyperplane_buckets
+from grafprint.library import Library
+
+BUCKETS = 256  # the paper's number of centroids
+
+
+@dataclass(frozen=True)
+class System:
+    """An encoder, how it is trained, and the index its fingerprints are searched with.
+
+    ``factory`` None: the product's own choice by size. ``trained_as`` names the run whose network
+    it uses.
+    """
+
+    title: str
+    trained_as: str
+    factory: str | None = None
+    buckets: Callable[[Fingerprinter], np.ndarray] | None = None
+
+    def create(self, path: Path, fingerprinter: Fingerprinter) -> Library:
+        """An empty library of this system."""
+        buckets = self.buckets(fingerprinter) if self.buckets else None
+        return Library.create(path, fingerprinter, factory=self.factory, buckets=buckets)
+
+
+def _learned(fingerprinter: Fingerprinter) -> np.ndarray:
+    centres = fingerprinter.encoder.bucket_centres()
+    if centres is None:
+        raise ValueError("this network has learned no buckets")
+    result: np.ndarray = centres.detach().cpu().numpy()
+    return result
+
+
+def _random(fingerprinter: Fingerprinter) -> np.ndarray:
+    return hyperplane_buckets(fingerprinter.dim, BUCKETS.bit_length() - 1)
+
+
+SYSTEMS = {
+    "grafprint": System("GraFPrint", "grafprint"),
+    "nafp": System("NAFP", "nafp"),
+    "te-lsh": System("TE + LSH", "transformer", f"IVF{BUCKETS},Flat", _random),
+    "te-ht": System("TE + HT", "hash-transformer", f"IVF{BUCKETS},Flat", _learned),
+    "ast": System("AST + IVF-PQ", "transformer", f"IVF{BUCKETS},PQ64"),
+}
+
+# What all runs share: the released network's way of training. Rates and temperatures that differ
+# are those that did best on the validation split among a few tried (results/rates.json).
+COMMON: dict[str, Any] = {
+    "batch": 64,
+    "segments_per_track": 4,
+    "gap_s": [0.1, 4.0],
+    "average": 0.995,
+    "degrade": {"colour_probability": 0.4, "clip_probability": 0.1, "codec_probability": 0.05},
+}
+RUNS: dict[str, dict[str, Any]] = {
+    "grafprint": {"encoder": "grafprint", "learning_rate": 4e-4, "final_learning_rate": 4e-6},
+    "nafp": {"encoder": "nafp", "learning_rate": 4e-4, "final_learning_rate": 4e-6},
+    "transformer": {
+        "encoder": "transformer", "learning_rate": 1e-4, "final_learning_rate": 1e-6,
+    },
+    "hash-transformer": {
+        "encoder": "hash-transformer", "learning_rate": 1e-4, "final_learning_rate": 1e-6,
+    },
+}  # fmt: skip

@@ -1,0 +1,106 @@
+"""Table II's grid for every system, and what the same queries tell about times and weak spots.
+
+    python -m benchmarks.table2 --test TEST --distractors TRAIN --noise NOISE --rooms ROOMS \\
+        --models RUNS --system grafprint --system nafp --system te-lsh --system te-ht --system ast
+
+1, 2, 3 and 5 s; noise, and noise with reverb; 0 to 20 dB. Without --models the released network is
+measured. Writes one file a system to benchmarks/results/; benchmarks.report makes the page of them.
+"""
+
+from __future__ import annotations
+
+import argparse
+import re
+from collections import defaultdict
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from benchmarks import common
+from grafprint.evaluation import Cell, EvaluationConfig, Outcome, Report
+from grafprint.plots import hit_rates
+
+
+def kind_of_noise(name: str) -> str:
+    """The kind of a noise by its file's name: the class of ESC-10's, else the collection's."""
+    collection, _, rest = name.partition("__")
+    if collection.startswith("esc"):
+        return re.sub(r"^\d+-", "", rest.partition("__")[0])
+    return collection or "(none)"
+
+
+def by(group: Callable[[Outcome], str], report: Report) -> dict[str, Any]:
+    """Hit rates of the noisy 1 and 5 s queries, grouped: {group: {measure: [rate, low, high]}}."""
+    outcomes: dict[str, dict[float, list[Outcome]]] = defaultdict(lambda: defaultdict(list))
+    for cell in report.cells:
+        if cell.setting.length_s in (1.0, 5.0):
+            for outcome in cell.outcomes:
+                outcomes[group(outcome)][cell.setting.length_s].append(outcome)
+    result: dict[str, Any] = {}
+    for name, lengths in sorted(outcomes.items()):
+        result[name] = {}
+        for length, found in sorted(lengths.items()):
+            cell = Cell(report.cells[0].setting, found)
+            result[name][f"{length:g} s"] = {
+                "queries": len(found),
+                "hit_50ms": cell.rate(lambda o: o.hit(0.05)),
+                "right_track": cell.rate(Outcome.right_track),
+            }
+    return result
+
+
+def times(report: Report) -> list[dict[str, Any]]:
+    """How far off the times of right tracks are, by length and reverb, over all SNRs."""
+    rows = []
+    for length in report.config.lengths_s:
+        for reverb in report.config.reverbs:
+            errors = np.array([
+                o.found_s - o.time_s
+                for cell in report.cells
+                if (cell.setting.length_s, cell.setting.reverb) == (length, reverb)
+                for o in cell.outcomes
+                if o.right_track()
+            ])  # fmt: skip
+            close = np.abs(errors) <= 0.05
+            rows.append({
+                "length_s": length, "reverb": reverb, "queries": len(errors),
+                "median_s": float(np.median(np.abs(errors))),
+                "median_of_hits_s": float(np.median(np.abs(errors[close]))),
+                "bias_of_hits_s": float(np.mean(errors[close])),
+            })  # fmt: skip
+    return rows
+
+
+def main() -> None:
+    """Measure system by system."""
+    args = common.options(__doc__).parse_args()
+    config = EvaluationConfig(queries=args.queries, protocol=args.protocol, seed=args.seed)
+    for name in args.system or ["grafprint"]:
+        run(name, config, args)
+
+
+def run(name: str, config: EvaluationConfig, args: argparse.Namespace) -> None:
+    """Measure one system and write its file and figure."""
+    fingerprinter = common.network(args, name)
+    folders = [folder for folder in (args.test, args.distractors) if folder]
+    label = f"table2-{name}" if args.models else "table2-released"
+    if args.protocol != "clean":
+        label += f"-{args.protocol}"
+    with common.collection(name, fingerprinter, folders, args.work) as library:
+        report = common.measure(label, library, fingerprinter, config, args)
+        packages = {t.id: t.path.rsplit("/", 1)[-1].partition("__")[0] for t in library.tracks()}
+    common.write(label, {
+        "system": name,
+        "network": fingerprinter.facts,
+        **report.to_json(),
+        "times": times(report),
+        "by_noise": by(lambda o: kind_of_noise(o.noise), report),
+        "by_room": by(lambda o: o.room or "(none)", report),
+        "by_package": by(lambda o: packages[o.track], report),
+    })  # fmt: skip
+    hit_rates(report).savefig(common.FIGURES / f"{label}.png", dpi=120)
+
+
+if __name__ == "__main__":
+    main()
