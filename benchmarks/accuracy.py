@@ -16,7 +16,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from grafprint.banks import noise_bank, room_bank
-from grafprint.evaluation import EvaluationConfig, Report, evaluate, table, tracks_below
+from grafprint.evaluation import EvaluationConfig, Report, evaluate, query_tracks, table
 from grafprint.fingerprint import DEFAULT_MODEL, Fingerprinter
 from grafprint.library import Library
 from grafprint.plots import hit_rates
@@ -61,9 +61,12 @@ def main() -> None:
     args = parser.parse_args()
 
     fingerprinter = Fingerprinter.load(args.model)
-    noises, rooms = noise_bank(args.noise, 30, 9000), room_bank(args.rooms, 20, 9000)
+    noises, rooms = (
+        noise_bank(args.noise, "test", 30, 9000),
+        room_bank(args.rooms, "test", 20, 9000),
+    )
     with collection(args, fingerprinter) as library:
-        tracks = None if args.test is None else tracks_below(library, args.test)
+        tracks = None if args.test is None else query_tracks(library, args.test)
         config = EvaluationConfig(
             snrs_db=tuple(None if s == "none" else float(s) for s in args.snr.split(",")),
             queries=args.queries,

@@ -11,7 +11,7 @@ from typing import Any
 
 from benchmarks.systems import SYSTEMS, System
 from grafprint.banks import noise_bank, room_bank
-from grafprint.evaluation import EvaluationConfig, Report, evaluate, tracks_below
+from grafprint.evaluation import EvaluationConfig, Report, evaluate, query_tracks
 from grafprint.fingerprint import DEFAULT_MODEL, Fingerprinter
 from grafprint.library import Library
 
@@ -83,10 +83,11 @@ def measure(
         if done % 10 == 0 or done == total:
             print(f"{name}: {done}/{total}", flush=True)
 
-    return evaluate(
-        library, fingerprinter, noise_bank(args.noise, 0, 0), room_bank(args.rooms, 0, 0), config,
-        tracks_below(library, args.test), on_progress, args.work / "journals" / f"{name}.jsonl",
-    )  # fmt: skip
+    noises = noise_bank(args.noise, "test", 0, 0)
+    rooms = room_bank(args.rooms, "test", 0, 0)
+    tracks = query_tracks(library, args.test)
+    journal = args.work / "journals" / f"{name}.jsonl"
+    return evaluate(library, fingerprinter, noises, rooms, config, tracks, on_progress, journal)
 
 
 def write(name: str, results: dict[str, Any]) -> None:

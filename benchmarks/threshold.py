@@ -60,7 +60,7 @@ def main() -> None:
     args = parser.parse_args()
 
     fingerprinter = Fingerprinter.load(args.model)
-    noises, rooms = noise_bank(args.noise, 0, 0), room_bank(args.rooms, 0, 0)
+    noises, rooms = noise_bank(args.noise, "train", 0, 0), room_bank(args.rooms, "train", 0, 0)
     sources = [source for source in find_music(args.manifest) if source.split == "valid"]
     # A track of several excerpts may repeat itself in them: such a match would be a right one.
     excerpts = Counter(source.track for source in sources)

@@ -27,7 +27,10 @@ class DataError(ValueError):
 
 @dataclass(frozen=True)
 class Source:
-    """One file of music. Files of the same ``track`` never meet in one batch."""
+    """One file of music. Files of the same ``track`` never meet in one batch.
+
+    ``split`` is ``train``, ``valid`` or ``test``.
+    """
 
     path: Path
     track: str
@@ -39,8 +42,8 @@ def find_music(where: str | Path) -> list[Source]:
 
     - A ``.csv`` or ``.tsv`` file: a column ``path`` (relative to the file), and optionally
       ``track`` (files of one recording) and ``split`` (``train`` or ``valid``).
-    - An FMA tree: a folder holding ``fma_metadata/tracks.csv`` and ``fma_*`` folders; its own
-      training and validation split is used.
+    - An FMA tree: a folder holding ``fma_metadata/tracks.csv`` and ``fma_*`` folders, or one of
+      those (``fma_small``); FMA's own split into training, validation and test is used.
     - Any other folder: every audio file below it; each is its own track.
 
     Raises DataError when nothing is there.
@@ -48,8 +51,10 @@ def find_music(where: str | Path) -> list[Source]:
     where = Path(where)
     if where.is_file():
         found = _read_manifest(where)
-    elif (where / "fma_metadata" / "tracks.csv").is_file():
-        found = _read_fma(where)
+    elif (where / _FMA_TRACKS).is_file():
+        found = _read_fma(where, "fma_*/*/*.mp3")
+    elif where.name.startswith("fma_") and (where.parent / _FMA_TRACKS).is_file():
+        found = _read_fma(where.parent, f"{where.name}/*/*.mp3")
     elif where.is_dir():
         files = sorted(p for p in where.rglob("*") if p.suffix.lower() in audio.AUDIO_SUFFIXES)
         found = [Source(p, str(p)) for p in files]
@@ -75,19 +80,21 @@ def _read_manifest(path: Path) -> list[Source]:
         ]
 
 
-def _read_fma(root: Path) -> list[Source]:
+_FMA_TRACKS = Path("fma_metadata", "tracks.csv")
+
+
+def _read_fma(root: Path, pattern: str) -> list[Source]:
     """FMA's tracks.csv has two header rows; the split is the column ('set', 'split')."""
-    with (root / "fma_metadata" / "tracks.csv").open(newline="", encoding="utf-8") as file:
+    with (root / _FMA_TRACKS).open(newline="", encoding="utf-8") as file:
         rows = csv.reader(file)
         first, second = next(rows), next(rows)
         try:
             column = list(zip(first, second, strict=True)).index(("set", "split"))
         except ValueError as error:
             raise DataError(f"{root}: tracks.csv has no column set/split") from error
-        # FMA keeps a third of its test tracks apart; neither those nor 'test' are trained on.
         names = {"training": "train", "validation": "valid"}
         split = {r[0].zfill(6): names.get(r[column], "test") for r in rows if r and r[0].isdigit()}
-    files = sorted(root.glob("fma_*/*/*.mp3"))
+    files = sorted(root.glob(pattern))
     return [Source(p, p.stem, split[p.stem]) for p in files if p.stem in split]
 
 
@@ -219,20 +226,3 @@ class Crops(Dataset[Tensor]):
             if np.square(crop).mean() > 1e-6:
                 break
         return crop
-
-
-def load_clips(where: str | Path) -> tuple[list[np.ndarray], list[str]]:
-    """Decode every noise or room response of a folder or manifest: the clips and their names.
-
-    A file that cannot be read is logged and left out. Raises DataError if there is no other.
-    """
-    clips, names = [], []
-    for source in find_music(where):
-        try:
-            clips.append(audio.load(source.path))
-            names.append(source.path.stem)
-        except audio.AudioError as error:
-            log.warning("left out: %s", error)
-    if not clips:
-        raise DataError(f"{where}: none of the files could be decoded")
-    return clips, names

@@ -17,6 +17,7 @@ from scipy.stats import binomtest
 
 from grafprint import matching
 from grafprint.augment import NoiseBank, RoomBank
+from grafprint.data import find_music
 from grafprint.fingerprint import Fingerprinter
 from grafprint.journal import Journal
 from grafprint.library import Library, Track
@@ -141,7 +142,7 @@ def evaluate(
             another evaluation.
     """
     config = config or EvaluationConfig()
-    chosen = _query_tracks(library, tracks, max(config.lengths_s))
+    chosen = _readable(library, tracks, max(config.lengths_s))
     cells = [
         Cell(Setting(length, snr, reverb), [])
         for length in config.lengths_s
@@ -185,14 +186,21 @@ def _subject(
     }
 
 
-def tracks_below(library: Library, folder: Path) -> list[Track]:
-    """The tracks of the library whose audio is at hand, somewhere inside ``folder``."""
-    folder = folder.resolve()
+def query_tracks(library: Library, where: str | Path) -> list[Track]:
+    """The tracks of the library that a folder, manifest or dataset names, with audio at hand.
+
+    Where it has splits (:func:`grafprint.data.find_music`), those of the split ``test``. Raises
+    DataError if it holds no music.
+    """
+    sources = find_music(where)
+    if any(source.split == "test" for source in sources):
+        sources = [source for source in sources if source.split == "test"]
+    wanted = {source.path.resolve() for source in sources}
     places = [(track, library.audio_path(track)) for track in library.tracks()]
-    return [t for t, path in places if path is not None and path.resolve().is_relative_to(folder)]
+    return [track for track, path in places if path is not None and path.resolve() in wanted]
 
 
-def _query_tracks(
+def _readable(
     library: Library, tracks: list[Track] | None, longest_s: float
 ) -> list[tuple[Track, Any]]:
     chosen = []

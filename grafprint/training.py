@@ -187,8 +187,9 @@ def train(
 
     Args:
         config: the run; saved beside its results as ``config.json``.
-        music, noise, rooms: folders or manifests (:func:`grafprint.data.find_music`). Where
-            noise or rooms is None, synthetic ones are used (:mod:`grafprint.synthesis`).
+        music, noise, rooms: folders, manifests or datasets (:func:`grafprint.data.find_music`,
+            :func:`grafprint.datasets.find_clips`). Where noise or rooms is None, synthetic ones
+            are used (:mod:`grafprint.synthesis`).
         out: folder for ``state.safetensors`` (to resume), ``encoder.safetensors`` (to use),
             ``config.json`` and TensorBoard logs.
         cache: folder for decoded music; ``out / "cache"`` if None.
@@ -209,7 +210,8 @@ def train(
         raise FileNotFoundError(f"{out}: nothing to resume there")
 
     data = _decode_once(fabric, music, cache or out / "cache", on_decode)
-    noises, responses = noise_bank(noise, 20, config.seed), room_bank(rooms, 40, config.seed)
+    noises = noise_bank(noise, "train", 20, config.seed)
+    responses = room_bank(rooms, "train", 40, config.seed)
     pairs = Pairs(config, features, Degrade(config.degrade, noises, responses)).to(fabric.device)
     batch, rest = divmod(config.batch, fabric.world_size * config.segments_per_track)
     if rest or not batch:

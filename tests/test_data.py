@@ -60,6 +60,11 @@ def test_an_fma_tree_brings_its_own_split(tmp_path: Path):
     )
     found = {s.path.stem: s.split for s in find_music(tmp_path)}
     assert found == {"000002": "train", "000005": "valid", "000140": "test"}
+    # One of its subsets, where several are there.
+    make_wav(tmp_path / "fma_medium/000/000140.mp3", 1, 4)
+    assert len(find_music(tmp_path)) == 4
+    assert [s.split for s in find_music(tmp_path / "fma_medium")] == ["test"]
+    assert len(find_music(tmp_path / "fma_small")) == 3
 
 
 def test_nothing_found_is_an_error_with_the_place(tmp_path: Path):

@@ -10,6 +10,7 @@ import torch
 
 from grafprint import audio, evaluation, synthesis
 from grafprint.augment import NoiseBank, RoomBank
+from grafprint.data import DataError
 from grafprint.evaluation import Cell, EvaluationConfig, Outcome, evaluate, table
 from grafprint.fingerprint import Fingerprinter
 from grafprint.library import Library
@@ -140,8 +141,15 @@ def test_no_audio_at_hand_is_an_error(tmp_path, fingerprinter):
 
 def test_tracks_can_be_chosen_by_folder(tmp_path):
     with Library.open(MUSIC.parent / "library") as library:
-        assert evaluation.tracks_below(library, MUSIC) == library.tracks()
-        assert evaluation.tracks_below(library, tmp_path) == []
+        assert evaluation.query_tracks(library, MUSIC) == library.tracks()
+        with pytest.raises(DataError, match="no music"):
+            evaluation.query_tracks(library, tmp_path)
+        manifest = tmp_path / "music.csv"
+        paths = sorted(MUSIC.glob("*.opus"))
+        rows = [f"{path},{'test' if i < 3 else 'train'}" for i, path in enumerate(paths)]
+        manifest.write_text("\n".join(["path,split", *rows]))
+        chosen = evaluation.query_tracks(library, manifest)
+        assert {library.audio_path(t).name for t in chosen} == {p.name for p in paths[:3]}  # type: ignore[union-attr]
 
 
 def test_an_interrupted_evaluation_goes_on_from_its_journal(tmp_path, fingerprinter):

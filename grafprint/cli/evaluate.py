@@ -35,26 +35,30 @@ def evaluate(
     snr: Annotated[str, typer.Option(help="SNRs in dB; 'none' for no noise.")] = "0,5,10,15,20",
     reverb: Annotated[str, typer.Option(help="without, with or both.")] = "both",
     tracks: Annotated[
-        Path | None, typer.Option(help="Query only tracks of the library below this folder.")
+        Path | None, typer.Option(help="Query these only: a folder, a CSV manifest or an FMA tree.")
     ] = None,
     noise: Annotated[
-        Path | None, typer.Option(help="Folder of noises. Default: synthetic.")
+        Path | None, typer.Option(help="Noises: folder, manifest, MUSAN. Default: synthetic.")
     ] = None,
     rooms: Annotated[
-        Path | None, typer.Option(help="Folder of room responses. Default: simulated.")
+        Path | None, typer.Option(help="Room responses: folder, manifest, AIR. Default: simulated.")
     ] = None,
+    protocol: Annotated[
+        str, typer.Option(help="clean, or published: as the paper's code does.")
+    ] = "clean",
     seed: int = 0,
     save: Annotated[
-        Path | None, typer.Option("--out", help="Folder for evaluation.json and .png.")
+        Path | None,
+        typer.Option("--out", help="Folder for results. Run again, it goes on where it stopped."),
     ] = None,
 ) -> None:
-    """Measure hit rates: query length x SNR x reverb, clean protocol, 95 % intervals.
+    """Measure hit rates: query length x SNR x reverb, with 95 % intervals.
 
     Tracks of the library are cut at random times, degraded and searched for. For an honest
     figure, noises and rooms must be others than those the network was trained with.
     """
     from grafprint.banks import noise_bank, room_bank
-    from grafprint.evaluation import EvaluationConfig, table, tracks_below
+    from grafprint.evaluation import EvaluationConfig, query_tracks, table
     from grafprint.evaluation import evaluate as run_evaluation
     from grafprint.library import Library
     from grafprint.plots import hit_rates
@@ -71,20 +75,23 @@ def evaluate(
         reverbs=choices[reverb],
         queries=queries,
         seed=seed,
+        protocol=protocol,
     )
-    noises, responses = noise_bank(noise, 30, 9000 + seed), room_bank(rooms, 20, 9000 + seed)
+    noises = noise_bank(noise, "test", 30, 9000 + seed)
+    responses = room_bank(rooms, "test", 20, 9000 + seed)
     fingerprinter = load_fingerprinter(model, device)
     with Library.open(library, model_id=fingerprinter.model_id) as opened:
-        chosen = None if tracks is None else tracks_below(opened, tracks)
+        chosen = None if tracks is None else query_tracks(opened, tracks)
         with progress() as bar:
             task = bar.add_task("queries", total=queries)
             report = run_evaluation(
                 opened, fingerprinter, noises, responses, config, chosen,
                 on_progress=lambda done, total: bar.update(task, completed=done),
+                journal=None if save is None else save / "outcomes.jsonl",
             )  # fmt: skip
     out.print(
-        f"Top-1 hit rate in % (95 % interval), clean protocol, {report.references} references, "
-        f"{report.fingerprints} fingerprints, {queries} queries a cell",
+        f"Top-1 hit rate in % (95 % interval), {protocol} protocol, "
+        f"{report.references} references, {report.fingerprints} fingerprints, {queries} queries a cell",
         highlight=False,
     )
     for measure, title in (

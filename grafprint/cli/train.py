@@ -26,10 +26,10 @@ def train(
     music: Annotated[Path, typer.Argument(help="A folder, a CSV manifest or an FMA tree.")],
     run: Annotated[Path, typer.Option("--out", help="Folder of the run.")],
     noise: Annotated[
-        Path | None, typer.Option(help="Folder of noises. Default: synthetic.")
+        Path | None, typer.Option(help="Noises: folder, manifest, MUSAN. Default: synthetic.")
     ] = None,
     rooms: Annotated[
-        Path | None, typer.Option(help="Folder of room responses. Default: simulated.")
+        Path | None, typer.Option(help="Room responses: folder, manifest, AIR. Default: simulated.")
     ] = None,
     resume: Annotated[
         bool,

@@ -1,0 +1,96 @@
+"""Noises and room responses from folders, manifests and the trees of MUSAN and AIR.
+
+Training takes the split ``train``, evaluation the split ``test``, where a collection has splits;
+one that has none is used as it is, and to keep what is trained with apart from what is measured
+with is then the user's part.
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+import zlib
+from math import gcd
+from pathlib import Path
+
+import numpy as np
+from scipy.io import loadmat
+from scipy.io.matlab import MatReadError
+from scipy.signal import resample_poly
+
+from grafprint import audio
+from grafprint.data import DataError, Source, find_music
+
+log = logging.getLogger(__name__)
+
+# MUSAN names no split: of its noises every fifth, by a checksum of the name, is for tests.
+_MUSAN_TEST_SHARE = 5
+# AIR names none either. Whole rooms are kept apart; there are small and large ones on either side.
+AIR_TEST_ROOMS = frozenset({"stairway", "lecture", "lecture1", "kitchen"})
+_AIR_NAME = re.compile(r"air_(?:binaural|phone(?:_BT)?)_([a-z]+1?(?:_carolina)?)_", re.IGNORECASE)
+
+
+def find_clips(where: str | Path) -> list[Source]:
+    """Find noises or room responses.
+
+    - The root of MUSAN (a folder with ``noise``, ``music`` and ``speech``): its noises, every
+      fifth of the split ``test``. Its music and speech are not used.
+    - A folder with ``air_*.mat``, anywhere below (the Aachen Impulse Response database): all of
+      its responses; those of AIR_TEST_ROOMS are of the split ``test``.
+    - Anything that :func:`grafprint.data.find_music` understands.
+
+    Raises DataError when nothing is there.
+    """
+    where = Path(where)
+    if all((where / part).is_dir() for part in ("noise", "music", "speech")):
+        return [
+            Source(s.path, s.track, "train" if _checksum(s.path) % _MUSAN_TEST_SHARE else "test")
+            for s in find_music(where / "noise")
+        ]
+    if where.is_dir() and (responses := sorted(where.rglob("air_*.mat"))):
+        return [Source(p, p.stem, _air_split(p)) for p in responses]
+    return find_music(where)
+
+
+def load_clips(where: str | Path, split: str) -> tuple[list[np.ndarray], list[str]]:
+    """Decode the noises or room responses of a split: float clips ``[n]`` at 16 kHz, their names.
+
+    A file that cannot be read is logged and left out. Raises DataError if there is no other.
+    """
+    found = find_clips(where)
+    if len({source.split for source in found}) > 1:
+        found = [source for source in found if source.split == split]
+    clips, names = [], []
+    for source in found:
+        try:
+            clips.append(_load(source.path))
+            names.append(source.path.stem)
+        except ValueError as error:  # AudioError is one
+            log.warning("left out: %s", error)
+    if not clips:
+        raise DataError(f"{where}: none of the files could be decoded")
+    return clips, names
+
+
+def _load(path: Path) -> np.ndarray:
+    if path.suffix.lower() != ".mat":
+        return audio.load(path)
+    # AIR: the response h_air, at the rate air_info.fs (48 kHz).
+    try:
+        content = loadmat(path, squeeze_me=True, struct_as_record=False)
+        response = np.asarray(content["h_air"], np.float64).reshape(-1)
+        rate = int(content["air_info"].fs)
+    except (KeyError, AttributeError, TypeError, ValueError, OSError, MatReadError) as error:
+        raise ValueError(f"{path}: not a response of AIR ({error!r})") from error
+    common = gcd(rate, audio.SAMPLE_RATE)
+    result = resample_poly(response, audio.SAMPLE_RATE // common, rate // common)
+    return np.asarray(result, np.float32)
+
+
+def _air_split(path: Path) -> str:
+    match = _AIR_NAME.match(path.name)
+    return "test" if match and match[1].lower() in AIR_TEST_ROOMS else "train"
+
+
+def _checksum(path: Path) -> int:
+    return zlib.crc32(path.stem.encode())
