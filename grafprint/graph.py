@@ -229,6 +229,18 @@ def downsample(c_in: int, c_out: int) -> nn.Sequential:
     )
 
 
+def batch_to_group_norm(module: nn.Module, groups: int) -> None:
+    """Replace every batch normalisation below ``module`` by a group normalisation.
+
+    Its statistics are each sample's own, in training as in use.
+    """
+    for name, child in module.named_children():
+        if isinstance(child, nn.BatchNorm2d):
+            setattr(module, name, nn.GroupNorm(groups, child.num_features))
+        else:
+            batch_to_group_norm(child, groups)
+
+
 def initialise(module: nn.Module) -> None:
     """He initialisation for convolutions and linear layers; biases at zero."""
     for layer in module.modules():

@@ -22,6 +22,13 @@ _PLAIN = DegradeConfig(snr_db=(0.0, 10.0), noise_probability=1.0, reverb_probabi
 CONDITIONS = {
     "noise": _PLAIN,
     "reverb": replace(_PLAIN, reverb_probability=1.0),
+    "life": replace(
+        _PLAIN,
+        reverb_probability=0.75,
+        colour_probability=1.0,
+        clip_probability=0.2,
+        codec_probability=0.2,
+    ),
 }
 TOLERANCE_S = 0.05
 
@@ -75,8 +82,8 @@ class Validation:
     def scores(self, encoder: Encoder) -> dict[str, float]:
         """Shares of queries, by condition, whose nearest reference segment is right.
 
-        ``noise`` and ``reverb`` ask for the right track within 50 ms of the right time,
-        ``noise_track`` and ``reverb_track`` for the right track alone.
+        ``noise``, ``reverb`` and ``life`` ask for the right track within 50 ms of the right time,
+        ``noise_track`` and so on for the right track alone.
         """
         training = encoder.training
         encoder.eval()

@@ -73,6 +73,20 @@ def test_options_change_the_network():
     assert rates == sorted(rates) and rates[0] == 0 and rates[-1] == pytest.approx(0.2)
 
 
+def test_more_nodes_and_group_normalisation_are_options():
+    options = {"widths": [16, 32, 48, 64], "depths": [1, 1, 1, 1], "stem_stride": [2, 1],
+               "norm_groups": 8}  # fmt: skip
+    network = build("grafprint", options).train()
+    assert isinstance(network, GraFPrint)
+    assert [network.grid(stage) for stage in range(4)] == [(32, 32), (16, 16), (8, 8), (4, 4)]
+    assert not any(isinstance(m, torch.nn.BatchNorm2d) for m in network.modules())
+    inputs = torch.rand(4, 3, 64, 32)
+    # Even in training a fingerprint does not depend on its batch.
+    torch.testing.assert_close(network(inputs)[:1], network(inputs[:1]), atol=2e-3, rtol=0)
+    _, graphs = network.eval().forward_with_graphs(inputs)
+    assert graphs[0].positions.shape == (1024, 2)
+
+
 def test_every_parameter_gets_a_gradient():
     network = GraFPrint(TINY)
     a, b = network(torch.rand(8, 3, 64, 32)).chunk(2)

@@ -91,7 +91,8 @@ def evaluate(
             )  # fmt: skip
     out.print(
         f"Top-1 hit rate in % (95 % interval), {protocol} protocol, "
-        f"{report.references} references, {report.fingerprints} fingerprints, {queries} queries a cell",
+        f"{report.references} references, {report.fingerprints} fingerprints, "
+        f"{queries} queries a cell",
         highlight=False,
     )
     for measure, title in (

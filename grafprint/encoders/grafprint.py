@@ -13,6 +13,7 @@ from grafprint.graph import (
     FFN,
     BlockGraph,
     GraphBlock,
+    batch_to_group_norm,
     dilation_of,
     downsample,
     initialise,
@@ -26,6 +27,7 @@ class GraFPrintConfig:
 
     in_channels: int = 3
     input_shape: tuple[int, int] = (64, 32)  # mel bins x frames, Table I
+    stem_stride: tuple[int, int] = (2, 2)  # (2, 1) has twice the nodes: 1024, 256, 64, 16
     depths: tuple[int, ...] = (2, 2, 6, 2)
     widths: tuple[int, ...] = (64, 128, 256, 512)
     k: int = 3  # neighbours per node, the node itself not counted
@@ -34,6 +36,7 @@ class GraFPrintConfig:
     dilation: bool = True
     drop_path: float = 0.0  # of the last block; rises linearly from the first
     relative_position: bool = False
+    norm_groups: int = 0  # 0: batch normalisation; more: group normalisation, the same in training
     pooled_width: int = 1024
     hidden_width: int = 4096
     dim: int = 128  # Table I
@@ -42,9 +45,9 @@ class GraFPrintConfig:
 class GraFPrint(Encoder):
     """Windows ``[n, 3, 64, 32]`` to fingerprints ``[n, 128]``.
 
-    A stem of strided convolutions leaves 32 x 16 = 512 nodes; each of the four stages refines
-    its nodes with graph blocks and FFNs, and a strided 2-D convolution between stages halves
-    both axes (512, 128, 32, 8 nodes). The mean over nodes is projected to ``dim``.
+    A stem of convolutions, one of them strided, leaves 32 x 16 = 512 nodes; each of the four
+    stages refines its nodes with graph blocks and FFNs, and a strided 2-D convolution between
+    stages halves both axes (512, 128, 32, 8 nodes). The mean over nodes is projected to ``dim``.
     """
 
     config: GraFPrintConfig
@@ -55,7 +58,7 @@ class GraFPrint(Encoder):
         self.dim = c.dim
         first = c.widths[0]
         self.stem = nn.Sequential(
-            nn.Conv2d(c.in_channels, first // 2, 3, stride=2, padding=1, bias=False),
+            nn.Conv2d(c.in_channels, first // 2, 3, stride=c.stem_stride, padding=1, bias=False),
             nn.BatchNorm2d(first // 2),
             nn.GELU(),
             nn.Conv2d(first // 2, first, 3, padding=1, bias=False),
@@ -90,6 +93,8 @@ class GraFPrint(Encoder):
         self.head = nn.Sequential(
             nn.Linear(c.pooled_width, c.hidden_width), nn.ELU(), nn.Linear(c.hidden_width, c.dim)
         )
+        if c.norm_groups:
+            batch_to_group_norm(self, c.norm_groups)
         initialise(self)
         # Residual branches start small, so that a deep stack begins close to the identity.
         for name, scale in self.named_parameters():
@@ -98,8 +103,8 @@ class GraFPrint(Encoder):
 
     def grid(self, stage: int) -> tuple[int, int]:
         """Rows and columns of the node grid in a stage (0-based)."""
-        height, width = self.config.input_shape
-        return height // 2 ** (stage + 1), width // 2 ** (stage + 1)
+        (height, width), (down, across) = self.config.input_shape, self.config.stem_stride
+        return height // down // 2**stage, width // across // 2**stage
 
     def forward(self, x: Tensor) -> Tensor:
         """Fingerprints ``[n, dim]``, L2-normalised, of windows ``x [n, 3, F, T]``."""

@@ -1,0 +1,122 @@
+"""What each part of the recipe is worth: one change at a time, the same budget, validation split.
+
+    python -m benchmarks.ablation MANIFEST --noise NOISE --rooms ROOMS
+
+Every row trains a GraFPrint encoder of half the width from nothing on --pairs pairs, as the base
+does but for one change, and scores it on the validation tracks (grafprint/validation.py): 1 s
+queries at 0-10 dB, right within 50 ms. Rows that are in the results already are not run again.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+from benchmarks import common
+from grafprint.checkpoint import load_encoder
+from grafprint.recipe import config_of
+from grafprint.training import train
+
+HALF = {"widths": [32, 64, 128, 256], "pooled_width": 512, "hidden_width": 2048}
+LIFE = {"colour_probability": 0.4, "clip_probability": 0.1, "codec_probability": 0.05}
+BASE: dict[str, Any] = {
+    "batch": 64, "learning_rate": 1e-3, "final_learning_rate": 1e-5, "warmup_steps": 50,
+    "segments_per_track": 4, "gap_s": [0.1, 4.0], "average": 0.98,
+    "encoder_options": HALF, "degrade": LIFE, "save_every": 10**9,
+}  # fmt: skip
+
+
+def encoder(**options: Any) -> dict[str, Any]:
+    """A change of the network."""
+    return {"encoder_options": HALF | options}
+
+
+def degrade(**options: Any) -> dict[str, Any]:
+    """A change of the degradations."""
+    return {"degrade": LIFE | options}
+
+
+ROWS: dict[str, dict[str, Any]] = {
+    "base": {},
+    "base, another seed": {"seed": 1},
+    "one segment a track (no hard negatives)": {"segments_per_track": 1},
+    "2 segments a track": {"segments_per_track": 2},
+    "8 segments a track": {"segments_per_track": 8},
+    "segments at most 1 s apart": {"gap_s": [0.1, 1.0]},
+    "temperature 0.1": {"temperature": 0.1},
+    "temperature 0.03": {"temperature": 0.03},
+    "triplet loss, semi-hard": {"loss": "triplet"},
+    "memory of 4096 negatives": {"memory": 4096},
+    "half the steps of 128 pairs": {"batch": 128},
+    "twice the learning rate": {"learning_rate": 2e-3},
+    "half the learning rate": {"learning_rate": 5e-4},
+    "no average of weights": {"average": 0.0},
+    "the paper's degradations (0-20 dB, always reverb)": {
+        "degrade": {"snr_db": [0.0, 20.0], "noise_probability": 1.0, "reverb_probability": 1.0}
+    },
+    "no microphone, clipping, codec": {"degrade": {}},
+    "reverb without a past": degrade(past_s=0.0),
+    "always reverb": degrade(reverb_probability=1.0),
+    "speed changes of 1 %": degrade(speed_change=0.01),
+    "SNR from -10 dB": degrade(snr_db=[-10.0, 20.0]),
+    "offsets of 25 ms": {"offset_s": 0.025},
+    "no dilation": encoder(dilation=False),
+    "relative position": encoder(relative_position=True),
+    "drop-path 0.1": encoder(drop_path=0.1),
+    "k = 2": encoder(k=2),
+    "k = 5": encoder(k=5),
+    "twice the nodes": encoder(stem_stride=[2, 1]),
+    "group normalisation": encoder(norm_groups=8),
+}
+
+
+def main() -> None:
+    """Run the rows that are missing."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("manifest", type=Path)
+    parser.add_argument("--noise", type=Path, required=True)
+    parser.add_argument("--rooms", type=Path, required=True)
+    parser.add_argument("--pairs", type=int, default=25_600)
+    parser.add_argument("--cache", type=Path, default=Path("runs/cache"))
+    parser.add_argument("--only", action="append", choices=list(ROWS))
+    args = parser.parse_args()
+
+    try:
+        results = common.read("ablation")
+    except FileNotFoundError:
+        results = {"pairs": args.pairs, "base": BASE, "rows": {}}
+    if results["pairs"] != args.pairs:
+        raise SystemExit(
+            f"the results are of {results['pairs']} pairs: delete them, or use as many"
+        )
+    for name in args.only or ROWS:
+        settings = BASE | ROWS[name]
+        if results["rows"].get(name, {}).get("settings") == settings:
+            continue
+        scores, seconds = run(settings, args)
+        results["rows"][name] = {"settings": settings, "scores": scores, "seconds": seconds}
+        common.write("ablation", results)
+        print(f"{name}: {json.dumps(scores)}, {seconds:.0f} s", flush=True)
+
+
+def run(settings: dict[str, Any], args: argparse.Namespace) -> tuple[dict[str, float], float]:
+    """Train one row; its validation scores and how long it took."""
+    steps = args.pairs // settings["batch"]
+    config = config_of(settings | {"steps": steps, "validate_every": steps})
+    started = time.monotonic()
+    with tempfile.TemporaryDirectory() as folder:
+        path = train(
+            config, args.manifest, Path(folder), noise=args.noise, rooms=args.rooms,
+            cache=args.cache, report_every=100,
+            on_progress=lambda p: print(f"  {p.step}: loss {p.loss:.3f}", flush=True),
+        )  # fmt: skip
+        scores: dict[str, float] = load_encoder(path)[2]["validation"]
+    return scores, time.monotonic() - started
+
+
+if __name__ == "__main__":
+    main()
