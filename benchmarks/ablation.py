@@ -17,6 +17,8 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks import common
+from grafprint.augment import NoiseBank, RoomBank
+from grafprint.banks import noise_bank, room_bank
 from grafprint.checkpoint import load_encoder
 from grafprint.recipe import config_of
 from grafprint.training import train
@@ -85,6 +87,7 @@ def main() -> None:
     parser.add_argument("--only", action="append", choices=list(ROWS))
     args = parser.parse_args()
 
+    banks = noise_bank(args.noise, "train", 0, 0), room_bank(args.rooms, "train", 0, 0)
     try:
         results = common.read("ablation")
     except FileNotFoundError:
@@ -97,20 +100,22 @@ def main() -> None:
         settings = BASE | ROWS[name]
         if results["rows"].get(name, {}).get("settings") == settings:
             continue
-        scores, seconds = run(settings, args)
+        scores, seconds = run(settings, *banks, args)
         results["rows"][name] = {"settings": settings, "scores": scores, "seconds": seconds}
         common.write("ablation", results)
         print(f"{name}: {json.dumps(scores)}, {seconds:.0f} s", flush=True)
 
 
-def run(settings: dict[str, Any], args: argparse.Namespace) -> tuple[dict[str, float], float]:
+def run(
+    settings: dict[str, Any], noises: NoiseBank, rooms: RoomBank, args: argparse.Namespace
+) -> tuple[dict[str, float], float]:
     """Train one row; its validation scores and how long it took."""
     steps = args.pairs // settings["batch"]
     config = config_of(settings | {"steps": steps, "validate_every": steps})
     started = time.monotonic()
     with tempfile.TemporaryDirectory() as folder:
         path = train(
-            config, args.manifest, Path(folder), noise=args.noise, rooms=args.rooms,
+            config, args.manifest, Path(folder), noise=noises, rooms=rooms,
             cache=args.cache, report_every=100,
             on_progress=lambda p: print(f"  {p.step}: loss {p.loss:.3f}", flush=True),
         )  # fmt: skip

@@ -23,7 +23,7 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from torch.utils.data import DataLoader
 
 from grafprint import checkpoint
-from grafprint.augment import Degrade
+from grafprint.augment import Degrade, NoiseBank, RoomBank
 from grafprint.banks import noise_bank, room_bank
 from grafprint.data import Crops, DataError, PcmCache, find_music
 from grafprint.encoders import Encoder, build, describe, features_of
@@ -171,8 +171,8 @@ def train(
     music: str | Path,
     out: Path,
     *,
-    noise: str | Path | None = None,
-    rooms: str | Path | None = None,
+    noise: str | Path | NoiseBank | None = None,
+    rooms: str | Path | RoomBank | None = None,
     cache: Path | None = None,
     resume: bool = False,
     start_from: Path | None = None,
@@ -187,9 +187,9 @@ def train(
 
     Args:
         config: the run; saved beside its results as ``config.json``.
-        music, noise, rooms: folders, manifests or datasets (:func:`grafprint.data.find_music`,
-            :func:`grafprint.datasets.find_clips`). Where noise or rooms is None, synthetic ones
-            are used (:mod:`grafprint.synthesis`).
+        music, noise, rooms: folders, manifests, datasets (:func:`grafprint.data.find_music`,
+            :func:`grafprint.datasets.find_clips`) or banks. Where it is None, synthetic noises and
+            rooms are used (:mod:`grafprint.synthesis`).
         out: folder for ``state.safetensors`` (to resume), ``encoder.safetensors`` (to use),
             ``config.json`` and TensorBoard logs.
         cache: folder for decoded music; ``out / "cache"`` if None.

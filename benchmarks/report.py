@@ -1,0 +1,169 @@
+"""Fill the tables of docs/results.md from benchmarks/results/: run it after any benchmark.
+
+    python -m benchmarks.report
+
+A table stands between ``<!-- table: NAME -->`` and ``<!-- end -->``; the words around are the
+page's own. Where a result does not exist yet the table says which command makes it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import re
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from benchmarks import common, paper
+from benchmarks.common import markdown, percent
+from benchmarks.systems import SYSTEMS
+
+PAGE = common.ROOT / "docs" / "results.md"
+
+
+def grid(reverb: bool) -> str:
+    """Table II: a row a length and system, a column an SNR, right track within 50 ms."""
+    reports = {name: _read(f"table2-{name}") for name in SYSTEMS}
+    reports |= {"released": _read("table2-released")}
+    titles = {name: s.title for name, s in SYSTEMS.items()} | {"released": "GraFPrint, released"}
+
+    def rows() -> Iterator[list[str]]:
+        for length in paper.LENGTHS_S:
+            for name, report in reports.items():
+                if report:
+                    cells = _cells(report, length, reverb)
+                    yield [f"{length:g} s", titles[name], *(percent(c["hit_50ms"]) for c in cells)]
+            values = paper.TABLE_II["grafprint"][length][int(reverb)]
+            yield [f"{length:g} s", "*paper: GraFPrint*", *(f"*{v:.1f}*" for v in values)]
+
+    if not any(reports.values()):
+        raise FileNotFoundError("benchmarks.table2")
+    return markdown(["query", "system", *(f"{s:g} dB" for s in paper.SNRS_DB)], rows())
+
+
+def scale() -> str:
+    """Table III: the library grows; 1 s, noise and reverb."""
+    rows = []
+    for name in ("released", *SYSTEMS):
+        for report in (_read(f"table3-{name}") or {"sizes": []})["sizes"]:
+            cells = _cells(report, 1.0, True)
+            rows.append([f"{report['fingerprints']:,}", name,
+                         *(percent(c["hit_50ms"]) for c in cells)])  # fmt: skip
+    if not rows:
+        raise FileNotFoundError("benchmarks.table3")
+    for name, values in paper.TABLE_III.items():
+        rows.append(["*fma-large*", f"*paper: {name}*", *(f"*{v:.1f}*" for v in values)])
+    return markdown(["fingerprints", "system", *(f"{s:g} dB" for s in paper.SNRS_DB)], rows)
+
+
+def granularity() -> str:
+    """Figure 2: hops and tolerances."""
+    results = common.read("granularity")["rows"]
+    header = ["hop", "fingerprints", "query", "reverb",
+              *(f"within {1000 * float(t):g} ms" for t in results[0]["hits"])]  # fmt: skip
+    return markdown(header, (
+        [f"{1000 * r['hop_s']:.0f} ms", f"{r['fingerprints']:,}", f"{r['length_s']:g} s",
+         "yes" if r["reverb"] else "no", *(percent(v) for v in r["hits"].values())]
+        for r in results
+    ))  # fmt: skip
+
+
+def times() -> str:
+    """How far off the times are."""
+    header = [
+        "query",
+        "reverb",
+        "right tracks",
+        "median error",
+        "of hits",
+        "mean (signed), of hits",
+    ]
+    return markdown(header, (
+        [f"{r['length_s']:g} s", "yes" if r["reverb"] else "no", str(r["queries"]),
+         *(f"{1000 * r[key]:.1f} ms"
+           for key in ("median_s", "median_of_hits_s", "bias_of_hits_s"))]
+        for r in common.read("table2-released")["times"]
+    ))  # fmt: skip
+
+
+def groups(key: str) -> Callable[[], str]:
+    """Hit rates by kind of noise, room or package, worst first."""
+
+    def table() -> str:
+        found = common.read("table2-released")[key]
+        order = sorted(found, key=lambda name: found[name]["1 s"]["right_track"][0])
+        header = ["", "queries", *(f"{length}, {what}" for length in ("1 s", "5 s")
+                                   for what in ("right track", "within 50 ms"))]  # fmt: skip
+        return markdown(header, (
+            [name, str(found[name]["1 s"]["queries"]),
+             *(percent(found[name][length][what]) for length in ("1 s", "5 s")
+               for what in ("right_track", "hit_50ms"))]
+            for name in order
+        ))  # fmt: skip
+
+    return table
+
+
+def ablation() -> str:
+    """Every row of the ablation and its difference to the base."""
+    rows = common.read("ablation")["rows"]
+    base = rows["base"]["scores"]
+    keys = ("noise", "reverb", "life")
+
+    def cells(scores: dict[str, float]) -> Iterator[str]:
+        for key in keys:
+            change = 100 * (scores[key] - base[key])
+            yield f"{100 * scores[key]:.1f} ({change:+.1f})"
+            yield f"{100 * scores[f'{key}_track']:.1f}"
+
+    header = ["", *(f"{key}, {what}" for key in keys for what in ("within 50 ms", "track"))]
+    return markdown(header, ([name, *cells(row["scores"])] for name, row in rows.items()))
+
+
+TABLES: dict[str, Callable[[], str]] = {
+    "noise": lambda: grid(reverb=False),
+    "reverb": lambda: grid(reverb=True),
+    "scale": scale,
+    "granularity": granularity,
+    "times": times,
+    "by noise": groups("by_noise"),
+    "by room": groups("by_room"),
+    "by package": groups("by_package"),
+    "ablation": ablation,
+}
+
+
+def filled(text: str) -> str:
+    """The page with every table made anew. KeyError for a table of unknown name."""
+
+    def table(match: re.Match[str]) -> str:
+        try:
+            body = TABLES[match[1]]()
+        except FileNotFoundError:
+            body = "*Not measured yet.*"
+        return f"<!-- table: {match[1]} -->\n{body}\n<!-- end -->"
+
+    return re.sub(r"<!-- table: ([\w ]+) -->\n.*?<!-- end -->", table, text, flags=re.DOTALL)
+
+
+def _read(name: str) -> dict[str, Any] | None:
+    try:
+        return common.read(name)
+    except FileNotFoundError:
+        return None
+
+
+def _cells(report: dict[str, Any], length_s: float, reverb: bool) -> list[dict[str, Any]]:
+    found = {c["snr_db"]: c for c in report["cells"]
+             if (c["length_s"], c["reverb"]) == (length_s, reverb)}  # fmt: skip
+    return [found[snr] for snr in paper.SNRS_DB]
+
+
+def main() -> None:
+    """Fill the page in place."""
+    argparse.ArgumentParser(description=__doc__.splitlines()[0]).parse_args()
+    PAGE.write_text(filled(PAGE.read_text(encoding="utf-8")), encoding="utf-8")
+    print(f"written: {PAGE.relative_to(common.ROOT)}")
+
+
+if __name__ == "__main__":
+    main()
