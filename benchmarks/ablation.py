@@ -97,7 +97,7 @@ def main() -> None:
             f"the results are of {results['pairs']} pairs: delete them, or use as many"
         )
     for name in args.only or ROWS:
-        settings = BASE | ROWS[name]
+        settings = json.loads(json.dumps(BASE | ROWS[name]))  # as the results have it
         if results["rows"].get(name, {}).get("settings") == settings:
             continue
         scores, seconds = run(settings, *banks, args)

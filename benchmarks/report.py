@@ -79,7 +79,7 @@ def times() -> str:
     ]
     return markdown(header, (
         [f"{r['length_s']:g} s", "yes" if r["reverb"] else "no", str(r["queries"]),
-         *(f"{1000 * r[key]:.1f} ms"
+         *("-" if r[key] is None else f"{1000 * r[key]:.1f} ms"
            for key in ("median_s", "median_of_hits_s", "bias_of_hits_s"))]
         for r in common.read("table2-released")["times"]
     ))  # fmt: skip

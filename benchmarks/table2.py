@@ -55,19 +55,16 @@ def times(report: Report) -> list[dict[str, Any]]:
     rows = []
     for length in report.config.lengths_s:
         for reverb in report.config.reverbs:
-            errors = np.array([
-                o.found_s - o.time_s
-                for cell in report.cells
-                if (cell.setting.length_s, cell.setting.reverb) == (length, reverb)
-                for o in cell.outcomes
-                if o.right_track()
-            ])  # fmt: skip
-            close = np.abs(errors) <= 0.05
+            cells = [c for c in report.cells
+                     if (c.setting.length_s, c.setting.reverb) == (length, reverb)]  # fmt: skip
+            right = [o for cell in cells for o in cell.outcomes if o.right_track()]
+            errors = np.array([o.found_s - o.time_s for o in right])
+            hits = errors[np.abs(errors) <= 0.05]
             rows.append({
                 "length_s": length, "reverb": reverb, "queries": len(errors),
-                "median_s": float(np.median(np.abs(errors))),
-                "median_of_hits_s": float(np.median(np.abs(errors[close]))),
-                "bias_of_hits_s": float(np.mean(errors[close])),
+                "median_s": float(np.median(np.abs(errors))) if len(errors) else None,
+                "median_of_hits_s": float(np.median(np.abs(hits))) if len(hits) else None,
+                "bias_of_hits_s": float(np.mean(hits)) if len(hits) else None,
             })  # fmt: skip
     return rows
 

@@ -1,0 +1,131 @@
+"""The commands of the paper's tables, on trees that look like FMA, MUSAN and AIR."""
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from benchmarks import ablation, common, granularity, report, systems, table2, table3, train_systems
+from grafprint import audio
+from grafprint.library import Library
+from tests import audio_files
+from tests.test_baselines import SMALL
+from tests.test_datasets import air, musan
+from tests.test_training import TINY
+
+PAIRS = 16
+LAST = 12  # of the look-alike's tracks: the others are trained on
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """FMA's folders with 12 tracks to train on, 2 to validate, 4 to test; MUSAN; AIR."""
+    root = tmp_path_factory.mktemp("data")
+    rows = [",album,set,set", ",title,split,subset", "track_id,,,"]
+    for number, path in enumerate(audio_files.MUSIC[:18]):
+        split = "training" if number < LAST else "validation" if number < LAST + 2 else "test"
+        music = audio.load(path, start_s=3, duration_s=16.0)
+        subsets = ["fma_medium"] if split == "test" else ["fma_small", "fma_medium"]
+        for subset in subsets:
+            place = root / "fma" / subset / "000" / f"{number:06d}.mp3"
+            place.parent.mkdir(parents=True, exist_ok=True)
+            audio_files.write(place, music, 16_000, "libmp3lame")
+        rows.append(f"{number},x,{split},{subsets[0].removeprefix('fma_')}")
+    (root / "fma" / "fma_metadata").mkdir()
+    (root / "fma" / "fma_metadata" / "tracks.csv").write_text("\n".join(rows) + "\n")
+    musan(root / "musan", 30)
+    air(root / "air")
+    return root
+
+
+@pytest.fixture
+def small(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
+    """Small networks, and results in a folder of their own."""
+    options = {"grafprint": TINY} | {name: o | {"dim": 128} for name, o in SMALL.items()}
+    options["nafp"]["widths"] = (16, 16, 32, 32, 32, 64, 64, 128)
+    options["hash-transformer"]["buckets"] = systems.BUCKETS
+    for name, run in systems.RUNS.items():
+        monkeypatch.setitem(systems.RUNS, name, run | {"encoder_options": options[name]})
+    monkeypatch.setitem(systems.COMMON, "batch", 8)
+    monkeypatch.setitem(systems.COMMON, "precision", "32-true")
+    monkeypatch.setattr(common, "RESULTS", tmp_path / "results")
+    monkeypatch.setattr(common, "FIGURES", tmp_path)
+    return tmp_path
+
+
+def run(command: Any, monkeypatch: pytest.MonkeyPatch, *arguments: object) -> None:
+    monkeypatch.setattr(sys, "argv", [command.__name__, *map(str, arguments)])
+    command.main()
+
+
+def test_every_table_is_one_command(data: Path, small: Path, monkeypatch: pytest.MonkeyPatch):
+    clips = ("--noise", data / "musan", "--rooms", data / "air")
+    models = ("--models", small / "runs", "--pairs", PAIRS, "--work", small / "work")
+    fma = data / "fma"
+    train = (fma / "fma_small", *clips, "--pairs", PAIRS, "--work", small / "runs")
+    run(train_systems, monkeypatch, *train)
+    networks = sorted(p.parent.name for p in (small / "runs").glob("*/encoder.safetensors"))
+    assert networks == sorted(f"{name}-{PAIRS}" for name in systems.RUNS)
+    before = (small / "runs" / f"nafp-{PAIRS}" / "encoder.safetensors").stat().st_mtime_ns
+    run(train_systems, monkeypatch, *train)  # all are finished: nothing is trained again
+    after = (small / "runs" / f"nafp-{PAIRS}" / "encoder.safetensors").stat().st_mtime_ns
+    assert after == before
+
+    every = [part for name in systems.SYSTEMS for part in ("--system", name)]
+    asked = ("--test", fma / "fma_medium", *clips, "--queries", 2, *models)
+    run(table2, monkeypatch, *asked, *every)
+    run(table2, monkeypatch, *asked, "--protocol", "published")
+    for name in (*systems.SYSTEMS, "grafprint-published"):
+        written = common.read(f"table2-{name}")
+        assert len(written["cells"]) == 40 and written["references"] == 18
+        assert written["query_tracks"] == 4  # FMA's test tracks
+        protocol = "published" if name == "grafprint-published" else "clean"
+        assert written["protocol"] == written["config"]["protocol"] == protocol
+    # TE's libraries search in the buckets they should.
+    for name in ("te-lsh", "te-ht"):
+        path = next((small / "work").glob(f"{name}-*"))
+        assert np.load(path / "buckets.npy").shape == (systems.BUCKETS, 128)
+
+    run(table3, monkeypatch, *asked, "--distractors", fma / "fma_small", "--sizes", "2900,3000")
+    grown = common.read("table3-grafprint")["sizes"]
+    assert [r["fingerprints"] >= size for r, size in zip(grown, (2900, 3000), strict=True)]
+    with Library.open(next((small / "work" / "grown").iterdir())) as library:
+        assert any("@17-16" in track.path for track in library.tracks())
+
+    run(granularity, monkeypatch, *asked)
+    rows = common.read("granularity")["rows"]
+    assert len(rows) == 4 * 6 and rows[0]["fingerprints"] > 4 * rows[-1]["fingerprints"]
+
+
+def test_the_ablation_leaves_finished_rows_alone(
+    data: Path, small: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    base = ablation.BASE | {"batch": 8, "encoder_options": TINY, "precision": "32-true"}
+    monkeypatch.setattr(ablation, "BASE", base)
+    arguments = (data / "fma/fma_small", "--noise", data / "musan", "--rooms", data / "air",
+                 "--pairs", PAIRS, "--cache", small / "cache")  # fmt: skip
+    run(ablation, monkeypatch, *arguments, "--only", "base", "--only", "temperature 0.1")
+    rows = common.read("ablation")["rows"]
+    assert set(rows) == {"base", "temperature 0.1"}
+    assert 0 <= rows["base"]["scores"]["life"] <= 1
+    capsys.readouterr()
+    run(ablation, monkeypatch, *arguments, "--only", "base")
+    assert "base:" not in capsys.readouterr().out
+    page = report.filled("<!-- table: ablation -->\nold\n<!-- end -->")
+    assert "| temperature 0.1 |" in page and "old" not in page
+
+
+def test_the_page_of_results_is_filled_with_what_is_committed():
+    text = report.PAGE.read_text(encoding="utf-8")
+    assert report.filled(text) == text
+    names = {name for name in report.TABLES if f"<!-- table: {name} -->" in text}
+    assert names == set(report.TABLES)
+
+
+def test_results_are_of_the_network_that_is_bundled():
+    for path in sorted(common.RESULTS.glob("*-released*.json")):
+        with Library.open(common.ROOT / "assets" / "library") as library:
+            assert json.loads(path.read_text())["model_id"] == library.model_id
