@@ -82,7 +82,7 @@ def main() -> None:
     parser.add_argument("manifest", type=Path)
     parser.add_argument("--noise", type=Path, required=True)
     parser.add_argument("--rooms", type=Path, required=True)
-    parser.add_argument("--pairs", type=int, default=25_600)
+    parser.add_argument("--pairs", type=int, default=12_800)
     parser.add_argument("--cache", type=Path, default=Path("runs/cache"))
     parser.add_argument("--only", action="append", choices=list(ROWS))
     args = parser.parse_args()

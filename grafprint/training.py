@@ -10,7 +10,8 @@ import json
 import logging
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, cast
@@ -93,12 +94,17 @@ class _Run:
         """Hand network and optimiser to Fabric, once the weights are the ones to begin with."""
         self.encoder, self.optimiser = self.fabric.setup(self.raw, self.raw_optimiser)
 
-    def step(self, crops: Tensor, step: int) -> tuple[float, float]:
+    def inputs(self, step: int, crops: Tensor) -> Tensor:
+        """The pairs of a step, made of its crops: a pure function of both."""
+        seed = _seed(self.config.seed, step, self.fabric.global_rank)
+        pairs: Tensor = self.pairs(crops, torch.Generator().manual_seed(seed))
+        return pairs
+
+    def step(self, step: int, inputs: Tensor) -> tuple[float, float]:
         """One optimiser step; returns the global batch's loss and its accuracy in [0, 1]."""
         fabric, config = self.fabric, self.config
-        seed = _seed(config.seed, step, fabric.global_rank)
-        inputs = self.pairs(crops, torch.Generator().manual_seed(seed))
-        torch.manual_seed(seed)  # drop-path draws from the global generator
+        # Drop-path draws from the global generator.
+        torch.manual_seed(_seed(config.seed, step, fabric.global_rank))
         for group in self.optimiser.param_groups:
             group["lr"] = learning_rate_at(step, config)
         a, b = self.encoder(inputs).chunk(2)
@@ -246,11 +252,12 @@ def train(
 
     scores: dict[str, float] | None = None
     sums, since, started = torch.zeros(2), 0, time.monotonic()
-    for step, crop in zip(range(first, config.steps), loader, strict=True):
+    steps = zip(range(first, config.steps), loader, strict=True)
+    for step, inputs in _ahead(run.inputs, steps, fabric.device):
         if stop and stop():
             save(step)
             return state_path
-        sums += torch.tensor(run.step(crop, step))
+        sums += torch.tensor(run.step(step, inputs))
         since += 1
         done = step + 1
         last = done == config.steps
@@ -271,6 +278,30 @@ def train(
         if done % config.save_every == 0 or last:
             save(done)
     return out / "encoder.safetensors"
+
+
+def _ahead(
+    make: Callable[[int, Tensor], Tensor],
+    items: Iterable[tuple[int, Tensor]],
+    device: torch.device,
+) -> Iterator[tuple[int, Tensor]]:
+    """``(step, make(step, crops))`` of each; on a CPU the next is made while one is used.
+
+    Making pairs keeps about one core busy and the network not always the others. A GPU makes
+    them itself, in no time.
+    """
+    if device.type != "cpu":
+        yield from ((step, make(step, crops)) for step, crops in items)
+        return
+    with ThreadPoolExecutor(1) as pool:
+        waiting: tuple[int, Future[Tensor]] | None = None
+        for step, crops in items:
+            following = step, pool.submit(make, step, crops)
+            if waiting:
+                yield waiting[0], waiting[1].result()
+            waiting = following
+        if waiting:
+            yield waiting[0], waiting[1].result()
 
 
 def _gather(fabric: Fabric, z: Tensor) -> Tensor:
