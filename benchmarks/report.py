@@ -1,4 +1,4 @@
-"""Fill the tables of docs/results.md from benchmarks/results/: run it after any benchmark.
+"""Fill the tables and draw the figures of docs/results.md: run it after any benchmark.
 
     python -m benchmarks.report
 
@@ -13,7 +13,7 @@ import re
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from benchmarks import common, paper
+from benchmarks import common, figures, paper
 from benchmarks.common import markdown, percent
 from benchmarks.systems import SYSTEMS
 
@@ -85,6 +85,20 @@ def times() -> str:
     ))  # fmt: skip
 
 
+def classical(measure: str, theirs: dict[str, dict[tuple[float, bool], tuple[int, ...]]]) -> str:
+    """The released network and classical programs: a row a program and condition."""
+    report = common.read("table2-released")
+    rows = []
+    for snr, reverb in next(iter(theirs.values())):
+        condition = f"{snr:g} dB{' and reverb' if reverb else ''}"
+        cells = [c for c in report["cells"] if (c["snr_db"], c["reverb"]) == (snr, reverb)]
+        cells.sort(key=lambda c: c["length_s"])
+        rows.append([condition, "GraFPrint", *(percent(c[measure]) for c in cells)])
+        for name, rates in theirs.items():
+            rows.append([condition, name, *(str(rate) for rate in rates[snr, reverb])])
+    return markdown(["", "program", *(f"{s:g} s" for s in paper.LENGTHS_S)], rows)
+
+
 def groups(key: str) -> Callable[[], str]:
     """Hit rates by kind of noise, room or package, worst first."""
 
@@ -125,6 +139,8 @@ TABLES: dict[str, Callable[[], str]] = {
     "scale": scale,
     "granularity": granularity,
     "times": times,
+    "classical": lambda: classical("right_track", paper.CLASSICAL),
+    "classical names": lambda: classical("named_right", paper.CLASSICAL_THRESHOLDED),
     "by noise": groups("by_noise"),
     "by room": groups("by_room"),
     "by package": groups("by_package"),
@@ -159,10 +175,10 @@ def _cells(report: dict[str, Any], length_s: float, reverb: bool) -> list[dict[s
 
 
 def main() -> None:
-    """Fill the page in place."""
+    """Fill the page in place, and draw its figures."""
     argparse.ArgumentParser(description=__doc__.splitlines()[0]).parse_args()
     PAGE.write_text(filled(PAGE.read_text(encoding="utf-8")), encoding="utf-8")
-    print(f"written: {PAGE.relative_to(common.ROOT)}")
+    print(f"written: {PAGE.relative_to(common.ROOT)}; figures: {', '.join(figures.draw())}")
 
 
 if __name__ == "__main__":

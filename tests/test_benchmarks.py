@@ -8,7 +8,17 @@ from typing import Any
 import numpy as np
 import pytest
 
-from benchmarks import ablation, common, granularity, report, systems, table2, table3, train_systems
+from benchmarks import (
+    ablation,
+    common,
+    figures,
+    granularity,
+    report,
+    systems,
+    table2,
+    table3,
+    train_systems,
+)
 from grafprint import audio
 from grafprint.library import Library
 from tests import audio_files
@@ -97,6 +107,9 @@ def test_every_table_is_one_command(data: Path, small: Path, monkeypatch: pytest
 
     run(granularity, monkeypatch, *asked)
     rows = common.read("granularity")["rows"]
+    assert set(figures.draw()) == {"systems", "scale", "granularity"}
+    for name in ("systems", "scale", "granularity"):
+        assert (small / f"results-{name}.png").stat().st_size > 10_000
     assert len(rows) == 4 * 6 and rows[0]["fingerprints"] > 4 * rows[-1]["fingerprints"]
 
 
@@ -116,6 +129,7 @@ def test_the_ablation_leaves_finished_rows_alone(
     assert "base:" not in capsys.readouterr().out
     page = report.filled("<!-- table: ablation -->\nold\n<!-- end -->")
     assert "| temperature 0.1 |" in page and "old" not in page
+    assert figures.draw() == ["ablation"]
 
 
 def test_the_page_of_results_is_filled_with_what_is_committed():
