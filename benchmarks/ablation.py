@@ -66,6 +66,7 @@ ROWS: dict[str, dict[str, Any]] = {
     "speed changes of 1 %": degrade(speed_change=0.01),
     "SNR from -10 dB": degrade(snr_db=[-10.0, 20.0]),
     "offsets of 25 ms": {"offset_s": 0.025},
+    "offsets of 10 ms, segments from 60 ms on": {"offset_s": 0.01, "gap_s": [0.06, 4.0]},
     "no dilation": encoder(dilation=False),
     "relative position": encoder(relative_position=True),
     "drop-path 0.1": encoder(drop_path=0.1),
