@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import argparse
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from benchmarks import common, figures, paper
@@ -85,7 +85,9 @@ def times() -> str:
     ))  # fmt: skip
 
 
-def classical(measure: str, theirs: dict[str, dict[tuple[float, bool], tuple[int, ...]]]) -> str:
+def classical(
+    measure: str, theirs: Mapping[str, Mapping[tuple[float, bool], tuple[int, ...]]]
+) -> str:
     """The released network and classical programs: a row a program and condition."""
     report = common.read("table2-released")
     rows = []
