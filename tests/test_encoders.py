@@ -87,6 +87,14 @@ def test_more_nodes_and_group_normalisation_are_options():
     assert graphs[0].positions.shape == (1024, 2)
 
 
+def test_options_that_came_later_do_not_change_what_networks_are():
+    assert "norm_groups" not in describe(GraFPrint(TINY))["options"]
+    changed = describe(build("grafprint", {"norm_groups": 4}))["options"]
+    assert changed["norm_groups"] == 4 and "stem_stride" not in changed
+    again = build("grafprint", changed)
+    assert isinstance(again, GraFPrint) and again.config.norm_groups == 4
+
+
 def test_every_parameter_gets_a_gradient():
     network = GraFPrint(TINY)
     a, b = network(torch.rand(8, 3, 64, 32)).chunk(2)

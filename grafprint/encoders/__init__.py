@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import dataclass, field, fields
 from typing import Any
 
-from grafprint.encoders.base import Encoder
+from grafprint.encoders.base import Encoder, options_of
 from grafprint.encoders.grafprint import GraFPrint, GraFPrintConfig
 from grafprint.encoders.nafp import NAFP, NAFPConfig
 from grafprint.encoders.transformer import (
@@ -66,7 +66,7 @@ def describe(encoder: Encoder) -> dict[str, Any]:
     """``{"name", "options"}`` of an encoder: what :func:`build` needs to make it again."""
     for name, entry in ENCODERS.items():
         if type(encoder) is entry.network:
-            return {"name": name, "options": asdict(encoder.config)}
+            return {"name": name, "options": options_of(encoder.config)}
     raise ValueError(f"{type(encoder).__name__} is not in the registry")
 
 

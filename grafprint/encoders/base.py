@@ -2,9 +2,29 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict, field, fields
 from typing import Any
 
 from torch import Tensor, nn
+
+
+def later(default: Any) -> Any:
+    """A field of a configuration that came after networks had been trained.
+
+    At its default it is left out of a network's description, so that those networks, and the
+    libraries made with them, stay what they were.
+    """
+    return field(default=default, metadata={"later": True})
+
+
+def options_of(config: Any) -> dict[str, Any]:
+    """The options that describe a configuration: all but later ones at their defaults."""
+    unused = {
+        f.name
+        for f in fields(config)
+        if f.metadata.get("later") and getattr(config, f.name) == f.default
+    }
+    return {name: value for name, value in asdict(config).items() if name not in unused}
 
 
 class Encoder(nn.Module):
