@@ -34,6 +34,7 @@ class TrainConfig:
     average: float = 0.0  # decay of the moving average of the weights; 0: the weights themselves
     degrade: DegradeConfig = field(default_factory=DegradeConfig)
     precision: str = "bf16-mixed"
+    compile: bool = False  # minutes to begin with, then faster steps; needs a C++ compiler
     seed: int = 0
     validate_every: int = 500
     save_every: int = 200

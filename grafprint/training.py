@@ -92,6 +92,8 @@ class _Run:
 
     def set_up(self) -> None:
         """Hand network and optimiser to Fabric, once the weights are the ones to begin with."""
+        if self.config.compile:
+            self.raw.compile(dynamic=False)  # in place: names and weights stay
         self.encoder, self.optimiser = self.fabric.setup(self.raw, self.raw_optimiser)
 
     def inputs(self, step: int, crops: Tensor) -> Tensor:

@@ -102,5 +102,6 @@ class Validation:
         return result
 
     def _encode(self, encoder: Encoder, inputs: Tensor) -> Tensor:
+        # The plain method: a compiled network would be compiled anew for each size of a batch.
         with torch.autocast(inputs.device.type, torch.bfloat16):
-            return torch.cat([encoder(part) for part in inputs.split(128)])
+            return torch.cat([encoder.forward(part) for part in inputs.split(128)])

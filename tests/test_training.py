@@ -3,6 +3,7 @@
 import json
 import math
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -114,6 +115,18 @@ def test_memory_average_and_neighbours_resume_exactly_too(data: Path, tmp_path: 
     latest, average = (whole[f"{k}.widen.weight"] for k in ("encoder", "average.module"))
     torch.testing.assert_close(used, average, atol=1e-3, rtol=1e-2)
     assert (used - latest).abs().max() > 1e-3
+
+
+@pytest.mark.skipif(shutil.which("g++") is None, reason="torch.compile needs a C++ compiler")
+def test_a_compiled_network_learns_the_same(data: Path, tmp_path: Path):
+    options = SMALL["transformer"] | {"depth": 1}
+    small = {"encoder": "transformer", "encoder_options": options, "steps": 3}
+    plain = run(data, tmp_path / "plain", config(**small))
+    compiled = run(data, tmp_path / "compiled", config(**small, compile=True))
+    assert [r.loss for r in compiled] == pytest.approx([r.loss for r in plain], rel=1e-3)
+    assert weights(tmp_path / "plain").keys() == weights(tmp_path / "compiled").keys()
+    network, _, _ = load_encoder(tmp_path / "compiled" / "encoder.safetensors")
+    assert torch.isfinite(network(torch.rand(2, 3, 64, 100))).all()
 
 
 def test_a_run_can_begin_with_trained_weights(data: Path, tmp_path: Path):
