@@ -12,7 +12,6 @@ from __future__ import annotations
 import argparse
 import json
 import tempfile
-import time
 from pathlib import Path
 from typing import Any
 
@@ -101,19 +100,18 @@ def main() -> None:
         settings = json.loads(json.dumps(BASE | ROWS[name]))  # as the results have it
         if results["rows"].get(name, {}).get("settings") == settings:
             continue
-        scores, seconds = run(settings, *banks, args)
-        results["rows"][name] = {"settings": settings, "scores": scores, "seconds": seconds}
+        scores = run(settings, *banks, args)
+        results["rows"][name] = {"settings": settings, "scores": scores}
         common.write("ablation", results)
-        print(f"{name}: {json.dumps(scores)}, {seconds:.0f} s", flush=True)
+        print(f"{name}: {json.dumps(scores)}", flush=True)
 
 
 def run(
     settings: dict[str, Any], noises: NoiseBank, rooms: RoomBank, args: argparse.Namespace
-) -> tuple[dict[str, float], float]:
-    """Train one row; its validation scores and how long it took."""
+) -> dict[str, float]:
+    """Train one row; its validation scores."""
     steps = args.pairs // settings["batch"]
     config = config_of(settings | {"steps": steps, "validate_every": steps})
-    started = time.monotonic()
     with tempfile.TemporaryDirectory() as folder:
         path = train(
             config, args.manifest, Path(folder), noise=noises, rooms=rooms,
@@ -121,7 +119,7 @@ def run(
             on_progress=lambda p: print(f"  {p.step}: loss {p.loss:.3f}", flush=True),
         )  # fmt: skip
         scores: dict[str, float] = load_encoder(path)[2]["validation"]
-    return scores, time.monotonic() - started
+    return scores
 
 
 if __name__ == "__main__":

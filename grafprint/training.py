@@ -230,7 +230,7 @@ def train(
     crops = Crops(
         data["train"], batch, pairs.samples, config.seed, fabric.global_rank, fabric.world_size
     )
-    validation = Validation(data["valid"], pairs, config.seed) if "valid" in data else None
+    validation = Validation(data["valid"], pairs) if "valid" in data else None
     run = _Run(fabric, config, features, pairs, out)
     if start_from is not None and not resume:
         run.start_from(start_from)

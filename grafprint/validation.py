@@ -34,7 +34,7 @@ TOLERANCE_S = 0.05
 
 
 class Validation:
-    """A fixed small search problem, made once from (tracks, seed).
+    """A fixed small search problem, made from (tracks, seed); the same for runs of any seed.
 
     References are the segments, one a hop, of the first ``seconds`` of up to ``tracks`` files;
     queries are random one-second crops of them, degraded alone, the same crops in every condition.
@@ -45,7 +45,7 @@ class Validation:
         self,
         cache: PcmCache,
         pairs: Pairs,
-        seed: int,
+        seed: int = 0,
         tracks: int = 50,
         seconds: float = 12.0,
         queries: int = 12,
