@@ -15,14 +15,12 @@ import json
 from dataclasses import asdict
 from pathlib import Path
 
+from benchmarks.common import FIGURES, RESULTS, ROOT, markdown
 from grafprint.banks import noise_bank, room_bank
-from grafprint.evaluation import EvaluationConfig, Report, evaluate, query_tracks, table
+from grafprint.evaluation import EvaluationConfig, evaluate, query_tracks, table
 from grafprint.fingerprint import DEFAULT_MODEL, Fingerprinter
 from grafprint.library import Library
 from grafprint.plots import hit_rates
-
-ROOT = Path(__file__).parent.parent
-RESULTS = ROOT / "benchmarks" / "results"
 
 
 def collection(args: argparse.Namespace, fingerprinter: Fingerprinter) -> Library:
@@ -36,13 +34,6 @@ def collection(args: argparse.Namespace, fingerprinter: Fingerprinter) -> Librar
         report = library.add_folder(folder, fingerprinter)
         print(f"{folder.name}: {len(report.added)} added, {len(report.failed)} failed", flush=True)
     return library
-
-
-def markdown(report: Report, measure: str) -> str:
-    """A report's table in Markdown."""
-    rows = list(table(report, measure))
-    rows.insert(1, ["---"] * len(rows[0]))
-    return "\n".join("| " + " | ".join(row) + " |" for row in rows)
 
 
 def main() -> None:
@@ -81,10 +72,11 @@ def main() -> None:
     outcomes = [[asdict(outcome) for outcome in cell.outcomes] for cell in report.cells]
     (args.work / f"outcomes-{args.name}.json").write_text(json.dumps(outcomes))
     (RESULTS / f"accuracy-{args.name}.json").write_text(json.dumps(report.to_json(), indent=1))
-    hit_rates(report).savefig(ROOT / "docs" / "figures" / f"accuracy-{args.name}.png", dpi=120)
+    hit_rates(report).savefig(FIGURES / f"accuracy-{args.name}.png", dpi=120)
     print(f"\n{report.references} references, {report.fingerprints} fingerprints")
     for measure in ("hit_50ms", "right_track", "named_right", "named_when_absent"):
-        print(f"\n{measure}, % (95 % interval)\n\n{markdown(report, measure)}")
+        header, *rows = table(report, measure)
+        print(f"\n{measure}, % (95 % interval)\n\n{markdown(header, rows)}")
 
 
 if __name__ == "__main__":

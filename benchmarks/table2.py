@@ -19,7 +19,6 @@ import numpy as np
 
 from benchmarks import common
 from grafprint.evaluation import Cell, EvaluationConfig, Outcome, Report
-from grafprint.plots import hit_rates
 
 
 def kind_of_noise(name: str) -> str:
@@ -78,7 +77,7 @@ def main() -> None:
 
 
 def run(name: str, config: EvaluationConfig, args: argparse.Namespace) -> None:
-    """Measure one system and write its file and figure."""
+    """Measure one system and write its file."""
     fingerprinter = common.network(args, name)
     folders = [folder for folder in (args.test, args.distractors) if folder]
     label = f"table2-{name}" if args.models else "table2-released"
@@ -96,7 +95,6 @@ def run(name: str, config: EvaluationConfig, args: argparse.Namespace) -> None:
         "by_room": by(lambda o: o.room or "(none)", report),
         "by_package": by(lambda o: packages[o.track], report),
     })  # fmt: skip
-    hit_rates(report).savefig(common.FIGURES / f"{label}.png", dpi=120)
 
 
 if __name__ == "__main__":

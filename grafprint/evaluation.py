@@ -157,9 +157,10 @@ def evaluate(
         for cell, values in zip(cells, entry, strict=True):
             cell.outcomes.append(Outcome(*values))
     for number in range(len(cells[0].outcomes), config.queries):
-        track, path = chosen[np.random.default_rng([config.seed, number]).integers(len(chosen))]
         seed = (config.seed, number)
-        queries = make(fingerprinter, path, track.duration_s, settings, seed)
+        rng = np.random.default_rng(seed)
+        track, path = chosen[rng.integers(len(chosen))]
+        queries = make(fingerprinter, path, track.duration_s, settings, rng, seed)
         for cell, query in zip(cells, queries, strict=True):
             cell.outcomes.append(_ask(library, query, track))
         if kept:

@@ -59,14 +59,14 @@ class Degrader:
         path: Path,
         duration_s: float,
         settings: list[Setting],
+        rng: np.random.Generator,
         seed: tuple[int, ...],
     ) -> list[Query]:
-        """One query a setting, by the clean protocol, all at the same random time.
+        """One query a setting, by the clean protocol, all at the same time, drawn from ``rng``.
 
         The same noise and room are drawn in every setting, so that settings can be compared.
         """
         longest = max(s.length_s for s in settings)
-        rng = np.random.default_rng(seed)
         # A random double is off any grid.
         time_s = float(rng.uniform(0, duration_s - longest))
         past_s = min(self.past_s, time_s)
@@ -107,16 +107,17 @@ class Degrader:
         path: Path,
         duration_s: float,
         settings: list[Setting],
+        rng: np.random.Generator,
         seed: tuple[int, ...],
     ) -> list[Query]:
-        """One query a setting, by the published protocol, all at the same place of the grid."""
+        """One query a setting, by the published protocol, all at one place drawn from ``rng``."""
         music = audio.load(path)
         hop = fingerprinter.features.hop_frames * fingerprinter.features.hop_length
         counts = {s.length_s: fingerprinter.count(round(s.length_s * audio.SAMPLE_RATE))
                   for s in settings}  # fmt: skip
         most = max(counts.values())
         available = fingerprinter.count(len(music))
-        place = int(np.random.default_rng(seed).integers(available - most + 1))
+        place = int(rng.integers(available - most + 1))
         # One more hop on either side: the grid stays, and no edge is seen.
         before = min(place, 1)
         part = slice((place - before) * hop, (place + most + 1) * hop + audio.SAMPLE_RATE)

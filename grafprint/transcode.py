@@ -11,7 +11,8 @@ import torch
 from av.audio.stream import AudioStream
 from torch import Tensor
 
-SAMPLE_RATE = 16_000
+from grafprint.audio import SAMPLE_RATE
+
 # Encoder, container, bit rates. Both containers record the codec's delay, so the decoder can undo
 # it and nothing moves.
 CODECS = (

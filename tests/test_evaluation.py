@@ -53,6 +53,20 @@ def test_times_are_right_to_half_a_hop(report):
                for o in clean.outcomes)  # fmt: skip
 
 
+def test_the_time_in_a_track_does_not_follow_from_the_track(fingerprinter):
+    """Both are random, and must not come from the same random number."""
+    config = EvaluationConfig(lengths_s=(1.0,), snrs_db=(None,), reverbs=(False,), queries=40)
+    with Library.open(MUSIC.parent / "library") as library:
+        tracks = {track.id: track for track in library.tracks()}
+        cell = evaluate(library, fingerprinter, degrader().noises, degrader().rooms, config).cells[
+            0
+        ]
+    order = {number: place for place, number in enumerate(tracks)}
+    places = [order[o.track] / len(tracks) for o in cell.outcomes]
+    times = [o.time_s / tracks[o.track].duration_s for o in cell.outcomes]
+    assert abs(np.corrcoef(places, times)[0, 1]) < 0.5
+
+
 def test_the_report_is_json_and_a_table_and_a_figure(report, tmp_path):
     written = json.loads(json.dumps(report.to_json()))
     assert written["protocol"] == "clean" and len(written["cells"]) == 8
@@ -107,7 +121,8 @@ def test_published_queries_are_runs_of_the_whole_recordings_fingerprints(fingerp
     whole = fingerprinter(audio.load(path))
     settings = [Setting(1.0, None, False), Setting(3.0, None, False), Setting(3.0, 10.0, True)]
     for seed in range(3):
-        one, three, heard = degrader().published(fingerprinter, path, 20.0, settings, (seed,))
+        rng = np.random.default_rng(seed)
+        one, three, heard = degrader().published(fingerprinter, path, 20.0, settings, rng, (seed,))
         place = round(one.time_s / fingerprinter.hop_s)
         assert one.time_s == pytest.approx(place * fingerprinter.hop_s)
         count = fingerprinter.count(48_000)

@@ -8,6 +8,7 @@ buckets that its fingerprints fill evenly; the first is searched with random one
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 import torch.nn.functional as F
@@ -53,6 +54,7 @@ class Transformer(Encoder):
     """
 
     config: TransformerConfig
+    default: ClassVar[type[TransformerConfig]] = TransformerConfig
 
     def __init__(self, config: TransformerConfig | None = None) -> None:
         super().__init__()
@@ -83,11 +85,6 @@ class Transformer(Encoder):
         for parameter in (self.first, self.place):
             nn.init.trunc_normal_(parameter, std=0.02)
 
-    @classmethod
-    def default(cls) -> TransformerConfig:
-        """The configuration if none is given."""
-        return TransformerConfig()
-
     def forward(self, x: Tensor) -> Tensor:
         """Fingerprints ``[n, dim]``, L2-normalised, of windows ``x [n, 3, F, T]``."""
         c = self.config
@@ -109,15 +106,11 @@ class HashTransformer(Transformer):
     """
 
     config: HashTransformerConfig
+    default = HashTransformerConfig
 
     def __init__(self, config: HashTransformerConfig | None = None) -> None:
         super().__init__(config)
         self.buckets = nn.Parameter(torch.randn(self.config.buckets, self.config.dim))
-
-    @classmethod
-    def default(cls) -> HashTransformerConfig:
-        """The configuration if none is given."""
-        return HashTransformerConfig()
 
     def bucket_centres(self) -> Tensor:
         """Unit vectors ``[K, dim]``, one a bucket."""
