@@ -33,14 +33,15 @@ def main(arguments: Sequence[str] | None = None) -> None:
     options = parse(arguments)
 
     from demo.app import launch
-    from demo.identify import Identifier
+    from demo.studio import Studio
 
     try:
-        identifier = Identifier.open(options.library, options.model)
-        print(f"{len(identifier.library.tracks())} tracks in {options.library}", flush=True)
+        studio = Studio.load(options.library, options.model, examples=ASSETS / "examples")
+        print(
+            f"{len(studio.identifier().library.tracks())} tracks in {options.library}", flush=True
+        )
         page = launch(
-            identifier,
-            examples=ASSETS / "examples",
+            studio,
             server_name=options.host,
             server_port=options.port,
             ssl_keyfile=options.ssl_key,

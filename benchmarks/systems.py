@@ -66,7 +66,8 @@ COMMON: dict[str, Any] = {
 }
 RUNS: dict[str, dict[str, Any]] = {
     "grafprint": {"encoder": "grafprint", "learning_rate": 4e-4, "final_learning_rate": 4e-6},
-    "nafp": {"encoder": "nafp", "learning_rate": 4e-4, "final_learning_rate": 4e-6},
+    # At 4e-4 it diverges.
+    "nafp": {"encoder": "nafp", "learning_rate": 1e-4, "final_learning_rate": 1e-6},
     "transformer": {
         "encoder": "transformer", "learning_rate": 1e-4, "final_learning_rate": 1e-6,
     },

@@ -1,103 +1,110 @@
-"""What the Identify page shows for a clip: the answer, its evidence, and the music to listen to."""
+"""The tab Identify: record, choose a file or an example; see and hear which track it is."""
 
 from __future__ import annotations
 
-import logging
-from dataclasses import dataclass
+import json
 from pathlib import Path
+from typing import Any
 
-import numpy as np
+import gradio as gr
 
-from demo import cards, plots
-from grafprint import audio, matching
-from grafprint.fingerprint import Fingerprinter
-from grafprint.library import Library, LibraryError
-from grafprint.matching import Answer, Match
+from demo import cards, clips
+from demo.clips import ClipError
+from demo.identifier import Page
+from demo.studio import Studio, Visit
 
-REFERENCE_S = 20.0  # how much of the reference is played
-
-_log = logging.getLogger(__name__)
-
-
-class ClipError(ValueError):
-    """A clip that cannot be looked up; the message is for the visitor and names no path."""
+MOST_MATCHES = 50
+# Two clips at a time, however they come; more of them wait their turn.
+BUSY: dict[str, Any] = {"concurrency_id": "identify", "concurrency_limit": 2}
 
 
-@dataclass(frozen=True)
-class Page:
-    """The parts of the page after a clip: HTML, and reference audio as (rate in Hz, int16 [n])."""
+def build(studio: Studio, visit: Visit, tab: gr.Tab) -> None:
+    """The components and events of the tab."""
 
-    card: str
-    evidence: str = ""
-    candidates: str = ""
-    reference: tuple[int, np.ndarray] | None = None
-    reference_label: str = ""
-
-
-@dataclass(frozen=True)
-class Identifier:
-    """A library and its network, opened once and used by every visitor; keeps nothing of them."""
-
-    library: Library
-    fingerprinter: Fingerprinter
-
-    @classmethod
-    def open(cls, library: Path, model: Path) -> Identifier:
-        """Load both. Raises LibraryError or CheckpointError, with the reason."""
-        fingerprinter = Fingerprinter.load(model)
-        return cls(Library.open(library, model_id=fingerprinter.model_id), fingerprinter)
-
-    def answer(self, clip: str | None, top: int = 5) -> Answer:
-        """Identify a file; the answer has at most ``top`` matches.
-
-        Raises ClipError, whatever goes wrong: an unforeseen reason is for the log, not for the
-        visitor.
-        """
-        if not clip:
-            raise ClipError("there is no clip: record one or choose a file")
+    def look(path: str | None, library: str) -> tuple[Any, ...]:
         try:
-            return matching.identify_file(self.library, self.fingerprinter, clip, top_k=top)
-        except (audio.AudioError, matching.MatchError, LibraryError) as error:
-            raise ClipError(str(error).replace(clip, Path(clip).name)) from error
-        except Exception as error:
-            _log.exception("a clip could not be identified")
-            raise ClipError(
-                "the program failed on this clip, and its console says how: please report it"
-            ) from error
-
-    def page(self, clip: str | None) -> Page:
-        """Everything to show for a clip; a problem becomes a card that says what it is."""
-        if clip is None:
-            return Page(cards.ready())
-        try:
-            answer = self.answer(clip)
+            clip = clips.from_file(path)
         except ClipError as error:
-            return Page(cards.problem(str(error)))
-        best = answer.best
-        if best is None:
-            return Page(cards.unknown(None))
-        if answer.identified:
-            card, label = cards.found(answer, best), "The track, from that moment on"
-        else:
-            card, label = cards.unknown(best), "The nearest track, to compare"
-        evidence = self._evidence(best, answer)
-        return Page(card, evidence, cards.candidates(answer), self._play(best), label)
+            return None, None, *_shown(Page(cards.problem(str(error))))
+        return clip, None, *_shown(studio.identifier(library).page(clip))
 
-    def _evidence(self, best: Match, answer: Answer) -> str:
-        svg = plots.similarity(
-            best.segment_scores, best.start_s, self.library.hop_s, answer.threshold
-        )
-        return cards.evidence(svg)
-
-    def _play(self, match: Match) -> tuple[int, np.ndarray] | None:
-        """The reference from the matched moment on, if its file is where the library says."""
-        path = self.library.audio_path(match.track)
-        if path is None:
-            return None
-        start_s = min(max(0.0, match.start_s), max(0.0, match.track.duration_s - 1))
+    def identify(path: str, top: int = 5, library: str = "") -> dict[str, Any]:
+        """Name a clip of music. Errors reach the caller as text."""
         try:
-            samples = audio.load(path, start_s=start_s, duration_s=REFERENCE_S)
-        except audio.AudioError as error:
-            _log.warning("the reference cannot be played: %s", error)
-            return None
-        return audio.SAMPLE_RATE, np.round(samples.clip(-1, 1) * 32767).astype(np.int16)
+            found = studio.identifier(library or None)
+            clip = clips.from_file(path)
+            return found.answer(clip, max(1, min(int(top or 5), MOST_MATCHES))).to_json()
+        except (ClipError, RuntimeError) as error:
+            raise gr.Error(str(error), print_exception=False) from error
+
+    with gr.Row(elem_id="work"):
+        with gr.Column(scale=1, min_width=300):
+            chosen = gr.Audio(
+                sources=["microphone", "upload"],
+                type="filepath",
+                label="Your clip, 2 to 10 s",
+                buttons=["download"],
+                elem_id="clip",
+            )
+            button = gr.Button("Identify", variant="primary", interactive=False,
+                               elem_id="identify")  # fmt: skip
+            picked = _examples(chosen, studio.examples)
+        with gr.Column(scale=1, min_width=300):
+            card = gr.HTML(cards.ready(), elem_id="answer", padding=False)
+            reference = gr.Audio(
+                interactive=False, visible=False, buttons=["download"], elem_id="reference"
+            )
+            evidence = gr.HTML(visible=False, elem_id="evidence", padding=False)
+            candidates = gr.HTML(visible=False, elem_id="candidates", padding=False)
+
+    shown = [card, reference, evidence, candidates]
+    inputs, outputs = [chosen, visit.library], [visit.clip, visit.heard, *shown]
+    private: dict[str, Any] = {"api_visibility": "private", "show_progress_on": card, **BUSY}
+    at_once: dict[str, Any] = {
+        "queue": False, "show_progress": "hidden", "api_visibility": "private"
+    }  # fmt: skip
+    button.click(look, inputs, outputs, **private)
+    chosen.stop_recording(look, inputs, outputs, **private)
+    chosen.upload(look, inputs, outputs, **private)
+    if picked is not None:
+        picked.then(look, inputs, outputs, **private)
+    # `change` can report None for a longer recording, so it only ever enables the button.
+    chosen.change(lambda c: gr.update(interactive=True) if c else gr.skip(), chosen, button,
+                  **at_once)  # fmt: skip
+    chosen.clear(lambda: (None, None, *_shown(Page(cards.ready())), gr.update(interactive=False)),
+                 None, [*outputs, button], **at_once)  # fmt: skip
+
+    # The same for programs: audio and a number in, JSON out.
+    with gr.Row(visible=False):
+        file, top, name = gr.Audio(type="filepath"), gr.Number(5, precision=0), gr.Textbox("")
+        gr.Button().click(identify, [file, top, name], gr.JSON(), api_name="identify", **BUSY)
+
+
+def _shown(page: Page) -> tuple[Any, ...]:
+    return (
+        page.card,
+        gr.update(
+            value=page.reference,
+            visible=page.reference is not None,
+            label=page.reference_label,
+        ),
+        gr.update(value=page.evidence, visible=bool(page.evidence)),
+        gr.update(value=page.candidates, visible=bool(page.candidates)),
+    )
+
+
+def _examples(clip: gr.Audio, folder: Path | None) -> Any:
+    """Buttons that fill in the clips of a folder; the event of having filled one in, if any."""
+    if folder is None or not (listing := folder / "examples.json").is_file():
+        return None
+    entries = json.loads(listing.read_text(encoding="utf-8"))
+    shown = gr.Examples(
+        [[str(folder / entry["file"])] for entry in entries],
+        inputs=[clip],
+        cache_examples=False,
+        example_labels=[entry["label"] for entry in entries],
+        label="Examples",
+        api_visibility="private",
+        elem_id="examples",
+    )
+    return shown.load_input_event

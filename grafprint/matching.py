@@ -192,7 +192,7 @@ def identify_audio(
         raise ValueError(f"mono audio [samples] is expected, got an array of {samples.shape}")
     pieces = np.split(samples, range(audio.SAMPLE_RATE, len(samples), audio.SAMPLE_RATE))
     library.check_model(fingerprinter.model_id)
-    clip, start_s = _loudest(pieces, longest_s)
+    clip, start_s = loudest(pieces, longest_s)
     return _identify_clip(
         library, fingerprinter, clip, start_s, top_k=top_k, k=k, threshold=threshold
     )
@@ -218,7 +218,7 @@ def identify_file(
     library.check_model(fingerprinter.model_id)
     # Seconds, so that the loudest part can be chosen in one pass without holding them all.
     pieces = audio.stream(path, chunk_s=1.0, start_s=start_s, duration_s=duration_s)
-    clip, offset_s = _loudest(pieces, longest_s)
+    clip, offset_s = loudest(pieces, longest_s)
     return _identify_clip(
         library, fingerprinter, clip, start_s + offset_s, top_k=top_k, k=k, threshold=threshold
     )
@@ -262,8 +262,11 @@ def _identify_clip(
     return replace(answer, query_start_s=start_s, query_duration_s=duration_s)
 
 
-def _loudest(pieces: Iterable[np.ndarray], longest_s: float) -> tuple[np.ndarray, float]:
-    """Of audio in pieces of a second, the loudest ``longest_s`` seconds and where they begin."""
+def loudest(pieces: Iterable[np.ndarray], longest_s: float = LONGEST_S) -> tuple[np.ndarray, float]:
+    """Of audio in pieces of a second, the loudest ``longest_s`` seconds and where they begin.
+
+    Of equally loud ones the first; in one pass, and never holding more.
+    """
     size = max(1, round(longest_s))
     window: deque[np.ndarray] = deque(maxlen=size)
     energies: deque[float] = deque(maxlen=size)

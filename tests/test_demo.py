@@ -11,8 +11,9 @@ import pytest
 from scipy.io import wavfile
 
 import app
-from demo import cards, plots
-from demo.identify import ClipError, Identifier
+from demo import cards, clips, plots
+from demo.clips import ClipError
+from demo.identifier import Identifier, Page
 from grafprint import audio
 from grafprint.fingerprint import Fingerprinter
 from grafprint.library import Library, Track
@@ -82,11 +83,24 @@ def test_the_plot_is_a_labelled_picture_even_with_gaps():
     assert "0.70 on average" in (root.get("aria-label") or "")
 
 
-def test_before_a_clip_the_page_is_ready(identifier: Identifier):
-    page = identifier.page(None)
-    assert "What is playing?" in page.card and page.reference is None
+def page_of(identifier: Identifier, file: Path) -> Page:
+    return identifier.page(clips.from_file(str(file)))
+
+
+def test_no_clip_is_an_error_in_words():
     with pytest.raises(ClipError, match="no clip"):
-        identifier.answer(None)
+        clips.from_file(None)
+
+
+def test_a_clip_of_a_track_brings_the_music_before_it(identifier: Identifier):
+    track = identifier.library.tracks("Musicbox")[0]
+    clip = clips.from_track(identifier.library, track, 20.0, 3.0)
+    whole = clips.from_track(identifier.library, track, 18.0, 5.0)
+    assert clip.duration_s == 3.0 and clip.place == (track.id, 20.0)
+    np.testing.assert_array_equal(np.concatenate([clip.past, clip.samples]), whole.samples)
+    assert len(clips.from_track(identifier.library, track, 0.5, 3.0).past) == 8000
+    with pytest.raises(ClipError, match="before the start"):
+        clips.from_track(identifier.library, track, 9999.0, 3.0)
 
 
 def test_a_clip_of_a_minute_is_placed(identifier: Identifier, tmp_path: Path):
@@ -99,18 +113,18 @@ def test_a_clip_of_a_minute_is_placed(identifier: Identifier, tmp_path: Path):
     clip = rng.normal(0, 1e-4, 60 * audio.SAMPLE_RATE).astype(np.float32)
     clip[28 * audio.SAMPLE_RATE : 60 * audio.SAMPLE_RATE] += music
     wavfile.write(tmp_path / "long.wav", audio.SAMPLE_RATE, clip)
-    answer = identifier.answer(str(tmp_path / "long.wav"))
+    answer = identifier.answer(clips.from_file(str(tmp_path / "long.wav")))
     assert answer.best is not None and answer.best.track == track
     expected = 20 + answer.query_start_s - 28
     assert answer.best.start_s == pytest.approx(expected, abs=0.1)
-    assert "The loudest 30 s" in identifier.page(str(tmp_path / "long.wav")).card
+    assert "The loudest 30 s" in page_of(identifier, tmp_path / "long.wav").card
 
 
 def test_an_answer_needs_no_reference_to_play(fingerprinter: Fingerprinter, tmp_path: Path):
     """A library copied without its music names tracks all the same."""
     shutil.copytree(ASSETS / "library", tmp_path / "library")
     with Library.open(tmp_path / "library") as library:
-        page = Identifier(library, fingerprinter).page(str(ASSETS / "examples" / "cafe.opus"))
+        page = page_of(Identifier(library, fingerprinter), ASSETS / "examples" / "cafe.opus")
     assert "Musicbox" in page.card and page.candidates and page.reference is None
 
 
@@ -127,7 +141,7 @@ def test_an_unforeseen_failure_goes_to_the_log(
     sound = identifier.fingerprinter
     broken = BrokenFingerprinter(sound.encoder, sound.features)
     broken.model_id = sound.model_id
-    page = Identifier(identifier.library, broken).page(str(ASSETS / "examples" / "cafe.opus"))
+    page = page_of(Identifier(identifier.library, broken), ASSETS / "examples" / "cafe.opus")
     assert "The program failed" in page.card and "secret" not in page.card
     assert "secret" in caplog.text
 

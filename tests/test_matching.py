@@ -325,7 +325,7 @@ def test_an_hour_is_cut_to_half_a_minute():
         for second in range(3600):
             yield np.full(RATE, 1.0 if 2000 <= second < 2030 else 0.1, np.float32)
 
-    clip, start_s = matching._loudest(hour(), matching.LONGEST_S)
+    clip, start_s = matching.loudest(hour(), matching.LONGEST_S)
     assert len(clip) == 30 * RATE
     assert start_s == 2000
     assert (clip == 1).all()
@@ -334,7 +334,7 @@ def test_an_hour_is_cut_to_half_a_minute():
 def test_a_clip_that_ends_between_seconds_is_used_whole():
     samples = np.arange(2.5 * RATE, dtype=np.float32)
     pieces = np.split(samples, [RATE, 2 * RATE])
-    clip, start_s = matching._loudest(pieces, 30.0)
+    clip, start_s = matching.loudest(pieces, 30.0)
     assert start_s == 0
     np.testing.assert_array_equal(clip, samples)
 

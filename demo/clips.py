@@ -1,0 +1,76 @@
+"""The clip a visitor works with: it is taken on one tab, and all the others show it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+from grafprint import audio, matching
+from grafprint.library import Library, LibraryError, Track
+
+PAST_S = 2.0  # music before a clip of a library, which a room is still sounding with
+
+
+class ClipError(ValueError):
+    """A clip that cannot be used; the message is for the visitor and names no path."""
+
+
+@dataclass(frozen=True, eq=False)
+class Clip:
+    """Mono ``samples [n]`` (float32, 16 kHz), at most 30 s, and where they are from.
+
+    ``offset_s`` is where in its file the clip begins. ``past [m]`` is the music right before it,
+    as far as it is known. ``place`` is its track and second where those are known because it was
+    cut from a library.
+    """
+
+    samples: np.ndarray
+    name: str
+    offset_s: float = 0.0
+    past: np.ndarray = field(default_factory=lambda: np.empty(0, np.float32))
+    place: tuple[int, float] | None = None
+
+    @property
+    def duration_s(self) -> float:
+        """Its length in seconds."""
+        return len(self.samples) / audio.SAMPLE_RATE
+
+    def playable(self) -> tuple[int, np.ndarray]:
+        """Rate in Hz and int16 samples ``[n]``, for Gradio's player."""
+        return playable(self.samples)
+
+
+def playable(samples: np.ndarray) -> tuple[int, np.ndarray]:
+    """Samples ``[n]`` as Gradio's player takes them: rate in Hz, int16 ``[n]``."""
+    return audio.SAMPLE_RATE, np.round(samples.clip(-1, 1) * 32767).astype(np.int16)
+
+
+def from_file(path: str | None) -> Clip:
+    """The loudest 30 s of a file. Raises ClipError if it cannot be used."""
+    if not path:
+        raise ClipError("there is no clip: record one or choose a file")
+    name = Path(path).name
+    try:
+        samples, start_s = matching.loudest(audio.stream(path, chunk_s=1.0))
+    except audio.AudioError as error:
+        raise ClipError(str(error).replace(path, name)) from error
+    return Clip(samples, name, start_s)
+
+
+def from_track(library: Library, track: Track, start_s: float, duration_s: float) -> Clip:
+    """A part of a library's track, with the music before it.
+
+    Raises ClipError if the track's file is not at hand or ends before.
+    """
+    path = library.audio_path(track)
+    if path is None:
+        raise ClipError(f"the file of “{track.title}” is not where the library says")
+    past_s = min(PAST_S, start_s)
+    try:
+        music = audio.load(path, start_s=start_s - past_s, duration_s=past_s + duration_s)
+    except (audio.AudioError, LibraryError) as error:
+        raise ClipError(str(error).replace(str(path), path.name)) from error
+    past = round(past_s * audio.SAMPLE_RATE)
+    return Clip(music[past:], track.title, start_s, music[:past], (track.id, start_s))

@@ -1,0 +1,88 @@
+"""What the Identify page shows for a clip: the answer, its evidence, and the music to listen to."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from demo import cards, plots
+from demo.clips import Clip, ClipError, from_track
+from grafprint import matching
+from grafprint.fingerprint import Fingerprinter
+from grafprint.library import Library, LibraryError
+from grafprint.matching import Answer, Match
+
+REFERENCE_S = 20.0  # how much of the reference is played
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Page:
+    """The parts of the page after a clip: HTML, and reference audio as (rate in Hz, int16 [n])."""
+
+    card: str
+    evidence: str = ""
+    candidates: str = ""
+    reference: tuple[int, np.ndarray] | None = None
+    reference_label: str = ""
+
+
+@dataclass(frozen=True)
+class Identifier:
+    """A library and its network, opened once and used by every visitor; keeps nothing of them."""
+
+    library: Library
+    fingerprinter: Fingerprinter
+
+    def answer(self, clip: Clip, top: int = 5) -> Answer:
+        """Identify a clip; the answer has at most ``top`` matches.
+
+        Raises ClipError, whatever goes wrong: an unforeseen reason is for the log, not for the
+        visitor.
+        """
+        try:
+            answer = matching.identify_audio(
+                self.library, self.fingerprinter, clip.samples, top_k=top
+            )
+        except (matching.MatchError, LibraryError) as error:
+            raise ClipError(str(error)) from error
+        except Exception as error:
+            _log.exception("a clip could not be identified")
+            raise ClipError(
+                "the program failed on this clip, and its console says how: please report it"
+            ) from error
+        return replace(answer, query_start_s=clip.offset_s + answer.query_start_s)
+
+    def page(self, clip: Clip) -> Page:
+        """Everything to show for a clip; a problem becomes a card that says what it is."""
+        try:
+            answer = self.answer(clip)
+        except ClipError as error:
+            return Page(cards.problem(str(error)))
+        best = answer.best
+        if best is None:
+            return Page(cards.unknown(None))
+        if answer.identified:
+            card, label = cards.found(answer, best), "The track, from that moment on"
+        else:
+            card, label = cards.unknown(best), "The nearest track, to compare"
+        evidence = self._evidence(best, answer)
+        return Page(card, evidence, cards.candidates(answer), self._play(best), label)
+
+    def _evidence(self, best: Match, answer: Answer) -> str:
+        svg = plots.similarity(
+            best.segment_scores, best.start_s, self.library.hop_s, answer.threshold
+        )
+        return cards.evidence(svg)
+
+    def _play(self, match: Match) -> tuple[int, np.ndarray] | None:
+        """The reference from the matched moment on, if its file is where the library says."""
+        start_s = min(max(0.0, match.start_s), max(0.0, match.track.duration_s - 1))
+        try:
+            return from_track(self.library, match.track, start_s, REFERENCE_S).playable()
+        except ClipError as error:
+            _log.warning("the reference cannot be played: %s", error)
+            return None
