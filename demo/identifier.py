@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -54,7 +54,7 @@ class Identifier:
             raise ClipError(
                 "the program failed on this clip, and its console says how: please report it"
             ) from error
-        return replace(answer, query_start_s=clip.offset_s + answer.query_start_s)
+        return matching.later(answer, clip.offset_s)
 
     def page(self, clip: Clip) -> Page:
         """Everything to show for a clip; a problem becomes a card that says what it is."""

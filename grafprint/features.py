@@ -185,35 +185,52 @@ def windows(logmel: Tensor, config: FeatureConfig) -> Tensor:
     return add_positions(normalise(slice_windows(logmel, config), config))
 
 
+class WindowStream:
+    """Encoder inputs of audio that arrives in pieces, at most ``batch`` windows at once.
+
+    Pieces are ``(inputs [n, 3, n_mels, window_frames], silent [n])``; together they are what
+    :func:`windows` and :func:`is_silent` give for the whole recording.
+    """
+
+    def __init__(self, logmel: LogMel, batch: int = 256) -> None:
+        self._config, self._batch = logmel.config, batch
+        self._stream = LogMelStream(logmel)
+        self._pending = torch.zeros(0, self._config.n_mels)
+
+    def push(self, chunk: Tensor, least: int = 1) -> Iterator[tuple[Tensor, Tensor]]:
+        """Take samples ``[n]``; the windows that are now complete, ``least`` or more at once."""
+        self._pending = torch.cat([self._pending, self._stream.push(chunk)])
+        yield from self._ready(least)
+
+    def finish(self) -> Iterator[tuple[Tensor, Tensor]]:
+        """The last windows. ValueError for fewer samples than a spectrogram needs."""
+        self._pending = torch.cat([self._pending, self._stream.finish()])
+        yield from self._ready(1)
+
+    def _ready(self, least: int) -> Iterator[tuple[Tensor, Tensor]]:
+        c = self._config
+        while (n := min(self._batch, count_windows(len(self._pending), c))) >= least:
+            segments = slice_windows(self._pending, c)[:n]
+            yield add_positions(normalise(segments, c)), is_silent(segments, c)
+            self._pending = self._pending[n * c.hop_frames :]
+
+
 def stream_windows(
     chunks: Iterable[Tensor], logmel: LogMel, batch: int = 256
 ) -> Iterator[tuple[Tensor, Tensor]]:
-    """Encoder inputs of a recording that arrives in pieces.
+    """The pieces of :class:`WindowStream`, ``batch`` windows each, of a whole recording.
 
-    Yields ``(inputs [n, 3, n_mels, window_frames], silent [n])`` with ``n <= batch``; together
-    they are what :func:`windows` and :func:`is_silent` give for the whole recording. Raises
-    ValueError when the audio is shorter than one segment.
+    Raises ValueError when the audio is shorter than one segment.
     """
     config = logmel.config
-    stream = LogMelStream(logmel)
-    pending = torch.zeros(0, config.n_mels)
+    stream = WindowStream(logmel, batch)
     seen = 0
-
-    def ready(final: bool) -> Iterator[tuple[Tensor, Tensor]]:
-        nonlocal pending
-        while (n := min(batch, count_windows(len(pending), config))) and (final or n == batch):
-            segments = slice_windows(pending, config)[:n]
-            yield add_positions(normalise(segments, config)), is_silent(segments, config)
-            pending = pending[n * config.hop_frames :]
-
     for chunk in chunks:
         seen += len(chunk)
-        pending = torch.cat([pending, stream.push(chunk)])
-        yield from ready(final=False)
+        yield from stream.push(chunk, least=batch)
     if seen < config.window_samples:
         raise ValueError(
             f"the audio lasts {seen / config.sample_rate_hz:.2f} s; "
             f"at least {config.window_s:g} s is needed"
         )
-    pending = torch.cat([pending, stream.finish()])
-    yield from ready(final=True)
+    yield from stream.finish()

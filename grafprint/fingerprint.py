@@ -13,7 +13,13 @@ from torch import Tensor
 
 from grafprint import checkpoint
 from grafprint.encoders import Encoder, GraFPrint, build
-from grafprint.features import FeatureConfig, LogMel, count_windows, stream_windows
+from grafprint.features import (
+    FeatureConfig,
+    LogMel,
+    WindowStream,
+    count_windows,
+    stream_windows,
+)
 from grafprint.graph import BlockGraph
 
 DEFAULT_MODEL = Path(__file__).parent.parent / "assets" / "grafprint.safetensors"
@@ -109,7 +115,11 @@ class Fingerprinter:
         """
         tensors = (_checked(chunk) for chunk in chunks)
         for inputs, silent in stream_windows(tensors, self.logmel, self.batch):
-            yield self._encode(inputs, silent)
+            yield self.encoded(inputs, silent)
+
+    def live(self) -> LiveFingerprints:
+        """Fingerprints of sound that is still going on."""
+        return LiveFingerprints(self)
 
     def many(self, clips: Sequence[np.ndarray]) -> list[np.ndarray]:
         """The fingerprints ``[n, dim]`` of each of several short clips, encoded together.
@@ -119,7 +129,7 @@ class Fingerprinter:
         parts = [list(stream_windows([_checked(clip)], self.logmel)) for clip in clips]
         inputs, silent = (torch.cat(t) for t in zip(*itertools.chain(*parts), strict=True))
         counts = [sum(len(x) for x, _ in part) for part in parts]
-        return np.split(self._encode(inputs, silent), np.cumsum(counts)[:-1])
+        return np.split(self.encoded(inputs, silent), np.cumsum(counts)[:-1])
 
     def encode(self, inputs: Tensor) -> Tensor:
         """Fingerprints ``[n, dim]`` of encoder inputs ``[n, 3, 64, 32]``, in batches."""
@@ -140,10 +150,29 @@ class Fingerprinter:
     def _autocast(self) -> torch.autocast:
         return torch.autocast(self.device.type, torch.bfloat16, enabled=self.precision == "bf16")
 
-    def _encode(self, inputs: Tensor, silent: Tensor) -> np.ndarray:
+    def encoded(self, inputs: Tensor, silent: Tensor) -> np.ndarray:
+        """Fingerprints ``[n, dim]`` of encoder inputs, the zero vector where ``silent [n]``."""
         vectors = self.encode(inputs).numpy()
         vectors[silent.numpy()] = 0
         return vectors
+
+
+class LiveFingerprints:
+    """The fingerprints of sound that is still going on, as soon as each second is complete."""
+
+    def __init__(self, fingerprinter: Fingerprinter) -> None:
+        self._fingerprinter = fingerprinter
+        self._windows = WindowStream(fingerprinter.logmel, fingerprinter.batch)
+
+    def push(self, samples: np.ndarray) -> np.ndarray:
+        """Take the next samples ``[n]`` at 16 kHz; the fingerprints ``[m, dim]`` now complete.
+
+        Together they are those of the whole sound but for the last, whose second has not ended.
+        Raises ValueError for non-finite samples.
+        """
+        encode = self._fingerprinter.encoded
+        parts = [encode(*piece) for piece in self._windows.push(_checked(samples))]
+        return np.concatenate([np.empty((0, self._fingerprinter.dim), np.float32), *parts])
 
 
 def _has_fast_bf16(device: torch.device) -> bool:

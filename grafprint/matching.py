@@ -224,6 +224,11 @@ def identify_file(
     )
 
 
+def later(answer: Answer, seconds: float) -> Answer:
+    """The answer for a clip that begins so many seconds into what it is a part of."""
+    return replace(answer, query_start_s=answer.query_start_s + seconds)
+
+
 def default_threshold(duration_s: float, fingerprints: int) -> float:
     """The score that a query of ``duration_s`` needs in a library of ``fingerprints``.
 

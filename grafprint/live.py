@@ -1,0 +1,88 @@
+"""Identify music while it plays: an answer after every piece, until one can be relied on."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from grafprint import audio, matching
+from grafprint.fingerprint import Fingerprinter
+from grafprint.library import Library
+from grafprint.matching import Answer
+
+
+@dataclass(frozen=True)
+class LiveConfig:
+    """When a live query looks, when it is sure, and when it gives up."""
+
+    every_s: float = 0.5  # between two looks
+    window_s: float = 10.0  # the last seconds, which is what is looked up
+    least_s: float = 2.0  # before the first look
+    # Every look is another chance to be wrong, so one is not enough: two in a row must name the
+    # same moment of the same track, and be this confident.
+    confidence: float = 0.9
+    agreement_s: float = 0.2
+    give_up_s: float = 30.0
+
+
+class LiveQuery:
+    """Sound in, answers out. ``answer`` is the latest one, None before the first."""
+
+    def __init__(
+        self, library: Library, fingerprinter: Fingerprinter, config: LiveConfig | None = None
+    ) -> None:
+        """Begin to listen. Raises LibraryError if another network made the library."""
+        library.check_model(fingerprinter.model_id)
+        self.config = config or LiveConfig()
+        self.answer: Answer | None = None
+        self.sure = False
+        self._library, self._live = library, fingerprinter.live()
+        self._hop_s, self._window_s = fingerprinter.hop_s, fingerprinter.window_s
+        self._fingerprints = np.empty((0, fingerprinter.dim), np.float32)
+        self._samples = 0
+        self._looked_s = 0.0
+
+    @property
+    def heard_s(self) -> float:
+        """Seconds heard so far."""
+        return self._samples / audio.SAMPLE_RATE
+
+    @property
+    def over(self) -> bool:
+        """Whether to stop listening: sure, or no longer hopeful."""
+        return self.sure or self.heard_s >= self.config.give_up_s
+
+    def push(self, samples: np.ndarray) -> Answer | None:
+        """Take the next mono samples ``[n]`` at 16 kHz; a new answer, if it is time for one.
+
+        The answer's times count from the first sample heard. Raises ValueError for samples that
+        are not finite, MatchError if the library is empty.
+        """
+        c = self.config
+        self._samples += len(samples)
+        self._fingerprints = np.concatenate([self._fingerprints, self._live.push(samples)])
+        if self.heard_s < c.least_s or self.heard_s - self._looked_s < c.every_s:
+            return None
+        self._looked_s = self.heard_s
+        first = max(0, len(self._fingerprints) - round((c.window_s - self._window_s) / self._hop_s))
+        latest = self._fingerprints[first:]
+        if not latest.any():  # silence so far
+            return None
+        answer = matching.identify(self._library, latest)
+        begins_s = first * self._hop_s
+        before, self.answer = self.answer, matching.later(answer, begins_s)
+        self.sure = self._sure(before, self.answer)
+        return self.answer
+
+    def _sure(self, before: Answer | None, now: Answer) -> bool:
+        if before is None or not (before.identified and now.identified):
+            return False
+        a, b = before.matches[0], now.matches[0]
+        # The same place: what plays at one moment of the sound is one moment of the track.
+        drift_s = (b.start_s - now.query_start_s) - (a.start_s - before.query_start_s)
+        return (
+            a.track.id == b.track.id
+            and abs(drift_s) <= self.config.agreement_s
+            and min(a.confidence, b.confidence) >= self.config.confidence
+        )
