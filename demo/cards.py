@@ -21,6 +21,18 @@ def ready() -> str:
     )
 
 
+def listening(heard_s: float, answer: Answer | None) -> str:
+    """What is known while listening: nothing, a guess, or what plays now."""
+    best = answer.best if answer else None
+    so_far = f"Listening, {heard_s:.0f} s. "
+    if answer is None or best is None:
+        return _note(so_far + "Nothing to go by yet.")
+    now_s = best.start_s + heard_s - answer.query_start_s
+    what = "This is" if answer.identified else "Nearest so far, but no match:"
+    title = escape(best.track.title)
+    return _note(f"{so_far}{what} {title}, now at {clock(now_s)} (score {best.score:.2f}).")
+
+
 def found(answer: Answer, best: Match) -> str:
     """The card of an identified clip: what it is, where in it, and how sure that is."""
     track = best.track
@@ -70,10 +82,10 @@ def candidates(answer: Answer) -> str:
 
 
 def evidence(svg: str) -> str:
-    """The plot of similarity over time, and what it shows."""
+    """The picture of clip and track on one axis of time, and how to read it."""
     return (
-        '<div class="gp-small">How alike clip and track are (dashed: a match needs so much on '
-        f'average)</div><div class="gp-plot">{svg}</div>'
+        '<div class="gp-small">What was heard, what the track has there, and how alike they are '
+        f'(dashed: a match needs so much on average)</div><div class="gp-plot">{svg}</div>'
     )
 
 
@@ -125,6 +137,10 @@ def _card(kind: str, label: str, body: str, role: str = "status") -> str:
     return (
         f'<div class="gp-card {kind}" role="{role}"><div class="gp-label">{label}</div>{body}</div>'
     )
+
+
+def _note(html: str) -> str:
+    return f'<div class="gp-small">{html}</div>'
 
 
 def _title(text: str) -> str:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
-from demo import cards, plots
-from demo.clips import Clip, ClipError, from_track
-from grafprint import matching
+from demo import cards, compare
+from demo.clips import Clip, ClipError, from_track, playable
+from grafprint import audio, matching
 from grafprint.fingerprint import Fingerprinter
 from grafprint.library import Library, LibraryError
 from grafprint.matching import Answer, Match
@@ -21,13 +21,17 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Page:
-    """The parts of the page after a clip: HTML, and reference audio as (rate in Hz, int16 [n])."""
+    """The parts of the page after a clip: HTML, and reference audio as (rate in Hz, int16 [n]).
+
+    ``sounds`` is the value of the switch between clip and track (see compare.py).
+    """
 
     card: str
     evidence: str = ""
     candidates: str = ""
     reference: tuple[int, np.ndarray] | None = None
     reference_label: str = ""
+    sounds: str = ""
 
 
 @dataclass(frozen=True)
@@ -69,20 +73,34 @@ class Identifier:
             card, label = cards.found(answer, best), "The track, from that moment on"
         else:
             card, label = cards.unknown(best), "The nearest track, to compare"
-        evidence = self._evidence(best, answer)
-        return Page(card, evidence, cards.candidates(answer), self._play(best), label)
-
-    def _evidence(self, best: Match, answer: Answer) -> str:
-        svg = plots.similarity(
-            best.segment_scores, best.start_s, self.library.hop_s, answer.threshold
+        page = Page(card, candidates=cards.candidates(answer), reference_label=label)
+        heard = compare.used(clip, answer)
+        reference = self._reference(best, len(heard))
+        if reference is None:
+            return page
+        drawn = compare.picture(heard, reference, answer, best, self.fingerprinter)
+        return replace(
+            page,
+            evidence=cards.evidence(drawn),
+            reference=playable(reference[max(0, -_samples(best.start_s)) :]),
+            sounds=compare.sounds(heard, reference),
         )
-        return cards.evidence(svg)
 
-    def _play(self, match: Match) -> tuple[int, np.ndarray] | None:
-        """The reference from the matched moment on, if its file is where the library says."""
+    def _reference(self, match: Match, length: int) -> np.ndarray | None:
+        """The track from the matched moment on, ``length`` samples or more where it has them.
+
+        Silence stands for what a clip has before the track begins. None if its file is not where
+        the library says.
+        """
+        duration_s = max(REFERENCE_S, length / audio.SAMPLE_RATE)
         start_s = min(max(0.0, match.start_s), max(0.0, match.track.duration_s - 1))
         try:
-            return from_track(self.library, match.track, start_s, REFERENCE_S).playable()
+            music = from_track(self.library, match.track, start_s, duration_s).samples
         except ClipError as error:
             _log.warning("the reference cannot be played: %s", error)
             return None
+        return np.concatenate([np.zeros(max(0, -_samples(match.start_s)), np.float32), music])
+
+
+def _samples(seconds: float) -> int:
+    return round(seconds * audio.SAMPLE_RATE)

@@ -8,12 +8,19 @@ from typing import Any
 
 import gradio as gr
 
-from demo import cards, clips
+from demo import cards, clips, compare
 from demo.clips import ClipError
 from demo.identifier import Page
+from demo.live import ListenError, Listening
 from demo.studio import Studio, Visit
 
 MOST_MATCHES = 50
+LIVE = (
+    '<div class="gp-live"><button type="button">Listen live</button>'
+    '<canvas width="313" height="64" role="img" aria-label="Spectrogram of the last ten seconds '
+    'heard"></canvas><div class="gp-live-card" role="status"></div></div>'
+)
+LIVE_JS = (Path(__file__).parent / "live.js").read_text(encoding="utf-8")
 # Two clips at a time, however they come; more of them wait their turn.
 BUSY: dict[str, Any] = {"concurrency_id": "identify", "concurrency_limit": 2}
 
@@ -37,6 +44,18 @@ def build(studio: Studio, visit: Visit, tab: gr.Tab) -> None:
         except (ClipError, RuntimeError) as error:
             raise gr.Error(str(error), print_exception=False) from error
 
+    def heard(library: str, event: gr.EventData) -> tuple[Any, ...]:
+        try:
+            clip = listening.take(str(event._data.get("token")))
+        except ListenError as error:
+            return None, None, gr.skip(), *_shown(Page(cards.problem(str(error))))
+        page = studio.identifier(library).page(clip)
+        return clip, None, gr.update(value=clip.playable()), *_shown(page)
+
+    def hear(piece: Any) -> dict[str, Any]:
+        return listening.hear(piece)
+
+    listening = Listening(studio)
     with gr.Row(elem_id="work"):
         with gr.Column(scale=1, min_width=300):
             chosen = gr.Audio(
@@ -48,16 +67,25 @@ def build(studio: Studio, visit: Visit, tab: gr.Tab) -> None:
             )
             button = gr.Button("Identify", variant="primary", interactive=False,
                                elem_id="identify")  # fmt: skip
+            live = gr.HTML(
+                studio.names()[0],
+                html_template=LIVE,
+                js_on_load=LIVE_JS,
+                server_functions=[hear],
+                elem_id="live",
+                padding=False,
+            )
             picked = _examples(chosen, studio.examples)
         with gr.Column(scale=1, min_width=300):
             card = gr.HTML(cards.ready(), elem_id="answer", padding=False)
             reference = gr.Audio(
                 interactive=False, visible=False, buttons=["download"], elem_id="reference"
             )
+            sounds = compare.switch()
             evidence = gr.HTML(visible=False, elem_id="evidence", padding=False)
             candidates = gr.HTML(visible=False, elem_id="candidates", padding=False)
 
-    shown = [card, reference, evidence, candidates]
+    shown = [card, reference, sounds, evidence, candidates]
     inputs, outputs = [chosen, visit.library], [visit.clip, visit.heard, *shown]
     private: dict[str, Any] = {"api_visibility": "private", "show_progress_on": card, **BUSY}
     at_once: dict[str, Any] = {
@@ -68,6 +96,8 @@ def build(studio: Studio, visit: Visit, tab: gr.Tab) -> None:
     chosen.upload(look, inputs, outputs, **private)
     if picked is not None:
         picked.then(look, inputs, outputs, **private)
+    live.heard(heard, visit.library, [visit.clip, visit.heard, chosen, *shown], **private)
+    visit.library.change(lambda name: name, visit.library, live, **at_once)
     # `change` can report None for a longer recording, so it only ever enables the button.
     chosen.change(lambda c: gr.update(interactive=True) if c else gr.skip(), chosen, button,
                   **at_once)  # fmt: skip
@@ -88,6 +118,7 @@ def _shown(page: Page) -> tuple[Any, ...]:
             visible=page.reference is not None,
             label=page.reference_label,
         ),
+        gr.update(value=page.sounds or "[]", visible=bool(page.sounds)),
         gr.update(value=page.evidence, visible=bool(page.evidence)),
         gr.update(value=page.candidates, visible=bool(page.candidates)),
     )

@@ -14,6 +14,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from PIL import Image
 
+from grafprint.features import FeatureConfig
+
 GREY = "#7d8896"  # in between: contrast on white and on black
 TEAL, AMBER = "#0d9488", "#d97706"
 
@@ -67,20 +69,49 @@ def image(pixels: np.ndarray, label: str, css_class: str = "") -> str:
     )  # fmt: skip
 
 
-def similarity(scores: np.ndarray, start_s: float, hop_s: float, threshold: float) -> str:
-    """How alike query and reference are over time: segment scores ``[m]`` (NaN: not compared).
+def alignment(
+    clip: np.ndarray,
+    reference: np.ndarray,
+    scores: np.ndarray,
+    features: FeatureConfig,
+    threshold: float,
+    start_s: float,
+) -> str:
+    """The clip above the track from the matched moment on, and how alike each second is: an SVG.
 
-    The horizontal axis is the time in the reference track, from ``start_s`` on.
+    ``clip`` and ``reference`` are log-mel spectrograms ``[frames, mels]`` in dB, ``scores [m]``
+    those of the segments (NaN: not compared), ``start_s`` where in the track the clip begins.
     """
-    time = start_s + hop_s * np.arange(len(scores))
-    with drawing(5, 1.8) as figure:
-        axes = plain(figure.subplots())
-        axes.axhline(threshold, color=AMBER, linewidth=1, linestyle="--")
-        axes.plot(time, scores, color=TEAL, linewidth=1.8,
-                  marker="o" if len(scores) < 12 else "", markersize=4)  # fmt: skip
-        axes.set_ylim(min(-0.1, float(np.nanmin(scores))), 1.05)
-        axes.set_xlabel("time in the track (s)", color=GREY)
-        axes.set_yticks([0, 0.5, 1])
+    frame_s = features.hop_length / features.sample_rate_hz
+    length_s = len(clip) * frame_s
+    with drawing(6, 4.2) as figure:
+        panels = figure.subplots(3, 1, height_ratios=(2, 2, 1.5))
+        for axes, logmel, first_s, title in (
+            (panels[0], clip, 0.0, "your clip"),
+            (panels[1], reference, start_s, "the track"),
+        ):
+            plain(axes).imshow(
+                logmel.T, origin="lower", aspect="auto", cmap="magma",
+                vmin=logmel.max() - features.dynamic_range_db, vmax=logmel.max(),
+                extent=(first_s, first_s + len(logmel) * frame_s, 0, logmel.shape[1]),
+            )  # fmt: skip
+            axes.set_xlim(first_s, first_s + length_s)
+            axes.set_yticks([])
+            axes.set_ylabel(title, color=GREY)
+        time_s = features.window_s / 2 + features.hop_s * np.arange(len(scores))
+        below = plain(panels[2])
+        below.axhline(threshold, color=AMBER, linewidth=1, linestyle="--")
+        below.plot(time_s, scores, color=TEAL, linewidth=1.8,
+                   marker="o" if len(scores) < 12 else "", markersize=4)  # fmt: skip
+        below.set_ylim(min(-0.1, float(np.nanmin(scores))), 1.05)
+        below.set_xlim(0, length_s)
+        below.set_yticks([0, 0.5, 1])
+        below.set_ylabel("alike", color=GREY)
+        below.set_xlabel("seconds", color=GREY)
         mean = float(np.nanmean(scores))
-        label = f"Similarity of each second over time, {mean:.2f} on average; dashed: the threshold"
-        return svg(figure, label)
+        return svg(
+            figure,
+            "Spectrograms of the clip and of the track from the matched moment on, one above the "
+            f"other; below, how alike they are second by second: {mean:.2f} on average, dashed: "
+            f"the threshold of {threshold:.2f}",
+        )

@@ -138,3 +138,30 @@ def test_files_of_the_project_are_not_served(page: Page, address: str, path: str
     whole = Path(__file__).parent.parent / path
     for target in (f"file={whole}", f"file=../{path}", f"file={path}"):
         assert page.request.get(f"{address}gradio_api/{target}").status in (403, 404)
+
+
+def test_live_listening_stops_by_itself_when_it_is_sure(page: Page):
+    page.get_by_role("button", name="Listen live").click()
+    expect(page.get_by_role("button", name="Stop listening")).to_be_visible(timeout=PATIENCE)
+    expect(page.locator("#live canvas")).to_be_visible()
+    expect(page.locator("#live .gp-live-card")).to_contain_text("Listening", timeout=PATIENCE)
+    assert "Musicbox" in answer(page, "found")
+    expect(page.get_by_role("button", name="Listen live")).to_be_visible()
+    # What was heard can be played, and asked for again.
+    expect(page.locator("#clip a[download]")).to_be_attached(timeout=PATIENCE)
+    page.get_by_role("button", name="Identify", exact=True).click()
+    assert "Musicbox" in answer(page, "found")
+
+
+def test_clip_and_track_are_compared_by_ear(page: Page):
+    upload(page, EXAMPLES / "hall.opus")
+    answer(page, "found")
+    switch = page.locator("#compare")
+    expect(switch.get_by_role("button", name="Your clip")).to_have_attribute("aria-pressed", "true")
+    switch.get_by_role("button", name="Play").click()
+    expect(switch.get_by_role("button", name="Stop")).to_be_visible()
+    switch.get_by_role("button", name="The track").click()
+    expect(switch.get_by_role("button", name="The track")).to_have_attribute("aria-pressed", "true")
+    page.wait_for_function("document.querySelector('#compare progress').value > 0.05")
+    switch.get_by_role("button", name="Stop").click()
+    expect(switch.get_by_role("button", name="Play")).to_be_visible()

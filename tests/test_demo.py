@@ -1,5 +1,8 @@
 """What the demo says of answers and problems, and how it starts, without a browser."""
 
+import base64
+import io
+import json
 import shutil
 import socket
 import xml.etree.ElementTree as ElementTree
@@ -15,6 +18,7 @@ from demo import cards, clips, plots
 from demo.clips import ClipError
 from demo.identifier import Identifier, Page
 from grafprint import audio
+from grafprint.features import FeatureConfig
 from grafprint.fingerprint import Fingerprinter
 from grafprint.library import Library, Track
 from grafprint.matching import Answer, Match
@@ -78,7 +82,9 @@ def test_a_large_library_is_listed_in_part():
 
 def test_the_plot_is_a_labelled_picture_even_with_gaps():
     scores = np.array([0.8, np.nan, 0.6], np.float32)
-    root = ElementTree.fromstring(plots.similarity(scores, 31.0, 0.096, 0.5))
+    logmel = np.random.default_rng(0).normal(size=(40, 64)).astype(np.float32)
+    drawn = plots.alignment(logmel, logmel[:30], scores, FeatureConfig(), 0.5, 31.0)
+    root = ElementTree.fromstring(drawn)
     assert root.tag.endswith("svg") and root.get("role") == "img"
     assert "0.70 on average" in (root.get("aria-label") or "")
 
@@ -125,7 +131,23 @@ def test_an_answer_needs_no_reference_to_play(fingerprinter: Fingerprinter, tmp_
     shutil.copytree(ASSETS / "library", tmp_path / "library")
     with Library.open(tmp_path / "library") as library:
         page = page_of(Identifier(library, fingerprinter), ASSETS / "examples" / "cafe.opus")
-    assert "Musicbox" in page.card and page.candidates and page.reference is None
+    assert "Musicbox" in page.card and page.candidates
+    assert page.reference is None and not page.evidence and not page.sounds
+
+
+def test_what_is_compared_is_the_same_moment(identifier: Identifier):
+    """Also of a clip that begins before its track: then silence stands before it."""
+    track = identifier.library.tracks("Randomness")[0]
+    music = clips.from_track(identifier.library, track, 0.0, 4.0).samples
+    early = np.random.default_rng(0).normal(0, 1e-3, 2 * audio.SAMPLE_RATE).astype(np.float32)
+    page = identifier.page(clips.Clip(np.concatenate([early, music]), "early"))
+    assert "before the track" in page.card and page.reference is not None
+    heard, reference = (
+        wavfile.read(io.BytesIO(base64.b64decode(uri.split(",")[1])))[1].astype(np.float32)
+        for uri in json.loads(page.sounds)
+    )
+    lag = np.argmax(np.correlate(reference[: len(heard)], heard[3 * 16_000 : 5 * 16_000], "valid"))
+    assert lag == pytest.approx(3 * 16_000, abs=800)
 
 
 class BrokenFingerprinter(Fingerprinter):

@@ -1,0 +1,79 @@
+"""The clip and the track side by side: to hear one or the other, and to see both."""
+
+from __future__ import annotations
+
+import base64
+import io
+import json
+from pathlib import Path
+
+import gradio as gr
+import numpy as np
+import torch
+from scipy.io import wavfile
+
+from demo import plots
+from demo.clips import Clip, playable
+from grafprint import audio
+from grafprint.fingerprint import Fingerprinter
+from grafprint.matching import Answer, Match
+
+LONGEST_S = 10.0  # so much is compared: what is sent to the browser stays small
+
+_TEMPLATE = (
+    '<div class="gp-small">Hear one, then the other, at the same moment</div>'
+    '<div class="gp-ab" role="group" aria-label="Compare by ear">'
+    '<button type="button" class="play">Play</button>'
+    '<button type="button" data-which="0" aria-pressed="true">Your clip</button>'
+    '<button type="button" data-which="1" aria-pressed="false">The track</button>'
+    '<progress max="1" value="0" aria-label="Played so far"></progress></div>'
+)
+_SCRIPT = (Path(__file__).parent / "compare.js").read_text(encoding="utf-8")
+
+
+def switch() -> gr.HTML:
+    """The component; its value comes from :func:`sounds`."""
+    return gr.HTML(
+        "[]",
+        html_template=_TEMPLATE,
+        js_on_load=_SCRIPT,
+        elem_id="compare",
+        padding=False,
+        visible=False,
+    )
+
+
+def sounds(clip: np.ndarray, reference: np.ndarray) -> str:
+    """Both sounds ``[n]``, equally loud, as the value of :func:`switch`."""
+    return json.dumps([_wav_uri(clip), _wav_uri(reference)])
+
+
+def picture(
+    clip: np.ndarray,
+    reference: np.ndarray,
+    answer: Answer,
+    match: Match,
+    fingerprinter: Fingerprinter,
+) -> str:
+    """Spectrograms of both ``[n]`` and the similarity of each segment over time, as SVG."""
+    clip_db, reference_db = (
+        fingerprinter.logmel(torch.from_numpy(samples)).numpy()
+        for samples in (clip, reference[: max(len(clip), audio.SAMPLE_RATE)])
+    )
+    return plots.alignment(
+        clip_db, reference_db, match.segment_scores, fingerprinter.features, answer.threshold,
+        match.start_s,
+    )  # fmt: skip
+
+
+def used(clip: Clip, answer: Answer) -> np.ndarray:
+    """The samples of a clip that the answer is about."""
+    begin = round((answer.query_start_s - clip.offset_s) * audio.SAMPLE_RATE)
+    return clip.samples[begin : begin + round(answer.query_duration_s * audio.SAMPLE_RATE)]
+
+
+def _wav_uri(samples: np.ndarray) -> str:
+    part = samples[: round(LONGEST_S * audio.SAMPLE_RATE)]
+    data = io.BytesIO()
+    wavfile.write(data, *playable(0.9 * part / max(1e-6, float(np.abs(part).max(initial=0.0)))))
+    return "data:audio/wav;base64," + base64.b64encode(data.getvalue()).decode()
