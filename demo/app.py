@@ -6,7 +6,7 @@ from typing import Any
 
 import gradio as gr
 
-from demo import cards, identify
+from demo import cards, explain, identify
 from demo.studio import Studio, Visit
 from demo.theme import CSS, HEAD, THEME
 
@@ -17,7 +17,10 @@ OPEN_UP_TO = 50
 DELETE_CACHE_S = (600, 3600)
 
 # Title of each tab and what builds it, in the order in which they are shown.
-TABS = (("Identify", identify.build),)
+TABS = (
+    ("Identify", identify.build),
+    ("How it works", explain.build),
+)
 
 
 def build(studio: Studio) -> gr.Blocks:
@@ -36,7 +39,7 @@ def build(studio: Studio) -> gr.Blocks:
         visit = Visit.begin(studio)
         with gr.Tabs(elem_id="tabs"):
             for title, build_tab in TABS:
-                with gr.Tab(title, id=title.lower()) as tab:
+                with gr.Tab(title, id=title.lower().replace(" ", "-")) as tab:
                     build_tab(studio, visit, tab)
         with gr.Accordion(
             f"The {len(tracks)} tracks of this library", open=len(tracks) <= OPEN_UP_TO

@@ -23,7 +23,10 @@ TEAL, AMBER = "#0d9488", "#d97706"
 @contextmanager
 def drawing(width: float, height: float) -> Iterator[Figure]:
     """A transparent figure of so many inches, to be drawn on and passed to :func:`svg` within."""
-    with rc_context({"svg.fonttype": "none", "font.size": 10, "font.family": "sans-serif"}):
+    with rc_context({
+        "svg.fonttype": "none", "font.size": 10, "font.family": "sans-serif",
+        "text.color": GREY, "axes.labelcolor": GREY, "xtick.color": GREY, "ytick.color": GREY,
+    }):  # fmt: skip
         figure = Figure(figsize=(width, height), layout="constrained")
         figure.patch.set_alpha(0)
         yield figure
@@ -97,7 +100,7 @@ def alignment(
             )  # fmt: skip
             axes.set_xlim(first_s, first_s + length_s)
             axes.set_yticks([])
-            axes.set_ylabel(title, color=GREY)
+            axes.set_ylabel(title)
         time_s = features.window_s / 2 + features.hop_s * np.arange(len(scores))
         below = plain(panels[2])
         below.axhline(threshold, color=AMBER, linewidth=1, linestyle="--")
@@ -106,8 +109,8 @@ def alignment(
         below.set_ylim(min(-0.1, float(np.nanmin(scores))), 1.05)
         below.set_xlim(0, length_s)
         below.set_yticks([0, 0.5, 1])
-        below.set_ylabel("alike", color=GREY)
-        below.set_xlabel("seconds", color=GREY)
+        below.set_ylabel("alike")
+        below.set_xlabel("seconds")
         mean = float(np.nanmean(scores))
         return svg(
             figure,

@@ -27,6 +27,6 @@ THEME = gr.themes.Soft(
     block_label_text_color="*neutral_700",
     block_label_text_color_dark="*neutral_100",
 )
-SHEETS = ("page", "live", "compare")
+SHEETS = ("page", "live", "compare", "explain")
 CSS = "\n".join((_HERE / f"{name}.css").read_text(encoding="utf-8") for name in SHEETS)
 HEAD = f"<script>\n{(_HERE / 'microphone.js').read_text(encoding='utf-8')}</script>"

@@ -130,7 +130,7 @@ def test_programs_get_json(address: str):
     assert result["identified"] and best["title"] == "Musicbox"
     assert best["start_s"] == pytest.approx(31.3, abs=0.1)
     endpoints = client.view_api(return_format="dict", print_info=False)
-    assert list(endpoints["named_endpoints"]) == ["/identify"]
+    assert {"/identify", "/explain"} <= set(endpoints["named_endpoints"])
 
 
 @pytest.mark.parametrize("path", ["README.md", "assets/library/library.sqlite3", "app.py"])
@@ -165,3 +165,30 @@ def test_clip_and_track_are_compared_by_ear(page: Page):
     page.wait_for_function("document.querySelector('#compare progress').value > 0.05")
     switch.get_by_role("button", name="Stop").click()
     expect(switch.get_by_role("button", name="Play")).to_be_visible()
+
+
+def test_the_pipeline_is_shown_with_the_visitors_own_clip(page: Page):
+    upload(page, EXAMPLES / "engine.opus")
+    answer(page, "found")
+    page.get_by_role("tab", name="How it works").click()
+    shown = page.locator("#explain")
+    expect(shown).to_contain_text("engine.opus", timeout=PATIENCE)
+    expect(shown.locator(".gp-stage")).to_have_count(7)
+    expect(shown.locator("svg[role=img]")).to_have_count(10)
+    expect(shown.locator(".gp-card.found")).to_contain_text("Randomness Decides")
+    before = shown.locator("svg").nth(4).inner_html()
+    page.locator("#explain-second input[type=number]").fill("4")
+    page.locator("#explain-second input[type=number]").press("Enter")
+    slider = page.locator("#explain-second input[type=range]")
+    slider.focus()
+    slider.press("ArrowRight")
+    page.wait_for_function(
+        "before => document.querySelectorAll('#explain svg')[4].innerHTML !== before",
+        arg=before,
+        timeout=PATIENCE,
+    )
+
+
+def test_before_there_is_a_clip_an_example_is_explained(page: Page):
+    page.get_by_role("tab", name="How it works").click()
+    expect(page.locator("#explain .gp-card.found")).to_be_visible(timeout=PATIENCE)
