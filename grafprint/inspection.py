@@ -24,7 +24,8 @@ class NodeGraph:
     ``neighbours [N, k]`` and ``distances [N, k]`` are those of the forward pass, nearest first;
     ``cluster [N]`` and ``change [N]`` describe the nodes as they left the block. Node ``n`` is at
     row ``n // grid[1]`` (0 is the lowest frequency), column ``n % grid[1]``; its centre is
-    ``mel_bin [N]``, ``frequency_hz [N]`` and ``time_s [N]`` from the start of the segment.
+    at ``mel_bin [N]`` and ``frame [N]``, which are ``frequency_hz [N]`` and ``time_s [N]`` (from the
+    start of the segment).
     """
 
     number: int
@@ -37,6 +38,7 @@ class NodeGraph:
     cluster: np.ndarray
     change: np.ndarray
     mel_bin: np.ndarray
+    frame: np.ndarray
     frequency_hz: np.ndarray
     time_s: np.ndarray
 
@@ -135,6 +137,7 @@ def _node_graph(
         cluster=cluster,
         change=block.change[i].cpu().numpy(),
         mel_bin=mel_bin,
+        frame=frame,
         frequency_hz=mel_bin_hz(mel_bin, config),
         time_s=frame * config.hop_length / config.sample_rate_hz,
     )

@@ -8,7 +8,6 @@ import pytest
 import torch
 
 from grafprint import audio
-from grafprint.augment import mix_at_snr
 from grafprint.encoders import GraFPrint
 from grafprint.encoders.grafprint import GraFPrintConfig
 from grafprint.features import FeatureConfig, LogMel, mel_bin_hz
@@ -23,7 +22,7 @@ from grafprint.inspection import (
     reach,
     segment,
 )
-from grafprint.synthesis import crowd_noise
+from grafprint.synthesis import in_a_crowd
 from tests.conftest import ASSETS
 
 START_S = 2.0
@@ -38,9 +37,7 @@ def music() -> np.ndarray:
 @pytest.fixture(scope="module")
 def inputs(fingerprinter: Fingerprinter, music: np.ndarray) -> torch.Tensor:
     """A segment of music, the same under a crowd, and another one."""
-    crowd = torch.from_numpy(crowd_noise(len(music), np.random.default_rng(0)))
-    noisy = mix_at_snr(torch.from_numpy(music)[None], crowd[None], torch.tensor([5.0]))[0].numpy()
-    places = [(music, START_S), (noisy, START_S), (music, 0.5)]
+    places = [(music, START_S), (in_a_crowd(music, 5.0, seed=0), START_S), (music, 0.5)]
     return torch.cat([segment(fingerprinter, sound, at) for sound, at in places])
 
 
@@ -56,7 +53,7 @@ def of_edges(neighbours: list[list[int]], grid: tuple[int, int]) -> NodeGraph:
     row, column = np.divmod(np.arange(n), grid[1])
     return NodeGraph(
         0, 0, 0, grid, 1, listed, np.full(listed.shape, 0.5), np.zeros(n, int), np.zeros(n),
-        row.astype(float), 100.0 * 2.0**row, 0.1 * column,
+        row.astype(float), column.astype(float), 100.0 * 2.0**row, 0.1 * column,
     )  # fmt: skip
 
 
