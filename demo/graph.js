@@ -79,6 +79,11 @@ const showBlock = () => {
     [0, 0.25, 0.5, 0.75, 1].map((v) => [v, String(v * data.mels)]), 'mel bins',
     `Reach in frequency: on average ${clean.reach_mel.toFixed(1)} mel bins, degraded ` +
     `${degraded.reach_mel.toFixed(1)}`);
+  const means = (key) => [0, 1].map((i) => data.blocks.map((b) => b.sides[i][key]));
+  part('time-depth').innerHTML = depths(means('reach_s'), data.colours.sides, state.block, 's',
+    'Mean reach in time of every block');
+  part('mel-depth').innerHTML = depths(means('reach_mel'), data.colours.sides, state.block,
+    'mel bins', 'Mean reach in frequency of every block');
   showScale();
   redraw();
 };

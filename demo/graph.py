@@ -125,12 +125,11 @@ def build(studio: Studio, visit: Visit, tab: gr.Tab) -> None:
 
 def _savers(look: gr.State, features: Any, private: dict[str, Any]) -> None:
     """Buttons that save the block in view."""
-    with gr.Row(elem_id="graph-save"):
-        side = gr.Radio(
-            [(s, i) for i, s in enumerate(SIDES)], value=0, type="value", scale=2,
-            label="Save this block", info="GraphML and JSON hold one graph, pictures both.",
-            elem_id="graph-side",
-        )  # fmt: skip
+    side = gr.Radio(
+        [(s, i) for i, s in enumerate(SIDES)], value=0, label="Save the graph of this block",
+        info="GraphML and JSON hold one of the two, pictures show both.", elem_id="graph-side",
+    )  # fmt: skip
+    with gr.Row():
         buttons = [gr.Button(label, size="sm", min_width=110) for label in KINDS]
     choice = gr.Textbox(visible=False)
     fetched = gr.DownloadButton("Save", visible="hidden", elem_id="graph-file")

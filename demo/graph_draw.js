@@ -73,9 +73,12 @@ const drawGround = (pen, canvas, data, block, at, picture) => {
   pen.fillText('time in the segment (s)', INK.left + at.width / 2, INK.top + at.height + 19);
 };
 
-const line = (pen, at, from, to) => {
-  pen.moveTo(at.x(from[0]), at.y(from[1]));
-  pen.lineTo(at.x(to[0]), at.y(to[1]));
+// A little bent, to the right as seen from the listener: edges along one row or column, and those
+// there and back, do not hide each other.
+const bow = (pen, at, from, to) => {
+  const [x0, y0, x1, y1] = [at.x(from[0]), at.y(from[1]), at.x(to[0]), at.y(to[1])];
+  pen.moveTo(x0, y0);
+  pen.quadraticCurveTo((x0 + x1) / 2 - 0.15 * (y1 - y0), (y0 + y1) / 2 + 0.15 * (x1 - x0), x1, y1);
 };
 
 // Edges of one kind at once: [listener, neighbour] pairs.
@@ -84,7 +87,7 @@ const drawEdges = (pen, at, block, pairs, colour, width, dashes) => {
   pen.lineWidth = width;
   pen.setLineDash(dashes);
   pen.beginPath();
-  for (const [a, b] of pairs) line(pen, at, placeOf(block, a), placeOf(block, b));
+  for (const [a, b] of pairs) bow(pen, at, placeOf(block, a), placeOf(block, b));
   pen.stroke();
   pen.setLineDash([]);
 };
@@ -94,6 +97,30 @@ const edgesOf = (data, side, node) => {
   return Array.from({ length: data.k }, (_, i) => ({
     to: side.to[first + i], distance: side.distance[first + i], shared: side.shared[first + i],
   }));
+};
+
+// Each distance beside its neighbour; those that would cover each other move apart.
+const writeDistances = (pen, at, block, edges, radius) => {
+  pen.font = '600 12px system-ui, sans-serif';
+  pen.textBaseline = 'middle';
+  pen.strokeStyle = '#000';
+  pen.fillStyle = '#fff';
+  pen.lineWidth = 3;
+  const written = [];
+  const labels = edges.map((edge) => {
+    const [t, m] = placeOf(block, edge.to);
+    return { text: edge.distance.toFixed(2), x: at.x(t), y: at.y(m) };
+  }).sort((a, b) => a.y - b.y);
+  for (const label of labels) {
+    const left = label.x > INK.left + at.width - 50;
+    const x = label.x + (left ? -1 : 1) * (radius + 6);
+    const above = written.filter((other) => Math.abs(other.x - x) < 34);
+    const y = Math.max(label.y, ...above.map((other) => other.y + 13));
+    pen.textAlign = left ? 'right' : 'left';
+    pen.strokeText(label.text, x, y);
+    pen.fillText(label.text, x, y);
+    written.push({ x, y });
+  }
 };
 
 const drawSide = (canvas, data, block, number, picture, state) => {
@@ -151,19 +178,7 @@ const drawSide = (canvas, data, block, number, picture, state) => {
   dot(shown, radius + 3);
   pen.strokeStyle = '#fff';
   pen.stroke();
-  pen.font = '600 12px system-ui, sans-serif';
-  pen.textBaseline = 'middle';
-  pen.strokeStyle = '#000';
-  pen.fillStyle = '#fff';
-  pen.lineWidth = 3;
-  for (const edge of own) {
-    const [t, m] = placeOf(block, edge.to);
-    const near = at.x(t) > INK.left + at.width - 50;
-    pen.textAlign = near ? 'right' : 'left';
-    const x = at.x(t) + (near ? -1 : 1) * (radius + 6);
-    pen.strokeText(edge.distance.toFixed(2), x, at.y(m));
-    pen.fillText(edge.distance.toFixed(2), x, at.y(m));
-  }
+  writeDistances(pen, at, block, own, radius);
 };
 
 // Shares [n] of clean and degraded as bars side by side; marks are [place 0..1, text] of the axis.
@@ -183,4 +198,26 @@ const bars = (pair, colours, marks, unit, label) => {
     `opacity=".5"/><text x="30" y="14" text-anchor="end">${Math.round(100 * top)} %</text>` +
     `<text x="30" y="88" text-anchor="end">0</text>${ticks}` +
     `<text x="184" y="114" text-anchor="middle">${unit}</text></svg>`;
+};
+
+// Mean reach of every block, a line for clean and one for degraded; a ring marks the one in view.
+const depths = (pair, colours, current, unit, label) => {
+  const top = Math.max(...pair.flat(), 0.01);
+  const x = (i) => (34 + (300 * (i + 0.5)) / pair[0].length).toFixed(1);
+  const y = (v) => (58 - (48 * v) / top).toFixed(1);
+  const lines = pair.map((means, side) => {
+    const dots = means.map((v, i) => `<circle cx="${x(i)}" cy="${y(v)}" r="2.5" ` +
+      `fill="${colours[side]}"/>`).join('');
+    const ring = `<circle cx="${x(current)}" cy="${y(means[current])}" r="5" fill="none" ` +
+      `stroke="${colours[side]}" stroke-width="1.5"/>`;
+    return `<polyline points="${means.map((v, i) => `${x(i)},${y(v)}`).join(' ')}" fill="none" ` +
+      `stroke="${colours[side]}" stroke-width="1.5"/>${dots}${ring}`;
+  }).join('');
+  const ticks = pair[0].map((_, i) =>
+    `<text x="${x(i)}" y="71" text-anchor="middle">${i + 1}</text>`).join('');
+  return `<svg viewBox="0 0 350 86" role="img" aria-label="${label}" font-size="10" ` +
+    `fill="currentColor">${lines}<path d="M34 4V58H334" fill="none" stroke="currentColor" ` +
+    `opacity=".5"/><text x="30" y="13" text-anchor="end">${top.toPrecision(2)}</text>` +
+    `<text x="30" y="60" text-anchor="end">0</text>${ticks}` +
+    `<text x="184" y="83" text-anchor="middle">block (mean reach in ${unit})</text></svg>`;
 };

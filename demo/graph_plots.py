@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from matplotlib import rc_context
@@ -18,7 +19,7 @@ from demo.graph_scene import Look
 from grafprint.features import FeatureConfig
 from grafprint.inspection import NodeGraph, compare
 
-_STYLES = {"survived": "-", "vanished": "--", "appeared": ":"}
+_STYLES: dict[str, Any] = {"survived": "-", "vanished": "--", "appeared": ":"}
 _LEGEND = {"survived": "in both", "vanished": "vanished", "appeared": "appeared"}
 
 
@@ -49,12 +50,8 @@ def save(
         figure.legend(
             [Line2D([], [], color=graph_data.EDGES[k], linestyle=s) for k, s in _STYLES.items()],
             list(_LEGEND.values()),
-            loc="outside lower center",
-            ncols=3,
-            frameon=True,
-            facecolor="#26262b",
-            labelcolor="white",
-        )
+            loc="outside lower center", ncols=3, facecolor="#26262b", labelcolor="white",
+        )  # fmt: skip
         blocks = len(look.graphs[0])
         figure.suptitle(
             f"{graph_data.title(clean, blocks)}; {found.share:.0%} of the edges survived",
@@ -91,7 +88,7 @@ def _cells(panel: Axes, graph: NodeGraph, config: FeatureConfig) -> None:
     rows, columns = graph.grid
     if columns > 8:
         return
-    style = {"color": "white", "alpha": 0.3, "linewidth": 0.6}
+    style: dict[str, Any] = {"color": "white", "alpha": 0.3, "linewidth": 0.6}
     for c in range(1, columns):
         panel.axvline(c * config.window_frames / columns - 0.5, **style)
     for r in range(1, rows):

@@ -11,6 +11,7 @@ from demo import clips
 from demo.clips import Clip, ClipError
 from demo.studio import Studio
 from grafprint import inspection, synthesis
+from grafprint.audio import SAMPLE_RATE
 from grafprint.fingerprint import Fingerprinter
 from grafprint.inspection import NodeGraph
 
@@ -21,18 +22,17 @@ SEED = 0
 
 @dataclass(frozen=True, eq=False)
 class Scene:
-    """Two sounds ``[n]`` to compare, what each is in words, and the segment to begin with."""
+    """Two sounds ``[n]`` to compare, and what each is in words."""
 
     clean: np.ndarray
     degraded: np.ndarray
     names: tuple[str, str]
-    start_s: float = 0.0
 
     @property
     def last_s(self) -> float:
         """Where the last segment of the shorter of the two begins."""
         shorter = min(len(self.clean), len(self.degraded))
-        return max(0.0, shorter / clips.audio.SAMPLE_RATE - 1)
+        return max(0.0, shorter / SAMPLE_RATE - 1)
 
 
 @dataclass(frozen=True, eq=False)
@@ -55,7 +55,7 @@ def scene(studio: Studio, clip: Clip | None, heard: Clip | None, library: str) -
     """
     if clip is None:
         clip, heard = _some_track(studio, library), None
-    if min(len(c.samples) for c in (clip, heard or clip)) < clips.audio.SAMPLE_RATE:
+    if min(len(c.samples) for c in (clip, heard or clip)) < SAMPLE_RATE:
         raise ClipError("a graph needs at least 1 s of sound: take a longer clip on Identify")
     if heard is not None:
         names = (f"Clean: {clip.name}", f"Degraded: {heard.name}")

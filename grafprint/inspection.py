@@ -23,9 +23,8 @@ class NodeGraph:
     ``number`` counts the network's blocks from 0, ``stage`` and ``block`` (of the stage) too.
     ``neighbours [N, k]`` and ``distances [N, k]`` are those of the forward pass, nearest first;
     ``cluster [N]`` and ``change [N]`` describe the nodes as they left the block. Node ``n`` is at
-    row ``n // grid[1]`` (0 is the lowest frequency), column ``n % grid[1]``; its centre is
-    at ``mel_bin [N]`` and ``frame [N]``, which are ``frequency_hz [N]`` and ``time_s [N]`` (from the
-    start of the segment).
+    row ``n // grid[1]`` (0 is the lowest frequency), column ``n % grid[1]``; its centre is at
+    ``mel_bin [N]`` and ``frame [N]`` of the segment, that is ``frequency_hz [N]``, ``time_s [N]``.
     """
 
     number: int

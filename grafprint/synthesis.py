@@ -51,8 +51,10 @@ def crowd_noise(samples: int, rng: np.random.Generator, talkers: int = 12) -> np
 def in_a_crowd(audio: np.ndarray, snr_db: float, seed: int) -> np.ndarray:
     """``audio [samples]`` as heard in a crowd that is ``snr_db`` softer than it."""
     crowd = crowd_noise(len(audio), np.random.default_rng(seed))
-    pair = (torch.from_numpy(np.ascontiguousarray(a, np.float32))[None] for a in (audio, crowd))
-    return mix_at_snr(*pair, torch.tensor([snr_db]))[0].numpy()
+    mixed = mix_at_snr(
+        torch.from_numpy(audio)[None], torch.from_numpy(crowd)[None], torch.tensor([snr_db])
+    )
+    return np.asarray(mixed[0])
 
 
 def noises(seconds: float, seed: int) -> list[np.ndarray]:
