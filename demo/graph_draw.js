@@ -99,8 +99,9 @@ const edgesOf = (data, side, node) => {
   }));
 };
 
-// Each distance beside its neighbour; those that would cover each other move apart.
-const writeDistances = (pen, at, block, edges, radius) => {
+// Each distance beside its neighbour, away from the node that listens; those that would cover
+// each other move apart.
+const writeDistances = (pen, at, block, node, edges, radius) => {
   pen.font = '600 12px system-ui, sans-serif';
   pen.textBaseline = 'middle';
   pen.strokeStyle = '#000';
@@ -112,7 +113,8 @@ const writeDistances = (pen, at, block, edges, radius) => {
     return { text: edge.distance.toFixed(2), x: at.x(t), y: at.y(m) };
   }).sort((a, b) => a.y - b.y);
   for (const label of labels) {
-    const left = label.x > INK.left + at.width - 50;
+    const end = INK.left + at.width - 50;
+    const left = label.x > end || (label.x < at.x(placeOf(block, node)[0]) && label.x > INK.left + 50);
     const x = label.x + (left ? -1 : 1) * (radius + 6);
     const above = written.filter((other) => Math.abs(other.x - x) < 34);
     const y = Math.max(label.y, ...above.map((other) => other.y + 13));
@@ -141,9 +143,9 @@ const drawSide = (canvas, data, block, number, picture, state) => {
   if (state.edges === 'all') {
     const kinds = [[], []];
     side.to.forEach((to, i) => kinds[side.shared[i]].push([Math.floor(i / data.k), to]));
-    pen.globalAlpha = shown === null ? 0.8 : 0.4;
-    drawEdges(pen, at, block, kinds[0], data.colours[other], 1, dashes);
-    drawEdges(pen, at, block, kinds[1], data.colours.survived, 1, []);
+    pen.globalAlpha = shown === null ? 0.9 : 0.65;
+    drawEdges(pen, at, block, kinds[0], data.colours[other], 1.2, dashes);
+    drawEdges(pen, at, block, kinds[1], data.colours.survived, 1.2, []);
     pen.globalAlpha = 1;
   }
   const radius = Math.max(2.5, Math.min(10, 0.3 * at.width / block.columns, 0.3 * at.height / block.rows));
@@ -178,7 +180,7 @@ const drawSide = (canvas, data, block, number, picture, state) => {
   dot(shown, radius + 3);
   pen.strokeStyle = '#fff';
   pen.stroke();
-  writeDistances(pen, at, block, own, radius);
+  writeDistances(pen, at, block, shown, own, radius);
 };
 
 // Shares [n] of clean and degraded as bars side by side; marks are [place 0..1, text] of the axis.
