@@ -47,7 +47,7 @@ class Choice:
         try:
             given = json.loads(text or "{}")
             block, node = int(given.get("block", 0)), given.get("node")
-        except (ValueError, TypeError, AttributeError):
+        except (ValueError, TypeError, AttributeError, OverflowError):
             given, block, node = {}, 0, None
         block = min(max(0, block), len(look.graphs[0]) - 1)
         if given.get("edges") == "all" or not isinstance(node, int):

@@ -89,9 +89,11 @@ def segment(fingerprinter: Fingerprinter, audio: np.ndarray, start_s: float) -> 
     """Encoder input ``[1, 3, 64, 32]`` of the segment of ``audio [samples]`` nearest a time.
 
     It is one of those that the audio's fingerprints are made from. Raises ValueError for audio
-    shorter than one segment.
+    shorter than one segment or a time that is not finite.
     """
     config, count = fingerprinter.features, fingerprinter.count(len(audio))
+    if not np.isfinite(start_s):
+        raise ValueError("the segment's time must be a number of seconds")
     if not count:
         raise ValueError(f"at least {config.window_s:g} s of audio is needed")
     chosen = int(np.clip(round(start_s / config.hop_s), 0, count - 1))

@@ -249,6 +249,7 @@ def look(studio: Studio) -> Iterator[graph_scene.Look]:
         ),
         ('{"block": 99, "colour": "../x", "node": 8}', Choice(11, "degree", None)),
         ('{"block": [], "node": "a"}', Choice(0, "degree", None)),
+        ('{"block": 1e999}', Choice(0, "degree", None)),
         ("[1", Choice(0, "degree", None)),
         (None, Choice(0, "degree", None)),
     ],

@@ -67,6 +67,15 @@ def test_the_segment_is_the_one_that_the_fingerprint_is_made_from(
     assert torch.equal(last, segment(fingerprinter, music, 4.0))
     with pytest.raises(ValueError, match="at least 1 s"):
         segment(fingerprinter, music[:9000], 0.0)
+    with pytest.raises(ValueError, match="number of seconds"):
+        segment(fingerprinter, music, float("nan"))
+
+
+def test_silence_has_a_graph_too(fingerprinter: Fingerprinter):
+    silence = segment(fingerprinter, np.zeros(20_000, np.float32), 0.0)
+    for graph in inspect(fingerprinter, silence)[1][0]:
+        assert graph.degree.sum() == graph.neighbours.size
+        assert np.isfinite(graph.distances).all() and np.isfinite(graph.change).all()
 
 
 def test_the_graphs_are_those_of_the_forward_pass(
