@@ -6,7 +6,7 @@ from typing import Any
 
 import gradio as gr
 
-from demo import cards, explain, identify
+from demo import cards, explain, graph, identify
 from demo.studio import Studio, Visit
 from demo.theme import CSS, HEAD, THEME
 
@@ -19,6 +19,7 @@ DELETE_CACHE_S = (600, 3600)
 # Title of each tab and what builds it, in the order in which they are shown.
 TABS = (
     ("Identify", identify.build),
+    ("Graph", graph.build),
     ("How it works", explain.build),
 )
 

@@ -64,12 +64,14 @@ def spectrogram(logmel: np.ndarray, label: str, range_db: float = 80.0) -> str:
 
 def image(pixels: np.ndarray, label: str, css_class: str = "") -> str:
     """Pixels ``[height, width, 3]`` (uint8) as an HTML image with its description."""
+    return f'<img class="{css_class}" alt="{escape(label)}" src="{data_url(pixels)}">'
+
+
+def data_url(pixels: np.ndarray) -> str:
+    """Pixels ``[height, width, 3]`` (uint8) as the address of a PNG that holds itself."""
     data = io.BytesIO()
     Image.fromarray(np.ascontiguousarray(pixels)).save(data, "PNG")
-    code = base64.b64encode(data.getvalue()).decode()
-    return (
-        f'<img class="{css_class}" alt="{escape(label)}" src="data:image/png;base64,{code}">'
-    )  # fmt: skip
+    return f"data:image/png;base64,{base64.b64encode(data.getvalue()).decode()}"
 
 
 def alignment(

@@ -24,9 +24,10 @@ THEME = gr.themes.Soft(
     button_primary_background_fill_hover_dark="*primary_600",
     block_label_background_fill="*neutral_100",
     block_label_background_fill_dark="*neutral_700",
+    block_title_text_color="*neutral_800",
+    block_title_text_color_dark="*neutral_100",
     block_label_text_color="*neutral_700",
     block_label_text_color_dark="*neutral_100",
 )
-SHEETS = ("page", "live", "compare", "explain")
-CSS = "\n".join((_HERE / f"{name}.css").read_text(encoding="utf-8") for name in SHEETS)
+CSS = "\n".join(path.read_text(encoding="utf-8") for path in sorted(_HERE.glob("*.css")))
 HEAD = f"<script>\n{(_HERE / 'microphone.js').read_text(encoding='utf-8')}</script>"

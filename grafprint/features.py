@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import cast
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 import torchaudio.functional as AF
@@ -94,6 +95,13 @@ class LogMel(nn.Module):
         # frames, and a last-digit difference is enough to swap two near-equal graph neighbours.
         mel = (power.double() @ self.filters.double()).float()
         return 10 * mel.clamp_min(1e-10).log10().reshape(*lead, mel.shape[1], mel.shape[2])
+
+
+def mel_bin_hz(bins: np.ndarray, config: FeatureConfig) -> np.ndarray:
+    """Frequencies in Hz of mel bins, whole or between two: bin 0 is the lowest filter's centre."""
+    low, high = (2595 * np.log10(1 + hz / 700) for hz in (config.f_min_hz, config.f_max_hz))
+    mel = low + (high - low) * (np.asarray(bins) + 1) / (config.n_mels + 1)
+    return np.asarray(700 * (10 ** (mel / 2595) - 1))
 
 
 class LogMelStream:

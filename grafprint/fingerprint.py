@@ -137,6 +137,11 @@ class Fingerprinter:
             parts = [self.encoder(part.to(self.device)) for part in inputs.split(self.batch)]
             return torch.cat(parts).cpu()
 
+    @property
+    def makes_graphs(self) -> bool:
+        """Whether the encoder is one whose blocks work on graphs."""
+        return isinstance(self.encoder, GraFPrint)
+
     def graphs(self, inputs: Tensor) -> tuple[Tensor, list[BlockGraph]]:
         """Fingerprints and the graph of every block, from one forward pass.
 

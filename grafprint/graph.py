@@ -33,6 +33,8 @@ class BlockGraph:
     """The graph one block used in a forward pass, and where its nodes lie on the spectrogram.
 
     ``positions [N, 2]`` holds (mel bin, frame) of each node's centre, in the input's own units.
+    ``features [B, N, C]`` are the nodes as they left the block and its FFN, ``change [B, N]`` how
+    far that moved each one: the length of the update over the length of the node before.
     """
 
     stage: int
@@ -41,6 +43,8 @@ class BlockGraph:
     dilation: int
     graph: KNNGraph
     positions: Tensor
+    features: Tensor
+    change: Tensor
 
 
 def to_nodes(x: Tensor) -> Tensor:
@@ -203,6 +207,12 @@ def relative_position_bias(channels: int, grid: tuple[int, int]) -> Tensor:
     columns = embed(width)[None, :, :].expand(height, width, -1)
     p = torch.cat([rows, columns], dim=-1).reshape(height * width, -1)
     return (-2 * p @ p.T / p.shape[1]).float()
+
+
+def relative_change(before: Tensor, after: Tensor) -> Tensor:
+    """``|after - before| / |before|`` of every node of two maps ``[B, C, H, W]``: ``[B, N]``."""
+    before, after = to_nodes(before).float(), to_nodes(after).float()
+    return (after - before).norm(dim=-1) / before.norm(dim=-1).clamp_min(1e-12)
 
 
 def node_positions(grid: tuple[int, int], shape: tuple[int, int]) -> Tensor:

@@ -18,6 +18,8 @@ from grafprint.graph import (
     downsample,
     initialise,
     node_positions,
+    relative_change,
+    to_nodes,
 )
 
 
@@ -122,11 +124,17 @@ class GraFPrint(Encoder):
             if stage:
                 x = self.down[stage - 1](x)
             for number, (block, ffn) in enumerate(zip(blocks, ffns, strict=True)):  # type: ignore[call-overload]
-                x, graph = block(x)
-                x = ffn(x)
+                y, graph = block(x)
+                y = ffn(y)
                 if graphs is not None:
                     grid = self.grid(stage)
                     positions = node_positions(grid, self.config.input_shape)
-                    graphs.append(BlockGraph(stage, number, grid, block.dilation, graph, positions))
+                    graphs.append(
+                        BlockGraph(
+                            stage, number, grid, block.dilation, graph, positions,
+                            to_nodes(y).float(), relative_change(x, y),
+                        )
+                    )  # fmt: skip
+                x = y
         z = self.head(self.widen(x.mean(dim=(2, 3))))
         return F.normalize(z.float(), dim=-1)

@@ -1,0 +1,121 @@
+"""A block's graph as a picture for a paper or a slide: clean beside degraded, with its edges."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from matplotlib import rc_context
+from matplotlib.axes import Axes
+from matplotlib.cm import ScalarMappable
+from matplotlib.collections import LineCollection
+from matplotlib.colors import BoundaryNorm, ListedColormap, Normalize
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+
+from demo import graph_data
+from demo.graph_scene import Look
+from grafprint.features import FeatureConfig
+from grafprint.inspection import NodeGraph, compare
+
+_STYLES: dict[str, Any] = {"survived": "-", "vanished": "--", "appeared": ":"}
+_LEGEND = {"survived": "in both", "vanished": "vanished", "appeared": "appeared"}
+
+
+def save(
+    path: Path, look: Look, config: FeatureConfig, block: int, colour: str, node: int | None
+) -> None:
+    """Draw a block of a segment into a PNG or SVG file, by its suffix.
+
+    ``colour`` of the nodes is degree, cluster or change. Edges are those of ``node``, or all.
+    """
+    clean, degraded = (graphs[block] for graphs in look.graphs)
+    found = compare(clean, degraded)
+    drawn = ((clean, "vanished", found.vanished), (degraded, "appeared", found.appeared))
+    with rc_context({"svg.fonttype": "none", "font.size": 9, "font.family": "sans-serif"}):
+        figure = Figure(figsize=(10, 5.4), layout="constrained")
+        panels = figure.subplots(1, 2, sharey=True)
+        mapped = _colours(clean, degraded, colour)
+        for panel, number, (graph, kind, own) in zip(panels, (0, 1), drawn, strict=True):
+            _ground(panel, look.amplitude[number], config)
+            _cells(panel, graph, config)
+            for name, edges in ((kind, own), ("survived", found.survived)):
+                _edges(panel, graph, _of(edges, node), name)
+            _nodes(panel, graph, mapped.to_rgba(getattr(graph, colour)), node)
+            panel.set_title(look.names[number], loc="left", fontsize=9)
+        label = {"degree": "degree (nodes that listen to it)", "cluster": "cluster",
+                 "change": "change by the block, of the node's length"}[colour]  # fmt: skip
+        figure.colorbar(mapped, ax=panels, label=label, shrink=0.8)
+        figure.legend(
+            [Line2D([], [], color=graph_data.EDGES[k], linestyle=s) for k, s in _STYLES.items()],
+            list(_LEGEND.values()),
+            loc="outside lower center", ncols=3, facecolor="#26262b", labelcolor="white",
+        )  # fmt: skip
+        blocks = len(look.graphs[0])
+        figure.suptitle(
+            f"{graph_data.title(clean, blocks)}; {found.share:.0%} of the edges survived",
+            fontsize=10,
+        )
+        figure.savefig(path, dpi=160, metadata={"Date": None} if path.suffix == ".svg" else None)
+
+
+def _of(edges: np.ndarray, node: int | None) -> np.ndarray:
+    return edges if node is None else edges[edges[:, 0] == node]
+
+
+def _colours(clean: NodeGraph, degraded: NodeGraph, colour: str) -> ScalarMappable:
+    if colour == "cluster":
+        count = int(clean.cluster.max()) + 1
+        kinds = ListedColormap(list(graph_data.CLUSTERS[:count]))
+        return ScalarMappable(BoundaryNorm(np.arange(count + 1) - 0.5, count), kinds)
+    values = np.concatenate([getattr(graph, colour) for graph in (clean, degraded)])
+    return ScalarMappable(Normalize(values.min(), values.max()), graph_data.SCALE)
+
+
+def _ground(panel: Axes, amplitude: np.ndarray, config: FeatureConfig) -> None:
+    panel.imshow(
+        190 * amplitude**1.5, cmap="gray", vmin=0, vmax=255, origin="lower", aspect="auto",
+        interpolation="nearest",
+    )  # fmt: skip
+    seconds, hertz = graph_data.second_ticks(config), graph_data.hertz_ticks(config)
+    panel.set_xticks([t for t, _ in seconds], [name for _, name in seconds])
+    panel.set_yticks([m for m, _ in hertz], [name for _, name in hertz])
+    panel.set_xlabel("time in the segment (s)")
+
+
+def _cells(panel: Axes, graph: NodeGraph, config: FeatureConfig) -> None:
+    rows, columns = graph.grid
+    if columns > 8:
+        return
+    style: dict[str, Any] = {"color": "white", "alpha": 0.3, "linewidth": 0.6}
+    for c in range(1, columns):
+        panel.axvline(c * config.window_frames / columns - 0.5, **style)
+    for r in range(1, rows):
+        panel.axhline(r * config.n_mels / rows - 0.5, **style)
+
+
+def _edges(panel: Axes, graph: NodeGraph, edges: np.ndarray, kind: str) -> None:
+    places = np.stack([graph.frame, graph.mel_bin], axis=1)
+    panel.add_collection(
+        LineCollection(
+            list(places[edges]),
+            colors=graph_data.EDGES[kind],
+            linestyles=_STYLES[kind],
+            linewidths=0.8 if len(edges) > 50 else 1.8,
+            alpha=0.8,
+        ),
+        autolim=False,
+    )
+
+
+def _nodes(panel: Axes, graph: NodeGraph, colours: np.ndarray, node: int | None) -> None:
+    size = 12 if graph.nodes > 200 else 40 if graph.nodes > 50 else 90
+    panel.scatter(
+        graph.frame, graph.mel_bin, s=size, c=colours, edgecolors="black", linewidths=0.5, zorder=3
+    )
+    if node is not None:
+        panel.scatter(
+            graph.frame[node], graph.mel_bin[node], s=3 * size, facecolors="none",
+            edgecolors="white", linewidths=1.8, zorder=4,
+        )  # fmt: skip
