@@ -2,6 +2,7 @@
 const part = (name) => element.querySelector(`[data-part="${name}"]`);
 const root = part('root');
 const canvases = [part('canvas0'), part('canvas1')];
+let fresh = true;
 const state = { block: 0, colour: 'degree', edges: 'node', node: null, hover: null };
 let data = null;
 let pictures = [];
@@ -9,6 +10,8 @@ let pictures = [];
 const hertz = (f) => (f < 1000 ? `${Math.round(f)} Hz` : `${(f / 1000).toFixed(1)} kHz`);
 const percent = (share) => `${Math.round(100 * share)} %`;
 const plural = (n, word) => `${n} ${word}${n === 1 ? '' : 's'}`;
+
+const middle = ({ rows, columns }) => Math.floor(rows / 2) * columns + Math.floor(columns / 2);
 
 const sayOf = (block, side, node) => {
   const [row, column] = [Math.floor(node / block.columns), node % block.columns];
@@ -109,6 +112,8 @@ const load = () => {
   if (!data || !data.blocks) { data = null; return; }
   part('block').max = data.blocks.length - 1;
   state.block = Math.min(state.block, data.blocks.length - 1);
+  if (fresh) state.node = middle(data.blocks[state.block]); // so that there are edges to see at once
+  fresh = false;
   canvases.forEach((canvas, i) => {
     part(`name${i}`).textContent = part(`name${i}`).title = data.names[i];
     canvas.setAttribute('aria-label', `Graph of the ${i ? 'degraded' : 'clean'} segment. The ` +
@@ -138,7 +143,7 @@ const press = (event) => {
   if (event.key === 'Escape') {
     state.node = null;
   } else if (state.node === null) {
-    state.node = Math.floor(rows / 2) * columns + Math.floor(columns / 2);
+    state.node = middle({ rows, columns });
   } else {
     const [up, right] = ARROWS[event.key];
     const row = Math.max(0, Math.min(rows - 1, Math.floor(state.node / columns) + up));

@@ -50,7 +50,12 @@ def open_graph(page: Page) -> Page:
 
 @pytest.fixture
 def opened(page: Page) -> Page:
-    return open_graph(page)
+    """The tab with no node chosen; at first it is the middle one."""
+    open_graph(page)
+    expect(part(page, "told")).to_contain_text("listens to 3 nodes")
+    part(page, "canvas0").press("Escape")
+    expect(part(page, "told")).to_contain_text("Click a node")
+    return page
 
 
 def click_node(page: Page, canvas: str, row: float, column: float, grid: tuple[int, int]) -> None:
