@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
@@ -87,7 +87,7 @@ def add_files(
     fingerprinter: Fingerprinter,
     progress: Progress | None = None,
     failed: Sequence[Failure] = (),
-) -> Iterator[IndexStep]:
+) -> Generator[IndexStep, None, None]:
     """Add files one after the other; a step before each, and one at the end.
 
     Files that cannot be used are reported, after those that ``failed`` already. Closing the

@@ -7,7 +7,7 @@ right track within 50 ms of the right time; also counted are +-1 hop and the rig
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from dataclasses import asdict, astuple
 from pathlib import Path
 from typing import Any
@@ -64,7 +64,7 @@ def reports(
     config: EvaluationConfig | None = None,
     tracks: list[Track] | None = None,
     journal: Path | None = None,
-) -> Iterator[Report]:
+) -> Generator[Report, None, None]:
     """The same, step by step: the report so far before the first query and after each.
 
     A query is asked in every cell before the next one. It is one and the same report, whose cells
