@@ -6,7 +6,7 @@ from typing import Any
 
 import gradio as gr
 
-from demo import cards, identify, library
+from demo import benchmark, cards, identify, library
 from demo.studio import Studio, Visit
 from demo.theme import CSS, HEAD, THEME
 from grafprint.library import LibraryError
@@ -16,7 +16,11 @@ MAX_FILE_MB = 200
 DELETE_CACHE_S = (600, 3600)
 
 # Title of each tab and what builds it, in the order in which they are shown.
-TABS = (("Identify", identify.build), ("Library", library.build))
+TABS = (
+    ("Identify", identify.build),
+    ("Library", library.build),
+    ("Benchmark", benchmark.build),
+)
 
 
 def build(studio: Studio) -> gr.Blocks:

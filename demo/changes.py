@@ -140,10 +140,16 @@ def build(
     private: dict[str, Any] = {**queued, **TURN}
     for button, source, action in ((add, files, add_files), (add_all, folder, add_folder)):
         began = button.click(
-            lambda s: (turn.begin(s), gr.update(visible=True)), stop, [report, end], **AT_ONCE
+            lambda s: (turn.begin(s), gr.update(visible=True), *[gr.update(interactive=False)] * 2),
+            stop,
+            [report, end, add, add_all],
+            **AT_ONCE,
         )
         over = began.then(action, [source, visit.library, stop], report, **private)
-        over.then(lambda: gr.update(visible=False), None, end, **AT_ONCE)
+        over.then(
+            lambda: (gr.update(visible=False), *[gr.update(interactive=True)] * 2),
+            None, [end, add, add_all], **AT_ONCE,
+        )  # fmt: skip
         renewed = over.then(renew, [*here, visit.changes], [*shown, visit.changes], **queued)
         renewed.then(choices, here, victim, **AT_ONCE)
         if source is files:
