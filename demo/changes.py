@@ -104,16 +104,24 @@ def build(
     stop = gr.State(work.Stop())
     with gr.Row():
         wanted = gr.Textbox(
-            label="New library", placeholder="its name", max_lines=1, elem_id="library-new"
+            label="New library",
+            placeholder="its name",
+            max_lines=1,
+            elem_id="library-new",
+            min_width=240,
         )
-        make = gr.Button("Make", scale=0, min_width=110)
+        make = gr.Button("Make", scale=0, min_width=130)
     note = gr.Markdown(shelf.why_not(studio, studio.home.name), elem_id="library-note")
     with gr.Column(visible=False) as controls:
         with gr.Row():
             files = gr.File(
-                label="Add files", file_count="multiple", height=140, elem_id="library-files"
+                label="Add files",
+                file_count="multiple",
+                height=160,
+                elem_id="library-files",
+                min_width=240,
             )
-            add = gr.Button("Add", scale=0, min_width=110, elem_id="library-add")
+            add = gr.Button("Add", scale=0, min_width=130, elem_id="library-add")
         with gr.Row():
             folder = gr.Textbox(
                 label="Add a folder of the computer that runs this page",
@@ -121,14 +129,16 @@ def build(
                 placeholder="/home/me/music",
                 max_lines=1,
                 elem_id="library-folder",
+                min_width=240,
             )
-            add_all = gr.Button("Add folder", scale=0, min_width=110)
+            add_all = gr.Button("Add folder", scale=0, min_width=130)
         with gr.Row():
             victim = gr.Dropdown(
                 [], value=None, label="Remove a track",
                 info="Offered is what the search above finds.", elem_id="library-remove",
+                min_width=240,
             )  # fmt: skip
-            ask_first = gr.Button("Remove…", scale=0, min_width=110)
+            ask_first = gr.Button("Remove…", scale=0, min_width=130)
     report = gr.HTML("", elem_id="library-report", padding=False)
     with gr.Row(visible=False) as sure:
         yes = gr.Button("Yes, remove", variant="stop")

@@ -21,11 +21,15 @@ def hit_rates(report: Report, measure: str = "hit_50ms") -> Figure:
     panels = figure.subplots(1, len(reverbs), sharey=True, squeeze=False)[0]
     snrs = report.config.snrs_db
     rates = report.rates(measure)
+    lines = len(report.config.lengths_s)
     for panel, reverb in zip(panels, reverbs, strict=True):
         for number, length in enumerate(report.config.lengths_s):
             line = [rates[length, reverb, snr] for snr in snrs]
-            shade = number / max(1, len(report.config.lengths_s) - 1)
-            _line(panel, line, f"{length:g} s", shade, _MARKERS[number % len(_MARKERS)])
+            shade = number / max(1, lines - 1)
+            # Side by side, so that the bars of equal rates are all seen.
+            places = [place + 0.06 * (number - (lines - 1) / 2) for place in range(len(snrs))]
+            marker = _MARKERS[number % len(_MARKERS)]
+            _line(panel, places, line, f"{length:g} s", shade, marker)
         panel.set(
             title="noise + reverb" if reverb else "noise",
             xlabel="SNR (dB)",
@@ -42,6 +46,7 @@ def hit_rates(report: Report, measure: str = "hit_50ms") -> Figure:
 
 def _line(
     panel: Axes,
+    places: list[float],
     rates: list[tuple[float, float, float]],
     label: str,
     shade: float,
@@ -53,6 +58,6 @@ def _line(
     above = [100 * (high - rate) for rate, _, high in rates]
     colour = (0.10 + 0.72 * shade, 0.45, 0.80 - 0.45 * shade)
     panel.errorbar(
-        range(len(rates)), middle, [below, above], marker=marker, capsize=3, color=colour,
+        places, middle, [below, above], marker=marker, capsize=3, color=colour,
         label=label,
     )  # fmt: skip

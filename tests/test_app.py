@@ -118,7 +118,9 @@ def test_it_fits_a_phone(chromium: Browser, address: str):
     page.goto(address)
     page.get_by_text("Beside an engine").first.click(timeout=PATIENCE)
     answer(page, "found")
-    assert page.locator("#contents table").is_visible()
+    assert page.evaluate("document.documentElement.scrollWidth") <= 390
+    page.get_by_role("tab", name="Library").click()
+    expect(page.locator("#contents table")).to_be_visible(timeout=PATIENCE)
     assert page.evaluate("document.documentElement.scrollWidth") <= 390
     context.close()
 
@@ -130,7 +132,7 @@ def test_programs_get_json(address: str):
     assert result["identified"] and best["title"] == "Musicbox"
     assert best["start_s"] == pytest.approx(31.3, abs=0.1)
     endpoints = client.view_api(return_format="dict", print_info=False)
-    assert list(endpoints["named_endpoints"]) == ["/identify"]
+    assert "/identify" in endpoints["named_endpoints"]
 
 
 @pytest.mark.parametrize("path", ["README.md", "assets/library/library.sqlite3", "app.py"])
