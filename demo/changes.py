@@ -49,13 +49,14 @@ def build(
         except (ShelfError, LibraryError) as error:
             yield problem(error)
 
-    def add_files(paths: list[str] | None, name: str, stop: work.Stop) -> Iterator[str]:
+    # Names other than the endpoints' below: Gradio counts both, and numbers the later one.
+    def take_files(paths: list[str] | None, name: str, stop: work.Stop) -> Iterator[str]:
         if not paths:
             yield problem(ShelfError("Choose files first."))
             return
         yield from follow(shelf.add_uploads(studio, name, list(map(Path, paths))), stop)
 
-    def add_folder(folder: str, name: str, stop: work.Stop) -> Iterator[str]:
+    def take_folder(folder: str, name: str, stop: work.Stop) -> Iterator[str]:
         yield from follow(shelf.add_folder(studio, name, folder), stop)
 
     def create(wanted: str, name: str, search: str) -> tuple[Any, ...]:
@@ -148,7 +149,7 @@ def build(
     here = [visit.library, search]
     queued: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
     private: dict[str, Any] = {**queued, **TURN}
-    for button, source, action in ((add, files, add_files), (add_all, folder, add_folder)):
+    for button, source, action in ((add, files, take_files), (add_all, folder, take_folder)):
         began = button.click(
             lambda s: (turn.begin(s), gr.update(visible=True), *[gr.update(interactive=False)] * 2),
             stop,

@@ -77,7 +77,7 @@ def said(kind: str, label: str, title: str, body: str = "") -> str:
     """A small card of what a change has done; ``title`` is text, ``body`` HTML."""
     return (
         f'<div class="gp-card small {kind}" role="status"><div class="gp-label">{label}</div>'
-        f"<div><b>{escape(title)}</b></div>{body}</div>"
+        f"<div><b>{escape(title[:1].upper() + title[1:])}</b></div>{body}</div>"
     )
 
 
