@@ -7,7 +7,6 @@ import io
 import json
 from dataclasses import replace
 from html import escape
-from typing import Any
 
 from matplotlib import rc_context
 
@@ -83,19 +82,12 @@ def table(report: Report, measure: str) -> str:
 
 def curves(report: Report, measure: str) -> str:
     """Rates against SNR, a picture without and one with reverb, for light and dark grounds."""
-    grey = ("text.color", "axes.labelcolor", "xtick.color", "ytick.color", "axes.edgecolor")
-    clear = ("figure.facecolor", "axes.facecolor", "legend.facecolor")
-    style: dict[Any, Any] = {
-        **dict.fromkeys(grey, plots.GREY),
-        **dict.fromkeys(clear, "none"),
-        "legend.edgecolor": plots.GREY,
-        "svg.fonttype": "none",
-    }
     pictures = ""
     for reverb in report.config.reverbs:
         half = replace(report, config=replace(report.config, reverbs=(reverb,)))
-        with rc_context(style):
-            pictures += plots.svg(hit_rates(half, measure), _told(half, measure, reverb))
+        figure = plots.greyed(hit_rates(half, measure))
+        with rc_context({"svg.fonttype": "none"}):
+            pictures += plots.svg(figure, _told(half, measure, reverb))
     return f'<div class="gp-curves">{pictures}</div>'
 
 
