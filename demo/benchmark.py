@@ -177,7 +177,7 @@ def build(studio: Studio, visit: Visit, tab: gr.Tab) -> None:
     over = began.then(run, [*grid, seed, visit.library, board, stop],
                       [progress, table, curves], **hidden, **TURN)  # fmt: skip
     over.then(end, board, [halt, start, links], **hidden)
-    halt.click(lambda s: setattr(s, "wanted", True), stop, None, **AT_ONCE)
+    halt.click(work.Stop.halt, stop, progress, **AT_ONCE)
     chosen.input(measure, [chosen, board], [table, curves, links], **hidden)
 
     with gr.Row(visible=False):

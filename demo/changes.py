@@ -165,7 +165,7 @@ def build(
         renewed.then(choices, here, victim, **AT_ONCE)
         if source is files:
             over.then(lambda: None, None, files, **AT_ONCE)
-    end.click(_stop, stop, report, **AT_ONCE)
+    end.click(work.Stop.halt, stop, report, **AT_ONCE)
     gr.on([make.click, wanted.submit], create, [wanted, *here],
           [report, wanted, visit.library, search, *shown], **private)  # fmt: skip
     ask_first.click(ask, [victim, visit.library], [report, sure], **AT_ONCE)
@@ -223,11 +223,6 @@ def endpoints(studio: Studio) -> None:
 def problem(error: Exception) -> str:
     """The card of a change that was not made, and why."""
     return library_cards.said("problem", "That did not work", str(error))
-
-
-def _stop(stop: work.Stop) -> str:
-    stop.wanted = True
-    return work.bar("Stopping after the file at hand", 0)
 
 
 def _as_json(report: IndexReport) -> dict[str, Any]:

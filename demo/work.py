@@ -13,6 +13,11 @@ class Stop:
 
     wanted: bool = False
 
+    def halt(self) -> str:
+        """Wish for the end; what to say until it comes."""
+        self.wanted = True
+        return bar("Stopping as soon as what is at hand is done", 0)
+
 
 @dataclass(frozen=True)
 class Turn:
