@@ -11,7 +11,7 @@ from html import escape
 from matplotlib import rc_context
 
 from demo import plots, work
-from demo.cards import clock
+from demo.cards import clock, many
 from grafprint.evaluation import MEASURES, EvaluationConfig, Report, to_csv
 from grafprint.plots import hit_rates
 
@@ -23,8 +23,8 @@ def plan(config: EvaluationConfig, library: str, waiting: bool) -> str:
     cells = len(config.lengths_s) * len(config.snrs_db) * len(config.reverbs)
     wait = " Another evaluation is under way: yours would begin after it." if waiting else ""
     return sentence(
-        f"{cells} cells of {config.queries} queries are {cells * config.queries:,} queries of the "
-        f"library “{library}”. How long that takes is told once the first are done.{wait}"
+        f"{many(cells, 'cell')} of {config.queries} queries: "
+        f"{cells * config.queries:,} queries of the library “{library}”. How long that takes is told once the first are done.{wait}"
     )
 
 

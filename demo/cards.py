@@ -80,8 +80,8 @@ def evidence(svg: str) -> str:
 def known(name: str, tracks: Sequence[Track]) -> str:
     """Which library is in use, and how much music it knows."""
     minutes = round(sum(track.duration_s for track in tracks) / 60)
-    size = f"{len(tracks):,} tracks" if len(tracks) != 1 else "1 track"
-    return f'<div class="gp-small">Library “{escape(name)}”: {size}, {minutes:,} minutes.</div>'
+    size = f"{many(len(tracks), 'track')}, {many(minutes, 'minute')}"
+    return f'<div class="gp-small">Library “{escape(name)}”: {size}.</div>'
 
 
 def contents(tracks: Iterable[Track]) -> str:
@@ -129,6 +129,11 @@ def clock(seconds: float) -> str:
     """Seconds as m:ss, with a minus sign for what is before a track's beginning."""
     whole = abs(round(seconds))
     return f"{'−' if round(seconds) < 0 else ''}{whole // 60}:{whole % 60:02d}"
+
+
+def many(number: int, what: str) -> str:
+    """A number of things: 1 track, 2,000 tracks."""
+    return f"{number:,} {what}{'' if number == 1 else 's'}"
 
 
 def licence(name: str) -> str:

@@ -42,14 +42,15 @@ def tracks(found: Sequence[Track], search: str, total: int) -> str:
         return '<div class="gp-small">This library is empty: add music below.</div>'
     if not found:
         return f'<div class="gp-small">No track has “{escape(search.strip())}” in it.</div>'
-    count = f"{len(found)} of {total} tracks" if search.strip() else f"{total} tracks"
+    all_of_them = cards.many(total, "track")
+    count = f"{len(found)} of {all_of_them}" if search.strip() else all_of_them
     return f'<div class="gp-small" role="status">{count}</div>{cards.contents(found)}'
 
 
 def at_work(step: IndexStep) -> str:
     """The progress of an addition."""
     left_out = f", {len(step.report.failed)} left out" if step.report.failed else ""
-    words = f"{Path(step.path).name}: {step.done + 1} of {step.total} files{left_out}"
+    words = f"{Path(step.path).name}: {step.done + 1} of {cards.many(step.total, 'file')}{left_out}"
     return work.bar(words, step.done / step.total)
 
 
@@ -65,7 +66,8 @@ def done(step: IndexStep) -> str:
     counts = ", ".join(f"{len(paths)} {kind}" for kind, paths in kinds if paths or kind == "added")
     title = f"{counts}, {len(found.failed)} left out"
     left = step.total - step.done
-    stopped = f"<div>Stopped: {left} files were not looked at.</div>" if left else ""
+    rest = f"{cards.many(left, 'file')} not looked at"
+    stopped = f"<div>Stopped with {rest}.</div>" if left else ""
     none = "<div>There are no audio files in this folder.</div>" if not step.total else ""
     lists = "".join(_list(kind.capitalize(), map(_name, paths)) for kind, paths in kinds if paths)
     failed = [f"{_name(failure.path)}: {shelf.reason(failure)}" for failure in found.failed]

@@ -88,7 +88,7 @@ def test_a_small_evaluation_fills_table_curves_and_downloads(page: Page):
     page.locator("#benchmark-queries input[type=number]").fill("5")
     page.locator("#benchmark-queries input[type=number]").blur()
     plan = page.locator("#benchmark-plan")
-    expect(plan).to_contain_text("1 cells of 5 queries are 5 queries", timeout=PATIENCE)
+    expect(plan).to_contain_text("1 cell of 5 queries: 5 queries", timeout=PATIENCE)
     page.locator("#benchmark-start").click()
     progress = page.locator("#benchmark-progress")
     expect(progress).to_contain_text("5 of 5 queries, cut from 32 tracks. Done", timeout=PATIENCE)

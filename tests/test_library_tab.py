@@ -78,7 +78,7 @@ def test_a_library_is_made_filled_used_and_thinned_out(visitor: Page, tmp_path: 
     page.get_by_role("button", name="Remove…").click()
     says(page, "#library-report", "Remove “track 1” from the library “Mine”?")
     page.get_by_role("button", name="Yes, remove").click()
-    says(page, "#contents", "1 tracks")
+    says(page, "#contents", "1 track")
     # Back to the first library, which knows nothing of all that.
     page.get_by_label("Library in use").click()
     page.get_by_role("option", name="library", exact=True).click()
@@ -97,7 +97,7 @@ def test_a_folder_is_added_and_stopped_between_files(
     page.get_by_role("button", name="Add folder").click()
     says(page, "#library-report", "of 12 files")
     page.locator("#library-stop").click()
-    says(page, "#library-report", "files were not looked at")
+    says(page, "#library-report", "not looked at")
     added = len(own[0].identifier("Folder").library.tracks())
     assert 0 < added < 12
     says(page, "#library-facts", f"Tracks{added}")

@@ -132,7 +132,7 @@ def test_the_report_of_an_addition_is_safe_and_says_why():
     html = library_cards.done(IndexStep("next", 2, 3, IndexReport(added=[bad], failed=[failure])))
     assert "&lt;b&gt;.wav: it is silent from beginning to end" in html
     assert "<b>.wav" not in html and "/music" not in html
-    assert "1 added, 1 left out" in html and "1 files were not looked at" in html
+    assert "1 added, 1 left out" in html and "1 file not looked at" in html
 
 
 def test_who_has_to_wait_is_told_so():
