@@ -23,8 +23,8 @@ def plan(config: EvaluationConfig, library: str, waiting: bool) -> str:
     cells = len(config.lengths_s) * len(config.snrs_db) * len(config.reverbs)
     wait = " Another evaluation is under way: yours would begin after it." if waiting else ""
     return sentence(
-        f"{many(cells, 'cell')} of {config.queries} queries: "
-        f"{cells * config.queries:,} queries of the library “{library}”. How long that takes is told once the first are done.{wait}"
+        f"{many(cells, 'cell')} of {config.queries} queries: {cells * config.queries:,} queries of "
+        f"the library “{library}”. How long that takes is told once the first are done.{wait}"
     )
 
 
