@@ -6,13 +6,12 @@ from typing import Any
 
 import gradio as gr
 
-from demo import cards, explain, graph, identify
+from demo import benchmark, cards, explain, graph, identify, library
 from demo.studio import Studio, Visit
 from demo.theme import CSS, HEAD, THEME
+from grafprint.library import LibraryError
 
 MAX_FILE_MB = 200
-# Libraries up to this size are shown at once: a newcomer sees what can be asked for.
-OPEN_UP_TO = 50
 # Clips and what was made of them are deleted once an hour old, looked for every ten minutes.
 DELETE_CACHE_S = (600, 3600)
 
@@ -20,36 +19,43 @@ DELETE_CACHE_S = (600, 3600)
 TABS = (
     ("Identify", identify.build),
     ("Graph", graph.build),
+    ("Library", library.build),
+    ("Benchmark", benchmark.build),
     ("How it works", explain.build),
 )
 
 
 def build(studio: Studio) -> gr.Blocks:
     """The page of a studio."""
-    tracks = studio.identifier().library.tracks()
-    minutes = round(sum(track.duration_s for track in tracks) / 60)
 
+    def known(name: str) -> str:
+        try:
+            return cards.known(name, studio.identifier(name).library.tracks())
+        except LibraryError:  # it has gone meanwhile
+            return cards.known(name, [])
+
+    at_once: dict[str, Any] = {
+        "queue": False, "show_progress": "hidden", "api_visibility": "private"
+    }  # fmt: skip
     with gr.Blocks(title="GraFPrint", analytics_enabled=False, delete_cache=DELETE_CACHE_S) as page:
         gr.HTML(
-            "<h1>GraFPrint</h1><p>Which recording is this, and where in it are we? "
-            f"This library knows {len(tracks)} tracks ({minutes} minutes).</p>"
+            "<h1>GraFPrint</h1><p>Which recording is this, and where in it are we?</p>"
             f'<div id="note" role="status" data-max-mb="{MAX_FILE_MB}"></div>',
             elem_id="title",
             padding=False,
         )
         visit = Visit.begin(studio)
+        in_use = gr.HTML(known(studio.home.name), elem_id="in-use", padding=False)
+        gr.on([visit.library.change, visit.changes.change], known, visit.library, in_use, **at_once)
         with gr.Tabs(elem_id="tabs"):
             for title, build_tab in TABS:
                 with gr.Tab(title, id=title.lower().replace(" ", "-")) as tab:
                     build_tab(studio, visit, tab)
-        with gr.Accordion(
-            f"The {len(tracks)} tracks of this library", open=len(tracks) <= OPEN_UP_TO
-        ):
-            gr.HTML(cards.contents(tracks), elem_id="contents", padding=False)
+                    tab.select(known, visit.library, in_use, **at_once)
     return page
 
 
-def launch(studio: Studio, **options: Any) -> gr.Blocks:
+def launch(studio: Studio, *, share: bool = False, **options: Any) -> gr.Blocks:
     """Serve the page; ``options`` go to Gradio's launch. Returns the running page."""
     page = build(studio)
     page.queue(max_size=64)
@@ -57,7 +63,7 @@ def launch(studio: Studio, **options: Any) -> gr.Blocks:
         theme=THEME,
         css=CSS,
         head=HEAD,
-        share=False,
+        share=share,
         ssr_mode=False,
         enable_monitoring=False,  # its page would show every visitor's requests
         show_error=True,

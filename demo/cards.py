@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from html import escape
 
 from grafprint.library import Track
@@ -36,7 +36,7 @@ def listening(heard_s: float, answer: Answer | None) -> str:
 def found(answer: Answer, best: Match) -> str:
     """The card of an identified clip: what it is, where in it, and how sure that is."""
     track = best.track
-    rights = [f"Licence {escape(_licence(track))}" if track.licence else "", _source(track)]
+    rights = [f"Licence {escape(licence(track.licence))}" if track.licence else "", _source(track)]
     return _card(
         "found",
         "Found",
@@ -89,22 +89,32 @@ def evidence(svg: str) -> str:
     )
 
 
+def known(name: str, tracks: Sequence[Track]) -> str:
+    """Which library is in use, and how much music it knows."""
+    minutes = round(sum(track.duration_s for track in tracks) / 60)
+    size = f"{many(len(tracks), 'track')}, {many(minutes, 'minute')}"
+    return f'<div class="gp-small">Library “{escape(name)}”: {size}.</div>'
+
+
 def contents(tracks: Iterable[Track]) -> str:
     """The tracks of a library as a table in order of titles, cut short if there are very many."""
     ordered = sorted(tracks, key=lambda track: track.title.casefold())
     rows = "".join(
-        f'<tr><td>{_named(t)}</td><td class="wide">{escape(t.album)}</td>'
-        f'<td class="wide">{escape(_licence(t))} {_source(t)}</td>'
+        f'<tr><td>{_named(t)}<span class="by narrow">{_rights(t)}</span></td>'
+        f'<td class="wide">{escape(t.album)}</td><td class="wide">{_rights(t)}</td>'
         f'<td class="n">{clock(t.duration_s)}</td></tr>'
         for t in ordered[:MOST_LISTED]
     )
     head = (
-        "<th>Track</th><th class='wide'>From</th><th class='wide'>Licence</th>"
+        "<th>Track</th><th class='wide'>From</th><th class='wide'>Licence and source</th>"
         "<th class='n'>Length</th>"
     )
     rest = len(ordered) - MOST_LISTED
-    more = f'<div class="gp-small">and {rest} more</div>' if rest > 0 else ""
-    return f'<div class="gp-list" tabindex="0">{_table(head, rows)}{more}</div>'
+    more = f'<div class="gp-small">and {rest} more: search to see them</div>' if rest > 0 else ""
+    return (
+        '<div class="gp-list" tabindex="0" role="region" aria-label="Tracks">'
+        f"{_table(head, rows)}{more}</div>"
+    )
 
 
 def where(answer: Answer, match: Match) -> str:
@@ -133,6 +143,19 @@ def clock(seconds: float) -> str:
     return f"{'−' if round(seconds) < 0 else ''}{whole // 60}:{whole % 60:02d}"
 
 
+def many(number: int, what: str) -> str:
+    """A number of things: 1 track, 2,000 tracks."""
+    return f"{number:,} {what}{'' if number == 1 else 's'}"
+
+
+def licence(name: str) -> str:
+    """A licence as people write it: an SPDX identifier of no licence of its list is words."""
+    own = "LicenseRef-"
+    if name.startswith(own):
+        return name.removeprefix(own).replace("-", " ").capitalize()
+    return name
+
+
 def _card(kind: str, label: str, body: str, role: str = "status") -> str:
     return (
         f'<div class="gp-card {kind}" role="{role}"><div class="gp-label">{label}</div>{body}</div>'
@@ -155,19 +178,20 @@ def _named(track: Track) -> str:
     return f'{escape(track.title)}<span class="by">{escape(track.artist)}</span>'
 
 
-def _licence(track: Track) -> str:
-    """The licence as people write it: an SPDX identifier of no licence of its list is words."""
-    own = "LicenseRef-"
-    if track.licence.startswith(own):
-        return track.licence.removeprefix(own).replace("-", " ").capitalize()
-    return track.licence
+def _rights(track: Track) -> str:
+    stated = escape(licence(track.licence)) or "not stated"
+    return " · ".join(filter(None, (stated, _source(track))))
 
 
 def _source(track: Track) -> str:
     """A link to where the track is from; tags can hold anything, so only to a web address."""
     if not track.source.startswith(("http://", "https://")):
         return escape(track.source)
-    return f'<a href="{escape(track.source)}" target="_blank" rel="noopener noreferrer">source</a>'
+    host = track.source.split("/")[2].removeprefix("www.") or "source"
+    return (
+        f'<a href="{escape(track.source)}" target="_blank" rel="noopener noreferrer">'
+        f"{escape(host)}</a>"
+    )
 
 
 def _table(head: str, rows: str) -> str:

@@ -12,6 +12,7 @@ import numpy as np
 from matplotlib import colormaps, rc_context
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.text import Text
 from PIL import Image
 
 from grafprint.features import FeatureConfig
@@ -40,6 +41,24 @@ def plain(axes: Axes) -> Axes:
         spine.set_visible(side in ("left", "bottom"))
         spine.set_color(GREY)
     return axes
+
+
+def greyed(figure: Figure) -> Figure:
+    """A finished figure made fit for both themes: no ground, and grey for lines and words.
+
+    Not by matplotlib's settings, which all threads share.
+    """
+    figure.patch.set_alpha(0)
+    for axes in figure.axes:
+        axes.patch.set_alpha(0)
+        axes.tick_params(colors=GREY)
+        for spine in axes.spines.values():
+            spine.set_color(GREY)
+        if (legend := axes.get_legend()) is not None:
+            legend.get_frame().set(facecolor="none", edgecolor=GREY)
+    for text in figure.findobj(Text):
+        text.set_color(GREY)
+    return figure
 
 
 def svg(figure: Figure, label: str) -> str:

@@ -90,12 +90,14 @@ class Visit:
     """What a visitor has at hand, the same on every tab; each is one ``gr.State``.
 
     ``clip`` holds the Clip to look at (or None), ``heard`` what has become of it on the tab
-    Degrade (or None), ``library`` the name of the library in use.
+    Degrade (or None), ``library`` the name of the library in use. ``changes`` counts the visitor's
+    changes to libraries, for what shows one at all times.
     """
 
     clip: gr.State
     heard: gr.State
     library: gr.State
+    changes: gr.State
 
     @classmethod
     def begin(cls, studio: Studio) -> Visit:
@@ -104,4 +106,5 @@ class Visit:
             clip=gr.State(None, time_to_live=FORGET_S),
             heard=gr.State(None, time_to_live=FORGET_S),
             library=gr.State(studio.names()[0]),
+            changes=gr.State(0),
         )

@@ -7,13 +7,12 @@ right track within 50 ms of the right time; also counted are +-1 hop and the rig
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterator
-from dataclasses import asdict, astuple, dataclass
+from collections.abc import Callable, Generator
+from dataclasses import asdict, astuple
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from scipy.stats import binomtest
 
 from grafprint import matching
 from grafprint.augment import NoiseBank, RoomBank
@@ -21,105 +20,13 @@ from grafprint.data import find_music
 from grafprint.fingerprint import Fingerprinter
 from grafprint.journal import Journal
 from grafprint.library import Library, Track
-from grafprint.queries import PROTOCOLS, Degrader, Query, Setting
+from grafprint.queries import Degrader, Query, Setting
+from grafprint.report import MEASURES, Cell, EvaluationConfig, Outcome, Report, table, to_csv
 
-
-@dataclass(frozen=True)
-class EvaluationConfig:
-    """The grid and the queries. Table II: 1/2/3/5 s x 0..20 dB x without and with reverb."""
-
-    lengths_s: tuple[float, ...] = (1.0, 2.0, 3.0, 5.0)
-    snrs_db: tuple[float | None, ...] = (0.0, 5.0, 10.0, 15.0, 20.0)  # None: no noise
-    reverbs: tuple[bool, ...] = (False, True)
-    queries: int = 100  # per cell
-    seed: int = 0
-    past_s: float = 2.0  # music the reverb hears before the query, where the track has it
-    protocol: str = "clean"  # or "published"; see queries.py
-
-    def __post_init__(self) -> None:
-        if self.protocol not in PROTOCOLS:
-            raise ValueError(f"the protocol is clean or published, not {self.protocol!r}")
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """What became of one query. ``wrong_score`` is the best score of any other track: the score
-    the query would have got had its track not been in the library."""
-
-    track: int
-    time_s: float
-    found: int | None
-    found_s: float
-    score: float
-    wrong_score: float
-    noise: str = ""  # names, empty where there was none
-    room: str = ""
-
-    def right_track(self) -> bool:
-        """Whether the first answer is the query's track."""
-        return self.found == self.track
-
-    def hit(self, tolerance_s: float) -> bool:
-        """Right track, and right time to within ``tolerance_s``."""
-        return self.right_track() and abs(self.found_s - self.time_s) <= tolerance_s
-
-
-@dataclass(frozen=True)
-class Cell:
-    """The outcomes of one length, SNR and reverb setting."""
-
-    setting: Setting
-    outcomes: list[Outcome]
-
-    def rate(self, test: Callable[[Outcome], bool]) -> tuple[float, float, float]:
-        """Share of outcomes that pass, and its 95 % Wilson interval: (rate, low, high) in 0..1."""
-        passed, total = sum(map(test, self.outcomes)), len(self.outcomes)
-        interval = binomtest(passed, total).proportion_ci(0.95, "wilson")
-        return passed / total, float(interval.low), float(interval.high)
-
-    def summary(self, hop_s: float, fingerprints: int) -> dict[str, Any]:
-        """The cell as JSON-able numbers; rates are [rate, low, high].
-
-        ``fingerprints`` is the size of the library, on which the threshold depends.
-        """
-        threshold = matching.default_threshold(self.setting.length_s, fingerprints)
-        errors = [abs(o.found_s - o.time_s) for o in self.outcomes if o.right_track()]
-        return {
-            **asdict(self.setting),
-            "queries": len(self.outcomes),
-            "threshold": threshold,
-            "hit_50ms": self.rate(lambda o: o.hit(0.05)),
-            "hit_1hop": self.rate(lambda o: o.hit(hop_s)),
-            "right_track": self.rate(Outcome.right_track),
-            "named_right": self.rate(lambda o: o.right_track() and o.score >= threshold),
-            "named_when_absent": self.rate(lambda o: o.wrong_score >= threshold),
-            "median_time_error_s": float(np.median(errors)) if errors else None,
-        }
-
-
-@dataclass(frozen=True)
-class Report:
-    """An evaluation: the setting and all its cells."""
-
-    config: EvaluationConfig
-    model_id: str
-    references: int
-    fingerprints: int
-    query_tracks: int
-    hop_s: float
-    cells: list[Cell]
-
-    def to_json(self) -> dict[str, Any]:
-        """The report for a JSON file, one summary a cell."""
-        return {
-            "protocol": self.config.protocol,
-            "config": asdict(self.config),
-            "model_id": self.model_id,
-            "references": self.references,
-            "fingerprints": self.fingerprints,
-            "query_tracks": self.query_tracks,
-            "cells": [cell.summary(self.hop_s, self.fingerprints) for cell in self.cells],
-        }
+__all__ = [
+    "MEASURES", "Cell", "EvaluationConfig", "Outcome", "Report", "evaluate", "query_tracks",
+    "reports", "table", "to_csv",
+]  # fmt: skip
 
 
 def evaluate(
@@ -141,6 +48,29 @@ def evaluate(
         ValueError: no track's audio can be read, or none is long enough; or the journal is of
             another evaluation.
     """
+    steps = reports(library, fingerprinter, noises, rooms, config, tracks, journal)
+    report = next(steps)  # before the first new query
+    for report in steps:
+        if on_progress:
+            on_progress(report.done, report.config.queries)
+    return report
+
+
+def reports(
+    library: Library,
+    fingerprinter: Fingerprinter,
+    noises: NoiseBank,
+    rooms: RoomBank,
+    config: EvaluationConfig | None = None,
+    tracks: list[Track] | None = None,
+    journal: Path | None = None,
+) -> Generator[Report, None, None]:
+    """The same, step by step: the report so far before the first query and after each.
+
+    A query is asked in every cell before the next one. It is one and the same report, whose cells
+    fill; before the first query they are empty, but for what the journal holds. Closing the
+    iterator ends the evaluation. Raises ValueError as :func:`evaluate` does.
+    """
     config = config or EvaluationConfig()
     chosen = _readable(library, tracks, max(config.lengths_s))
     cells = [
@@ -149,6 +79,10 @@ def evaluate(
         for reverb in config.reverbs
         for snr in config.snrs_db
     ]
+    report = Report(
+        config, fingerprinter.model_id, len(library.tracks()), len(library), len(chosen),
+        library.hop_s, cells,
+    )  # fmt: skip
     degrader = Degrader(noises, rooms, config.past_s)
     make = degrader.clean if config.protocol == "clean" else degrader.published
     settings = [cell.setting for cell in cells]
@@ -156,7 +90,8 @@ def evaluate(
     for entry in kept.entries[: config.queries] if kept else []:
         for cell, values in zip(cells, entry, strict=True):
             cell.outcomes.append(Outcome(*values))
-    for number in range(len(cells[0].outcomes), config.queries):
+    yield report
+    for number in range(report.done, config.queries):
         seed = (config.seed, number)
         rng = np.random.default_rng(seed)
         track, path = chosen[rng.integers(len(chosen))]
@@ -165,12 +100,7 @@ def evaluate(
             cell.outcomes.append(_ask(library, query, track))
         if kept:
             kept.add([astuple(cell.outcomes[-1]) for cell in cells])
-        if on_progress:
-            on_progress(number + 1, config.queries)
-    return Report(
-        config, fingerprinter.model_id, len(library.tracks()), len(library), len(chosen),
-        library.hop_s, cells,
-    )  # fmt: skip
+        yield report
 
 
 def _subject(
@@ -225,22 +155,3 @@ def _ask(library: Library, query: Query, track: Track) -> Outcome:
             found, found_s, score = matches[0].track.id, matches[0].start_s, matches[0].score
         wrong = next((m.score for m in matches if m.track.id != track.id), 0.0)
     return Outcome(track.id, query.time_s, found, found_s, score, wrong, query.noise, query.room)
-
-
-def table(report: Report, measure: str = "hit_50ms") -> Iterator[list[str]]:
-    """Rows of text, header first: one row a length and reverb, one column an SNR, in percent."""
-    snrs = report.config.snrs_db
-    yield ["length", "reverb", *("no noise" if s is None else f"{s:g} dB" for s in snrs)]
-    values = {
-        (c.setting.length_s, c.setting.reverb, c.setting.snr_db): c.summary(
-            report.hop_s, report.fingerprints
-        )[measure]
-        for c in report.cells
-    }
-    for length in report.config.lengths_s:
-        for reverb in report.config.reverbs:
-            row = [f"{length:g} s", "yes" if reverb else "no"]
-            for snr in snrs:
-                rate, low, high = values[length, reverb, snr]
-                row.append(f"{100 * rate:.1f} ({100 * low:.1f}-{100 * high:.1f})")
-            yield row

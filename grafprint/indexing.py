@@ -1,26 +1,24 @@
-"""Bring audio files into a library: one file, or all of a folder with a report at the end."""
+"""Bring an audio file into a library."""
 
 from __future__ import annotations
 
 import hashlib
 import os
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
-from functools import partial
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, NamedTuple
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
 from grafprint import audio, tags
 from grafprint.records import File, Recording, Track
-from grafprint.store import LibraryError, VectorStore
+from grafprint.store import VectorStore
 
 if TYPE_CHECKING:
     from grafprint.fingerprint import Fingerprinter
     from grafprint.library import Library
 
-Progress = Callable[[str, int, int, float], None]
 Status = Literal["added", "updated", "unchanged", "duplicate"]
 
 
@@ -30,31 +28,6 @@ class AddResult:
 
     status: Status
     track: Track
-
-
-class Failure(NamedTuple):
-    """A file that was left out, and why."""
-
-    path: str
-    reason: str
-
-
-@dataclass(frozen=True)
-class IndexReport:
-    """What became of the files of a folder; paths as found.
-
-    ``missing`` are files the library knows that are no longer in the folder, ``removed`` those of
-    them that it has now forgotten. ``audio_s`` is the length of what was fingerprinted.
-    """
-
-    added: list[str] = field(default_factory=list)
-    updated: list[str] = field(default_factory=list)
-    unchanged: list[str] = field(default_factory=list)
-    duplicates: list[str] = field(default_factory=list)
-    missing: list[str] = field(default_factory=list)
-    removed: list[str] = field(default_factory=list)
-    failed: list[Failure] = field(default_factory=list)
-    audio_s: float = 0.0
 
 
 def add_file(
@@ -132,83 +105,9 @@ def _append_vectors(
     return duration_s
 
 
-def add_folder(
-    library: Library,
-    folder: Path,
-    fingerprinter: Fingerprinter,
-    progress: Progress | None,
-    *,
-    prune: bool,
-) -> IndexReport:
-    """See ``Library.add_folder``."""
-    library.require_writable()
-    library.check_model(fingerprinter.model_id)
-    if not folder.exists():
-        raise LibraryError(f"there is no folder or file {folder}: name one that holds music")
-    failed: list[Failure] = []
-    files = sorted(_audio_files(folder, failed)) if folder.is_dir() else [folder]
-    done: dict[Status, list[str]] = {"added": [], "updated": [], "unchanged": [], "duplicate": []}
-    audio_s = 0.0
-
-    def tell(file: Path, number: int, heard_s: float) -> None:
-        if progress:
-            progress(_shown(file), number, len(files), audio_s + heard_s)
-
-    for number, file in enumerate(files):
-        tell(file, number, 0.0)
-        try:
-            result = add_file(library, file, fingerprinter, partial(tell, file, number))
-        except ValueError as error:  # AudioError among them
-            failed.append(Failure(_shown(file), str(error)))
-        else:
-            done[result.status].append(_shown(file))
-            if result.status in ("added", "updated"):
-                audio_s += result.track.duration_s
-        tell(file, number + 1, 0.0)
-    missing = _missing(library, folder, [Path(failure.path) for failure in failed])
-    if prune and missing:
-        with library.adding, library.changing() as catalogue:
-            catalogue.remove_files(missing)
-    paths = [str(library.located(path)) for path in missing]
-    return IndexReport(
-        done["added"], done["updated"], done["unchanged"], done["duplicate"],
-        paths, paths if prune else [], failed, audio_s,
-    )  # fmt: skip
-
-
-def _audio_files(folder: Path, failed: list[Failure]) -> Iterator[Path]:
-    """Every audio file below ``folder``, also behind links to folders, each folder once."""
-
-    def unreadable(error: OSError) -> None:
-        failed.append(Failure(str(error.filename), f"cannot read it: {error.strerror}"))
-
-    seen = {os.path.realpath(folder)}
-    for place, folders, names in os.walk(folder, onerror=unreadable, followlinks=True):
-        inside = {name: os.path.realpath(os.path.join(place, name)) for name in folders}
-        folders[:] = [n for n in folders if not n.startswith(".") and inside[n] not in seen]
-        seen.update(inside[name] for name in folders)
-        for name in names:
-            if not name.startswith(".") and Path(name).suffix.lower() in audio.AUDIO_SUFFIXES:
-                yield Path(place, name)
-
-
-def _missing(library: Library, folder: Path, unreadable: list[Path]) -> list[str]:
-    """Stored paths of the library's files below ``folder`` that are no longer there."""
-    top = _real(folder)
-    hidden = [_real(path) for path in unreadable]
-    missing = []
-    for stored in library.catalogue.files:
-        path = library.located(stored)
-        # What lies in a folder that could not be read is not known to be gone.
-        known = not any(path.is_relative_to(place) for place in hidden)
-        if path.is_relative_to(top) and known and not os.path.lexists(path):
-            missing.append(stored)
-    return missing
-
-
 def _stored_path(library: Path, file: Path) -> str:
     """How to remember where a file is; see ``Library.add``."""
-    path = _real(file)
+    path = real(file)
     if library.parent in path.parents:
         stored = Path(os.path.relpath(path, library)).as_posix()
     else:
@@ -220,7 +119,7 @@ def _stored_path(library: Path, file: Path) -> str:
     return stored
 
 
-def _real(path: Path) -> Path:
+def real(path: Path) -> Path:
     """The absolute path, with links resolved in the folders but not in the name itself."""
     return Path(os.path.realpath(path.parent), path.name) if path.name else path.resolve()
 
@@ -241,9 +140,9 @@ def _content_hash(file: Path) -> str:
 
 
 def _error(file: Path, reason: str) -> audio.AudioError:
-    return audio.AudioError(f"cannot index {_shown(file)!r}: {reason}")
+    return audio.AudioError(f"cannot index {shown(file)!r}: {reason}")
 
 
-def _shown(file: Path) -> str:
+def shown(file: Path) -> str:
     """A path that can be printed, whatever bytes are in its name."""
     return os.fsencode(file).decode("utf-8", "replace")

@@ -18,10 +18,11 @@ from typing import TYPE_CHECKING, Protocol, Self
 
 import numpy as np
 
-from grafprint import index, indexing, store
+from grafprint import bulk, index, indexing, store
+from grafprint.bulk import IndexReport, Progress
 from grafprint.catalogue import Catalogue
 from grafprint.folder import BUCKETS, CATALOGUE, LOCK, LibraryFolder, vectors_name
-from grafprint.indexing import AddResult, IndexReport, Progress
+from grafprint.indexing import AddResult
 from grafprint.lock import WriterLock
 from grafprint.records import Track, new_meta
 from grafprint.store import LibraryError
@@ -300,7 +301,7 @@ class Library(LibraryFolder):
 
         Raises LibraryError as :meth:`add` does, and if there is no such folder.
         """
-        report = indexing.add_folder(self, Path(folder), fingerprinter, progress, prune=prune)
+        report = bulk.add_folder(self, Path(folder), fingerprinter, progress, prune=prune)
         self.finish()
         return report
 

@@ -118,7 +118,9 @@ def test_it_fits_a_phone(chromium: Browser, address: str):
     page.goto(address)
     page.get_by_text("Beside an engine").first.click(timeout=PATIENCE)
     answer(page, "found")
-    assert page.locator("#contents table").is_visible()
+    assert page.evaluate("document.documentElement.scrollWidth") <= 390
+    page.get_by_role("tab", name="Library").click()
+    expect(page.locator("#contents table")).to_be_visible(timeout=PATIENCE)
     assert page.evaluate("document.documentElement.scrollWidth") <= 390
     context.close()
 

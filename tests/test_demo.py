@@ -3,6 +3,7 @@
 import base64
 import io
 import json
+import importlib.util
 import shutil
 import socket
 import xml.etree.ElementTree as ElementTree
@@ -195,3 +196,58 @@ def test_half_a_certificate_is_refused(capsys: pytest.CaptureFixture[str]):
     with pytest.raises(SystemExit):
         app.parse(["--ssl-key", "key.pem"])
     assert "needed together" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "options, message",
+    [
+        (["--noise", "/no/such/folder"], "--noise: there is no folder /no/such/folder"),
+        (["--rooms", "/no/such/folder"], "--rooms: there is no folder /no/such/folder"),
+        (["--libraries", "README.md"], "README.md is a file; name a folder"),
+        (["--auth", "only-a-name"], "--auth: give USER:PASSWORD"),
+        (["--auth", "name:"], "--auth: give USER:PASSWORD"),
+    ],
+)
+def test_an_option_that_makes_no_sense_says_why(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, options: list[str], message
+):
+    monkeypatch.chdir(ASSETS.parent)
+    with pytest.raises(SystemExit):
+        app.parse(options)
+    assert message in capsys.readouterr().err
+
+
+@pytest.mark.skipif(importlib.util.find_spec("mcp") is not None, reason="the package is installed")
+def test_mcp_without_its_package_says_what_to_install(capsys: pytest.CaptureFixture[str]):
+    with pytest.raises(SystemExit):
+        app.parse(["--mcp"])
+    assert 'pip install "gradio[mcp]"' in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "options, editable",
+    [
+        (["--host", "127.0.0.1"], True),
+        (["--host", "localhost"], True),
+        (["--host", "0.0.0.0"], False),
+        (["--host", "localhost", "--share"], False),
+        (["--host", "0.0.0.0", "--edit"], True),
+        (["--host", "localhost", "--no-edit"], False),
+    ],
+)
+def test_libraries_are_changed_from_this_computer_alone_unless_told(options, editable):
+    assert app.parse(options).edit is editable
+
+
+def test_names_and_passwords_come_from_option_file_or_environment(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.delenv(app.AUTH, raising=False)
+    assert app.parse([]).auth is None
+    assert app.parse(["--auth", "ann:a:b"]).auth == [("ann", "a:b")]
+    file = tmp_path / "users"
+    file.write_text("# who may come\n\nann:one\nbob:two\n")
+    assert app.parse(["--auth", str(file)]).auth == [("ann", "one"), ("bob", "two")]
+    monkeypatch.setenv(app.AUTH, "eve:three")
+    assert app.parse([]).auth == [("eve", "three")]
+    assert app.parse(["--auth", "ann:x"]).auth == [("ann", "x")]

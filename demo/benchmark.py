@@ -1,0 +1,234 @@
+"""The tab Benchmark: hit rates on the library in use, drawn while they are measured."""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import time
+from collections.abc import Generator, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+
+from demo import benchmark_cards, cards, work
+from demo.studio import Studio, Visit
+from grafprint import evaluation
+from grafprint.augment import NoiseBank, RoomBank
+from grafprint.banks import noise_bank, room_bank
+from grafprint.evaluation import MEASURES, EvaluationConfig, Report
+from grafprint.library import LibraryError
+
+LENGTHS_S, SNRS_DB = (1, 2, 3, 5, 10), (-5, 0, 5, 10, 15, 20)
+REVERBS = {"without": (False,), "with": (True,), "both": (False, True)}
+FEWEST, MOST = 5, 200  # queries a cell
+MOST_CELLS = 100
+LONGEST_S = 30
+# Drawn so often, and never longer than a quarter of the time.
+DRAW_EVERY_S, DRAW_SHARE = 1.0, 0.25
+
+# One evaluation at a time on the whole server; the others wait.
+TURN: dict[str, Any] = {"concurrency_id": "evaluate", "concurrency_limit": 1}
+AT_ONCE: dict[str, Any] = {
+    "queue": False, "show_progress": "hidden", "api_visibility": "private"
+}  # fmt: skip
+
+
+@dataclass
+class Board:
+    """What a visitor looks at, changed in place while an evaluation runs; one a visit."""
+
+    measure: str = "hit_50ms"
+    report: Report | None = None
+
+
+def build(studio: Studio, visit: Visit, tab: gr.Tab) -> None:
+    """The components and events of the tab."""
+    turn = work.Turn()
+
+    def begin(stop: work.Stop, board: Board) -> tuple[Any, ...]:
+        board.report = None
+        return turn.begin(stop), gr.update(visible=True), gr.update(interactive=False), ""
+
+    def end(board: Board) -> tuple[Any, ...]:
+        return gr.update(visible=False), gr.update(interactive=True), files(board)
+
+    def run(
+        lengths: list[str],
+        snrs: list[str],
+        reverb: str,
+        queries: float,
+        seed: float,
+        name: str,
+        board: Board,
+        stop: work.Stop,
+    ) -> Iterator[tuple[str, str, str]]:
+        try:
+            config = configuration(lengths, snrs, reverb, queries, seed)
+            with turn.taken, contextlib.closing(_reports(studio, name, config)) as reports:
+                yield work.bar("Getting noises and rooms", 0), "", ""
+                next_s, report = 0.0, next(reports)
+                began_s = time.monotonic()
+                for report in reports:
+                    board.report = report
+                    now_s = time.monotonic()
+                    if stop.wanted or report.done == config.queries:
+                        break
+                    if now_s >= next_s:
+                        shown = benchmark_cards.drawn(report, board.measure)
+                        yield benchmark_cards.at_work(report, now_s - began_s), *shown
+                        cost_s = time.monotonic() - now_s
+                        next_s = now_s + max(DRAW_EVERY_S, cost_s / DRAW_SHARE)
+            yield benchmark_cards.done(report), *benchmark_cards.drawn(report, board.measure)
+        except (ValueError, LibraryError) as error:
+            yield cards.problem(str(error)), "", ""
+
+    def measure(chosen: str, board: Board) -> tuple[str, str, str]:
+        board.measure = chosen if chosen in MEASURES else board.measure
+        if board.report is None:
+            return "", "", ""
+        return *benchmark_cards.drawn(board.report, board.measure), files(board)
+
+    def files(board: Board) -> str:
+        return benchmark_cards.downloads(board.report, board.measure) if board.report else ""
+
+    def plan(lengths: list[str], snrs: list[str], reverb: str, queries: float, name: str) -> str:
+        try:
+            config = configuration(lengths, snrs, reverb, queries, 0)
+        except ValueError as error:
+            return benchmark_cards.sentence(str(error))
+        return benchmark_cards.plan(config, name, turn.taken.locked())
+
+    def evaluate(
+        lengths: str = "1,2,3,5",
+        snrs: str = "0,10,20,none",
+        reverb: str = "both",
+        queries: int = 20,
+        seed: int = 0,
+        library: str = "",
+    ) -> Iterator[dict[str, Any]]:
+        """Measure hit rates on a library. Tells about once a second what it has found so far.
+
+        Lengths in seconds and SNRs in dB (or none) are separated by commas, reverb is without,
+        with or both; queries are those of each cell.
+        """
+        try:
+            config = configuration(lengths.split(","), snrs.split(","), reverb, queries, seed)
+            found = contextlib.closing(_reports(studio, library or studio.home.name, config))
+            with turn.taken, found as reports:
+                told_s = time.monotonic()
+                for report in reports:
+                    now_s = time.monotonic()
+                    if report.done == config.queries or (
+                        report.done and now_s - told_s >= DRAW_EVERY_S
+                    ):
+                        told_s = now_s
+                        yield {"done": report.done, **report.to_json()}
+        except (ValueError, LibraryError) as error:
+            raise gr.Error(str(error), print_exception=False) from error
+
+    with gr.Row():
+        lengths = gr.CheckboxGroup(
+            [(f"{s} s", str(s)) for s in LENGTHS_S], value=["1", "3"],
+            label="Query lengths", min_width=240, elem_id="benchmark-lengths",
+        )  # fmt: skip
+        snrs = gr.CheckboxGroup(
+            [*((f"{s} dB", str(s)) for s in SNRS_DB), ("no noise", "none")],
+            value=["0", "10", "none"],
+            label="SNR of the noise", min_width=240, elem_id="benchmark-snrs",
+        )  # fmt: skip
+        reverb = gr.Radio(list(REVERBS), value="both", label="Reverb", min_width=240)
+    with gr.Row():
+        queries = gr.Slider(
+            FEWEST, MOST, value=20, step=5, label="Queries in each cell of the table",
+            info="The more, the narrower the 95 % intervals.", min_width=240,
+            elem_id="benchmark-queries",
+        )  # fmt: skip
+        seed = gr.Number(
+            0, precision=0, minimum=0, label="Seed",
+            info="The same seed asks the same queries.", min_width=240,
+        )  # fmt: skip
+    grid = [lengths, snrs, reverb, queries]
+    sentence = gr.HTML("", elem_id="benchmark-plan", padding=False)
+    with gr.Row():
+        start = gr.Button("Start", variant="primary", elem_id="benchmark-start")
+        halt = gr.Button("Stop", visible=False, elem_id="benchmark-stop")
+    progress = gr.HTML("", elem_id="benchmark-progress", padding=False)
+    chosen = gr.Radio(
+        [(words, key) for key, words in MEASURES.items()], value="hit_50ms", label="Show",
+        elem_id="benchmark-measure",
+    )  # fmt: skip
+    table = gr.HTML("", elem_id="benchmark-table", padding=False)
+    curves = gr.HTML("", elem_id="benchmark-curves", padding=False)
+    links = gr.HTML("", elem_id="benchmark-files", padding=False)
+    board, stop = gr.State(Board()), gr.State(work.Stop())
+
+    planned: dict[str, Any] = {"fn": plan, "inputs": [*grid, visit.library], "outputs": sentence}
+    tab.select(**planned, **AT_ONCE)
+    gr.on(
+        [lengths.change, snrs.change, reverb.change, queries.change],
+        **planned,
+        trigger_mode="always_last",
+        **AT_ONCE,
+    )
+    hidden: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
+    began = start.click(begin, [stop, board], [progress, halt, start, links], **AT_ONCE)
+    over = began.then(run, [*grid, seed, visit.library, board, stop],
+                      [progress, table, curves], **hidden, **TURN)  # fmt: skip
+    over.then(end, board, [halt, start, links], **hidden)
+    halt.click(work.Stop.halt, stop, progress, **AT_ONCE)
+    chosen.input(measure, [chosen, board], [table, curves, links], **hidden)
+
+    with gr.Row(visible=False):
+        texts = [gr.Textbox("1,2,3,5"), gr.Textbox("0,10,20,none"), gr.Textbox("both")]
+        numbers = [gr.Number(20, precision=0), gr.Number(0, precision=0)]
+        gr.Button().click(evaluate, [*texts, *numbers, gr.Textbox("")], gr.JSON(),
+                          api_name="evaluate", **TURN)  # fmt: skip
+
+
+def configuration(
+    lengths: Sequence[str], snrs: Sequence[str], reverb: str, queries: float, seed: float
+) -> EvaluationConfig:
+    """What a visitor asks for. Raises ValueError in words if it cannot be measured."""
+    lengths_s = _numbers(lengths, "length", 1, LONGEST_S)
+    with_noise = _numbers([s for s in snrs if s.strip() != "none"], "SNR", -40, 80)
+    snrs_db: tuple[float | None, ...] = with_noise
+    if len(with_noise) < len(snrs):
+        snrs_db = (*with_noise, None)
+    if not lengths_s or not snrs_db:
+        raise ValueError("choose at least one length and one SNR")
+    if reverb not in REVERBS:
+        raise ValueError("reverb is without, with or both")
+    if not FEWEST <= queries <= MOST:
+        raise ValueError(f"choose {FEWEST} to {MOST} queries")
+    if len(lengths_s) * len(snrs_db) * len(REVERBS[reverb]) > MOST_CELLS:
+        raise ValueError(f"choose fewer lengths or SNRs: a table has at most {MOST_CELLS} cells")
+    return EvaluationConfig(
+        lengths_s, snrs_db, REVERBS[reverb], queries=int(queries), seed=abs(int(seed or 0))
+    )
+
+
+def _numbers(texts: Sequence[str], what: str, low: float, high: float) -> tuple[float, ...]:
+    try:
+        values = sorted({float(text) for text in texts})
+    except ValueError:
+        raise ValueError(f"a {what} is a number") from None
+    if not all(low <= value <= high for value in values):
+        raise ValueError(f"a {what} is {low:g} to {high:g}")
+    return tuple(values)
+
+
+def _reports(studio: Studio, name: str, config: EvaluationConfig) -> Generator[Report, None, None]:
+    """See ``evaluation.reports``; nothing is done before the first is asked for."""
+    identifier = studio.identifier(name)
+    noises, rooms = _banks(studio.noise, studio.rooms, config.seed)
+    yield from evaluation.reports(
+        identifier.library, identifier.fingerprinter, noises, rooms, config
+    )
+
+
+@functools.lru_cache(maxsize=1)
+def _banks(noise: Path | None, rooms: Path | None, seed: int) -> tuple[NoiseBank, RoomBank]:
+    """The noises and rooms that ``grafprint evaluate`` takes: others than those of training."""
+    return noise_bank(noise, "test", 30, 9000 + seed), room_bank(rooms, "test", 20, 9000 + seed)

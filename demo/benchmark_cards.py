@@ -1,0 +1,140 @@
+"""What the tab Benchmark says and draws, as HTML: plan, progress, table, curves, downloads."""
+
+from __future__ import annotations
+
+import base64
+import io
+import json
+from dataclasses import replace
+from html import escape
+
+from matplotlib import rc_context
+
+from demo import plots, work
+from demo.cards import clock, many
+from grafprint.evaluation import MEASURES, EvaluationConfig, Report, to_csv
+from grafprint.plots import hit_rates
+
+TEAL, AMBER = "13 148 136", "217 119 6"
+
+
+def plan(config: EvaluationConfig, library: str, waiting: bool) -> str:
+    """How much there is to do."""
+    cells = len(config.lengths_s) * len(config.snrs_db) * len(config.reverbs)
+    wait = " Another evaluation is under way: yours would begin after it." if waiting else ""
+    return sentence(
+        f"{many(cells, 'cell')} of {config.queries} queries: {cells * config.queries:,} queries of "
+        f"the library “{library}”. How long that takes is told once the first are done.{wait}"
+    )
+
+
+def sentence(text: str) -> str:
+    """Plain words, with a capital and a full stop."""
+    text = text[:1].upper() + text[1:]
+    return f'<div class="gp-small">{escape(text if text.endswith(".") else text + ".")}</div>'
+
+
+def at_work(report: Report, passed_s: float) -> str:
+    """The progress of an evaluation that has been running for so long."""
+    done, total = report.done, report.config.queries
+    left_s = passed_s / done * (total - done)
+    words = f"{_count(report, done)}; about {clock(left_s)} min to go"
+    return work.bar(words, done / total)
+
+
+def done(report: Report) -> str:
+    """What an evaluation was of, and whether it was stopped."""
+    stopped = " Stopped." if report.done < report.config.queries else " Done."
+    left_out = report.references - report.query_tracks
+    missing = f"; {left_out} more are too short or their audio is not at hand" if left_out else ""
+    return sentence(
+        f"{_count(report, report.done)}, cut from {report.query_tracks} tracks{missing}.{stopped}"
+    )
+
+
+def drawn(report: Report, measure: str) -> tuple[str, str]:
+    """Table and curves of a report; empty as long as it has no query."""
+    return (table(report, measure), curves(report, measure)) if report.done else ("", "")
+
+
+def table(report: Report, measure: str) -> str:
+    """Rates in percent with their intervals, a row a length and reverb, a column an SNR."""
+    rates = report.rates(measure)
+    config = report.config
+    colour = AMBER if measure == "named_when_absent" else TEAL
+    rows = "".join(
+        f"<tr><th>{length:g} s</th><td>{'with' if reverb else 'without'}</td>"
+        + "".join(_cell(rates[length, reverb, snr], colour) for snr in config.snrs_db)
+        + "</tr>"
+        for length in config.lengths_s
+        for reverb in config.reverbs
+    )
+    head = "<th>Length</th><th>Reverb</th>" + "".join(
+        f"<th class='n'>{'no noise' if snr is None else f'{snr:g} dB'}</th>"
+        for snr in config.snrs_db
+    )
+    return (
+        f'<div class="gp-small">{_words(measure)}, in % of {report.done} queries; below each the '
+        '95 % interval</div><div class="gp-wide" tabindex="0" role="region" aria-label="Rates">'
+        f'<table class="gp"><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table></div>'
+    )
+
+
+def curves(report: Report, measure: str) -> str:
+    """Rates against SNR, a picture without and one with reverb, for light and dark grounds."""
+    pictures = ""
+    for reverb in report.config.reverbs:
+        half = replace(report, config=replace(report.config, reverbs=(reverb,)))
+        figure = plots.greyed(hit_rates(half, measure))
+        with rc_context({"svg.fonttype": "none"}):
+            pictures += plots.svg(figure, _told(half, measure, reverb))
+    return f'<div class="gp-curves">{pictures}</div>'
+
+
+def downloads(report: Report, measure: str) -> str:
+    """Links to the report as CSV, JSON and PNG; the files are in the links themselves."""
+    if not report.done:
+        return ""
+    picture = io.BytesIO()
+    hit_rates(report, measure).savefig(picture, format="png", dpi=150)
+    files = {
+        "CSV": ("text/csv", to_csv(report).encode()),
+        "JSON": ("application/json", json.dumps(report.to_json(), indent=1).encode()),
+        "PNG": ("image/png", picture.getvalue()),
+    }
+    links = "".join(
+        f'<a class="gp-file" download="evaluation.{kind.lower()}" '
+        f'href="data:{mime};base64,{base64.b64encode(data).decode()}">Download {kind}</a>'
+        for kind, (mime, data) in files.items()
+    )
+    return f'<div class="gp-files">{links}</div>'
+
+
+def _cell(rate: tuple[float, float, float], colour: str) -> str:
+    middle, low, high = (100 * part for part in rate)
+    return (
+        f'<td class="n" style="background: rgb({colour} / {0.45 * middle:.0f}%)">{middle:.1f}'
+        f'<span class="by">{low:.0f}–{high:.0f}</span></td>'
+    )
+
+
+def _count(report: Report, done: int) -> str:
+    cells = len(report.cells)
+    return f"{done * cells:,} of {report.config.queries * cells:,} queries"
+
+
+def _words(measure: str) -> str:
+    return MEASURES[measure][:1].upper() + MEASURES[measure][1:]
+
+
+def _told(report: Report, measure: str, reverb: bool) -> str:
+    """The curves of one reverb setting, in words."""
+    rates = report.rates(measure)
+    lines = (
+        f"{length:g} s: "
+        + ", ".join(f"{100 * rates[length, reverb, s][0]:.0f}" for s in report.config.snrs_db)
+        for length in report.config.lengths_s
+    )
+    snrs = ", ".join("no noise" if s is None else f"{s:g} dB" for s in report.config.snrs_db)
+    room = "with" if reverb else "without"
+    return f"{_words(measure)} {room} reverb, in percent at {snrs}. {'. '.join(lines)}."

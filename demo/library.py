@@ -1,0 +1,94 @@
+"""The tab Library: which library is in use, what it holds and, where allowed, changes to it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import gradio as gr
+
+from demo import changes, library_cards, shelf
+from demo.studio import Studio, Visit
+from grafprint.library import LibraryError
+
+AT_ONCE: dict[str, Any] = {
+    "queue": False, "show_progress": "hidden", "api_visibility": "private"
+}  # fmt: skip
+
+
+def build(studio: Studio, visit: Visit, tab: gr.Tab) -> None:
+    """The components and events of the tab."""
+
+    def look(name: str, search: str) -> tuple[str, str]:
+        try:
+            library = studio.identifier(name).library
+        except LibraryError:
+            gone = f"The library “{name}” cannot be used any more: choose another."
+            return library_cards.said("problem", "That did not work", gone), ""
+        found = library_cards.tracks(library.tracks(search), search, len(library.tracks()))
+        return library_cards.facts(shelf.facts(studio, name)), found
+
+    def opened(name: str, search: str) -> tuple[Any, ...]:
+        return gr.update(choices=studio.names(), value=name), *look(name, search)
+
+    def switch(chosen: str, name: str, search: str) -> tuple[Any, ...]:
+        try:
+            studio.identifier(chosen)
+        except LibraryError:
+            gr.Warning(
+                f"The library “{chosen}” cannot be used: it is damaged, or another network made it."
+            )
+            chosen = name
+        return chosen, *opened(chosen, search)
+
+    def tracks(search: str = "", library: str = "") -> list[dict[str, Any]]:
+        """The tracks of a library in whose texts every word of the search is; all without one."""
+        try:
+            return shelf.listed(studio, library or studio.home.name, search or "")
+        except LibraryError as error:
+            raise gr.Error(str(error), print_exception=False) from error
+
+    def library_facts(library: str = "") -> dict[str, Any]:
+        """A library in numbers: tracks, hours, fingerprints, size, index, network, licences."""
+        try:
+            found = shelf.facts(studio, library or studio.home.name)
+            return found | {"libraries": studio.names()}
+        except LibraryError as error:
+            raise gr.Error(str(error), print_exception=False) from error
+
+    home = studio.home.name
+    facts, contents = look(home, "")
+    with gr.Row():
+        chosen = gr.Dropdown(
+            studio.names(),
+            value=home,
+            label="Library in use, on all tabs",
+            elem_id="library-name",
+            min_width=240,
+        )
+        search = gr.Textbox(
+            label="Search",
+            placeholder="words of title, artist, album",
+            elem_id="library-search",
+            min_width=240,
+        )
+    shown = [
+        gr.HTML(facts, elem_id="library-facts", padding=False),
+        gr.HTML(contents, elem_id="contents", padding=False),
+    ]
+    here, all_shown = [visit.library, search], [chosen, *shown]
+    tab.select(opened, here, all_shown, **AT_ONCE)
+    # Only what has gone through the queue is told to those who listen to a state.
+    chosen.input(switch, [chosen, *here], [visit.library, *all_shown],
+                 show_progress="hidden", api_visibility="private")  # fmt: skip
+    search.input(look, here, shown, trigger_mode="always_last", **AT_ONCE)
+
+    with gr.Accordion("Change libraries", open=False, elem_id="library-change"):
+        if studio.editable:
+            changes.build(studio, visit, chosen, search, opened, all_shown)
+        else:
+            gr.Markdown(shelf.HOW_TO_ALLOW)
+    changes.endpoints(studio)
+    with gr.Row(visible=False):
+        words, name = gr.Textbox(""), gr.Textbox("")
+        gr.Button().click(tracks, [words, name], gr.JSON(), api_name="tracks")
+        gr.Button().click(library_facts, name, gr.JSON(), api_name="library_facts")

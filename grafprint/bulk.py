@@ -1,0 +1,158 @@
+"""Bring many audio files into a library: what became of each is in a report."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Generator, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+from grafprint import audio
+from grafprint.indexing import Status, add_file, real, shown
+from grafprint.store import LibraryError
+
+if TYPE_CHECKING:
+    from grafprint.fingerprint import Fingerprinter
+    from grafprint.library import Library
+
+Progress = Callable[[str, int, int, float], None]
+
+
+class Failure(NamedTuple):
+    """A file that was left out, and why."""
+
+    path: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class IndexReport:
+    """What became of the files of a folder; paths as found.
+
+    ``missing`` are files the library knows that are no longer in the folder, ``removed`` those of
+    them that it has now forgotten. ``audio_s`` is the length of what was fingerprinted.
+    """
+
+    added: list[str] = field(default_factory=list)
+    updated: list[str] = field(default_factory=list)
+    unchanged: list[str] = field(default_factory=list)
+    duplicates: list[str] = field(default_factory=list)
+    missing: list[str] = field(default_factory=list)
+    removed: list[str] = field(default_factory=list)
+    failed: list[Failure] = field(default_factory=list)
+    audio_s: float = 0.0
+
+
+class IndexStep(NamedTuple):
+    """Where the addition of several files is: ``done`` of ``total``, and what became of those.
+
+    ``path`` is the file that comes next, empty at the end.
+    """
+
+    path: str
+    done: int
+    total: int
+    report: IndexReport
+
+
+def add_folder(
+    library: Library,
+    folder: Path,
+    fingerprinter: Fingerprinter,
+    progress: Progress | None,
+    *,
+    prune: bool,
+) -> IndexReport:
+    """See ``Library.add_folder``."""
+    library.require_writable()
+    library.check_model(fingerprinter.model_id)
+    unreadable: list[Failure] = []
+    files = audio_files(folder, unreadable)
+    for step in add_files(library, files, fingerprinter, progress, unreadable):  # noqa: B007
+        pass
+    report = step.report
+    missing = _missing(library, folder, [Path(failure.path) for failure in report.failed])
+    if prune and missing:
+        with library.adding, library.changing() as catalogue:
+            catalogue.remove_files(missing)
+    paths = [str(library.located(path)) for path in missing]
+    return replace(report, missing=paths, removed=paths if prune else [])
+
+
+def add_files(
+    library: Library,
+    files: list[Path],
+    fingerprinter: Fingerprinter,
+    progress: Progress | None = None,
+    failed: Sequence[Failure] = (),
+) -> Generator[IndexStep, None, None]:
+    """Add files one after the other; a step before each, and one at the end.
+
+    Files that cannot be used are reported, after those that ``failed`` already. Closing the
+    iterator ends it between two files; those before are in the library. ``Library.finish`` is the
+    caller's. ``progress`` is as for ``Library.add_folder``. Raises LibraryError as ``Library.add``
+    does.
+    """
+    report = IndexReport(failed=list(failed))
+    lists: dict[Status, list[str]] = {"added": report.added, "updated": report.updated,
+             "unchanged": report.unchanged, "duplicate": report.duplicates}  # fmt: skip
+
+    def tell(file: Path, number: int, heard_s: float) -> None:
+        if progress:
+            progress(shown(file), number, len(files), report.audio_s + heard_s)
+
+    for number, file in enumerate(files):
+        yield IndexStep(shown(file), number, len(files), report)
+        tell(file, number, 0.0)
+        try:
+            result = add_file(library, file, fingerprinter, partial(tell, file, number))
+        except ValueError as error:  # AudioError among them
+            report.failed.append(Failure(shown(file), str(error)))
+        else:
+            lists[result.status].append(shown(file))
+            if result.status in ("added", "updated"):
+                report = replace(report, audio_s=report.audio_s + result.track.duration_s)
+        tell(file, number + 1, 0.0)
+    yield IndexStep("", len(files), len(files), report)
+
+
+def audio_files(folder: Path, failed: list[Failure]) -> list[Path]:
+    """Every audio file below a folder, or the one that it is; ``failed`` gets what is unreadable.
+
+    Raises LibraryError if there is no such folder.
+    """
+    if not folder.exists():
+        raise LibraryError(f"there is no folder or file {folder}: name one that holds music")
+    return sorted(_audio_files(folder, failed)) if folder.is_dir() else [folder]
+
+
+def _audio_files(folder: Path, failed: list[Failure]) -> Iterator[Path]:
+    """Every audio file below ``folder``, also behind links to folders, each folder once."""
+
+    def unreadable(error: OSError) -> None:
+        failed.append(Failure(str(error.filename), f"cannot read it: {error.strerror}"))
+
+    seen = {os.path.realpath(folder)}
+    for place, folders, names in os.walk(folder, onerror=unreadable, followlinks=True):
+        inside = {name: os.path.realpath(os.path.join(place, name)) for name in folders}
+        folders[:] = [n for n in folders if not n.startswith(".") and inside[n] not in seen]
+        seen.update(inside[name] for name in folders)
+        for name in names:
+            if not name.startswith(".") and Path(name).suffix.lower() in audio.AUDIO_SUFFIXES:
+                yield Path(place, name)
+
+
+def _missing(library: Library, folder: Path, unreadable: list[Path]) -> list[str]:
+    """Stored paths of the library's files below ``folder`` that are no longer there."""
+    top = real(folder)
+    hidden = [real(path) for path in unreadable]
+    missing = []
+    for stored in library.catalogue.files:
+        path = library.located(stored)
+        # What lies in a folder that could not be read is not known to be gone.
+        known = not any(path.is_relative_to(place) for place in hidden)
+        if path.is_relative_to(top) and known and not os.path.lexists(path):
+            missing.append(stored)
+    return missing
