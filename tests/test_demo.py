@@ -1,9 +1,9 @@
 """What the demo says of answers and problems, and how it starts, without a browser."""
 
 import base64
+import importlib.util
 import io
 import json
-import importlib.util
 import shutil
 import socket
 import xml.etree.ElementTree as ElementTree
