@@ -26,6 +26,10 @@ THEME = gr.themes.Soft(
     block_label_background_fill_dark="*neutral_700",
     block_label_text_color="*neutral_700",
     block_label_text_color_dark="*neutral_100",
+    block_title_text_color="*neutral_700",
+    block_title_text_color_dark="*neutral_100",
+    checkbox_label_background_fill_selected="*primary_700",
+    checkbox_label_background_fill_selected_dark="*primary_700",
 )
-CSS = (_HERE / "page.css").read_text(encoding="utf-8")
+CSS = "".join((_HERE / name).read_text(encoding="utf-8") for name in ("page.css", "degrade.css"))
 HEAD = f"<script>\n{(_HERE / 'microphone.js').read_text(encoding='utf-8')}</script>"
