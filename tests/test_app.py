@@ -130,7 +130,7 @@ def test_programs_get_json(address: str):
     assert result["identified"] and best["title"] == "Musicbox"
     assert best["start_s"] == pytest.approx(31.3, abs=0.1)
     endpoints = client.view_api(return_format="dict", print_info=False)
-    assert list(endpoints["named_endpoints"]) == ["/identify"]
+    assert list(endpoints["named_endpoints"]) == ["/identify", "/degrade", "/breaking_point"]
 
 
 @pytest.mark.parametrize("path", ["README.md", "assets/library/library.sqlite3", "app.py"])
