@@ -6,7 +6,7 @@ from typing import Any
 
 import gradio as gr
 
-from demo import benchmark, cards, explain, graph, identify, library
+from demo import benchmark, cards, degrade, explain, graph, identify, library
 from demo.studio import Studio, Visit
 from demo.theme import CSS, HEAD, THEME
 from grafprint.library import LibraryError
@@ -18,6 +18,7 @@ DELETE_CACHE_S = (600, 3600)
 # Title of each tab and what builds it, in the order in which they are shown.
 TABS = (
     ("Identify", identify.build),
+    ("Degrade", degrade.build),
     ("Graph", graph.build),
     ("Library", library.build),
     ("Benchmark", benchmark.build),

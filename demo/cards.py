@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from html import escape
 
+from grafprint.breaking import Truth, judge
 from grafprint.library import Track
 from grafprint.matching import LONGEST_S, Answer, Match
 
@@ -59,6 +60,31 @@ def unknown(best: Match | None) -> str:
         f"{_title('Not in this library')}<div>{nearest}"
         "If it should be here, record a little longer or go closer.</div>",
     )
+
+
+def verdict(answer: Answer, truth: Truth | None, hop_s: float) -> str:
+    """The card of a degraded clip: what it was taken for, and whether that is right."""
+    best = answer.best
+    if best is None:
+        return unknown(None)
+    score = (
+        f'<div class="gp-small">Score {best.score:.2f} of 1; a match needs '
+        f"{answer.threshold:.2f}.</div>"
+    )
+    judgement = judge(answer, truth, hop_s) if truth else None
+    told = f'<div class="gp-small">{_told(answer, best, truth, hop_s)}</div>'
+    if not answer.identified:
+        nearest = f"<div>The nearest track is {escape(best.track.title)}.</div>"
+        return _card("unknown", "No match", _title("Not found") + nearest + score + told)
+    kind, label = {
+        "place": ("found", "Found"),
+        "track": ("unknown", "Right track, another place"),
+        "wrong": ("problem", "Wrong"),
+        None: ("found", "Found"),
+    }[judgement]
+    named = f"{_title(best.track.title)}<div>{_by(best.track)}</div>"
+    time = f'<div class="gp-time">{where(answer, best)}</div>'
+    return _card(kind, label, named + time + score + told)
 
 
 def problem(message: str) -> str:
@@ -164,6 +190,22 @@ def _card(kind: str, label: str, body: str, role: str = "status") -> str:
 
 def _note(html: str) -> str:
     return f'<div class="gp-small">{html}</div>'
+
+
+def _told(answer: Answer, best: Match, truth: Truth | None, hop_s: float) -> str:
+    """Whether the best match is right, in words, and how that is known."""
+    if truth is None:
+        return "Nobody knows what is right: the clip is not identified without degradation either."
+    source = "where it was cut from" if truth.given else "what the clean clip is identified as"
+    judgement = judge(answer, truth, hop_s)
+    if judgement == "place":
+        return f"That is right: it is {source}."
+    if judgement == "track":
+        return (
+            f"The track is right, but {source} is at {truth.start_s:.1f} s, and this is at "
+            f"{best.start_s - answer.query_start_s:.1f} s: music repeats itself."
+        )
+    return f"That is not right: it is not {source}."
 
 
 def _title(text: str) -> str:

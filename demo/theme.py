@@ -28,6 +28,8 @@ THEME = gr.themes.Soft(
     block_title_text_color_dark="*neutral_100",
     block_label_text_color="*neutral_700",
     block_label_text_color_dark="*neutral_100",
+    checkbox_label_background_fill_selected="*primary_700",
+    checkbox_label_background_fill_selected_dark="*primary_700",
 )
 CSS = "\n".join(path.read_text(encoding="utf-8") for path in sorted(_HERE.glob("*.css")))
 HEAD = f"<script>\n{(_HERE / 'microphone.js').read_text(encoding='utf-8')}</script>"

@@ -16,6 +16,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from grafprint.filters import band_db, filter_hertz, filtered
 from grafprint.transcode import transcoded
 
 SAMPLE_RATE = 16_000
@@ -78,23 +79,19 @@ def colour(audio: Tensor, generator: torch.Generator) -> Tensor:
     that wanders by 5 dB or so from octave to octave.
     """
     batch, n = audio.shape
-    size = 1 << (n + 2048 - 1).bit_length()
-    hertz = torch.fft.rfftfreq(size, 1 / SAMPLE_RATE).clamp_min(1.0)
+    hertz = filter_hertz(n)
 
     def uniform(low: float, high: float) -> Tensor:
         return low + (high - low) * torch.rand(batch, 1, generator=generator)
 
     low_hz = 30 * 20 ** uniform(0, 1)
     high_hz = 2000 * 4 ** uniform(0, 1)
-    gain_db = -10 * (1 + (low_hz / hertz) ** uniform(2, 8)).log10()
-    gain_db = gain_db - 10 * (1 + (hertz / high_hz) ** uniform(2, 8)).log10()
+    gain_db = band_db(hertz, low_hz, high_hz, uniform(2, 8), uniform(2, 8))
     knots = 5 * torch.randn(batch, 10, generator=generator)  # one an octave from 16 Hz on
     octave = (hertz / 16).log2().clamp(0, 8.999)
     left = octave.long()
     wander = torch.lerp(knots[:, left], knots[:, left + 1], octave - left)
-    response = 10 ** ((gain_db + wander) / 20)
-    spectrum = torch.fft.rfft(audio, size) * response.to(audio.device)
-    return torch.fft.irfft(spectrum, size)[:, :n]
+    return filtered(audio, gain_db + wander)
 
 
 def clip_peaks(audio: Tensor, share: Tensor) -> Tensor:

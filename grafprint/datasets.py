@@ -57,13 +57,10 @@ def load_clips(where: str | Path, split: str) -> tuple[list[np.ndarray], list[st
 
     A file that cannot be read is logged and left out. Raises DataError if there is no other.
     """
-    found = find_clips(where)
-    if len({source.split for source in found}) > 1:
-        found = [source for source in found if source.split == split]
     clips, names = [], []
-    for source in found:
+    for source in of_split(find_clips(where), split):
         try:
-            clips.append(_load(source.path))
+            clips.append(load_clip(source.path))
             names.append(source.path.stem)
         except ValueError as error:  # AudioError is one
             log.warning("left out: %s", error)
@@ -72,7 +69,15 @@ def load_clips(where: str | Path, split: str) -> tuple[list[np.ndarray], list[st
     return clips, names
 
 
-def _load(path: Path) -> np.ndarray:
+def of_split(found: list[Source], split: str) -> list[Source]:
+    """Those of a split; all of them where a collection has no splits."""
+    if len({source.split for source in found}) <= 1:
+        return found
+    return [source for source in found if source.split == split]
+
+
+def load_clip(path: Path) -> np.ndarray:
+    """A noise or room response, float ``[n]`` at 16 kHz. Raises ValueError if it cannot be read."""
     if path.suffix.lower() != ".mat":
         return audio.load(path)
     # AIR: the response h_air, at the rate air_info.fs (48 kHz).

@@ -1,0 +1,110 @@
+"""The breaking point on the page: score against SNR, what it was tried with, what it shows."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from html import escape
+
+from matplotlib.axes import Axes
+
+from demo import plots
+from demo.degrade_controls import spelt
+from demo.degrading import MADE, NONE, OWN, RECORDED, Values
+from grafprint.breaking import ROOM_RT60_S, SNRS_DB, Judgement, Point, holds_until_db
+
+# Filled, half filled, hollow.
+_FILL = {"place": "full", "track": "left", "wrong": "none"}
+_NAMES = {False: "without a room", True: "in the room"}
+_COLOURS = {False: plots.TEAL, True: plots.AMBER}
+_SHAPES = {False: "o", True: "s"}
+
+
+def report(points: Sequence[Point], values: Values, track: str, given: bool) -> str:
+    """The sweep as HTML, also while it is under way: the plot and its findings in words.
+
+    ``values`` are the controls' it was made with, ``track`` names what is right, and ``given``
+    says whether that is known or only what the clean clip is identified as.
+    """
+    found = " ".join(_finding(points, reverb) for reverb in (False, True))
+    if len(points) < 2 * len(SNRS_DB):
+        found = f"Tried {len(points)} of {2 * len(SNRS_DB)}."
+    source = "which it was cut from" if given else "which the clean clip is identified as"
+    return (
+        f'<div class="gp-breaking" role="status"><div>{found}</div>'
+        f'<div class="gp-small">Right is “{escape(track)}”, {source}. '
+        f"{escape(_tried(values))}</div>"
+        f'<div class="gp-plot">{plot(points, values.snr_db)}</div>'
+        '<div class="gp-small">Filled: the right track and place. Half filled: the right track, '
+        "another place. Hollow: wrong. Below the dashed line nothing is named.</div></div>"
+    )
+
+
+def plot(points: Sequence[Point], slider_db: float) -> str:
+    """Score against SNR as SVG; a vertical line of the id ``snr-place`` is where the slider is."""
+    with plots.drawing(5.4, 3) as figure:
+        axes = plots.plain(figure.subplots())
+        axes.set_xlim(SNRS_DB[-1] - 1, SNRS_DB[0] + 1)
+        axes.set_ylim(0, 1.03)
+        axes.set_xlabel("SNR (dB)", color=plots.GREY)
+        axes.set_ylabel("score", color=plots.GREY)
+        if points:
+            axes.axhline(points[0].threshold, color=plots.GREY, linewidth=1, linestyle="--")
+        for reverb in (False, True):
+            _curve(axes, [p for p in points if p.reverb == reverb], reverb)
+        slider = axes.axvline(slider_db, color=plots.GREY, linewidth=2, alpha=0.7)
+        slider.set_gid("snr-place")
+        axes.legend(frameon=False, labelcolor=plots.GREY, loc="lower right")
+        words = " ".join(_finding(points, reverb) for reverb in (False, True))
+        drawn = plots.svg(figure, f"Score against SNR, without and with a room. {words}")
+        # For the script that moves the line: what a decibel is in the units of the drawing.
+        box, width = axes.get_position(), figure.get_figwidth() * 72
+        per_db = box.width * width / (SNRS_DB[0] - SNRS_DB[-1] + 2)
+        data = f'<g id="snr-place" data-per-db="{per_db:.4f}" data-drawn-db="{slider_db:g}"'
+        return re.sub('<g id="snr-place"', data, drawn, count=1)
+
+
+def _curve(axes: Axes, points: Sequence[Point], reverb: bool) -> None:
+    colour = _COLOURS[reverb]
+    axes.plot([p.snr_db for p in points], [p.score for p in points], color=colour, linewidth=1.2)
+    axes.plot([], [], color=colour, linewidth=1.2, marker=_SHAPES[reverb], label=_NAMES[reverb])
+    judgements: tuple[Judgement, ...] = ("place", "track", "wrong")
+    for judgement in judgements:
+        fared = [p for p in points if p.judgement == judgement]
+        axes.plot(
+            [p.snr_db for p in fared],
+            [p.score for p in fared],
+            linestyle="",
+            color=colour,
+            marker=_SHAPES[reverb],
+            markersize=6,
+            fillstyle=_FILL[judgement],
+            markerfacecoloralt="none",
+        )
+
+
+def _finding(points: Sequence[Point], reverb: bool) -> str:
+    name = _NAMES[reverb].capitalize()
+    until = holds_until_db(p for p in points if p.reverb == reverb)
+    if until is None:
+        return f"{name} it is not found even at {SNRS_DB[0]:g} dB."
+    if until == SNRS_DB[-1]:
+        return f"{name} it is found all the way down to {until:g} dB.".replace("-", "−")
+    return f"{name} it is found down to {until:g} dB.".replace("-", "−")
+
+
+def _tried(values: Values) -> str:
+    """In words, what the clip was degraded with beside the SNR."""
+    noise = {NONE: "pink", OWN: "your own"}.get(
+        values.noise, spelt(values.noise.removeprefix(RECORDED))
+    )
+    room = {
+        NONE: f"a simulated one, RT60 {ROOM_RT60_S:g} s",
+        MADE: f"a simulated one, RT60 {values.rt60_s:g} s",
+        OWN: "your own",
+    }.get(values.room, values.room.removeprefix(RECORDED))
+    said = f"Noise: {noise}. Room: {room}."
+    changed = values.clip_at < 100 or values.low_hz > 0 or values.high_hz < 8000
+    if changed or values.codec != NONE:
+        said += " Clipping, band and codec as set."
+    return said

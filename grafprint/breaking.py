@@ -1,0 +1,109 @@
+"""The breaking point: at which SNR a clip is no longer found, with and without a room."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import asdict, dataclass, replace
+from typing import Any, Literal
+
+import numpy as np
+
+from grafprint import matching
+from grafprint.degradation import Degradation, degrade
+from grafprint.fingerprint import Fingerprinter
+from grafprint.library import Library
+from grafprint.matching import Answer
+
+SNRS_DB = tuple(np.arange(30.0, -10.1, -2.5).tolist())
+ROOM_RT60_S = 0.5  # of the room, where none was chosen
+
+# What a best match is: the right place in the right track, to within a hop; the right track only
+# (music repeats itself); or another track.
+Judgement = Literal["place", "track", "wrong"]
+
+
+@dataclass(frozen=True)
+class Truth:
+    """Which track a clip is and the second at which it begins in it.
+
+    ``given``: whether that is known from where the clip was cut, and not what the clip was
+    identified as before it was degraded.
+    """
+
+    track_id: int
+    start_s: float
+    given: bool
+
+
+@dataclass(frozen=True)
+class Point:
+    """How one degraded clip fared.
+
+    ``named``: its best match's ``score`` reaches the ``threshold``, be that match right or wrong.
+    """
+
+    snr_db: float
+    reverb: bool
+    judgement: Judgement
+    named: bool
+    score: float
+    threshold: float
+
+    def to_json(self) -> dict[str, Any]:
+        """The point as plain values."""
+        return asdict(self) | {"score": round(self.score, 4), "threshold": round(self.threshold, 4)}
+
+
+def truth_from(clean: Answer) -> Truth | None:
+    """What a clip was identified as before it was degraded, if it was."""
+    if not clean.identified or clean.best is None:
+        return None
+    start_s = clean.best.start_s - clean.query_start_s
+    return Truth(clean.best.track.id, start_s, given=False)
+
+
+def judge(answer: Answer, truth: Truth, hop_s: float) -> Judgement:
+    """What the best match of an answer is; ``hop_s`` is how far off its place may be."""
+    best = answer.best
+    if best is None or best.track.id != truth.track_id:
+        return "wrong"
+    error_s = best.start_s - answer.query_start_s - truth.start_s
+    return "place" if abs(error_s) <= hop_s else "track"
+
+
+def sweep(
+    library: Library,
+    fingerprinter: Fingerprinter,
+    samples: np.ndarray,
+    wanted: Degradation,
+    truth: Truth,
+    past: np.ndarray | None = None,
+    snrs_db: Sequence[float] = SNRS_DB,
+) -> Iterator[Point]:
+    """Identify a clip at one SNR after the other, each without and with the room of ``wanted``.
+
+    Where ``wanted`` has no room, it is a simulated one of ROOM_RT60_S. Everything else is as
+    wanted. Raises MatchError, LibraryError and ValueError as degrading and identifying do.
+    """
+    room = ROOM_RT60_S if wanted.room is None else wanted.room
+    for snr_db in snrs_db:
+        for reverb in (False, True):
+            plan = replace(wanted, snr_db=snr_db, room=room if reverb else None)
+            heard = degrade(samples, plan, past)
+            answer = matching.identify_audio(library, fingerprinter, heard, top_k=1)
+            score = answer.best.score if answer.best else 0.0
+            judgement = judge(answer, truth, library.hop_s)
+            yield Point(snr_db, reverb, judgement, answer.identified, score, answer.threshold)
+
+
+def holds_until_db(points: Iterable[Point]) -> float | None:
+    """The lowest SNR at which, as at every higher one, track and place are right and named.
+
+    None if it is not even at the highest.
+    """
+    until = None
+    for point in sorted(points, key=lambda p: -p.snr_db):
+        if not (point.judgement == "place" and point.named):
+            break
+        until = point.snr_db
+    return until
