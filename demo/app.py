@@ -48,7 +48,7 @@ def build(studio: Studio) -> gr.Blocks:
         visit = Visit.begin(studio)
         in_use = gr.HTML(known(studio.home.name), elem_id="in-use", padding=False)
         gr.on([visit.library.change, visit.changes.change], known, visit.library, in_use, **at_once)
-        with gr.Tabs(elem_id="tabs"):
+        with gr.Tabs(elem_id="tabs", overflow_behavior="wrap"):
             for title, build_tab in TABS:
                 with gr.Tab(title, id=title.lower().replace(" ", "-")) as tab:
                     build_tab(studio, visit, tab)
