@@ -7,6 +7,7 @@ from typing import Any
 import gradio as gr
 
 from demo import cards, identify
+from demo import map as map_tab
 from demo.studio import Studio, Visit
 from demo.theme import CSS, HEAD, THEME
 
@@ -17,7 +18,7 @@ OPEN_UP_TO = 50
 DELETE_CACHE_S = (600, 3600)
 
 # Title of each tab and what builds it, in the order in which they are shown.
-TABS = (("Identify", identify.build),)
+TABS = (("Identify", identify.build), ("Map", map_tab.build))
 
 
 def build(studio: Studio) -> gr.Blocks:

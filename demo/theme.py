@@ -27,5 +27,5 @@ THEME = gr.themes.Soft(
     block_label_text_color="*neutral_700",
     block_label_text_color_dark="*neutral_100",
 )
-CSS = (_HERE / "page.css").read_text(encoding="utf-8")
+CSS = "\n".join((_HERE / name).read_text(encoding="utf-8") for name in ("page.css", "map.css"))
 HEAD = f"<script>\n{(_HERE / 'microphone.js').read_text(encoding='utf-8')}</script>"
