@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Iterator
+from collections.abc import Generator
 from dataclasses import dataclass, field
 
 from demo.chart import Chart
@@ -67,10 +67,10 @@ class Maps:
                 self._charts[name] = chart = Chart(library, drawn)
             return chart
 
-    def draw(self, name: str) -> Iterator[tuple[float, str]]:
+    def draw(self, name: str) -> Generator[tuple[float, str]]:
         """Draw the map of a library, saying now and then which share is done, and what is next.
 
-        Whoever closes the iterator does not wait any more; the work ends when nobody does.
+        Whoever closes the generator does not wait any more; the work ends when nobody does.
         Raises MapError if it cannot be drawn.
         """
         library = self._studio.identifier(name).library

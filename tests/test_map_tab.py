@@ -1,11 +1,14 @@
 """The tab Map in a real Chromium: hover, click, keys, colours, paths, drawing one, saving one."""
 
+import base64
 import csv
 import io
+import itertools
 import shutil
 import threading
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +18,7 @@ from PIL import Image
 from playwright.sync_api import Browser, Page, expect
 from scipy.io import wavfile
 
+from demo import clips, plots, trails
 from demo.app import launch
 from demo.chart import Chart, palette, shades
 from demo.maps import Maps
@@ -44,12 +48,12 @@ def open_map(page: Page, trails: int = 1) -> None:
     page.locator(OVER).scroll_into_view_if_needed()
 
 
-def pixels(page: Page) -> np.ndarray:
-    """The map as it is on the screen, [height, width, 3]."""
-    page.mouse.move(5, 5)  # away from the canvas: nothing is pointed at
+def pixels(page: Page, canvas: str = ".gp-map-points") -> np.ndarray:
+    """What is drawn on a canvas, [height, width, 4]."""
     time.sleep(0.2)  # a frame or two
-    with Image.open(io.BytesIO(page.locator(".gp-map-frame").screenshot())) as image:
-        return np.asarray(image.convert("RGB"), np.int16)
+    picture = page.evaluate("name => document.querySelector(name).toDataURL()", canvas)
+    with Image.open(io.BytesIO(base64.b64decode(picture.split(",")[1]))) as image:
+        return np.asarray(image.convert("RGBA"), np.int16)
 
 
 def lonely(page: Page, chart: Chart) -> tuple[int, float, float]:
@@ -76,7 +80,9 @@ def test_pointing_names_the_track_and_clicking_plays_that_second(page: Page, cha
     page.mouse.click(x, y)
     link = page.locator("#map-player a[download]")
     expect(link).to_be_attached(timeout=PATIENCE)
-    rate, played = wavfile.read(io.BytesIO(page.request.get(link.get_attribute("href")).body()))
+    rate, played = wavfile.read(
+        io.BytesIO(page.request.get(link.get_attribute("href") or "").body())
+    )
     path = chart.library.audio_path(track)
     assert path is not None and len(played) / rate == pytest.approx(5, abs=0.01)
     original = audio.load(path, start_s=second, duration_s=5)
@@ -89,7 +95,7 @@ def test_the_colours_change_with_what_they_tell(page: Page):
     for name in ("By artist", "By time in the track"):
         page.get_by_label(name).click()
         pictures.append(pixels(page))
-    assert all((a != b).any() for a, b in zip(pictures, pictures[1:], strict=False))
+    assert all((a != b).any() for a, b in itertools.pairwise(pictures))
     expect(page.locator(".gp-map-key")).to_contain_text("beginning of the track")
 
 
@@ -104,8 +110,8 @@ def test_a_taken_clip_walks_over_the_map(page: Page):
     words = page.locator("#map-paths")
     expect(words).to_contain_text("Your clip, engine.opus", timeout=PATIENCE)
     expect(words).to_contain_text("beside Randomness Decides")
-    teal = np.array([0x0D, 0x94, 0x88])
-    assert (np.abs(pixels(page) - teal).max(axis=2) < 8).sum() > 20
+    teal = np.array([0x0D, 0x94, 0x88, 0xFF])
+    assert (np.abs(pixels(page, OVER) - teal).max(axis=2) < 8).sum() > 20
 
 
 def test_wheel_drag_and_buttons_move_the_view(page: Page):
@@ -124,7 +130,7 @@ def test_wheel_drag_and_buttons_move_the_view(page: Page):
     pictures.append(pixels(page))
     page.get_by_role("button", name="Zoom out").click()
     pictures.append(pixels(page))
-    assert all((a != b).any() for a, b in zip(pictures, pictures[1:], strict=False))
+    assert all((a != b).any() for a, b in itertools.pairwise(pictures))
     page.get_by_role("button", name="All", exact=True).click()
     assert (pixels(page) == pictures[0]).all()
     expect(page.locator("#map-player a[download]")).not_to_be_attached()  # a drag is no click
@@ -181,17 +187,29 @@ def test_programs_get_places_and_files(address: str, chart: Chart):
     found = client.predict(handle_file(str(EXAMPLES / "cafe.opus")), "", api_name="/map_place")
     assert len(found) > 50
     right = [
-        segment["track"] == "Musicbox"
-        and abs(segment["track_second"] - 31.3 - segment["second"]) < 0.2
+        abs(segment["track_second"] - 31.3 - segment["second"]) < 0.2
         for segment in found
+        if segment["track"] == "Musicbox"
     ]
-    assert np.mean(right) > 0.7
+    assert len(right) > 0.9 * len(found) and np.mean(right) > 0.5
     xy = np.array([[segment["x"], segment["y"]] for segment in found])
     own = chart.drawn.xy[[chart.tracks[t].title == "Musicbox" for t in chart.track]]
     assert np.median(np.linalg.norm(xy[:, None] - own, axis=2).min(axis=1)) < 0.01
     file = client.predict("csv", "track", "", api_name="/map_export")
-    rows = list(csv.DictReader(Path(file).open(encoding="utf-8")))
+    rows = list(csv.DictReader(Path(file).read_text(encoding="utf-8").splitlines()))
     assert len(rows) == len(chart.drawn) and rows[0]["track"] == chart.tracks[0].title
+
+
+def test_a_degraded_clip_has_a_path_of_its_own_beside_the_clean_one(studio: Studio, chart: Chart):
+    clip = clips.from_track(chart.library, chart.tracks[3], 20.0, 3.0)
+    noise = np.random.default_rng(4).normal(0, 0.05, len(clip.samples)).astype(np.float32)
+    heard = replace(clip, samples=clip.samples + noise)
+    both = trails.of_visit(studio, chart, clip, heard)
+    assert [trail.colour for trail in both] == [plots.TEAL, plots.AMBER]
+    assert (both[0].xy != both[1].xy).any()
+    assert chart.tracks[3].title in trails.words(chart, both[:1])
+    short = replace(clip, samples=clip.samples[:8000])
+    assert trails.of_visit(studio, chart, short, None) == []
 
 
 @pytest.fixture
@@ -209,6 +227,7 @@ def visitor(chromium: Browser, unmapped: Studio) -> Iterator[Page]:
     served = launch(unmapped, prevent_thread_lock=True, quiet=True)
     context = chromium.new_context()
     page = context.new_page()
+    assert served.local_url
     page.goto(served.local_url)
     yield page
     context.close()
@@ -243,6 +262,7 @@ def test_drawing_can_be_cancelled(
     served = launch(large(fingerprinter, tmp_path), prevent_thread_lock=True, quiet=True)
     context = chromium.new_context()
     page = context.new_page()
+    assert served.local_url
     page.goto(served.local_url)
     page.get_by_role("tab", name="Map").click()
     page.get_by_role("button", name="Draw the map").click(timeout=PATIENCE)
