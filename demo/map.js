@@ -214,21 +214,37 @@ function colour(by) {
 }
 root.addEventListener('colour', (event) => colour(event.detail));
 
-// New value: other paths, and other points if it is another map.
+// New value: other paths, and other points if it is another map. One after the other, so that a
+// map that takes long to come does not overwrite what came after it.
+let busy = false;
+let followed = '';
 async function follow() {
-  if (!props.value) return;
-  const next = JSON.parse(props.value);
-  if (next.library !== shown.library || next.map !== shown.map) {
+  if (busy) return;
+  busy = true;
+  try {
+    while (props.value && props.value !== followed) {
+      followed = props.value;
+      await show(JSON.parse(followed));
+    }
+  } finally {
+    busy = false;
+  }
+}
+
+async function show(next) {
+  const other = next.library !== shown.library || next.map !== shown.map;
+  if (other) {
     chart = readChart(await server.chart_text(next.library));
     const names = chart.tracks.slice(0, MOST_NAMED).map((track) => new Option(label(track)));
     root.querySelector('datalist').replaceChildren(...names);
     pointed = -1;
     search.value = '';
-    shown = next;
+  }
+  shown = next;
+  if (other) {
     colour(root.dataset.by);
     showAll();
   }
-  shown = next;
   root.dataset.points = chart.count; // for whoever waits for the map
   root.dataset.trails = next.trails.length;
   redraw(true);

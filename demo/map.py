@@ -54,7 +54,7 @@ def build(studio: Studio, visit: Visit, tab: gr.Tab) -> None:
         try:
             return maps.find(library)
         except LibraryError as error:
-            raise _error(error) from error
+            raise _error(error, studio, library) from error
 
     def chart_text(library: str) -> str:
         """For the canvas: the points of a library's map as JSON."""
@@ -85,7 +85,7 @@ def build(studio: Studio, visit: Visit, tab: gr.Tab) -> None:
             for share, stage in maps.draw(library):
                 yield _progress(share, stage)
         except (MapError, LibraryError) as error:
-            raise _error(error) from error
+            raise _error(error, studio, library) from error
         yield ""
 
     def play(library: str, event: gr.EventData) -> Any:
@@ -95,7 +95,7 @@ def build(studio: Studio, visit: Visit, tab: gr.Tab) -> None:
             start_s = min(max(0, int(event.hop)) * found.hop_s, max(0, track.duration_s - 1))
             music = clips.from_track(found, track, start_s, PLAYED_S)
         except (ClipError, LibraryError, TypeError, ValueError) as error:
-            raise _error(error) from error
+            raise _error(error, studio, library) from error
         label = f"{track.title}, from {cards.clock(int(start_s))} on"
         return gr.update(value=music.playable(), label=label, visible=True)
 
@@ -130,7 +130,7 @@ def build(studio: Studio, visit: Visit, tab: gr.Tab) -> None:
             clip = clips.from_file(path)
             return trails.near(chart, trails.of_clip(studio, chart, clip, clip.name, ""))
         except (ClipError, MapError) as error:
-            raise _error(error) from error
+            raise _error(error, studio, library) from error
 
     with gr.Column(visible=False) as nothing:
         gr.HTML("<p>This library has no map of its present state. Drawing one takes some "
@@ -210,6 +210,10 @@ def _progress(share: float, stage: str) -> str:
     )
 
 
-def _error(error: Exception) -> gr.Error:
+def _error(error: Exception, studio: Studio, library: str) -> gr.Error:
+    """What to tell the visitor: a library's name in the place of its path."""
     text = str(error)
+    if library in studio.names():
+        for path in (studio.path(library).resolve(), studio.path(library)):
+            text = text.replace(str(path), library)
     return gr.Error(f"{text[:1].upper()}{text[1:]}.", print_exception=False)

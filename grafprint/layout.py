@@ -22,7 +22,7 @@ _EPOCHS = 200
 _SEED = 20250406
 _BLOCK = 2048  # vectors looked up between two reports
 # Shares of the time at which a stage is done, as measured with 25,000 and 50,000 vectors.
-_FOUND, _LOADED, _WEIGHED, _BEGUN = 0.15, 0.25, 0.45, 0.55
+_FOUND, _LOADED, _WEIGHED, _BEGUN = 0.2, 0.3, 0.5, 0.6
 
 # Numba's threads on some systems end the program when two ask for them at once.
 _one_at_a_time = threading.Lock()
