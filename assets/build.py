@@ -1,6 +1,8 @@
-"""Rebuild what is derived in assets/: the prebuilt demo library and the degraded example clips.
+"""Rebuild what is derived in assets/: the prebuilt demo library, its map, and the degraded
+example clips.
 
-    python -m assets.build
+    python -m assets.build          # everything
+    python -m assets.build map      # only the map of the library that is there
 
 Run it after the network or the music changes. Everything comes from assets/music, the trained
 weights, and noises, rooms and one tune that are made here.
@@ -11,6 +13,7 @@ from __future__ import annotations
 import csv
 import json
 import shutil
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,7 +21,7 @@ import av
 import numpy as np
 import torch
 
-from grafprint import audio, synthesis
+from grafprint import audio, embedding, synthesis
 from grafprint.augment import mix_at_snr, prepare_rir, reverberate
 from grafprint.fingerprint import Fingerprinter
 from grafprint.library import Library
@@ -59,6 +62,12 @@ def build_library(fingerprinter: Fingerprinter) -> None:
     with Library.create(folder, fingerprinter) as library:
         report = library.add_folder(ASSETS / "music", fingerprinter)
     assert not report.failed, report.failed
+
+
+def build_map() -> None:
+    """Write assets/library/map.npz, of the library as it is."""
+    with Library.open(ASSETS / "library") as library:
+        embedding.save(library, embedding.make(library, lambda share, stage: None))
 
 
 def own_tune(seconds: float) -> np.ndarray:
@@ -147,11 +156,15 @@ def build_examples() -> None:
     (folder / "examples.json").write_text(json.dumps(labels, indent=1, ensure_ascii=False) + "\n")
 
 
-def main() -> None:
-    """Rebuild everything."""
-    build_examples()
-    build_library(Fingerprinter.load())
+def main(only: str = "") -> None:
+    """Rebuild everything, or ``only`` the map."""
+    if only not in ("", "map"):
+        sys.exit(f"there is only map to be built alone, not {only}")
+    if not only:
+        build_examples()
+        build_library(Fingerprinter.load())
+    build_map()
 
 
 if __name__ == "__main__":
-    main()
+    main(*sys.argv[1:2])

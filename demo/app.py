@@ -7,6 +7,7 @@ from typing import Any
 import gradio as gr
 
 from demo import benchmark, cards, degrade, explain, graph, identify, library
+from demo import map as map_tab
 from demo.studio import Studio, Visit
 from demo.theme import CSS, HEAD, THEME
 from grafprint.library import LibraryError
@@ -20,6 +21,7 @@ TABS = (
     ("Identify", identify.build),
     ("Degrade", degrade.build),
     ("Graph", graph.build),
+    ("Map", map_tab.build),
     ("Library", library.build),
     ("Benchmark", benchmark.build),
     ("How it works", explain.build),

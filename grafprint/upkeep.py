@@ -42,6 +42,13 @@ class RowTable:
             np.where(inside, count, 0),
         )
 
+    def rows(self, places: np.ndarray) -> np.ndarray:
+        """The rows (int64) at ``places [n]`` when the live rows are counted in order from 0 on."""
+        # The n-th live row lies in the track at which the running total of the counts passes n.
+        ends = np.cumsum(self.counts)
+        track = np.searchsorted(ends, places, side="right")
+        return self.firsts[track] + places - (ends - self.counts)[track]
+
     def live(self, begin: int, end: int) -> np.ndarray:
         """Whether each of the rows ``begin .. end - 1`` belongs to a track: bool."""
         return self.spans(np.arange(begin, end))[0] >= 0
@@ -114,8 +121,5 @@ def _sample(factory: str, table: RowTable, vectors: VectorStore) -> np.ndarray:
     size = index.training_size(factory, vectors.dim, table.total)
     if size == 0:
         return np.empty((0, vectors.dim), np.float32)
-    # The n-th live row lies in the track at which the running total of the counts passes n.
     chosen = np.sort(np.random.default_rng(_SEED).choice(table.total, size, replace=False))
-    ends = np.cumsum(table.counts)
-    place = np.searchsorted(ends, chosen, side="right")
-    return vectors.read(table.firsts[place] + chosen - (ends - table.counts)[place])
+    return vectors.read(table.rows(chosen))

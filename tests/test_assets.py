@@ -7,7 +7,8 @@ import mutagen
 import numpy as np
 import pytest
 
-from grafprint import audio
+from grafprint import audio, embedding
+from grafprint.library import Library
 
 ASSETS = Path(__file__).parent.parent / "assets"
 MUSIC = ASSETS / "music"
@@ -63,6 +64,13 @@ def test_the_page_for_people_lists_every_track_under_its_licence():
     assert all(
         row["licence_url"] in table for row in TRACKS.values() if "://" in row["licence_url"]
     )
+
+
+def test_the_bundled_map_is_of_the_bundled_library():
+    with Library.open(ASSETS / "library") as library:
+        drawn = embedding.load(library)
+        assert drawn is not None and len(drawn) > 0.99 * len(library)
+    assert (ASSETS / "library" / embedding.MAP).stat().st_size < 300_000
 
 
 def test_assets_stay_small():

@@ -1,0 +1,133 @@
+"""A map as it is shown: points with their track and second, in colours, for a canvas or a table."""
+
+from __future__ import annotations
+
+import base64
+import csv
+import io
+import json
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+from grafprint.embedding import Map, Placer
+from grafprint.library import Library, Track
+
+BY = ("track", "artist", "time")  # what colours can tell
+SHADES = 256  # of the time in a track
+
+
+@dataclass(frozen=True, eq=False)
+class Chart:
+    """The map of a library with what is told of its points."""
+
+    library: Library
+    drawn: Map
+
+    @cached_property
+    def tracks(self) -> list[Track]:
+        """The tracks that have points, in the order of their points."""
+        ids, first = np.unique(self._owners, return_index=True)
+        return [self.library.track(int(ids[i])) for i in np.argsort(first)]
+
+    @cached_property
+    def track(self) -> np.ndarray:
+        """For each point, which of :attr:`tracks` it is of: int64 [p]."""
+        # The points of a track are one after the other, for rows are in order.
+        return np.cumsum(np.diff(self._owners, prepend=self._owners[:1]) != 0)
+
+    @cached_property
+    def hops(self) -> np.ndarray:
+        """For each point, how many hops into its track it is: int64 [p]."""
+        return self.drawn.rows - self.library.spans(self.drawn.rows)[1]
+
+    @cached_property
+    def artist(self) -> np.ndarray:
+        """For each of :attr:`tracks` the number of its artist, counted as they come: int64."""
+        numbers: dict[str, int] = {}
+        return np.array([numbers.setdefault(t.artist, len(numbers)) for t in self.tracks])
+
+    @cached_property
+    def placer(self) -> Placer:
+        """What finds places on this map."""
+        return Placer(self.library, self.drawn)
+
+    def colours(self, by: str) -> np.ndarray:
+        """The colour of each point, uint8 ``[p, 3]``; ``by`` is one of :data:`BY`."""
+        if by == "time":
+            counts = np.array([t.count for t in self.tracks])
+            return shades()[self.hops * SHADES // counts[self.track]]
+        numbers = self.artist if by == "artist" else np.arange(len(self.tracks))
+        return palette(int(numbers.max()) + 1)[numbers][self.track]
+
+    @cached_property
+    def text(self) -> str:
+        """What the canvas needs, as JSON; numbers and colours in base64, little-endian."""
+        tracks = [
+            [t.id, t.title, t.artist, int(n), t.count]
+            for t, n in zip(self.tracks, np.bincount(self.track), strict=True)
+        ]
+        return json.dumps({
+            "hop": self.library.hop_s,
+            "tracks": tracks,
+            "artist": self.artist.tolist(),
+            "xy": _code(np.round(self.drawn.xy * 65_535).astype("<u2")),
+            "hops": _code(self.hops.astype("<u4")),
+            "palette": _code(palette(len(tracks))),
+            "shades": _code(shades()),
+        })  # fmt: skip
+
+    def table(self) -> str:
+        """The points as CSV."""
+        lines = io.StringIO()
+        writer = csv.writer(lines)
+        writer.writerow(["x", "y", "track", "artist", "second"])
+        points = zip(self.drawn.xy, self.track, self.hops, strict=True)
+        for (x, y), number, hop in points:
+            track, second = self.tracks[number], hop * self.library.hop_s
+            writer.writerow([f"{x:.5f}", f"{y:.5f}", track.title, track.artist, f"{second:.2f}"])
+        return lines.getvalue()
+
+    @cached_property
+    def _owners(self) -> np.ndarray:
+        return self.library.track_of(self.drawn.rows)
+
+
+def palette(count: int) -> np.ndarray:
+    """Colours that differ, uint8 ``[count, 3]``; the first ones are the same for every count.
+
+    Their lightness is such that they can be seen on white and on black.
+    """
+    number = np.arange(count)
+    # Steps of the golden angle never come close to an earlier hue.
+    hue = 2 * np.pi * (0.55 + number * (np.sqrt(5) - 1) / 2)
+    return _srgb(np.array([0.66, 0.56, 0.61])[number % 3], 0.16, hue)
+
+
+def shades() -> np.ndarray:
+    """Colours from a track's beginning (blue) to its end (orange), uint8 ``[SHADES, 3]``."""
+    hue = np.radians(np.linspace(265, 55, SHADES))
+    return _srgb(np.linspace(0.55, 0.68, SHADES), 0.14, hue)
+
+
+def _srgb(lightness: np.ndarray, chroma: float, hue: np.ndarray) -> np.ndarray:
+    """OKLCH (https://bottosson.github.io/posts/oklab/), in which equal steps look equal."""
+    a, b = chroma * np.cos(hue), chroma * np.sin(hue)
+    lms = np.stack([
+        lightness + 0.3963377774 * a + 0.2158037573 * b,
+        lightness - 0.1055613458 * a - 0.0638541728 * b,
+        lightness - 0.0894841775 * a - 1.2914855480 * b,
+    ])  # fmt: skip
+    mix = np.array([
+        [4.0767416621, -3.3077115913, 0.2309699292],
+        [-1.2684380046, 2.6097574011, -0.3413193965],
+        [-0.0041960863, -0.7034186147, 1.7076147010],
+    ])  # fmt: skip
+    linear = np.clip(mix @ lms**3, 0, 1).T
+    gamma = np.where(linear < 0.0031308, 12.92 * linear, 1.055 * linear ** (1 / 2.4) - 0.055)
+    return np.round(255 * gamma).astype(np.uint8)
+
+
+def _code(numbers: np.ndarray) -> str:
+    return base64.b64encode(np.ascontiguousarray(numbers).tobytes()).decode()

@@ -1,0 +1,71 @@
+"""The map as a figure for print: points in colours, paths over them, and what both mean."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from matplotlib.lines import Line2D
+
+from demo import plots
+from demo.chart import Chart, shades
+from demo.trails import Trail
+
+INK = "#1f2937"
+MOST_NAMED = 40  # in the key
+
+
+def save(path: Path, chart: Chart, by: str, trails: list[Trail]) -> None:
+    """Write the map to ``path``, PNG or SVG by its ending; points are coloured by ``by``.
+
+    In SVG the points are one picture: as 50,000 shapes they would be slow to open.
+    """
+    with plots.drawing(10, 7.5) as figure:
+        figure.patch.set(facecolor="white", alpha=1)
+        axes = figure.subplots()
+        axes.set_axis_off()
+        axes.set_aspect("equal")
+        axes.invert_yaxis()  # as on the page
+        faint = 0.35 if trails else 1
+        x, y = chart.drawn.xy.T
+        axes.scatter(
+            x, y, s=3, c=chart.colours(by) / 255, linewidths=0, alpha=faint,
+            rasterized=True,
+        )  # fmt: skip
+        for trail in trails:
+            axes.plot(*trail.xy.T, color=trail.colour, linewidth=1.5, marker=".", markersize=4)
+            axes.plot(
+                *trail.xy[:1].T, color=trail.colour, marker="o", markersize=9, fillstyle="none"
+            )
+        axes.set_title(
+            f"{len(chart.drawn):,} fingerprints of {len(chart.tracks)} tracks by UMAP", color=INK
+        )
+        figure.legend(
+            handles=_key(chart, by, trails), loc="outside right upper", frameon=False, fontsize=7,
+            labelcolor=INK,
+        )  # fmt: skip
+        figure.savefig(path, dpi=200, metadata={"Date": None} if path.suffix == ".svg" else None)
+
+
+def _key(chart: Chart, by: str, trails: list[Trail]) -> list[Line2D]:
+    handles = [Line2D([], [], color=t.colour, label=_short(t.name)) for t in trails]
+    if by == "time":
+        names = {0: "beginning of the track", 128: "its middle", 255: "its end"}
+        table = shades() / 255
+        return handles + [_swatch(table[i], name) for i, name in names.items()]
+    colours, seen = chart.colours(by) / 255, dict[str, int]()
+    for point, number in enumerate(chart.track):
+        track = chart.tracks[number]
+        seen.setdefault(track.artist if by == "artist" else track.title, point)
+    handles += [_swatch(colours[i], _short(name)) for name, i in list(seen.items())[:MOST_NAMED]]
+    if len(seen) > MOST_NAMED:
+        handles.append(Line2D([], [], linestyle="", label=f"and {len(seen) - MOST_NAMED} more"))
+    return handles
+
+
+def _swatch(colour: object, label: str) -> Line2D:
+    return Line2D([], [], linestyle="", marker="o", markersize=5, color=colour, label=label)  # type: ignore[arg-type]
+
+
+def _short(name: str) -> str:
+    # A dollar sign would begin a formula.
+    return (name if len(name) <= 36 else f"{name[:35]}…").replace("$", r"\$") or "unknown"
