@@ -8,114 +8,43 @@ of; writes benchmarks/results/app_speed.json.
 
 from __future__ import annotations
 
-import socket
-import subprocess
-import sys
+import argparse
+import shutil
+import statistics
+import tempfile
 import time
-from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from collections.abc import Callable
 from pathlib import Path
 
-from playwright.sync_api import Browser, Page, expect
+import numpy as np
+from playwright.sync_api import Browser, Page, expect, sync_playwright
+from scipy.io import wavfile
 
-from benchmarks.common import ROOT
+from benchmarks import visitor
+from benchmarks.common import ROOT, markdown, write
 from benchmarks.speed import median_s
 from demo import clips, compare
 from demo.identifier import Identifier
-from grafprint import matching
+from demo.studio import Studio
+from grafprint import audio, embedding, matching
+from grafprint.fingerprint import Fingerprinter
+from grafprint.library import Library
+from tests.libraries import fill, walk
 
+TRACKS = 100  # of the library with the large map
 ASSETS = ROOT / "assets"
-PATIENCE_MS = 60_000
 FLAGS = ["--headless", "--no-sandbox", "--disable-gpu", "--use-fake-ui-for-media-stream",
          "--use-fake-device-for-media-stream"]  # fmt: skip
 
 
-@contextmanager
-def running(*options: str) -> Iterator[tuple[str, float]]:
-    """The app in a process of its own: its address, and when it was started."""
-    with closing(socket.create_server(("127.0.0.1", 0))) as taken:
-        port = taken.getsockname()[1]
-    began = time.perf_counter()
-    process = subprocess.Popen(
-        [sys.executable, "app.py", "--port", str(port), *options], cwd=ROOT,
-        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-    )  # fmt: skip
-    try:
-        while True:
-            try:
-                socket.create_connection(("127.0.0.1", port), 0.2).close()
-                break
-            except OSError:
-                if process.poll() is not None:
-                    raise SystemExit("the app did not start") from None
-                time.sleep(0.02)
-        yield f"http://127.0.0.1:{port}/", began
-    finally:
-        process.terminate()
-        process.wait()
-
-
-def opened(browser: Browser, address: str) -> Page:
-    """A new visitor's page, ready to be used."""
-    page = browser.new_page(viewport={"width": 1200, "height": 900})
-    page.goto(address)
-    expect(page.locator("#answer .gp-card")).to_be_visible(timeout=PATIENCE_MS)
-    return page
-
-
-def start_up(browser: Browser) -> float:
-    """Seconds from the command to a page with its first card."""
-    with running() as (address, began):
-        page = opened(browser, address)
-        seconds = time.perf_counter() - began
-        page.close()
-    return seconds
-
-
-def recorded(page: Page) -> float:
-    """Seconds from stopping a recording of 4 s to the answer."""
-    clip = page.locator("#clip")
-    clear = clip.get_by_role("button", name="Clear")
-    if clear.count():
-        clear.first.click()
-    expect(page.locator("#answer .gp-card.ready")).to_be_visible(timeout=PATIENCE_MS)
-    clip.get_by_role("button", name="Record", exact=True).click()
-    time.sleep(4)
-    began = time.perf_counter()
-    clip.get_by_role("button", name="Stop", exact=True).click()
-    expect(page.locator("#answer .gp-card.found")).to_be_visible(timeout=PATIENCE_MS)
-    return time.perf_counter() - began
-
-
-def slid(page: Page) -> float:
-    """Seconds from one step of the SNR slider to the new verdict, for 5 s of music."""
-    before = page.locator("#verdict").inner_html()
-    slider = page.locator("#snr input[type=range]")
-    began = time.perf_counter()
-    slider.press("ArrowLeft")
-    page.wait_for_function(
-        "before => document.querySelector('#verdict').innerHTML.trim() !== before.trim()",
-        arg=before, timeout=PATIENCE_MS,
-    )  # fmt: skip
-    return time.perf_counter() - began
-
-
-def clicked(page: Page) -> float:
-    """Seconds that the browser needs to draw the edges of a node that is clicked."""
-    ms = page.evaluate(
-        """() => {
-          const canvas = document.querySelector('.gp-graph canvas');
-          const box = canvas.getBoundingClientRect();
-          const at = (share) => 60 + share * (box.width - 80);
-          const place = { clientX: box.left + at(Math.random()),
-            clientY: box.top + 10 + Math.random() * (box.height - 50), bubbles: true };
-          const began = performance.now();
-          canvas.dispatchEvent(new MouseEvent('click', place));
-          canvas.getContext('2d').getImageData(0, 0, 1, 1);
-          return performance.now() - began;
-        }"""
-    )
-    return float(ms) / 1000
+def large_library(folder: Path) -> float:
+    """Make a library of 50,000 fingerprints with its map; the seconds that drawing it took."""
+    rng = np.random.default_rng(0)
+    with Library.create(folder, Fingerprinter.load()) as library:
+        fill(library, (walk(rng, visitor.POINTS // TRACKS) for _ in range(TRACKS)))
+        began = time.perf_counter()
+        embedding.save(library, embedding.make(library, lambda share, stage: None))
+        return time.perf_counter() - began
 
 
 def server_parts(identifier: Identifier, path: Path) -> dict[str, float]:
@@ -136,3 +65,66 @@ def server_parts(identifier: Identifier, path: Path) -> dict[str, float]:
         "sounds for comparing": median_s(lambda: compare.sounds(heard, heard)),
         "whole answer": median_s(lambda: identifier.page(clip)),
     }
+
+
+def repeated(work: Callable[[Page], float], page: Page, runs: int) -> float:
+    """The median of ``runs`` measurements after one to warm up."""
+    work(page)
+    return statistics.median(work(page) for _ in range(runs))
+
+
+def used(browser: Browser, runs: int) -> dict[str, float]:
+    """All that is measured on the bundled library."""
+    times = {}
+    with visitor.running() as (address, _):
+        page = visitor.opened(browser, address)
+        times["stop of a recording of 4 s to answer"] = repeated(visitor.recorded, page, runs)
+        page.get_by_role("tab", name="Degrade").click()
+        page.get_by_label("A track of the library").click()
+        expect(page.locator("#verdict .gp-card")).to_be_visible(timeout=visitor.PATIENCE_MS)
+        time.sleep(2)
+        times["slider to verdict, 5 s clip"] = repeated(visitor.slid, page, runs)
+        page.get_by_role("tab", name="Graph").click()
+        page.wait_for_function(
+            "() => document.querySelector('.gp-graph canvas')?.toDataURL().length > 20000",
+            timeout=visitor.PATIENCE_MS,
+        )
+        times["node click to redraw, 512 nodes"] = repeated(visitor.clicked, page, runs)
+        page.close()
+    return times
+
+
+def main() -> None:
+    """Measure, print, write."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--runs", type=int, default=20)
+    runs = parser.parse_args().runs
+    chromium = shutil.which("chromium") or shutil.which("chromium-browser")
+    if chromium is None:
+        raise SystemExit("this needs Chromium: apt install chromium")
+    with tempfile.TemporaryDirectory() as folder, sync_playwright() as playwright:
+        heard = Path(folder) / "heard.wav"
+        samples = audio.load(ASSETS / "examples" / "cafe.opus")
+        wavfile.write(heard, audio.SAMPLE_RATE, np.round(samples * 30_000).astype(np.int16))
+        browser = playwright.chromium.launch(
+            executable_path=chromium, args=[*FLAGS, f"--use-file-for-fake-audio-capture={heard}"]
+        )
+        start = statistics.median(visitor.start_up(browser) for _ in range(runs))
+        times = {"start to first page": start, **used(browser, runs)}
+        times["drawing a map of 50,000 points (once)"] = large_library(Path(folder) / "large")
+        with visitor.running("--library", str(Path(folder) / "large")) as (address, _):
+            page = visitor.opened(browser, address)
+            times["tab to map of 50,000 points"] = repeated(visitor.mapped, page, runs)
+            times["pan of 50,000 points to frame"] = repeated(visitor.moved, page, runs)
+            times["hover over 50,000 points"] = repeated(visitor.hovered, page, runs)
+        browser.close()
+    studio = Studio.load(ASSETS / "library", ASSETS / "grafprint.safetensors")
+    parts = server_parts(studio.identifier(), ASSETS / "examples" / "cafe.opus")
+    for title, found in (("what a visitor waits for", times), ("an answer to 7 s", parts)):
+        rows = [[name, f"{seconds:.3f}"] for name, seconds in found.items()]
+        print(markdown([title, "median s"], rows), end="\n\n")
+    write("app_speed", {"runs": runs, "seconds": times, "answer_parts_s": parts})
+
+
+if __name__ == "__main__":
+    main()

@@ -1,6 +1,9 @@
 """The page in a real Chromium: upload, example, microphone, player, bad files, phone, API."""
 
 import io
+import re
+import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -194,3 +197,21 @@ def test_the_pipeline_is_shown_with_the_visitors_own_clip(page: Page):
 def test_before_there_is_a_clip_an_example_is_explained(page: Page):
     page.get_by_role("tab", name="How it works").click()
     expect(page.locator("#explain .gp-card.found")).to_be_visible(timeout=PATIENCE)
+
+
+def test_the_documented_program_works(address: str, tmp_path: Path):
+    text = (Path(__file__).parent.parent / "docs" / "app.md").read_text(encoding="utf-8")
+    code = re.findall(r"```python\n(.*?)```", text, re.DOTALL)[0]
+    wavfile.write(tmp_path / "clip.wav", 16_000, audio.load(EXAMPLES / "cafe.opus"))
+    code = code.replace("http://127.0.0.1:7860", address)
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=True
+    )
+    assert "Musicbox from 31." in done.stdout
+
+
+def test_every_documented_endpoint_is_there_and_the_other_way_round(address: str):
+    text = (Path(__file__).parent.parent / "docs" / "app.md").read_text(encoding="utf-8")
+    told = set(re.findall(r"`(/\w+)`", text))
+    there = Client(address, verbose=False).view_api(return_format="dict", print_info=False)
+    assert set(there["named_endpoints"]) == told
