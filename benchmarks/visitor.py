@@ -76,12 +76,13 @@ def recorded(page: Page) -> float:
 
 def slid(page: Page) -> float:
     """Seconds from one step of the SNR slider to the new verdict, for 5 s of music."""
-    before = page.locator("#verdict").inner_html()
+    time.sleep(1)  # what an earlier step is still changing
+    before = page.locator("#verdict .gp-card").inner_text()
     slider = page.locator("#snr input[type=range]")
     began = time.perf_counter()
     slider.press("ArrowLeft")
     page.wait_for_function(
-        "before => document.querySelector('#verdict').innerHTML.trim() !== before.trim()",
+        "before => document.querySelector('#verdict .gp-card').innerText !== before",
         arg=before, timeout=PATIENCE_MS,
     )  # fmt: skip
     return time.perf_counter() - began
