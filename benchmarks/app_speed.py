@@ -23,8 +23,9 @@ from scipy.io import wavfile
 from benchmarks import visitor
 from benchmarks.common import ROOT, markdown, write
 from benchmarks.speed import median_s
-from demo import clips, compare
-from demo.identifier import Identifier
+from demo import clips
+from demo.identify import compare
+from demo.identify.identifier import Identifier
 from demo.studio import Studio
 from grafprint import audio, embedding, matching
 from grafprint.fingerprint import Fingerprinter

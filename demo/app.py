@@ -6,8 +6,14 @@ from typing import Any
 
 import gradio as gr
 
-from demo import benchmark, cards, degrade, explain, graph, identify, library
-from demo import map as map_tab
+from demo import cards
+from demo.benchmark import tab as benchmark
+from demo.degrade import tab as degrade
+from demo.explain import tab as explain
+from demo.graph import tab as graph
+from demo.identify import tab as identify
+from demo.library import tab as library
+from demo.map import tab as map_tab
 from demo.studio import Studio, Visit
 from demo.theme import CSS, HEAD, THEME
 from grafprint.library import LibraryError

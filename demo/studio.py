@@ -8,7 +8,7 @@ from pathlib import Path
 
 import gradio as gr
 
-from demo.identifier import Identifier
+from demo.identify.identifier import Identifier
 from grafprint.fingerprint import Fingerprinter
 from grafprint.folder import CATALOGUE
 from grafprint.library import Library, LibraryError

@@ -31,5 +31,5 @@ THEME = gr.themes.Soft(
     checkbox_label_background_fill_selected="*primary_700",
     checkbox_label_background_fill_selected_dark="*primary_700",
 )
-CSS = "\n".join(path.read_text(encoding="utf-8") for path in sorted(_HERE.glob("*.css")))
+CSS = "\n".join(path.read_text(encoding="utf-8") for path in sorted(_HERE.rglob("*.css")))
 HEAD = f"<script>\n{(_HERE / 'microphone.js').read_text(encoding='utf-8')}</script>"

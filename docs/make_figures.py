@@ -16,8 +16,8 @@ import torch
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from demo import stages
-from demo.stages import Scene
+from demo.explain import stages
+from demo.explain.stages import Scene
 from grafprint import audio, synthesis
 from grafprint.augment import mix_at_snr, prepare_rir, reverberate
 from grafprint.fingerprint import DEFAULT_MODEL, Fingerprinter

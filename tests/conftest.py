@@ -10,7 +10,7 @@ from playwright.sync_api import Browser, Page, expect, sync_playwright
 from scipy.io import wavfile
 
 from demo.app import launch
-from demo.identifier import Identifier
+from demo.identify.identifier import Identifier
 from demo.studio import Studio
 from grafprint import audio
 from grafprint.fingerprint import DEFAULT_MODEL, Fingerprinter

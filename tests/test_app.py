@@ -13,7 +13,7 @@ from gradio_client import Client, handle_file
 from playwright.sync_api import Browser, Page, expect
 from scipy.io import wavfile
 
-from demo.identifier import Identifier
+from demo.identify.identifier import Identifier
 from grafprint import audio
 from tests.conftest import PATIENCE
 

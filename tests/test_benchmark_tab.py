@@ -9,7 +9,8 @@ import pytest
 from gradio_client import Client
 from playwright.sync_api import Page, expect
 
-from demo import benchmark, benchmark_cards
+from demo.benchmark import cards as benchmark_cards
+from demo.benchmark import tab as benchmark
 from grafprint.evaluation import MEASURES, Cell, EvaluationConfig, Outcome, Report, to_csv
 from grafprint.queries import Setting
 from tests.conftest import PATIENCE

@@ -9,11 +9,11 @@ from gradio_client import Client, handle_file
 from playwright.sync_api import Browser, Page, expect
 from scipy.io import wavfile
 
-from demo import breaking
 from demo.clips import Clip, ClipError, from_track
-from demo.degrading import MADE, NONE, OWN, RECORDED, Own, Values, degraded, plan, take
-from demo.identifier import Identifier
-from demo.recordings import Recordings
+from demo.degrade import breaking
+from demo.degrade.chain import MADE, NONE, OWN, RECORDED, Own, Values, degraded, plan, take
+from demo.degrade.recordings import Recordings
+from demo.identify.identifier import Identifier
 from demo.studio import Studio
 from grafprint import audio, soundscapes, synthesis
 from grafprint.breaking import SNRS_DB, Point

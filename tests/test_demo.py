@@ -17,7 +17,7 @@ from scipy.io import wavfile
 import app
 from demo import cards, clips, plots
 from demo.clips import ClipError
-from demo.identifier import Identifier, Page
+from demo.identify.identifier import Identifier, Page
 from grafprint import audio
 from grafprint.features import FeatureConfig
 from grafprint.fingerprint import Fingerprinter

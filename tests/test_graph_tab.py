@@ -13,9 +13,11 @@ import pytest
 from gradio_client import Client, handle_file
 from playwright.sync_api import Browser, Locator, Page, expect
 
-from demo import graph, graph_data, graph_scene
 from demo.clips import Clip, ClipError, from_file
-from demo.graph import Choice
+from demo.graph import data as graph_data
+from demo.graph import scene as graph_scene
+from demo.graph import tab as graph
+from demo.graph.tab import Choice
 from demo.studio import Studio, Visit
 from grafprint import inspection
 from grafprint.fingerprint import Fingerprinter

@@ -6,8 +6,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from demo import live
-from demo.live import ListenError, Listening
+from demo.identify import live
+from demo.identify.live import ListenError, Listening
 from demo.studio import Studio
 from grafprint import audio
 from tests.conftest import EXAMPLES

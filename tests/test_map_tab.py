@@ -18,10 +18,11 @@ from PIL import Image
 from playwright.sync_api import Browser, Page, expect
 from scipy.io import wavfile
 
-from demo import clips, plots, trails
+from demo import clips, plots
 from demo.app import launch
-from demo.chart import Chart, palette, shades
-from demo.maps import Maps
+from demo.map import trails
+from demo.map.chart import Chart, palette, shades
+from demo.map.maps import Maps
 from demo.studio import Studio
 from grafprint import audio, embedding
 from grafprint.embedding import MAP

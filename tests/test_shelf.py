@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from demo import library_cards, shelf
-from demo.shelf import ShelfError
+from demo.library import cards as library_cards
+from demo.library import shelf
+from demo.library.shelf import ShelfError
 from demo.studio import Studio
 from demo.work import Stop, Turn
 from grafprint.bulk import Failure, IndexReport, IndexStep

@@ -7,8 +7,9 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from demo import cards, compare
+from demo import cards
 from demo.clips import Clip, ClipError, from_track, playable
+from demo.identify import compare
 from grafprint import audio, matching
 from grafprint.fingerprint import Fingerprinter
 from grafprint.library import Library, LibraryError

@@ -7,8 +7,8 @@ from pathlib import Path
 from matplotlib.lines import Line2D
 
 from demo import plots
-from demo.chart import Chart, shades
-from demo.trails import Trail
+from demo.map.chart import Chart, shades
+from demo.map.trails import Trail
 
 INK = "#1f2937"
 MOST_NAMED = 40  # in the key

@@ -10,8 +10,10 @@ from typing import Any
 
 import gradio as gr
 
-from demo import library_cards, shelf, work
-from demo.shelf import ShelfError
+from demo import work
+from demo.library import cards as library_cards
+from demo.library import shelf
+from demo.library.shelf import ShelfError
 from demo.studio import Studio, Visit
 from grafprint.bulk import IndexReport, IndexStep
 from grafprint.library import LibraryError

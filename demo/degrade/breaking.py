@@ -9,8 +9,8 @@ from html import escape
 from matplotlib.axes import Axes
 
 from demo import plots
-from demo.degrade_controls import spelt
-from demo.degrading import MADE, NONE, OWN, RECORDED, Values
+from demo.degrade.chain import MADE, NONE, OWN, RECORDED, Values
+from demo.degrade.controls import spelt
 from grafprint.breaking import ROOM_RT60_S, SNRS_DB, Judgement, Point, holds_until_db
 
 # Filled, half filled, hollow.

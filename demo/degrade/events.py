@@ -8,11 +8,12 @@ from typing import Any
 
 import gradio as gr
 
-from demo import breaking, cards, degrading, recordings
+from demo import cards
 from demo.clips import Clip, ClipError, from_track
-from demo.degrade_controls import A_TRACK, CLIP_S, YOUR_CLIP, fitted
-from demo.degrading import Own, Taken, Values
-from demo.recordings import Recordings
+from demo.degrade import breaking, chain, recordings
+from demo.degrade.chain import Own, Taken, Values
+from demo.degrade.controls import A_TRACK, CLIP_S, YOUR_CLIP, fitted
+from demo.degrade.recordings import Recordings
 from demo.studio import Studio
 from grafprint import breaking as core
 from grafprint.library import LibraryError
@@ -67,12 +68,12 @@ class Events:
             return gr.skip(), gr.skip(), gr.skip(), gr.skip()
         try:
             identifier = self.studio.identifier(library)
-            wanted = degrading.plan(Values(*values), own, self.recorded)
-            heard = degrading.degraded(taken.clip, wanted)
-            card = degrading.verdict(identifier, taken, heard)
+            wanted = chain.plan(Values(*values), own, self.recorded)
+            heard = chain.degraded(taken.clip, wanted)
+            card = chain.verdict(identifier, taken, heard)
         except (ClipError, LibraryError) as error:
             return _problem(error)
-        return heard, heard.playable(), degrading.pictures(identifier, taken, heard), card
+        return heard, heard.playable(), chain.pictures(identifier, taken, heard), card
 
     def read_noise(self, path: str | None, taken: Taken | None, own: Own, library: str,
                    *values: Any) -> tuple[Any, ...]:  # fmt: skip
@@ -99,11 +100,11 @@ class Events:
             if taken is None:
                 raise ClipError("there is no clip to try: take one above")
             if taken.truth is None:
-                raise ClipError(degrading.NOTHING_RIGHT)
+                raise ClipError(chain.NOTHING_RIGHT)
             identifier = self.studio.identifier(library)
             track = identifier.library.track(taken.truth.track_id).title
-            wanted = degrading.plan(values, own, self.recorded)
-            for point in degrading.swept(identifier, taken, wanted):
+            wanted = chain.plan(values, own, self.recorded)
+            for point in chain.swept(identifier, taken, wanted):
                 points.append(point)
                 if point.reverb:
                     yield breaking.report(points, values, track, taken.truth.given)
@@ -118,12 +119,12 @@ class Events:
         if source == YOUR_CLIP:
             if origin is None:
                 raise ClipError("there is no clip yet: take one on the tab Identify")
-            return degrading.take(identifier, origin, origin, chosen)
+            return chain.take(identifier, origin, origin, chosen)
         if track_id is None:
             raise ClipError("there is no track: index some music first")
         track = identifier.library.track(track_id)
         clip = from_track(identifier.library, track, float(second), CLIP_S)
-        return degrading.take(identifier, clip, None, chosen)
+        return chain.take(identifier, clip, None, chosen)
 
 
 def _problem(error: Exception) -> tuple[Any, ...]:

@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 
 from demo import clips
-from demo.chart import Chart
 from demo.clips import Clip, ClipError
+from demo.map.chart import Chart
 from demo.plots import AMBER, TEAL
 from demo.studio import Studio
 

@@ -7,10 +7,11 @@ from typing import Any
 import gradio as gr
 import numpy as np
 
-from demo import clips, degrading
+from demo import clips
 from demo.clips import ClipError
-from demo.degrading import HIGHEST_HZ, MADE, NONE, OWN, Own, Values
-from demo.recordings import Recordings, own_noise, own_room
+from demo.degrade import chain
+from demo.degrade.chain import HIGHEST_HZ, MADE, NONE, OWN, Own, Values
+from demo.degrade.recordings import Recordings, own_noise, own_room
 from demo.studio import Studio
 from grafprint.breaking import holds_until_db
 from grafprint.degradation import Degradation
@@ -28,7 +29,7 @@ def build(studio: Studio, recorded: Recordings, busy: dict[str, Any], long: dict
         )
         noise = OWN if noise_file else noise
         room = OWN if room_file else MADE if rt60_s else NONE
-        return degrading.plan(Values(noise, snr_db, room, rt60_s, *rest), own, recorded)
+        return chain.plan(Values(noise, snr_db, room, rt60_s, *rest), own, recorded)
 
     def degrade(path: str, *settings: Any) -> tuple[int, np.ndarray]:
         """A clip with noise, in a room, through a bad microphone or a codec: how it sounds then.
@@ -40,7 +41,7 @@ def build(studio: Studio, recorded: Recordings, busy: dict[str, Any], long: dict
         another stretch of noise and another room are drawn with.
         """
         try:
-            return degrading.degraded(clips.from_file(path), planned(*settings)).playable()
+            return chain.degraded(clips.from_file(path), planned(*settings)).playable()
         except ClipError as error:
             raise gr.Error(str(error), print_exception=False) from error
 
@@ -54,10 +55,10 @@ def build(studio: Studio, recorded: Recordings, busy: dict[str, Any], long: dict
         try:
             identifier = studio.identifier(library or None)
             clip = clips.from_file(path)
-            taken = degrading.take(identifier, clip, clip, ())
+            taken = chain.take(identifier, clip, clip, ())
             if taken.truth is None:
-                raise ClipError(degrading.NOTHING_RIGHT)
-            points = list(degrading.swept(identifier, taken, planned(*settings)))
+                raise ClipError(chain.NOTHING_RIGHT)
+            points = list(chain.swept(identifier, taken, planned(*settings)))
             track = identifier.library.track(taken.truth.track_id)
         except (ClipError, LibraryError) as error:
             raise gr.Error(str(error), print_exception=False) from error

@@ -8,10 +8,11 @@ from typing import Any
 
 import gradio as gr
 
-from demo import cards, clips, compare
+from demo import cards, clips
 from demo.clips import ClipError
-from demo.identifier import Page
-from demo.live import ListenError, Listening
+from demo.identify import compare
+from demo.identify.identifier import Page
+from demo.identify.live import ListenError, Listening
 from demo.studio import Studio, Visit
 
 MOST_MATCHES = 50

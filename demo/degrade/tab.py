@@ -7,12 +7,12 @@ from typing import Any
 
 import gradio as gr
 
-from demo import degrade_api
-from demo.degrade_controls import AT_ONCE, Controls
-from demo.degrade_events import Events
-from demo.degrading import Own
-from demo.identify import BUSY
-from demo.recordings import Recordings
+from demo.degrade import api as degrade_api
+from demo.degrade.chain import Own
+from demo.degrade.controls import AT_ONCE, Controls
+from demo.degrade.events import Events
+from demo.degrade.recordings import Recordings
+from demo.identify.tab import BUSY
 from demo.studio import FORGET_S, Studio, Visit
 
 # One sweep at a time, and never in the way of the sliders.

@@ -12,7 +12,8 @@ from typing import Any
 
 import gradio as gr
 
-from demo import benchmark_cards, cards, work
+from demo import cards, work
+from demo.benchmark import cards as benchmark_cards
 from demo.studio import Studio, Visit
 from grafprint import evaluation
 from grafprint.augment import NoiseBank, RoomBank

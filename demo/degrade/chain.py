@@ -13,8 +13,8 @@ import torch
 
 from demo import cards, plots
 from demo.clips import Clip, ClipError
-from demo.identifier import Identifier
-from demo.recordings import Recordings
+from demo.degrade.recordings import Recordings
+from demo.identify.identifier import Identifier
 from grafprint import audio
 from grafprint.augment import NoiseBank
 from grafprint.breaking import Point, Truth, sweep, truth_from

@@ -7,7 +7,7 @@ import threading
 from collections.abc import Generator
 from dataclasses import dataclass, field
 
-from demo.chart import Chart
+from demo.map.chart import Chart
 from demo.studio import Studio
 from grafprint import embedding
 from grafprint.library import Library, LibraryError

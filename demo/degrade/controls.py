@@ -9,8 +9,8 @@ from typing import Any
 import gradio as gr
 
 from demo.cards import MOST_LISTED
-from demo.degrading import HIGHEST_HZ, MADE, NONE, OWN, RECORDED
-from demo.recordings import Recordings
+from demo.degrade.chain import HIGHEST_HZ, MADE, NONE, OWN, RECORDED
+from demo.degrade.recordings import Recordings
 from grafprint.degradation import CODEC_NAMES, LEAST_RT60_S, MOST_RT60_S
 from grafprint.library import Track
 
@@ -23,7 +23,7 @@ MADE_NOISES = ("babble", "cafe", "street", "rain", "machine", "white", "pink", "
 
 @dataclass(frozen=True)
 class Controls:
-    """The components; ``values`` are those of degrading.Values, in its order."""
+    """The components; ``values`` are those of chain.Values, in its order."""
 
     source: gr.Radio
     track: gr.Dropdown

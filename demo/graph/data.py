@@ -10,7 +10,7 @@ from matplotlib import colormaps
 from matplotlib.colors import LinearSegmentedColormap
 
 from demo import plots
-from demo.graph_scene import Look
+from demo.graph.scene import Look
 from grafprint.features import FeatureConfig, mel_bin_hz
 from grafprint.inspection import NodeGraph, compare, histogram, reach
 

@@ -10,9 +10,12 @@ from typing import Any
 
 import gradio as gr
 
-from demo import clips, graph_data, graph_plots, graph_scene
+from demo import clips
 from demo.clips import Clip, ClipError
-from demo.graph_scene import Look, Scene
+from demo.graph import data as graph_data
+from demo.graph import plots as graph_plots
+from demo.graph import scene as graph_scene
+from demo.graph.scene import Look, Scene
 from demo.studio import FORGET_S, Studio, Visit
 from grafprint import graph_files, inspection
 from grafprint.inspection import compare

@@ -12,12 +12,14 @@ from typing import Any
 import gradio as gr
 import numpy as np
 
-from demo import cards, clips, map_plots, trails
-from demo.chart import BY, Chart
+from demo import cards, clips
 from demo.clips import Clip, ClipError
-from demo.maps import MapError, Maps
+from demo.map import plots as map_plots
+from demo.map import trails
+from demo.map.chart import BY, Chart
+from demo.map.maps import MapError, Maps
+from demo.map.trails import Trail
 from demo.studio import FORGET_S, Studio, Visit
-from demo.trails import Trail
 from grafprint.library import LibraryError
 
 PLAYED_S = 5.0

@@ -9,9 +9,10 @@ from typing import Any, NamedTuple
 import gradio as gr
 from matplotlib.axes import Axes
 
-from demo import cards, clips, plots, stages
+from demo import cards, clips, plots
 from demo.clips import Clip, ClipError
-from demo.stages import Scene
+from demo.explain import stages
+from demo.explain.stages import Scene
 from demo.studio import Studio, Visit
 from grafprint import audio
 from grafprint.library import LibraryError

@@ -7,7 +7,8 @@ from html import escape
 from pathlib import Path
 from typing import Any
 
-from demo import cards, shelf, work
+from demo import cards, work
+from demo.library import shelf
 from grafprint.bulk import IndexReport, IndexStep
 from grafprint.library import Track
 

@@ -6,7 +6,8 @@ from typing import Any
 
 import gradio as gr
 
-from demo import changes, library_cards, shelf
+from demo.library import cards as library_cards
+from demo.library import changes, shelf
 from demo.studio import Studio, Visit
 from grafprint.library import LibraryError
 

@@ -14,8 +14,8 @@ from matplotlib.colors import BoundaryNorm, ListedColormap, Normalize
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from demo import graph_data
-from demo.graph_scene import Look
+from demo.graph import data as graph_data
+from demo.graph.scene import Look
 from grafprint.features import FeatureConfig
 from grafprint.inspection import NodeGraph, compare
 

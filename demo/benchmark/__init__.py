@@ -1,0 +1,1 @@
+"""The tab Benchmark: hit rates of the library in use."""

@@ -1,0 +1,1 @@
+"""The tab Degrade: how much a clip can bear."""

@@ -1,0 +1,1 @@
+"""The tab Graph: what the network made of a second."""

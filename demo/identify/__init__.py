@@ -1,0 +1,1 @@
+"""The tab Identify: which track a clip is, and where in it."""

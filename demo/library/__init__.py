@@ -1,0 +1,1 @@
+"""The tab Library: what is indexed, and changes to it."""

@@ -1,0 +1,1 @@
+"""The tab Map: the library on a plane."""
