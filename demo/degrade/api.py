@@ -31,7 +31,13 @@ def build(studio: Studio, recorded: Recordings, busy: dict[str, Any], long: dict
         room = OWN if room_file else MADE if rt60_s else NONE
         return chain.plan(Values(noise, snr_db, room, rt60_s, *rest), own, recorded)
 
-    def degrade(path: str, *settings: Any) -> tuple[int, np.ndarray]:
+    # The parameters are spelt out because programs see their names.
+    def degrade(
+        path: str, noise_file: str | None = None, room_file: str | None = None,
+        noise: str = "cafe", snr_db: float = 10, rt60_s: float = 0, wet: float = 100,
+        low_hz: float = 0, high_hz: float = HIGHEST_HZ, clip_at: float = 100, codec: str = NONE,
+        seed: int = 0,
+    ) -> tuple[int, np.ndarray]:  # fmt: skip
         """A clip with noise, in a room, through a bad microphone or a codec: how it sounds then.
 
         After the clip: a file of noise and one of a room's response (or none); then noise (none,
@@ -41,11 +47,18 @@ def build(studio: Studio, recorded: Recordings, busy: dict[str, Any], long: dict
         another stretch of noise and another room are drawn with.
         """
         try:
-            return chain.degraded(clips.from_file(path), planned(*settings)).playable()
+            wanted = planned(noise_file, room_file, noise, snr_db, rt60_s, wet, low_hz, high_hz,
+                             clip_at, codec, seed)  # fmt: skip
+            return chain.degraded(clips.from_file(path), wanted).playable()
         except ClipError as error:
             raise gr.Error(str(error), print_exception=False) from error
 
-    def breaking_point(path: str, library: str, *settings: Any) -> dict[str, Any]:
+    def breaking_point(
+        path: str, library: str = "", noise_file: str | None = None, room_file: str | None = None,
+        noise: str = "cafe", snr_db: float = 10, rt60_s: float = 0, wet: float = 100,
+        low_hz: float = 0, high_hz: float = HIGHEST_HZ, clip_at: float = 100, codec: str = NONE,
+        seed: int = 0,
+    ) -> dict[str, Any]:  # fmt: skip
         """At which SNR a clip is no longer found, without and with a room, as JSON.
 
         After the clip: the name of a library (empty: the first), then what /degrade takes, its SNR
@@ -53,12 +66,14 @@ def build(studio: Studio, recorded: Recordings, busy: dict[str, Any], long: dict
         identified as before.
         """
         try:
+            wanted = planned(noise_file, room_file, noise, snr_db, rt60_s, wet, low_hz, high_hz,
+                             clip_at, codec, seed)  # fmt: skip
             identifier = studio.identifier(library or None)
             clip = clips.from_file(path)
             taken = chain.take(identifier, clip, clip, ())
             if taken.truth is None:
                 raise ClipError(chain.NOTHING_RIGHT)
-            points = list(chain.swept(identifier, taken, planned(*settings)))
+            points = list(chain.swept(identifier, taken, wanted))
             track = identifier.library.track(taken.truth.track_id)
         except (ClipError, LibraryError) as error:
             raise gr.Error(str(error), print_exception=False) from error
