@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import importlib.util
-import io
 import os
 import tempfile
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import faiss
@@ -70,6 +69,7 @@ def _umap(
     """UMAP's steps one by one, because between them and its epochs one can tell and stop."""
     _find_cache()
     # Here, because it takes five seconds, and a minute when Numba has compiled nothing yet.
+    from umap import layouts
     from umap.umap_ import find_ab_params, fuzzy_simplicial_set, simplicial_set_embedding
 
     random = np.random.RandomState(_SEED)  # UMAP takes no other
@@ -79,25 +79,31 @@ def _umap(
     )
     progress(_WEIGHED, "Beginning the layout")
     a, b = find_ab_params(1.0, _MIN_DIST)
-    epochs = _Epochs(lambda s: progress(_BEGUN + (1 - _BEGUN) * s, "Laying out"))
-    places, _ = simplicial_set_embedding(
-        vectors, graph, 2, 1.0, a, b, 1.0, 5, _EPOCHS, "spectral", random, "cosine", {},
-        False, {}, False,
-        tqdm_kwds={"disable": False, "file": epochs, "bar_format": "{n}", "miniters": 1},
-    )  # fmt: skip
+    shown, layouts.tqdm = layouts.tqdm, _epochs(progress)
+    try:
+        places, _ = simplicial_set_embedding(
+            vectors, graph, 2, 1.0, a, b, 1.0, 5, _EPOCHS, "spectral", random, "cosine", {},
+            False, {}, False,
+        )  # fmt: skip
+    finally:
+        layouts.tqdm = shown
     return np.asarray(places, np.float32)
 
 
-class _Epochs(io.TextIOBase):
-    """What UMAP writes its progress bar to: there is no other way to hear of its epochs."""
+def _epochs(progress: Progress) -> Callable[..., Iterator[int]]:
+    """What stands in for UMAP's progress bar: nothing else hears of its epochs.
 
-    def __init__(self, progress: Callable[[float], None]) -> None:
-        self._progress = progress
+    The bar cannot be given an output that raises: it would keep its lock, and the next bar in
+    another thread would wait for that forever.
+    """
 
-    def write(self, text: str) -> int:
-        if text.strip().isdigit():
-            self._progress(int(text) / _EPOCHS)
-        return len(text)
+    def bar(epochs: range, **options: object) -> Iterator[int]:
+        for epoch in epochs:
+            progress(_BEGUN + (1 - _BEGUN) * epoch / len(epochs), "Laying out")
+            yield epoch
+        progress(1.0, "Laying out")
+
+    return bar
 
 
 def _find_cache() -> None:
@@ -108,7 +114,7 @@ def _find_cache() -> None:
     """
     spec = importlib.util.find_spec("umap")
     source = Path(spec.origin).parent if spec and spec.origin else Path()
-    home = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    home = Path(os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache"))
     existing = next((folder for folder in (home, *home.parents) if folder.is_dir()), home)
     if not (
         "NUMBA_CACHE_DIR" in os.environ

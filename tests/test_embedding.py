@@ -2,6 +2,7 @@
 
 import errno
 import os
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -138,6 +139,9 @@ def test_it_can_be_stopped_at_any_stage_and_loses_nothing(library: Library):
             embedding.make(library, stop)
     assert (library.path / MAP).read_bytes() == before
     assert len(set(stages)) == 5
+    with ThreadPoolExecutor() as other:  # where the next one is drawn nothing holds it up
+        again = other.submit(embedding.make, library, quiet).result(timeout=60)
+    assert embedding.fits(library, again)
 
 
 def test_progress_only_grows(library: Library):
