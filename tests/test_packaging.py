@@ -8,6 +8,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
 PROGRAM = ("app.py", "assets", "benchmarks", "demo", "docs", "grafprint")
+OWN = ("benchmarks", "demo", "docs", "grafprint", "tests")
 # Needed without being imported by name.
 INDIRECT = {
     "tensorboard",  # Lightning's logger writes with it
@@ -30,12 +31,14 @@ def imported() -> set[str]:
                     names |= {alias.name.split(".")[0] for alias in node.names}
                 elif isinstance(node, ast.ImportFrom) and not node.level:
                     names.add((node.module or "").split(".")[0])
-    return names - set(sys.stdlib_module_names) - {"benchmarks", "demo", "docs", "grafprint"}
+    return names - set(sys.stdlib_module_names) - set(OWN)
 
 
 def test_what_is_imported_is_required_and_the_other_way_round():
     distributions = packages_distributions()
     used = {distributions[name][0].lower().replace("_", "-") for name in imported()}
+    # Benchmarks and screenshots of the page use what the tests use.
+    used -= set(pins("requirements-dev.txt"))
     assert used == set(pins("requirements.txt")) - INDIRECT
 
 
