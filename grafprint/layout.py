@@ -114,11 +114,15 @@ def _find_cache() -> None:
     """
     spec = importlib.util.find_spec("umap")
     source = Path(spec.origin).parent if spec and spec.origin else Path()
-    home = Path(os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache"))
-    existing = next((folder for folder in (home, *home.parents) if folder.is_dir()), home)
-    if not (
-        "NUMBA_CACHE_DIR" in os.environ
-        or os.access(source, os.W_OK)
-        or os.access(existing, os.W_OK)
-    ):
+    user = Path(os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache"))
+    if "NUMBA_CACHE_DIR" not in os.environ and not _writable(source) and not _writable(user):
         os.environ["NUMBA_CACHE_DIR"] = tempfile.mkdtemp(prefix="numba-")
+
+
+def _writable(folder: Path) -> bool:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            return True
+    except OSError:
+        return False
