@@ -14,7 +14,7 @@ from demo.graph import tab as graph
 from demo.identify import tab as identify
 from demo.library import tab as library
 from demo.map import tab as map_tab
-from demo.studio import Studio, Visit
+from demo.studio import AT_ONCE, Studio, Visit
 from demo.theme import CSS, HEAD, THEME
 from grafprint.library import LibraryError
 
@@ -43,9 +43,6 @@ def build(studio: Studio) -> gr.Blocks:
         except LibraryError:  # it has gone meanwhile
             return cards.known(name, [])
 
-    at_once: dict[str, Any] = {
-        "queue": False, "show_progress": "hidden", "api_visibility": "private"
-    }  # fmt: skip
     with gr.Blocks(title="GraFPrint", analytics_enabled=False, delete_cache=DELETE_CACHE_S) as page:
         gr.HTML(
             "<h1>GraFPrint</h1><p>Which recording is this, and where in it are we?</p>"
@@ -55,12 +52,12 @@ def build(studio: Studio) -> gr.Blocks:
         )
         visit = Visit.begin(studio)
         in_use = gr.HTML(known(studio.home.name), elem_id="in-use", padding=False)
-        gr.on([visit.library.change, visit.changes.change], known, visit.library, in_use, **at_once)
+        gr.on([visit.library.change, visit.changes.change], known, visit.library, in_use, **AT_ONCE)
         with gr.Tabs(elem_id="tabs", overflow_behavior="wrap"):
             for title, build_tab in TABS:
                 with gr.Tab(title, id=title.lower().replace(" ", "-")) as tab:
                     build_tab(studio, visit, tab)
-                    tab.select(known, visit.library, in_use, **at_once)
+                    tab.select(known, visit.library, in_use, **AT_ONCE)
     return page
 
 

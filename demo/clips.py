@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -57,6 +58,14 @@ def from_file(path: str | None) -> Clip:
     except audio.AudioError as error:
         raise ClipError(str(error).replace(path, name)) from error
     return Clip(samples, name, start_s)
+
+
+def example(folder: Path | None) -> Clip | None:
+    """The first of a folder's examples, if there is one."""
+    if folder is None or not (listing := folder / "examples.json").is_file():
+        return None
+    first = json.loads(listing.read_text(encoding="utf-8"))[0]
+    return from_file(str(folder / first["file"]))
 
 
 def from_track(library: Library, track: Track, start_s: float, duration_s: float) -> Clip:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import gradio as gr
 
@@ -13,6 +14,10 @@ from grafprint.fingerprint import Fingerprinter
 from grafprint.folder import CATALOGUE
 from grafprint.library import Library, LibraryError
 
+# How events run that only change what is shown: without a queue, and not for programs.
+AT_ONCE: dict[str, Any] = {
+    "queue": False, "show_progress": "hidden", "api_visibility": "private"
+}  # fmt: skip
 # A visit's clip is forgotten an hour after it was last changed.
 FORGET_S = 3600
 

@@ -14,7 +14,7 @@ import gradio as gr
 
 from demo import cards, work
 from demo.benchmark import cards as benchmark_cards
-from demo.studio import Studio, Visit
+from demo.studio import AT_ONCE, Studio, Visit
 from grafprint import evaluation
 from grafprint.augment import NoiseBank, RoomBank
 from grafprint.banks import noise_bank, room_bank
@@ -31,9 +31,6 @@ DRAW_EVERY_S, DRAW_SHARE = 1.0, 0.25
 
 # One evaluation at a time on the whole server; the others wait.
 TURN: dict[str, Any] = {"concurrency_id": "evaluate", "concurrency_limit": 1}
-AT_ONCE: dict[str, Any] = {
-    "queue": False, "show_progress": "hidden", "api_visibility": "private"
-}  # fmt: skip
 
 
 @dataclass

@@ -11,6 +11,7 @@ import gradio as gr
 from demo.cards import MOST_LISTED
 from demo.degrade.chain import HIGHEST_HZ, MADE, NONE, OWN, RECORDED
 from demo.degrade.recordings import Recordings
+from demo.studio import AT_ONCE
 from grafprint.degradation import CODEC_NAMES, LEAST_RT60_S, MOST_RT60_S
 from grafprint.library import Track
 
@@ -121,9 +122,3 @@ def spelt(name: str) -> str:
 
 def _recorded(files: dict[str, Any]) -> list[tuple[str, str]]:
     return [(f"Recorded: {name}", RECORDED + name) for name in files]
-
-
-# For what only shows and hides controls.
-AT_ONCE: dict[str, Any] = {
-    "queue": False, "show_progress": "hidden", "api_visibility": "private"
-}  # fmt: skip

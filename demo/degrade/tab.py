@@ -9,11 +9,11 @@ import gradio as gr
 
 from demo.degrade import api as degrade_api
 from demo.degrade.chain import Own
-from demo.degrade.controls import AT_ONCE, Controls
+from demo.degrade.controls import Controls
 from demo.degrade.events import Events
 from demo.degrade.recordings import Recordings
 from demo.identify.tab import BUSY
-from demo.studio import FORGET_S, Studio, Visit
+from demo.studio import AT_ONCE, FORGET_S, Studio, Visit
 
 # One sweep at a time, and never in the way of the sliders.
 SWEEPING: dict[str, Any] = {"concurrency_id": "breaking", "concurrency_limit": 1}

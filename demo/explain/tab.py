@@ -127,9 +127,8 @@ def first_clip(studio: Studio) -> Clip:
 
     Raises ClipError if there is neither.
     """
-    if studio.examples is not None:
-        for path in sorted(studio.examples.glob("*.opus")):
-            return clips.from_file(str(path))
+    if (example := clips.example(studio.examples)) is not None:
+        return example
     library = studio.identifier().library
     for track in library.tracks():
         return clips.from_track(library, track, track.duration_s / 3, LONGEST_S)

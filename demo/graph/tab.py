@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import json
-import secrets
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import gradio as gr
 
-from demo import clips
+from demo import clips, downloads
 from demo.clips import Clip, ClipError
 from demo.graph import data as graph_data
 from demo.graph import plots as graph_plots
@@ -141,11 +140,7 @@ def _savers(look: gr.State, features: Any, private: dict[str, Any]) -> None:
         def save(shown: Look | None, side: int, chosen: str | None) -> str:
             if shown is None:
                 raise gr.Error("Open a clip first, then save.", print_exception=False)
-            # A folder of its own in Gradio's cache, whose address nobody can guess and which is
-            # emptied on schedule.
-            folder = Path(fetched.GRADIO_CACHE) / secrets.token_hex(16)
-            folder.mkdir(parents=True)
-            return str(_write(folder, suffix, shown, side, chosen, features))
+            return str(_write(downloads.folder(fetched), suffix, shown, side, chosen, features))
 
         return save
 

@@ -13,7 +13,7 @@ from demo.clips import ClipError
 from demo.identify import compare
 from demo.identify.identifier import Page
 from demo.identify.live import ListenError, Listening
-from demo.studio import Studio, Visit
+from demo.studio import AT_ONCE, Studio, Visit
 
 MOST_MATCHES = 50
 LIVE = (
@@ -89,21 +89,18 @@ def build(studio: Studio, visit: Visit, tab: gr.Tab) -> None:
     shown = [card, reference, sounds, evidence, candidates]
     inputs, outputs = [chosen, visit.library], [visit.clip, visit.heard, *shown]
     private: dict[str, Any] = {"api_visibility": "private", "show_progress_on": card, **BUSY}
-    at_once: dict[str, Any] = {
-        "queue": False, "show_progress": "hidden", "api_visibility": "private"
-    }  # fmt: skip
     button.click(look, inputs, outputs, **private)
     chosen.stop_recording(look, inputs, outputs, **private)
     chosen.upload(look, inputs, outputs, **private)
     if picked is not None:
         picked.then(look, inputs, outputs, **private)
     live.heard(heard, visit.library, [visit.clip, visit.heard, chosen, *shown], **private)
-    visit.library.change(lambda name: name, visit.library, live, **at_once)
+    visit.library.change(lambda name: name, visit.library, live, **AT_ONCE)
     # `change` can report None for a longer recording, so it only ever enables the button.
     chosen.change(lambda c: gr.update(interactive=True) if c else gr.skip(), chosen, button,
-                  **at_once)  # fmt: skip
+                  **AT_ONCE)  # fmt: skip
     chosen.clear(lambda: (None, None, *_shown(Page(cards.ready())), gr.update(interactive=False)),
-                 None, [*outputs, button], **at_once)  # fmt: skip
+                 None, [*outputs, button], **AT_ONCE)  # fmt: skip
 
     # The same for programs: audio and a number in, JSON out.
     with gr.Row(visible=False):

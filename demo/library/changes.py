@@ -14,16 +14,13 @@ from demo import work
 from demo.library import cards as library_cards
 from demo.library import shelf
 from demo.library.shelf import ShelfError
-from demo.studio import Studio, Visit
+from demo.studio import AT_ONCE, Studio, Visit
 from grafprint.bulk import IndexReport, IndexStep
 from grafprint.library import LibraryError
 
 MOST_CHOICES = 200  # tracks offered for removal; a search narrows them down
 # One change at a time on the whole server; the others wait.
 TURN: dict[str, Any] = {"concurrency_id": "change", "concurrency_limit": 1}
-AT_ONCE: dict[str, Any] = {
-    "queue": False, "show_progress": "hidden", "api_visibility": "private"
-}  # fmt: skip
 
 Steps = Generator[IndexStep, None, None]
 

@@ -8,12 +8,8 @@ import gradio as gr
 
 from demo.library import cards as library_cards
 from demo.library import changes, shelf
-from demo.studio import Studio, Visit
+from demo.studio import AT_ONCE, Studio, Visit
 from grafprint.library import LibraryError
-
-AT_ONCE: dict[str, Any] = {
-    "queue": False, "show_progress": "hidden", "api_visibility": "private"
-}  # fmt: skip
 
 
 def build(studio: Studio, visit: Visit, tab: gr.Tab) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import secrets
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,7 +11,7 @@ from typing import Any
 import gradio as gr
 import numpy as np
 
-from demo import cards, clips
+from demo import cards, clips, downloads
 from demo.clips import Clip, ClipError
 from demo.map import plots as map_plots
 from demo.map import trails
@@ -109,10 +108,7 @@ def build(studio: Studio, visit: Visit, tab: gr.Tab) -> None:
         chart = chart_of(library or studio.names()[0])
         if chart is None or kind not in KINDS or by not in BY:
             raise gr.Error("There is no such map.", print_exception=False)
-        # A folder of its own in Gradio's cache, which is emptied on schedule.
-        folder = Path(fetched.GRADIO_CACHE) / secrets.token_hex(16)
-        folder.mkdir(parents=True)
-        path = folder / f"map by {by}.{kind}"
+        path = downloads.folder(fetched) / f"map by {by}.{kind}"
         if kind == "csv":
             path.write_text(chart.table(), encoding="utf-8")
         else:

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from dataclasses import dataclass
 from html import escape
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -48,20 +46,12 @@ def of_visit(studio: Studio, chart: Chart, clip: Clip | None, heard: Clip | None
     """
     wanted = [(clip, "Your clip", TEAL), (heard, "Degraded", AMBER)]
     if clip is None and heard is None:
-        wanted = [(example(studio.examples), "An example", TEAL)]
+        wanted = [(clips.example(studio.examples), "An example", TEAL)]
     trails = []
     for taken, name, colour in wanted:
         if taken is not None and len(taken.samples) >= studio.fingerprinter.features.window_samples:
             trails.append(of_clip(studio, chart, taken, f"{name}, {taken.name}", colour))
     return trails
-
-
-def example(folder: Path | None) -> Clip | None:
-    """The first of a folder's examples, if there is one."""
-    if folder is None or not (listing := folder / "examples.json").is_file():
-        return None
-    first = json.loads(listing.read_text(encoding="utf-8"))[0]
-    return clips.from_file(str(folder / first["file"]))
 
 
 def near(chart: Chart, trail: Trail) -> list[dict[str, Any] | None]:
