@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 import pyroomacoustics as pra
-import torch
 
 from grafprint.audio import SAMPLE_RATE
-from grafprint.augment import mix_at_snr
 
 # Power falls with frequency as f^-exponent.
 NOISE_COLOURS = {"white": 0.0, "pink": 1.0, "brown": 2.0}
@@ -46,15 +44,6 @@ def crowd_noise(samples: int, rng: np.random.Generator, talkers: int = 12) -> np
         swing = np.sin(2 * np.pi * (pace * time + rng.uniform())).clip(0) ** 2
         total += voice * swing * rng.uniform(0.3, 1.0)
     return (total / np.abs(total).max()).astype(np.float32)
-
-
-def in_a_crowd(audio: np.ndarray, snr_db: float, seed: int) -> np.ndarray:
-    """``audio [samples]`` as heard in a crowd that is ``snr_db`` softer than it."""
-    crowd = crowd_noise(len(audio), np.random.default_rng(seed))
-    mixed = mix_at_snr(
-        torch.from_numpy(audio)[None], torch.from_numpy(crowd)[None], torch.tensor([snr_db])
-    )
-    return np.asarray(mixed[0])
 
 
 def noises(seconds: float, seed: int) -> list[np.ndarray]:

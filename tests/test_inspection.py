@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from grafprint import audio
+from grafprint.degradation import Degradation, degrade
 from grafprint.encoders import GraFPrint
 from grafprint.encoders.grafprint import GraFPrintConfig
 from grafprint.features import FeatureConfig, LogMel, mel_bin_hz
@@ -22,7 +23,6 @@ from grafprint.inspection import (
     reach,
     segment,
 )
-from grafprint.synthesis import in_a_crowd
 from tests.conftest import ASSETS
 
 START_S = 2.0
@@ -37,7 +37,8 @@ def music() -> np.ndarray:
 @pytest.fixture(scope="module")
 def inputs(fingerprinter: Fingerprinter, music: np.ndarray) -> torch.Tensor:
     """A segment of music, the same under a crowd, and another one."""
-    places = [(music, START_S), (in_a_crowd(music, 5.0, seed=0), START_S), (music, 0.5)]
+    crowded = degrade(music, Degradation(5.0, "babble", seed=0))
+    places = [(music, START_S), (crowded, START_S), (music, 0.5)]
     return torch.cat([segment(fingerprinter, sound, at) for sound, at in places])
 
 

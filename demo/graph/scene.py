@@ -10,8 +10,9 @@ import torch
 from demo import clips
 from demo.clips import Clip, ClipError
 from demo.studio import Studio
-from grafprint import inspection, synthesis
+from grafprint import inspection
 from grafprint.audio import SAMPLE_RATE
+from grafprint.degradation import Degradation, degrade
 from grafprint.fingerprint import Fingerprinter
 from grafprint.inspection import NodeGraph
 
@@ -60,7 +61,7 @@ def scene(studio: Studio, clip: Clip | None, heard: Clip | None, library: str) -
     if heard is not None:
         names = (f"Clean: {clip.name}", f"Degraded: {heard.name}")
         return Scene(clip.samples, heard.samples, names)
-    noisy = synthesis.in_a_crowd(clip.samples, SNR_DB, SEED)
+    noisy = degrade(clip.samples, Degradation(SNR_DB, "babble", seed=SEED))
     return Scene(
         clip.samples,
         noisy,
