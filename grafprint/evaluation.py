@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Generator
-from dataclasses import asdict, astuple
+from dataclasses import asdict, astuple, fields
 from pathlib import Path
 from typing import Any
 
@@ -110,6 +110,7 @@ def _subject(
     settings = asdict(config)
     del settings["queries"]
     return {
+        "outcome": [field.name for field in fields(Outcome)],
         "config": settings,
         "model_id": fingerprinter.model_id,
         "references": len(library.tracks()),
@@ -147,11 +148,14 @@ def _readable(
 
 
 def _ask(library: Library, query: Query, track: Track) -> Outcome:
-    found, found_s, score, wrong = None, 0.0, 0.0, 0.0
+    found, found_s, score, lead, wrong = None, 0.0, 0.0, 0.0, [0.0, 0.0]
     # A silent stretch of the track cannot be looked up: nothing was found.
     with contextlib.suppress(matching.MatchError):
-        matches = matching.identify(library, query.fingerprints, top_k=2).matches
-        if matches:
-            found, found_s, score = matches[0].track.id, matches[0].start_s, matches[0].score
-        wrong = next((m.score for m in matches if m.track.id != track.id), 0.0)
-    return Outcome(track.id, query.time_s, found, found_s, score, wrong, query.noise, query.room)
+        answer = matching.identify(library, query.fingerprints, top_k=3)
+        if (best := answer.best) is not None:
+            found, found_s, score, lead = best.track.id, best.start_s, best.score, answer.lead
+        wrong = [m.score for m in answer.matches if m.track.id != track.id][:2] + wrong
+    return Outcome(
+        track.id, query.time_s, found, found_s, score, lead, wrong[0], wrong[0] - wrong[1],
+        query.noise, query.room,
+    )  # fmt: skip

@@ -26,8 +26,9 @@ if TYPE_CHECKING:
 
 # The default threshold: a score that about 2 % of the clips that are not in the library reach, as
 # fitted by benchmarks/threshold.py for the bundled network. A wrong track fits a short clip better
-# than a long one, and among more fingerprints there is a better wrong one.
-_AT_1_S, _PER_LOG_SECOND, _PER_LOG_SIZE = 0.778, -0.105, 0.040
+# than a long one, and among more fingerprints there is a better wrong one. A right track stands
+# out, where wrong ones come close to each other: the lead over the next track makes up for score.
+_AT_1_S, _PER_LOG_SECOND, _PER_LOG_SIZE, _PER_LEAD = 0.778, -0.105, 0.040, 0.0
 _FITTED_LENGTHS_S = (1.0, 10.0)
 # The logistic that makes a confidence of score and lead. Provisional and uncalibrated.
 _SCORE_SLOPE, _LEAD_SLOPE = 15.0, 5.0
@@ -124,7 +125,8 @@ def identify(
     begin before a track or go on after it: the mean is over the segments inside, which must be at
     least half of the query's, or the whole track if that is shorter. The start is refined between
     the fingerprints of the track (a parabola through the scores one hop before and after).
-    ``threshold`` is the score that counts as identified, :func:`default_threshold` if None.
+    ``threshold`` is the score that counts as identified; if None it is :func:`default_threshold`
+    for this query, library and lead.
     Work grows with the square of ``m``, memory does not.
 
     Raises MatchError if the library is empty or all segments are silent, ValueError for
@@ -140,13 +142,13 @@ def identify(
     with library.steady():
         if not len(library):
             raise MatchError(f"the library {library.path} is empty: index some music first")
-        if threshold is None:
-            sounding_s = (len(queries) - 1) * library.hop_s + library.window_s
-            threshold = default_threshold(sounding_s, len(library))
         candidates = sequence.propose(library, queries, positions, k)
         scores = sequence.scores(library, queries, positions, candidates)
         best = sequence.best_of_tracks(candidates, scores)
         leader, other = (*scores[best[:2]].tolist(), 0.0, 0.0)[:2]
+        if threshold is None:
+            sounding_s = (len(queries) - 1) * library.hop_s + library.window_s
+            threshold = default_threshold(sounding_s, len(library), leader - other)
         matches = []
         for number in best[:top_k]:
             place, score = candidates.take(np.array([number])), float(scores[number])
@@ -229,14 +231,15 @@ def later(answer: Answer, seconds: float) -> Answer:
     return replace(answer, query_start_s=answer.query_start_s + seconds)
 
 
-def default_threshold(duration_s: float, fingerprints: int) -> float:
+def default_threshold(duration_s: float, fingerprints: int, lead: float = 0.0) -> float:
     """The score that a query of ``duration_s`` needs in a library of ``fingerprints``.
 
-    Fitted on queries of 1 to 10 s; longer ones need what 10 s need.
+    Less with a ``lead`` over the next track. Fitted on queries of 1 to 10 s; longer ones need what
+    10 s need.
     """
     length_s = min(max(duration_s, _FITTED_LENGTHS_S[0]), _FITTED_LENGTHS_S[1])
     size = _PER_LOG_SIZE * math.log(max(1, fingerprints) / 1e5)
-    return _AT_1_S + _PER_LOG_SECOND * math.log(length_s) + size
+    return _AT_1_S + _PER_LOG_SECOND * math.log(length_s) + size - _PER_LEAD * max(0.0, lead)
 
 
 def confidence(score: float, lead: float, threshold: float) -> float:

@@ -43,15 +43,20 @@ class EvaluationConfig:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of one query. ``wrong_score`` is the best score of any other track: the score
-    the query would have got had its track not been in the library."""
+    """What became of one query.
+
+    ``wrong_score`` is the best score of any other track and ``wrong_lead`` its lead over the next
+    one: what the query would have got had its track not been in the library.
+    """
 
     track: int
     time_s: float
     found: int | None
     found_s: float
     score: float
+    lead: float
     wrong_score: float
+    wrong_lead: float
     noise: str = ""  # names, empty where there was none
     room: str = ""
 
@@ -80,19 +85,24 @@ class Cell:
     def summary(self, hop_s: float, fingerprints: int) -> dict[str, Any]:
         """The cell as JSON-able numbers; rates are [rate, low, high].
 
-        ``fingerprints`` is the size of the library, on which the threshold depends.
+        ``fingerprints`` is the size of the library, on which the threshold depends; ``threshold``
+        is that of a match without a lead.
         """
-        threshold = matching.default_threshold(self.setting.length_s, fingerprints)
+
+        def named(score: float, lead: float) -> bool:
+            length_s = self.setting.length_s
+            return score >= matching.default_threshold(length_s, fingerprints, lead)
+
         errors = [abs(o.found_s - o.time_s) for o in self.outcomes if o.right_track()]
         return {
             **asdict(self.setting),
             "queries": len(self.outcomes),
-            "threshold": threshold,
+            "threshold": matching.default_threshold(self.setting.length_s, fingerprints),
             "hit_50ms": self.rate(lambda o: o.hit(0.05)),
             "hit_1hop": self.rate(lambda o: o.hit(hop_s)),
             "right_track": self.rate(Outcome.right_track),
-            "named_right": self.rate(lambda o: o.right_track() and o.score >= threshold),
-            "named_when_absent": self.rate(lambda o: o.wrong_score >= threshold),
+            "named_right": self.rate(lambda o: o.right_track() and named(o.score, o.lead)),
+            "named_when_absent": self.rate(lambda o: named(o.wrong_score, o.wrong_lead)),
             "median_time_error_s": float(np.median(errors)) if errors else None,
         }
 

@@ -18,11 +18,16 @@ from tests.conftest import PATIENCE
 SETTINGS = [Setting(1.0, 0.0, False), Setting(1.0, None, False)]
 
 
+def outcome(found: int) -> Outcome:
+    """Of a query of track 1 from 5 s on."""
+    return Outcome(1, 5.0, found, 5.0, 0.9, 0.8, 0.1, 0.0)
+
+
 def report(hits: int = 3) -> Report:
     """One length, two SNRs, four queries each: ``hits`` and four of them right."""
     config = EvaluationConfig((1.0,), (0.0, None), (False,), queries=8)
     cells = [
-        Cell(setting, [Outcome(1, 5.0, 1 if i < right else 2, 5.0, 0.9, 0.1) for i in range(4)])
+        Cell(setting, [outcome(1 if i < right else 2) for i in range(4)])
         for setting, right in zip(SETTINGS, (hits, 4), strict=True)
     ]
     return Report(config, "network", 10, 1000, 8, 0.096, cells)

@@ -76,19 +76,19 @@ def test_the_report_is_json_and_a_table_and_a_figure(report, tmp_path):
     assert (tmp_path / "figure.png").stat().st_size > 10_000
 
 
-def test_hits_are_counted_as_defined():
-    def outcome(found: int | None, found_s: float) -> Outcome:
-        return Outcome(7, 10.0, found, found_s, 0.9, 0.1)
+def outcome(found: int | None, found_s: float = 0.0) -> Outcome:
+    """Of a query of track 7 from 10 s on."""
+    return Outcome(7, 10.0, found, found_s, 0.9, 0.8, 0.1, 0.0)
 
+
+def test_hits_are_counted_as_defined():
     assert outcome(7, 10.05 - 1e-9).hit(0.05) and not outcome(7, 10.06).hit(0.05)
     assert outcome(7, 99.0).right_track() and not outcome(8, 10.0).hit(0.05)
     assert not outcome(None, 0.0).right_track()
 
 
 def test_intervals_are_wilsons():
-    cell = Cell(
-        Setting(1.0, None, False), [Outcome(1, 0, 1 if i < 85 else 2, 0, 1, 0) for i in range(100)]
-    )
+    cell = Cell(Setting(1.0, None, False), [outcome(7 if i < 85 else 2) for i in range(100)])
     rate, low, high = cell.rate(Outcome.right_track)
     z, n, p = 1.959964, 100, 0.85  # Wilson (1927)
     centre = (p + z**2 / (2 * n)) / (1 + z**2 / n)

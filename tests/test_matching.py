@@ -252,6 +252,12 @@ def test_short_queries_and_large_libraries_need_more():
     assert matching.default_threshold(30, 1) == matching.default_threshold(10, 1)
 
 
+def test_a_lead_makes_up_for_score(monkeypatch):
+    monkeypatch.setattr(matching, "_PER_LEAD", 0.5)
+    by_lead = [matching.default_threshold(5, 100_000, lead) for lead in (0.0, 0.1, 0.2)]
+    assert np.diff(by_lead) == pytest.approx([-0.05, -0.05])
+
+
 def test_lead_and_runner_up(library, recordings):
     queries = unit(recordings[5][10:20] + 0.8 * recordings[6][12:22])
     answer = identify(library, queries)
