@@ -5,13 +5,13 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from grafprint import checkpoint
+from grafprint import checkpoint, inference
 from grafprint.encoders import Encoder, GraFPrint, build
 from grafprint.features import (
     FeatureConfig,
@@ -57,6 +57,11 @@ class Fingerprinter:
         if precision == "auto":
             precision = "bf16" if _has_fast_bf16(self.device) else "fp32"
         self.precision = precision
+        # The weights are copied: whoever trains on makes a new Fingerprinter.
+        self._fast = None
+        if self.device.type == "cpu" and inference.supports(self.encoder):
+            dtype = torch.bfloat16 if precision == "bf16" else torch.float32
+            self._fast = inference.FastGraFPrint(cast(GraFPrint, self.encoder), dtype)
         self.logmel = LogMel(self.features)
         self.batch = batch
         self.facts = facts or {}
@@ -133,9 +138,11 @@ class Fingerprinter:
 
     def encode(self, inputs: Tensor) -> Tensor:
         """Fingerprints ``[n, dim]`` of encoder inputs ``[n, 3, 64, 32]``, in batches."""
+        portions = inputs.split(self.batch)
+        if self._fast:
+            return torch.cat([self._fast(portion) for portion in portions])
         with torch.inference_mode(), self._autocast():
-            parts = [self.encoder(part.to(self.device)) for part in inputs.split(self.batch)]
-            return torch.cat(parts).cpu()
+            return torch.cat([self.encoder(portion.to(self.device)) for portion in portions]).cpu()
 
     @property
     def makes_graphs(self) -> bool:
@@ -149,6 +156,8 @@ class Fingerprinter:
         """
         if not isinstance(self.encoder, GraFPrint):
             raise TypeError(f"a {type(self.encoder).__name__} encoder makes no graphs")
+        if self._fast:
+            return self._fast.with_graphs(inputs)
         with torch.inference_mode(), self._autocast():
             return self.encoder.forward_with_graphs(inputs.to(self.device))
 
