@@ -12,7 +12,7 @@ from typing import cast
 import faiss
 import numpy as np
 
-from grafprint.store import replace, writing
+from grafprint.store import replace, replace_text, writing
 
 # An exact search costs 128 multiplications a fingerprint: at half a million (13 hours of audio at
 # a hop of 96 ms) the 43 segments of a 5 s query take about 0.1 s on one core, and the vectors
@@ -175,7 +175,7 @@ class RowIndex:
 
         replace(path, write)
         record = json.dumps({**asdict(self.stamp), "crc32": checksum}, indent=1)
-        replace(_record(path), lambda partial: _write_text(partial, record))
+        replace_text(_record(path), record)
 
     @classmethod
     def load(cls, path: Path) -> RowIndex | None:
@@ -257,7 +257,3 @@ def _sounding(vectors: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 def _record(path: Path) -> Path:
     return path.with_suffix(".json")
-
-
-def _write_text(path: Path, text: str) -> None:
-    path.write_text(text, encoding="utf-8")

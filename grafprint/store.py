@@ -59,6 +59,15 @@ def replace(path: Path, write: Callable[[Path], None]) -> None:
             partial.unlink(missing_ok=True)
 
 
+def replace_text(path: Path, text: str) -> None:
+    """Put a text in the place of ``path``, as :func:`replace` does."""
+
+    def write(partial: Path) -> None:
+        partial.write_text(text, encoding="utf-8")
+
+    replace(path, write)
+
+
 def sync_folder(folder: Path) -> None:
     """Make new and renamed files in ``folder`` survive a power cut."""
     if sys.platform == "win32":  # which has no such call

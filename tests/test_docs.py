@@ -1,8 +1,9 @@
 """The pages do what they say: every example runs on the bundled music and every link leads there.
 
 Fenced ``sh`` and ``python`` blocks of a page run in order, in a folder that holds the project's
-``assets``, ``my-music`` (excerpts of two demo tracks), ``clip.wav`` (five noisy seconds of one of
-them) and ``unknown.wav`` (of a third track). A comment on the line before a block changes that:
+``assets``, ``my-music`` (excerpts of two demo tracks), ``show.wav`` (one after the other),
+``clip.wav`` (five noisy seconds of one of them) and ``unknown.wav`` (of a third track). A comment
+on the line before a block changes that:
 
 - ``<!-- options checked only: REASON -->``: commands are parsed, not run;
 - ``<!-- shown only: REASON -->``: the block is not a command of this program.
@@ -101,8 +102,10 @@ def folder(tmp_path: Path) -> Path:
     (tmp_path / "assets").symlink_to(ROOT / "assets")
     (tmp_path / "my-music").mkdir()
     tracks = {"Founders": "freecol-founders", "Ambiphonic": "naev-ambiphonic"}
-    for title, name in tracks.items():
-        write(tmp_path / "my-music" / f"{title}.wav", excerpt(name, 20.0, 12.0))
+    excerpts = {title: excerpt(name, 20.0, 12.0) for title, name in tracks.items()}
+    for title, samples in excerpts.items():
+        write(tmp_path / "my-music" / f"{title}.wav", samples)
+    write(tmp_path / "show.wav", np.concatenate(list(excerpts.values())))
     noise = np.random.default_rng(0).standard_normal(5 * audio.SAMPLE_RATE)
     for title, name in (("clip", "naev-ambiphonic"), ("unknown", "0ad-along-the-nile")):
         clip = excerpt(name, 23.4, 5.0)
@@ -134,6 +137,8 @@ def test_examples_run(document: Path, folder: Path):
         assert "clip.wav is Ambiphonic" in output
         assert "unknown.wav is not in this library" in output
         assert "Ambiphonic from 3.4 s on" in output  # the Python example
+    if document.name == "scan.md":
+        assert "s: Founders from 20.0 s on" in output and "s: Ambiphonic from 2" in output
 
 
 def test_the_marked_commands_are_whole():

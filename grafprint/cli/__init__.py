@@ -1,12 +1,13 @@
-"""The command line: ``grafprint train | index | identify | listen | evaluate | library``."""
+"""The command line: ``grafprint train | index | identify | listen | scan | evaluate | library``."""
 
 from __future__ import annotations
 
-from grafprint.cli import evaluate, identify, library, train
+from grafprint.cli import evaluate, identify, library, scan, train
 from grafprint.cli.console import app, run
 
 library.register(app)
 identify.register(app)
+scan.register(app)
 train.register(app)
 evaluate.register(app)
 

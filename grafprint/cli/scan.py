@@ -1,0 +1,165 @@
+"""``grafprint scan``: which tracks are heard in long recordings, and when."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.markup import escape
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.table import Table
+
+from grafprint.cli.console import (
+    BUNDLED_LIBRARY,
+    BUNDLED_MODEL,
+    DeviceOption,
+    LibraryOption,
+    ModelOption,
+    clock,
+    err,
+    load_fingerprinter,
+    out,
+)
+
+if TYPE_CHECKING:
+    from grafprint.plays import Play
+    from grafprint.scan import Scan
+
+
+class Format(StrEnum):
+    """How a scan is printed."""
+
+    table = "table"
+    json = "json"
+    csv = "csv"
+    cue = "cue"
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command()(scan)
+
+
+def scan(
+    recordings: Annotated[
+        list[Path], typer.Argument(help="Audio or video files, or folders of them.")
+    ],
+    library: LibraryOption = BUNDLED_LIBRARY,
+    model: ModelOption = BUNDLED_MODEL,
+    device: DeviceOption = "cpu",
+    form: Annotated[Format, typer.Option("--format", help="What to print.")] = Format.table,
+    folder: Annotated[
+        Path | None,
+        typer.Option(
+            "--out",
+            help="Write a JSON, a CSV and a cue sheet for each recording here; a scan that was "
+            "interrupted goes on, and recordings that have their files are skipped.",
+        ),
+    ] = None,
+) -> None:
+    """Find out what plays when in a mix, a radio show or a film, gaps included."""
+    from grafprint.audio import AudioError
+    from grafprint.library import Library
+    from grafprint.scan import scan as follow
+
+    files = list(_files(recordings))
+    fingerprinter = load_fingerprinter(model, device)
+    failed = 0
+    columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[at]}"),
+               TimeElapsedColumn(), TimeRemainingColumn())  # fmt: skip
+    with (
+        Library.open(library, model_id=fingerprinter.model_id) as opened,
+        Progress(*columns, console=err) as bar,
+    ):
+        for path in files:
+            if folder and _target(folder, path, "json").is_file():
+                err.print(f"{path}: has been scanned", markup=False, highlight=False)
+                continue
+            task = bar.add_task(escape(path.name[:40]), total=None, at="")
+
+            def on_progress(
+                done_s: float, total_s: float | None, plays: list[Play], task: int = task
+            ) -> None:
+                at = f"{clock(done_s)}, {len(plays)} plays"
+                bar.update(task, completed=done_s, total=total_s, at=at)  # type: ignore[arg-type]
+
+            if folder:
+                folder.mkdir(parents=True, exist_ok=True)
+            state = _target(folder, path, "partial.json") if folder else None
+            try:
+                found = follow(opened, fingerprinter, path, state=state, on_progress=on_progress)
+            except AudioError as failure:
+                if len(files) == 1:
+                    raise
+                failed += 1
+                err.print(f"left out: {failure}", markup=False, highlight=False, soft_wrap=True)
+                continue
+            if folder:
+                _write(folder, path, found)
+            _print(found, form)
+    if failed:
+        raise typer.Exit(1)
+
+
+def _files(recordings: list[Path]) -> Iterator[Path]:
+    from grafprint.audio import AUDIO_SUFFIXES
+
+    for path in recordings:
+        if path.is_dir():
+            yield from sorted(
+                file for file in path.rglob("*")
+                if file.suffix.lower() in AUDIO_SUFFIXES and not file.name.startswith(".")
+            )  # fmt: skip
+        else:
+            yield path
+
+
+def _target(folder: Path, path: Path, ending: str) -> Path:
+    return folder / f"{path.name}.{ending}"
+
+
+def _write(folder: Path, path: Path, found: Scan) -> None:
+    from grafprint import store, tracklist
+
+    texts = {
+        "csv": tracklist.to_csv(found),
+        "cue": tracklist.to_cue(found),
+        # The last one: it says that all are there.
+        "json": json.dumps(found.to_json(), indent=1, ensure_ascii=False) + "\n",
+    }
+    for ending, text in texts.items():
+        store.replace_text(_target(folder, path, ending), text)
+
+
+def _print(found: Scan, form: Format) -> None:
+    from grafprint import tracklist
+
+    if form is Format.json:
+        typer.echo(json.dumps(found.to_json(), indent=2, ensure_ascii=False))
+    elif form is Format.csv:
+        typer.echo(tracklist.to_csv(found), nl=False)
+    elif form is Format.cue:
+        typer.echo(tracklist.to_cue(found), nl=False)
+    else:
+        out.print(_table(found))
+
+
+def _table(found: Scan) -> Table:
+    from grafprint.plays import Play
+
+    view = Table("from", "to", "title", "artist", "of the track", "score",
+                 title=escape(found.path), title_justify="left")  # fmt: skip
+    for entry in found.entries:
+        times = clock(entry.start_s), clock(entry.end_s)
+        if isinstance(entry, Play):
+            title = escape(entry.track.title)
+            title += "".join(f"\n[dim]or {escape(t.title)}[/]" for t in entry.alternatives)
+            part = f"{clock(entry.track_start_s)}-{clock(entry.track_end_s)}"
+            view.add_row(*times, title, escape(entry.track.artist), part, f"{entry.score:.2f}")
+        else:
+            view.add_row(*times, "[dim]silence[/]" if entry.silent else "[dim]unknown[/]")
+    return view
