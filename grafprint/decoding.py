@@ -1,7 +1,7 @@
 """Open an audio or video file safely and decode its sound with FFmpeg (PyAV).
 
-Only local files are opened, and only the one that was named: FFmpeg gets a file object (never the
-path), a list of formats without those that refer to other files, and no protocol to open any with.
+Nothing is opened but the file that was named: FFmpeg gets a file object (never a path or address),
+a list of formats without those that refer to other files, and no protocol to open any with.
 """
 
 from __future__ import annotations
@@ -10,7 +10,8 @@ import logging
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import BinaryIO, cast
+from dataclasses import dataclass
+from typing import Protocol, cast
 
 import av
 from av.container import InputContainer
@@ -36,6 +37,23 @@ class AudioError(ValueError):
     """Audio that cannot be used; the message names the file, the reason and the remedy."""
 
 
+class Readable(Protocol):
+    """What bytes are read from: a file, or what behaves like one that cannot seek."""
+
+    def read(self, size: int, /) -> bytes: ...
+
+
+@dataclass(frozen=True)
+class Source:
+    """Bytes that are not a file's, under a name for messages; stands for a path."""
+
+    name: str
+    bytes: Readable
+
+    def __fspath__(self) -> str:
+        return self.name
+
+
 def error(path: str | os.PathLike[str], reason: str, remedy: str) -> AudioError:
     """The error for a file, in the one form that all of them have."""
     return AudioError(f"cannot read {os.fspath(path)!r}: {reason}; {remedy}")
@@ -43,7 +61,7 @@ def error(path: str | os.PathLike[str], reason: str, remedy: str) -> AudioError:
 
 @contextmanager
 def open_audio(path: str | os.PathLike[str]) -> Iterator[tuple[InputContainer, av.AudioStream]]:
-    """Open a local file and find its main audio stream; an AudioError says why it cannot be."""
+    """Open a file (or :class:`Source`) and find its main audio stream; or an AudioError says why."""
     with _open_file(path) as file:
         try:
             container = cast(
@@ -118,8 +136,11 @@ def _text(failure: av.FFmpegError) -> str:
 
 
 @contextmanager
-def _open_file(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
+def _open_file(path: str | os.PathLike[str]) -> Iterator[Readable]:
     """Open a regular file that is not empty."""
+    if isinstance(path, Source):
+        yield path.bytes
+        return
     if os.path.isdir(path):
         raise error(path, "it is a folder", "name a file in it, or index the folder")
     if os.path.exists(path) and not os.path.isfile(path):

@@ -44,6 +44,7 @@ def library(tmp_path_factory):
 def stranger():
     with Library.open(ASSETS / "library") as opened:
         path = opened.audio_path(opened.tracks()[STRANGER])
+    assert path is not None
     return audio.load(path, start_s=5, duration_s=15)
 
 

@@ -1,13 +1,15 @@
-"""The command line: ``grafprint train | index | identify | listen | scan | evaluate | library``."""
+"""The command line: ``grafprint train | index | identify | listen | scan | watch | evaluate |
+library``."""
 
 from __future__ import annotations
 
-from grafprint.cli import evaluate, identify, library, scan, train
+from grafprint.cli import evaluate, identify, library, scan, train, watch
 from grafprint.cli.console import app, run
 
 library.register(app)
 identify.register(app)
 scan.register(app)
+watch.register(app)
 train.register(app)
 evaluate.register(app)
 

@@ -1,0 +1,118 @@
+"""``grafprint watch``: name what is heard, on and on, and keep a log of it."""
+
+from __future__ import annotations
+
+import json
+from contextlib import closing
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich.markup import escape
+
+from grafprint.cli.console import (
+    BUNDLED_LIBRARY,
+    BUNDLED_MODEL,
+    DeviceOption,
+    LibraryOption,
+    ModelOption,
+    clock,
+    err,
+    load_fingerprinter,
+    out,
+)
+
+if TYPE_CHECKING:
+    from grafprint.watch import Event
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command()(watch)
+
+
+def watch(
+    source: Annotated[
+        str | None,
+        typer.Argument(
+            help="A radio station's http(s) address, a file that is being written, or the name of "
+            "a microphone (`grafprint listen --devices` lists them). Default: the microphone.",
+            show_default=False,
+        ),
+    ] = None,
+    library: LibraryOption = BUNDLED_LIBRARY,
+    model: ModelOption = BUNDLED_MODEL,
+    device: DeviceOption = "cpu",
+    log: Annotated[
+        Path | None, typer.Option(help="Append every play to this file, a JSON object a line.")
+    ] = None,
+    seconds: Annotated[
+        float | None, typer.Option(min=1.0, help="Stop after so long. Default: at Ctrl-C.")
+    ] = None,
+    idle: Annotated[
+        float, typer.Option(min=0.1, help="A file that has not grown for so many seconds is over.")
+    ] = 10.0,
+) -> None:
+    """Listen without end and say which tracks are heard."""
+    from grafprint import audio, listening
+    from grafprint import watch as watching
+    from grafprint.library import Library
+
+    fingerprinter = load_fingerprinter(model, device)
+    began = datetime.now().astimezone()
+    with (
+        Library.open(library, model_id=fingerprinter.model_id) as opened,
+        closing(listening.blocks(source, idle_s=idle)) as blocks,
+        err.status("listening (Ctrl-C ends it)"),
+    ):
+        wanted = blocks if seconds is None else _first(blocks, seconds * audio.SAMPLE_RATE)
+        for event in watching.watch(opened, fingerprinter, _until_interrupted(wanted)):
+            _show(event, began)
+            if log and event.kind == "ended":
+                _append(log, _entry(event, began))
+
+
+def _first(blocks: Any, samples: float) -> Any:
+    for block in blocks:
+        yield block
+        samples -= len(block)
+        if samples <= 0:
+            return
+
+
+def _until_interrupted(blocks: Any) -> Any:
+    """Ctrl-C is the usual end of it: what still plays is then reported as ended."""
+    try:
+        yield from blocks
+    except KeyboardInterrupt:
+        return
+
+
+def _show(event: Event, began: datetime) -> None:
+    play = event.play
+    by = f" by {play.track.artist}" if play.track.artist else ""
+    if event.kind == "began":
+        at = began + timedelta(seconds=play.start_s)
+        what = f"from {clock(play.track_start_s)} on"
+    else:
+        at = began + timedelta(seconds=play.end_s)
+        what = f"ended, after {clock(play.end_s - play.start_s)}"
+    line = f"{at:%H:%M:%S}  [bold]{escape(play.track.title)}[/]{escape(by)}, {what}"
+    out.print(line, highlight=False, soft_wrap=True)
+
+
+def _entry(event: Event, began: datetime) -> dict[str, Any]:
+    play = event.play
+    times = {
+        name: (began + timedelta(seconds=seconds)).isoformat(timespec="milliseconds")
+        for name, seconds in (("began", play.start_s), ("ended", play.end_s))
+    }
+    return {**times, **play.to_json()}
+
+
+def _append(log: Path, entry: dict[str, Any]) -> None:
+    from grafprint.store import writing
+
+    with writing(log), log.open("a", encoding="utf-8") as file:
+        file.write(json.dumps(entry, ensure_ascii=False) + "\n")
