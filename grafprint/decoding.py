@@ -61,7 +61,7 @@ def error(path: str | os.PathLike[str], reason: str, remedy: str) -> AudioError:
 
 @contextmanager
 def open_audio(path: str | os.PathLike[str]) -> Iterator[tuple[InputContainer, av.AudioStream]]:
-    """Open a file (or :class:`Source`) and find its main audio stream; or an AudioError says why."""
+    """Open a file or :class:`Source` and find its main audio stream; or an AudioError says why."""
     with _open_file(path) as file:
         try:
             container = cast(
