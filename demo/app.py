@@ -14,6 +14,7 @@ from demo.graph import tab as graph
 from demo.identify import tab as identify
 from demo.library import tab as library
 from demo.map import tab as map_tab
+from demo.scan import tab as scan
 from demo.studio import AT_ONCE, Studio, Visit
 from demo.theme import CSS, HEAD, THEME
 from grafprint.library import LibraryError
@@ -28,6 +29,7 @@ TABS = (
     ("Degrade", degrade.build),
     ("Graph", graph.build),
     ("Map", map_tab.build),
+    ("Scan", scan.build),
     ("Library", library.build),
     ("Benchmark", benchmark.build),
     ("How it works", explain.build),

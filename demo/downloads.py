@@ -8,8 +8,8 @@ from pathlib import Path
 import gradio as gr
 
 
-def folder(button: gr.DownloadButton) -> Path:
+def folder(component: gr.components.Component) -> Path:
     """A new folder in Gradio's cache, whose address nobody can guess; emptied on schedule."""
-    made = Path(button.GRADIO_CACHE) / secrets.token_hex(16)
+    made = Path(component.GRADIO_CACHE) / secrets.token_hex(16)
     made.mkdir(parents=True)
     return made

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,8 +21,6 @@ from grafprint.timeline import Timeline, TimelineConfig
 CHUNK_S = 30.0
 KEEP_EVERY_S = 120.0  # of the recording, between two states on the disk
 GAP_S = 2.0  # shorter ones between two plays are not reported
-
-OnProgress = Callable[[float, float | None, list[Play]], None]
 
 
 @dataclass(frozen=True)
@@ -73,17 +71,35 @@ def scan(
     *,
     config: TimelineConfig | None = None,
     state: Path | None = None,
-    on_progress: OnProgress | None = None,
+    on_progress: Callable[[Scan, float], None] | None = None,
 ) -> Scan:
     """Follow a recording of any length through the library; memory does not grow with it.
 
-    ``on_progress(done_s, total_s, plays)`` is called after every half minute of it, with its length
-    if the header tells, and the plays that are certain so far. With the file ``state`` a scan that
-    was interrupted goes on where it was, and the file is deleted at the end.
+    ``on_progress`` gets what :func:`scans` yields. With the file ``state`` a scan that was
+    interrupted goes on where it was, and the file is deleted at the end.
 
     Raises AudioError if the recording cannot be read or is shorter than a second, MatchError if the
     library is empty, LibraryError if another network made it, or the disk is full; ValueError if
     ``state`` is of another recording, library or configuration.
+    """
+    for found, share in scans(library, fingerprinter, path, config=config, state=state):
+        if on_progress:
+            on_progress(found, share)
+    return found
+
+
+def scans(
+    library: Library,
+    fingerprinter: Fingerprinter,
+    path: str | os.PathLike[str],
+    *,
+    config: TimelineConfig | None = None,
+    state: Path | None = None,
+) -> Generator[tuple[Scan, float], None, None]:
+    """The same, step by step: the scan of what is done so far, after every half minute of it.
+
+    Beside it the share that is done, in 0..1, by the length in the header (0 if that has none);
+    the last one is whole. Raises as :func:`scan` does.
     """
     path = Path(path)
     library.check_model(fingerprinter.model_id)
@@ -93,15 +109,13 @@ def scan(
     total_s = audio.probe(path).duration_s
     kept_s = follower.timeline.heard_s
     for done_s in follower.run(fingerprinter, path):
-        if on_progress:
-            on_progress(done_s, total_s, follower.plays)
+        yield follower.scan(path, done_s), min(1.0, done_s / total_s) if total_s else 0.0
         if state and done_s - kept_s >= KEEP_EVERY_S:
             follower.keep(state, path)
             kept_s = done_s
     if state:
         state.unlink(missing_ok=True)
-    plays, duration_s = together(follower.plays), follower.duration_s
-    return Scan(str(path), duration_s, plays, gaps(plays, follower.silences, duration_s))
+    yield follower.scan(path, follower.duration_s), 1.0
 
 
 def gaps(plays: list[Play], silences: list[tuple[float, float]], duration_s: float) -> list[Gap]:
@@ -144,7 +158,11 @@ class _Follower:
                 yield reported_s
         self.plays += self.timeline.finish()
         self.duration_s = begin_s + samples / audio.SAMPLE_RATE
-        yield self.duration_s
+
+    def scan(self, path: Path, duration_s: float) -> Scan:
+        """What is known of the first ``duration_s`` seconds."""
+        plays = together([*self.plays, *self.timeline.playing])
+        return Scan(str(path), duration_s, plays, gaps(plays, self.silences, duration_s))
 
     def _note_silence(self, vectors: np.ndarray, hop_s: float, window_s: float) -> None:
         """A silent segment is a second of silence; those that touch are one."""

@@ -104,8 +104,9 @@ def test_an_interrupted_scan_goes_on(library, fingerprinter, show, found, tmp_pa
     monkeypatch.setattr("grafprint.scan.KEEP_EVERY_S", 1.0)
     state, seen = tmp_path / "state.json", []
 
-    def stop(done_s, total_s, plays):
-        seen.append(done_s)
+    def stop(scan, share):
+        seen.append(scan.duration_s)
+        assert share == pytest.approx(scan.duration_s / found.duration_s, abs=0.01)
         if len(seen) == 3:
             raise KeyboardInterrupt
 
@@ -114,7 +115,11 @@ def test_an_interrupted_scan_goes_on(library, fingerprinter, show, found, tmp_pa
     assert state.is_file()
     again = []
     resumed = scan(
-        library, fingerprinter, show[0], state=state, on_progress=lambda *p: again.append(p[0])
+        library,
+        fingerprinter,
+        show[0],
+        state=state,
+        on_progress=lambda s, _: again.append(s.duration_s),
     )
     assert again[0] > seen[1] and not state.exists()
     assert resumed.duration_s == found.duration_s

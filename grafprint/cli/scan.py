@@ -10,7 +10,14 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.markup import escape
-from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.progress import (
+    BarColumn,
+    Progress,
+    TaskID,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
 from rich.table import Table
 
 from grafprint.cli.console import (
@@ -26,7 +33,6 @@ from grafprint.cli.console import (
 )
 
 if TYPE_CHECKING:
-    from grafprint.plays import Play
     from grafprint.scan import Scan
 
 
@@ -79,13 +85,11 @@ def scan(
             if folder and _target(folder, path, "json").is_file():
                 err.print(f"{path}: has been scanned", markup=False, highlight=False)
                 continue
-            task = bar.add_task(escape(path.name[:40]), total=None, at="")
+            task = bar.add_task(escape(path.name[:40]), total=1.0, at="")
 
-            def on_progress(
-                done_s: float, total_s: float | None, plays: list[Play], task: int = task
-            ) -> None:
-                at = f"{clock(done_s)}, {len(plays)} plays"
-                bar.update(task, completed=done_s, total=total_s, at=at)  # type: ignore[arg-type]
+            def on_progress(found: Scan, share: float, task: TaskID = task) -> None:
+                at = f"{clock(found.duration_s)}, {len(found.plays)} plays"
+                bar.update(task, completed=share, at=at)
 
             if folder:
                 folder.mkdir(parents=True, exist_ok=True)

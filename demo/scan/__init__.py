@@ -1,0 +1,1 @@
+"""The tab Scan: what plays when in a long recording."""

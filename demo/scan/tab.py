@@ -1,0 +1,118 @@
+"""The tab Scan: a long recording, and what plays in it when, drawn while it is heard."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections.abc import Generator, Iterator
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+import numpy as np
+
+from demo import cards, downloads, work
+from demo.clips import ClipError
+from demo.scan import cards as scan_cards
+from demo.scan import show
+from demo.studio import AT_ONCE, Studio, Visit
+from grafprint.library import LibraryError
+from grafprint.scan import Scan, scans
+
+LONGEST_S = 4 * 3600.0  # of a recording; the command line has no limit
+DRAW_EVERY_S = 1.0
+# One scan at a time on the whole server; the others wait.
+TURN: dict[str, Any] = {"concurrency_id": "scan", "concurrency_limit": 1}
+
+
+def build(studio: Studio, visit: Visit, tab: gr.Tab) -> None:
+    """The components and events of the tab."""
+    turn = work.Turn()
+
+    def begin(stop: work.Stop) -> tuple[Any, ...]:
+        return turn.begin(stop), gr.update(visible=True), gr.update(interactive=False), "", "", ""
+
+    def end() -> tuple[Any, ...]:
+        return gr.update(visible=False), gr.update(interactive=True)
+
+    def run(path: str | None, name: str, stop: work.Stop) -> Iterator[tuple[str, str, str, str]]:
+        try:
+            if not path:
+                raise ValueError("choose a recording first, or make an example")
+            with turn.taken, contextlib.closing(_steps(studio, name, path)) as steps:
+                drawn_s = 0.0
+                for found, share in steps:
+                    if stop.wanted or share == 1 or found.duration_s >= LONGEST_S:
+                        break
+                    if time.monotonic() - drawn_s >= DRAW_EVERY_S:
+                        drawn_s = time.monotonic()
+                        yield scan_cards.at_work(found, share), *_drawn(found), ""
+            links = scan_cards.downloads(found, Path(path).name)
+            yield scan_cards.done(found, share), *_drawn(found), links
+        except (ValueError, LibraryError) as error:
+            message = str(error).replace(path, Path(path).name) if path else str(error)
+            yield cards.problem(message), "", "", ""
+
+    def example(name: str) -> str:
+        try:
+            library = studio.identifier(name).library
+            return show.made(library, np.random.default_rng(), downloads.folder(recording))
+        except (ClipError, LibraryError) as error:
+            raise gr.Error(str(error), print_exception=False) from error
+
+    def scan(path: str, library: str = "") -> dict[str, Any]:
+        """Find out which tracks of a library are heard in a long recording, and when.
+
+        Entries in order of time, from start_s to end_s; gaps have no title.
+        """
+        try:
+            with turn.taken, contextlib.closing(_steps(studio, library, path)) as steps:
+                for found, share in steps:
+                    if share == 1 or found.duration_s >= LONGEST_S:
+                        break
+            return {**found.to_json(), "recording": Path(path).name}
+        except (ValueError, LibraryError) as error:
+            message = str(error).replace(path, Path(path).name)
+            raise gr.Error(message, print_exception=False) from error
+
+    gr.HTML(
+        '<div class="gp-small">What plays when in a radio show, a DJ set, a film? Up to four hours '
+        "are heard here; the command line has no limit.</div>",
+        padding=False,
+    )
+    with gr.Row():
+        with gr.Column(scale=3):
+            recording = gr.File(
+                label="A long recording",
+                file_types=["audio", "video"], height=120, elem_id="scan-recording",
+            )  # fmt: skip
+        with gr.Column(scale=1, min_width=200):
+            make = gr.Button("Make an example", elem_id="scan-example")
+            start = gr.Button("Scan", variant="primary", elem_id="scan-start")
+            halt = gr.Button("Stop", visible=False, elem_id="scan-stop")
+    progress = gr.HTML("", elem_id="scan-progress", padding=False)
+    timeline = gr.HTML("", elem_id="scan-timeline", padding=False)
+    table = gr.HTML("", elem_id="scan-table", padding=False)
+    links = gr.HTML("", elem_id="scan-files", padding=False)
+    stop = gr.State(work.Stop())
+
+    hidden: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
+    make.click(example, visit.library, recording, api_visibility="private")
+    began = start.click(begin, stop, [progress, halt, start, timeline, table, links], **AT_ONCE)
+    over = began.then(run, [recording, visit.library, stop],
+                      [progress, timeline, table, links], **hidden, **TURN)  # fmt: skip
+    over.then(end, None, [halt, start], **hidden)
+    halt.click(work.Stop.halt, stop, progress, **AT_ONCE)
+
+    with gr.Row(visible=False):
+        file = gr.File(type="filepath")
+        gr.Button().click(scan, [file, gr.Textbox("")], gr.JSON(), api_name="scan", **TURN)
+
+
+def _drawn(found: Scan) -> tuple[str, str]:
+    return scan_cards.timeline(found), scan_cards.table(found)
+
+
+def _steps(studio: Studio, name: str, path: str) -> Generator[tuple[Scan, float], None, None]:
+    identifier = studio.identifier(name)
+    yield from scans(identifier.library, identifier.fingerprinter, path)
