@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from dataclasses import fields
 from dataclasses import replace as changed
 from pathlib import Path
@@ -14,7 +14,7 @@ from grafprint import store
 from grafprint.records import File, Meta, Recording, Track
 from grafprint.store import LibraryError
 
-FORMAT = 1
+FORMAT = 2  # 1 had no checksums; it is read, and brought up to date by a writer
 _APPLICATION_ID = 0x47724650  # "GrFP"
 _SCHEMA = f"""
 PRAGMA application_id = {_APPLICATION_ID};
@@ -26,7 +26,8 @@ CREATE TABLE tracks (
   duration_s REAL NOT NULL,
   title TEXT NOT NULL, artist TEXT NOT NULL, album TEXT NOT NULL,
   licence TEXT NOT NULL, source TEXT NOT NULL,
-  first INTEGER NOT NULL, count INTEGER NOT NULL CHECK (count > 0)  -- rows of the fingerprints
+  first INTEGER NOT NULL, count INTEGER NOT NULL CHECK (count > 0),  -- rows of the fingerprints
+  crc32 INTEGER  -- of their bytes; NULL: not known
 );
 CREATE TABLE files (  -- several for one track: bit-exact copies
   path TEXT PRIMARY KEY,
@@ -44,8 +45,10 @@ class Catalogue:
     def __init__(self, path: Path, *, writable: bool) -> None:
         """Open the database ``path`` and read it. Raises LibraryError if it cannot be used."""
         self.path = path
+        self.changed = False  # since it was opened
         self.tracks: dict[int, Track] = {}
         self.files: dict[str, File] = {}
+        self.checksums: dict[int, int | None] = {}  # by track; None: not known
         with self._explained():
             # Writable also for a reader where the system allows it: after a killed write SQLite
             # must first undo what was half written.
@@ -54,6 +57,8 @@ class Catalogue:
                 isolation_level=None, check_same_thread=False,
             )  # fmt: skip
         try:
+            if writable:
+                self._bring_up_to_date()
             self.read()
         except BaseException:
             self.close()
@@ -83,16 +88,33 @@ class Catalogue:
         with suppress(AttributeError):
             self._db.close()
 
+    def back_up(self, path: Path) -> None:
+        """Copy the database to ``path``, in one step. Raises LibraryError if it cannot be."""
+
+        def write(partial: Path) -> None:
+            partial.unlink(missing_ok=True)
+            with self._explained(), closing(sqlite3.connect(partial)) as copy:
+                self._db.backup(copy)
+
+        store.replace(path, write)
+
+    def _bring_up_to_date(self) -> None:
+        """Format 1 to 2."""
+        with self._explained():
+            facts = [self._db.execute(f"PRAGMA {name}").fetchone()[0] for name in
+                     ("application_id", "user_version")]  # fmt: skip
+        if facts == [_APPLICATION_ID, 1]:
+            with self._transaction() as db:
+                db.execute("ALTER TABLE tracks ADD COLUMN crc32 INTEGER")
+                db.execute(f"PRAGMA user_version = {FORMAT}")
+
     def read(self) -> None:
         """Read everything anew, as committed. Raises LibraryError if it is damaged."""
         try:
             with self._explained():
                 self._read()
         except (ValueError, TypeError, KeyError) as failure:
-            raise LibraryError(
-                f"{self.path} is damaged: {failure!r}; restore it from a copy, or index the music "
-                "into a new library"
-            ) from failure
+            raise LibraryError(f"{self.path} is damaged: {failure!r}; {store.REPAIR}") from failure
 
     def _read(self) -> None:
         db = self._db
@@ -103,10 +125,10 @@ class Catalogue:
         (version,) = db.execute("PRAGMA user_version").fetchone()
         if application != _APPLICATION_ID:
             raise LibraryError(f"{self.path} is not a GraFPrint library: name another folder")
-        if version != FORMAT:
+        if not 1 <= version <= FORMAT:
             raise LibraryError(
                 f"the library {self.path.parent} is of format {version}, and this version of "
-                f"GraFPrint reads format {FORMAT}: update GraFPrint, or index the music again"
+                f"GraFPrint reads up to {FORMAT}: update GraFPrint, or index the music again"
             )
         (verdict,) = db.execute("PRAGMA quick_check(1)").fetchone()
         if verdict != "ok":
@@ -126,6 +148,8 @@ class Catalogue:
                 "first, count FROM tracks ORDER BY id"
             )
         }
+        checksum = "crc32" if version > 1 else "NULL"
+        self.checksums = dict(db.execute(f"SELECT id, {checksum} FROM tracks"))
         db.execute("COMMIT")
         self._by_hash = {track.content_hash: track.id for track in self.tracks.values()}
 
@@ -164,12 +188,13 @@ class Catalogue:
         with self._transaction() as db:
             (track,) = db.execute(
                 "INSERT INTO tracks (id, content_hash, duration_s, title, artist, album, licence,"
-                " source, first, count) VALUES (?,?,?,?,?,?,?,?,?,?) ON CONFLICT (id) DO UPDATE SET"
+                " source, first, count, crc32) VALUES (?,?,?,?,?,?,?,?,?,?,?)"
+                " ON CONFLICT (id) DO UPDATE SET"
                 " content_hash=excluded.content_hash, duration_s=excluded.duration_s,"
                 " title=excluded.title, artist=excluded.artist, album=excluded.album,"
                 " licence=excluded.licence, source=excluded.source, first=excluded.first,"
-                " count=excluded.count RETURNING id",
-                (replaces, *values),
+                " count=excluded.count, crc32=excluded.crc32 RETURNING id",
+                (replaces, *values, recording.crc32),
             ).fetchone()
             file = changed(file, track=track)
             _write_file(db, file)
@@ -178,6 +203,7 @@ class Catalogue:
         if replaces is not None:
             del self._by_hash[self.tracks[replaces].content_hash]
         self.tracks[track] = Track(track, file.path, *values)
+        self.checksums[track] = recording.crc32
         self._by_hash[recording.content_hash] = track
         self._move(file.path, file)
         return self.tracks[track]
@@ -214,6 +240,15 @@ class Catalogue:
             self._move(path, None)
         return dead
 
+    def put_checksums(self, checksums: dict[int, int]) -> None:
+        """Record the checksums of tracks that had none."""
+        with self._transaction() as db:
+            db.executemany(
+                "UPDATE tracks SET crc32 = ? WHERE id = ?",
+                [(checksum, track) for track, checksum in checksums.items()],
+            )
+        self.checksums.update(checksums)
+
     def renumber(self, firsts: dict[int, int], rows: int) -> None:
         """Record that the fingerprints now lie elsewhere, in a file of the next generation."""
         meta = changed(self.meta, rows=rows, generation=self.meta.generation + 1)
@@ -241,11 +276,13 @@ class Catalogue:
             else:
                 del self._paths[previous.track]
                 del self._by_hash[self.tracks.pop(previous.track).content_hash]
+                del self.checksums[previous.track]
 
     @contextmanager
     def _transaction(self) -> Iterator[sqlite3.Connection]:
         with self._explained():
             self._db.execute("BEGIN IMMEDIATE")
+            self.changed = True
             try:
                 yield self._db
                 self._db.execute("COMMIT")
@@ -274,7 +311,7 @@ class Catalogue:
                     "copy the library to a folder of your own"
                 )
             else:
-                reason = "it is damaged; restore it from a copy, or index the music into a new one"
+                reason = f"it is damaged; {store.REPAIR}"
             raise LibraryError(f"cannot use {self.path}: {reason} ({failure})") from failure
 
 

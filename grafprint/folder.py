@@ -12,6 +12,7 @@ from grafprint import index, store
 from grafprint.catalogue import Catalogue
 from grafprint.index import Stamp
 from grafprint.lock import WriterLock
+from grafprint.records import Track
 from grafprint.store import LibraryError, VectorStore
 from grafprint.upkeep import IndexKeeper, RowTable
 
@@ -19,6 +20,10 @@ CATALOGUE = "library.sqlite3"
 INDEX = "index.faiss"
 BUCKETS = "buckets.npy"
 LOCK = "lock"
+BACKUP = "library.backup.sqlite3"
+# So many fingerprints (256 MB) are checked when a library is opened, in a fraction of a second; of
+# larger libraries each track when it is first about to be named.
+CHECKED_AT_OPENING = 1_000_000
 
 
 def vectors_name(generation: int) -> str:
@@ -44,8 +49,10 @@ class LibraryFolder:
         self.index = IndexKeeper(self.path / INDEX, self.path / BUCKETS)
         self._table: RowTable | None = None
         self._writer = WriterLock(self.path / LOCK) if writable else None
+        self._intact: set[int] | None = set()  # the tracks that were checked; None: all were
         try:
             self._load()
+            self._check()
         except BaseException:
             self.release()
             raise
@@ -75,6 +82,44 @@ class LibraryFolder:
                 raise
             finally:
                 self._table = None
+
+    def damaged(self) -> list[Track]:
+        """The tracks whose fingerprints are no longer what was written; reads them all."""
+        with self.lock:
+            tracks = list(self.catalogue.tracks.values())
+        return [track for track in tracks if not self._is_intact(track)]
+
+    def require_intact(self, track: Track) -> None:
+        """Raise LibraryError if a track's fingerprints are no longer what was written."""
+        if self._intact is not None and track.id not in self._intact:
+            if not self._is_intact(track):
+                raise self._damage([track])
+            self._intact.add(track.id)
+
+    def _is_intact(self, track: Track) -> bool:
+        checksum = self.catalogue.checksums.get(track.id)
+        found = self.vector_store.crc32(track.first, track.first + track.count)
+        return checksum is None or checksum == found
+
+    def _check(self) -> None:
+        """What can be checked at opening; of a library of format 1, note the checksums."""
+        catalogue = self.catalogue
+        missing = [t for t in catalogue.tracks.values() if catalogue.checksums[t.id] is None]
+        if self.writable and missing:
+            catalogue.put_checksums(
+                {t.id: self.vector_store.crc32(t.first, t.first + t.count) for t in missing}
+            )
+        if catalogue.meta.rows <= CHECKED_AT_OPENING:
+            if damaged := self.damaged():
+                raise self._damage(damaged)
+            self._intact = None
+
+    def _damage(self, tracks: list[Track]) -> LibraryError:
+        others = f" and {len(tracks) - 1} more" if len(tracks) > 1 else ""
+        return LibraryError(
+            f"{self._vectors_path} is damaged: the fingerprints of {tracks[0].title!r}{others} "
+            f"are not what was stored; {store.REPAIR}"
+        )
 
     def located(self, path: str) -> Path:
         """The place of a path as stored: relative ones start at the library."""

@@ -59,7 +59,9 @@ def add_file(
             after = _stat(file)
             if (after.st_size, after.st_mtime_ns) != (before.st_size, before.st_mtime_ns):
                 raise _error(file, "it changed while it was read; run again when it is complete")
-            recording = Recording(content_hash, duration_s, tags.read(file), vectors.pending)
+            recording = Recording(
+                content_hash, duration_s, tags.read(file), vectors.pending, vectors.pending_crc32
+            )
             vectors.sync()
         except BaseException:
             vectors.rollback()

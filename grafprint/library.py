@@ -1,10 +1,10 @@
 """A collection of fingerprinted recordings in a folder: open, search, add, remove, copy.
 
 The folder holds ``library.sqlite3`` (tracks, their files, and which network made the
-fingerprints), ``fingerprints.f16`` (see store.py) and, once large enough to need one,
-``index.faiss``, which is derived and made anew whenever it does not fit. It can be copied to any
-machine. A track exists from the moment SQLite commits it: its vectors are on the disk before, and
-what an interrupted write leaves behind is cut off by the next one.
+fingerprints), ``fingerprints.f16`` (see store.py), a copy of the database for repair.py and, once
+large enough to need one, ``index.faiss``, which is derived and made anew whenever it does not fit.
+It can be copied to any machine. A track exists from the moment SQLite commits it: its vectors are
+on the disk before, and what an interrupted write leaves behind is cut off by the next one.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ import numpy as np
 from grafprint import bulk, index, indexing, store
 from grafprint.bulk import IndexReport, Progress
 from grafprint.catalogue import Catalogue
-from grafprint.folder import BUCKETS, CATALOGUE, LOCK, LibraryFolder, vectors_name
+from grafprint.folder import BACKUP, BUCKETS, CATALOGUE, LOCK, LibraryFolder, vectors_name
 from grafprint.indexing import AddResult
 from grafprint.lock import WriterLock
 from grafprint.records import Track, new_meta
@@ -330,10 +330,14 @@ class Library(LibraryFolder):
             return dead
 
     def finish(self) -> None:
-        """The end of a write: compact if many rows are dead, and save the index."""
+        """The end of a write: compact if many rows are dead, save the index, copy the catalogue."""
         self.require_writable()
         if self.rows - len(self) > COMPACT_ABOVE * self.rows:
             self.compact()
         with self.adding, self.lock:
             self.vector_store.trim()
             self.index.save(self.stamp(), self.table(), self.vector_store)
+            backup = self.path / BACKUP
+            if self.catalogue.changed or not backup.exists():
+                self.catalogue.back_up(backup)
+                self.catalogue.changed = False

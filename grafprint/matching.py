@@ -129,8 +129,9 @@ def identify(
     for this query, library and lead.
     Work grows with the square of ``m``, memory does not.
 
-    Raises MatchError if the library is empty or all segments are silent, ValueError for
-    fingerprints of the wrong shape or not finite.
+    Raises MatchError if the library is empty or all segments are silent, LibraryError if the
+    fingerprints of a track that would be named are damaged, ValueError for fingerprints of the
+    wrong shape or not finite.
     """
     queries = np.asarray(fingerprints, np.float32)
     if queries.ndim != 2 or queries.shape[1] != library.dim or not np.isfinite(queries).all():
@@ -154,6 +155,7 @@ def identify(
             place, score = candidates.take(np.array([number])), float(scores[number])
             lead = score - (other if number == best[0] else leader)
             track = library.track(int(library.track_of(place.firsts)[0]))
+            library.require_intact(track)
             start = place.starts[0] + sequence.refine(library, queries, positions, place)
             terms = np.full(len(fingerprints), np.nan, np.float32)
             terms[positions] = sequence.similarities(library, queries, positions, place)[0]

@@ -63,6 +63,7 @@ class Recording:
     duration_s: float
     tags: Tags
     count: int  # fingerprints, which follow the last committed row
+    crc32: int  # of their bytes
 
 
 def new_meta(model_id: str, dim: int, hop_s: float, window_s: float, factory: str | None) -> Meta:

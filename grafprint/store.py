@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import sys
+import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -14,7 +15,11 @@ import numpy as np
 
 # EFBIG: the limit of the file system or of the process, which is as final as a full disk.
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+_STEP = 1 << 16  # rows handled at once
 _READ_ONLY = {errno.EROFS, errno.EACCES, errno.EPERM}
+
+
+REPAIR = "restore it from a copy, or save what is left with `grafprint library repair`"
 
 
 class LibraryError(RuntimeError):
@@ -95,14 +100,12 @@ class VectorStore:
         self.path, self.dim, self.rows = path, dim, rows
         self._row_bytes = 2 * dim
         self._end = rows
+        self._crc32 = 0
         self._file: BinaryIO | None = None
         self._map: np.ndarray | None = None
         size, needed = path.stat().st_size, rows * self._row_bytes
         if size < needed:
-            raise LibraryError(
-                f"{path} is damaged: it has {size} bytes of {needed}; restore it from a copy, or "
-                "index the music into a new library"
-            )
+            raise LibraryError(f"{path} is damaged: it has {size} bytes of {needed}; {REPAIR}")
         if writable:
             with writing(path):
                 # Unbuffered: after a failed write nothing may wait to be written later.
@@ -115,17 +118,23 @@ class VectorStore:
         """Rows that were appended and not committed."""
         return self._end - self.rows
 
+    @property
+    def pending_crc32(self) -> int:
+        """Checksum of the bytes of the pending rows."""
+        return self._crc32
+
     def append(self, vectors: np.ndarray) -> None:
         """Write ``vectors [n, dim]`` behind the last row. Raises LibraryError if it cannot."""
         if vectors.ndim != 2 or vectors.shape[1] != self.dim:
             raise ValueError(f"fingerprints must be [n, {self.dim}], not {vectors.shape}")
         assert self._file is not None
         data = memoryview(np.ascontiguousarray(vectors, "<f2").tobytes())
+        checksum = zlib.crc32(data, self._crc32)
         with writing(self.path):
             self._file.seek(self._end * self._row_bytes)
             while data:
                 data = data[self._file.write(data) :]
-        self._end += len(vectors)
+        self._end, self._crc32 = self._end + len(vectors), checksum
 
     def sync(self) -> None:
         """Wait until all that was appended is on the disk. Raises LibraryError if it fails."""
@@ -135,11 +144,19 @@ class VectorStore:
 
     def commit(self) -> None:
         """Count what was appended (the caller has recorded it)."""
-        self.rows, self._map = self._end, None
+        self.rows, self._map, self._crc32 = self._end, None, 0
 
     def rollback(self) -> None:
         """Forget what was appended; the next rows are written over it."""
-        self._end = self.rows
+        self._end, self._crc32 = self.rows, 0
+
+    def crc32(self, first: int, end: int) -> int:
+        """Checksum of the bytes of rows ``first`` to ``end`` (exclusive)."""
+        checksum = 0
+        for begin in range(first, end, _STEP):
+            rows = self._mapped()[begin : min(end, begin + _STEP)]
+            checksum = zlib.crc32(rows.data, checksum)
+        return checksum
 
     def read(self, rows: np.ndarray) -> np.ndarray:
         """The vectors ``[..., dim]`` in float32 of row numbers ``[...]``."""
@@ -151,16 +168,15 @@ class VectorStore:
 
     def copy_range(self, first: int, end: int, target: VectorStore) -> None:
         """Append rows ``first`` to ``end`` to another store, bit for bit."""
-        step = 1 << 16
-        for begin in range(first, end, step):
-            target.append(self._mapped()[begin : min(end, begin + step)])
+        for begin in range(first, end, _STEP):
+            target.append(self._mapped()[begin : min(end, begin + _STEP)])
 
     def trim(self) -> None:
         """Cut off what was not committed."""
         assert self._file is not None
         with writing(self.path):
             self._file.truncate(self.rows * self._row_bytes)
-        self._end = self.rows
+        self._end, self._crc32 = self.rows, 0
 
     def close(self) -> None:
         """Let go of the file."""

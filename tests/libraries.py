@@ -58,7 +58,10 @@ def fill(
         library.vector_store.append(vectors)
         library.vector_store.sync()
         tags = Tags(f"track {number}", "", "", "", "")
-        recording = Recording(f"content {number}", len(vectors) * 0.096, tags, len(vectors))
+        recording = Recording(
+            f"content {number}", len(vectors) * 0.096, tags, len(vectors),
+            library.vector_store.pending_crc32,
+        )  # fmt: skip
         with library.changing() as catalogue:
             stored.append(catalogue.put(recording, File(f"{number}.wav", 0, 1, 1), None))
             library.vector_store.commit()

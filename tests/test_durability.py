@@ -373,10 +373,27 @@ def test_another_network_is_refused(path, fingerprinter):
 
 def test_a_newer_format_is_refused(path):
     with sqlite3.connect(path / "library.sqlite3") as database:
-        database.execute("PRAGMA user_version = 2")
+        database.execute("PRAGMA user_version = 3")
     database.close()
-    with pytest.raises(LibraryError, match=r"of format 2, .*reads format 1: update GraFPrint"):
+    with pytest.raises(LibraryError, match=r"of format 3, .*reads up to 2: update GraFPrint"):
         Library.open(path)
+
+
+def test_an_older_format_is_read_and_brought_up_to_date(path, tracks):
+    with sqlite3.connect(path / "library.sqlite3") as database:
+        database.execute("ALTER TABLE tracks DROP COLUMN crc32")
+        database.execute("PRAGMA user_version = 1")
+    database.close()
+    before = (path / "library.sqlite3").read_bytes()
+    with Library.open(path) as library:  # reading changes nothing
+        assert_whole(library, tracks)
+        assert set(library.catalogue.checksums.values()) == {None}
+    assert (path / "library.sqlite3").read_bytes() == before
+    with Library.open(path, writable=True) as library:
+        assert_whole(library, tracks)
+    with Library.open(path) as library:
+        assert None not in library.catalogue.checksums.values()
+        assert library.damaged() == []
 
 
 def test_no_library_and_one_already(path, tmp_path):

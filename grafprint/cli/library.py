@@ -147,3 +147,33 @@ def compact(
     with Library.open(library, writable=True) as opened:
         freed = opened.compact()
     out.print(f"{freed} fingerprints of removed tracks deleted", highlight=False)
+
+
+@commands.command()
+def check(library: LibraryOption = BUNDLED_LIBRARY) -> None:
+    """Read all of a library and say whether it is as it was written."""
+    from grafprint.library import Library, LibraryError
+    from grafprint.store import REPAIR
+
+    with Library.open(library) as opened:  # which finds damage of other kinds
+        damaged, tracks = opened.damaged(), len(opened.tracks())
+    for track in damaged:
+        out.print(f"damaged: {track.title}", markup=False, highlight=False, soft_wrap=True)
+    if damaged:
+        raise LibraryError(f"{len(damaged)} of {tracks} tracks are damaged: {REPAIR}")
+    out.print(f"{tracks} tracks, all as they were written", highlight=False)
+
+
+@commands.command("repair")
+def repair_library(
+    library: Annotated[Path, typer.Option("--library", "-l", help="Folder of the library.")],
+) -> None:
+    """Save what is left of a damaged library. Index the music again to bring back what is lost."""
+    from grafprint.repair import repair
+
+    done = repair(library)
+    for track in done.lost:
+        line = f"lost: {track.title} ({track.path})"
+        out.print(line, markup=False, highlight=False, soft_wrap=True)
+    restored = ", from the backup of the database" if done.from_backup else ""
+    out.print(f"{len(done.kept)} tracks kept, {len(done.lost)} lost{restored}", highlight=False)
