@@ -69,6 +69,12 @@ class Outcome:
         return self.right_track() and abs(self.found_s - self.time_s) <= tolerance_s
 
 
+def wilson(passed: int, total: int) -> tuple[float, float, float]:
+    """A share and its 95 % interval (Wilson, 1927): (rate, low, high) in 0..1."""
+    interval = binomtest(passed, total).proportion_ci(0.95, "wilson")
+    return passed / total, float(interval.low), float(interval.high)
+
+
 @dataclass(frozen=True)
 class Cell:
     """The outcomes of one length, SNR and reverb setting."""
@@ -78,9 +84,7 @@ class Cell:
 
     def rate(self, test: Callable[[Outcome], bool]) -> tuple[float, float, float]:
         """Share of outcomes that pass, and its 95 % Wilson interval: (rate, low, high) in 0..1."""
-        passed, total = sum(map(test, self.outcomes)), len(self.outcomes)
-        interval = binomtest(passed, total).proportion_ci(0.95, "wilson")
-        return passed / total, float(interval.low), float(interval.high)
+        return wilson(sum(map(test, self.outcomes)), len(self.outcomes))
 
     def summary(self, hop_s: float, fingerprints: int) -> dict[str, Any]:
         """The cell as JSON-able numbers; rates are [rate, low, high].

@@ -14,6 +14,7 @@ from benchmarks import (
     figures,
     granularity,
     report,
+    scan,
     systems,
     table2,
     table3,
@@ -111,6 +112,21 @@ def test_every_table_is_one_command(data: Path, small: Path, monkeypatch: pytest
     for name in ("systems", "scale", "granularity"):
         assert (small / f"results-{name}.png").stat().st_size > 10_000
     assert len(rows) == 4 * 6 and rows[0]["fingerprints"] > 4 * rows[-1]["fingerprints"]
+
+
+def test_mixes_are_scanned(data: Path, small: Path, monkeypatch: pytest.MonkeyPatch):
+    """With the bundled network: one that has learned nothing finds nothing to count."""
+    monkeypatch.setattr(scan, "PARTS", 4)
+    monkeypatch.setattr(scan, "LENGTHS_S", (12.0, 14.0))
+    clips = ("--noise", data / "musan", "--rooms", data / "air")
+    asked = ("--test", data / "fma/fma_medium", *clips, "--mixes", 1, "--work", small / "work")
+    run(scan, monkeypatch, *asked)
+    rows = common.read("scan")["rows"]
+    assert set(rows) == set(scan.KINDS)
+    cuts = rows["hard cuts"]
+    assert cuts["parts"] == 3 and cuts["recall"][0] == cuts["precision"][0] == 1
+    assert cuts["median_start_error_s"] < 1
+    assert not (small / "work" / "without-strangers").exists()
 
 
 def test_the_ablation_leaves_finished_rows_alone(

@@ -15,15 +15,16 @@ from scipy.signal import resample_poly
 from typer.testing import CliRunner
 
 from grafprint import audio, tracklist
+from grafprint.audio import SAMPLE_RATE as RATE
 from grafprint.cli import app
 from grafprint.library import Library
 from grafprint.matching import MatchError
+from grafprint.mixes import Mix
 from grafprint.plays import Play, together
 from grafprint.scan import Gap, Scan, gaps, scan
 from grafprint.soundscapes import cafe
 from grafprint.timeline import Timeline, TimelineConfig
 from tests.conftest import ASSETS
-from tests.mixes import RATE, Mix
 
 STRANGER = 5  # the track that is taken out of the library
 
@@ -55,14 +56,13 @@ def show(library, stranger, tmp_path_factory):
     mix = Mix(library)
     mix.play(tracks[0], 8, 20)
     mix.play(tracks[3], 0, 25, fade_s=3)
-    voices = cafe(8 * RATE, np.random.default_rng(0))
-    mix.talk_over(mix.length_s - 15, mix.length_s - 7, voices, 0.5)
+    mix.talk_over(mix.length_s - 15, cafe(8 * RATE, np.random.default_rng(0)))
     mix.add(stranger)
     mix.play(tracks[8], 20, 16)
     mix.silence(6)
     mix.play(tracks[0], 8, 15)
     path = tmp_path_factory.mktemp("shows") / "show.wav"
-    wavfile.write(path, RATE, (np.clip(mix.samples, -1, 1) * 32767).astype(np.int16))
+    mix.write(path)
     return path, mix
 
 
@@ -72,12 +72,13 @@ def found(library, fingerprinter, show):
 
 
 def test_every_track_is_found_where_it_plays_and_nothing_else(found, show):
-    truth = show[1].truth
-    assert [play.track.id for play in found.plays] == [track.id for _, _, track, _ in truth]
-    for play, (start_s, end_s, _, track_start_s) in zip(found.plays, truth, strict=True):
-        assert play.start_s == pytest.approx(start_s, abs=3)  # the cross-fade's length
-        assert play.end_s == pytest.approx(end_s, abs=3)
-        assert play.track_start_s - play.start_s == pytest.approx(track_start_s - start_s, abs=0.1)
+    parts = show[1].parts
+    assert [play.track for play in found.plays] == [part.track for part in parts]
+    for play, part in zip(found.plays, parts, strict=True):
+        assert play.start_s == pytest.approx(part.start_s, abs=3)  # the cross-fade's length
+        assert play.end_s == pytest.approx(part.end_s, abs=3)
+        offset_s = part.track_start_s - part.start_s
+        assert play.track_start_s - play.start_s == pytest.approx(offset_s, abs=0.1)
         assert play.track_end_s - play.track_start_s == pytest.approx(
             (play.end_s - play.start_s) * play.speed, abs=0.1
         )
@@ -85,9 +86,9 @@ def test_every_track_is_found_where_it_plays_and_nothing_else(found, show):
 
 
 def test_hard_cuts_are_found_within_half_a_second(found, show):
-    truth = show[1].truth
-    assert found.plays[2].start_s == pytest.approx(truth[2][0], abs=0.5)
-    assert found.plays[2].end_s == pytest.approx(truth[2][1], abs=0.5)
+    parts = show[1].parts
+    assert found.plays[2].start_s == pytest.approx(parts[2].start_s, abs=0.5)
+    assert found.plays[2].end_s == pytest.approx(parts[2].end_s, abs=0.5)
     assert found.plays[0].start_s == 0
     assert found.plays[-1].end_s == pytest.approx(found.duration_s, abs=0.1)
 
@@ -158,7 +159,7 @@ def test_what_plays_now_is_known_while_it_plays(library, fingerprinter, show):
     timeline = Timeline(library)
     timeline.push(fingerprinter(show[1].samples[: 12 * RATE]))
     (playing,) = timeline.playing
-    assert playing.track.id == show[1].truth[0][2].id
+    assert playing.track == show[1].parts[0].track
     assert playing.start_s == 0 and playing.end_s == pytest.approx(timeline.heard_s, abs=0.1)
 
 
@@ -285,7 +286,7 @@ def test_a_folder_is_scanned_and_not_again(show, library, tmp_path):
         "one.wav.json", "one.wav.csv", "one.wav.cue"
     }  # fmt: skip
     title = json.loads((tmp_path / "o/one.wav.json").read_text())["entries"][0]["title"]
-    assert title == show[1].truth[0][2].title and title[:8] in result.stdout
+    assert title == show[1].parts[0].track.title and title[:8] in result.stdout
     again = CliRunner().invoke(app, arguments)
     assert "one.wav: has been scanned" in again.stderr.replace("\n", "")
 
@@ -296,7 +297,7 @@ def test_forms(show, library, tmp_path, form):
     arguments = ["scan", str(tmp_path / "one.wav"), "--library", str(library.path)]
     result = CliRunner().invoke(app, [*arguments, "--format", form])
     assert result.exit_code == 0, result.output
-    assert show[1].truth[0][2].title[:10] in result.stdout
+    assert show[1].parts[0].track.title[:10] in result.stdout
     if form == "json":
         assert json.loads(result.stdout)["duration_s"] == 12
 

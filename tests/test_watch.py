@@ -15,12 +15,13 @@ from scipy.io import wavfile
 from typer.testing import CliRunner
 
 from grafprint import audio, listening
+from grafprint.audio import SAMPLE_RATE as RATE
 from grafprint.audio import AudioError
 from grafprint.cli import app
 from grafprint.library import Library
+from grafprint.mixes import Mix
 from grafprint.watch import watch
 from tests.conftest import ASSETS
-from tests.mixes import RATE, Mix
 
 
 @pytest.fixture(scope="module")
@@ -58,16 +59,16 @@ def mp3(show, tmp_path_factory) -> Path:
 def test_tracks_are_announced_and_then_reported(library, fingerprinter, show):
     blocks = np.array_split(show.samples, 68)
     events = list(watch(library, fingerprinter, iter(blocks)))
-    first, second = (track.id for _, _, track, _ in show.truth)
+    first, second = (part.track.id for part in show.parts)
     order = [(event.kind, event.play.track.id) for event in events]
     assert sorted(order) == sorted(
         [("began", first), ("ended", first), ("began", second), ("ended", second)]
     )
     assert order.index(("began", first)) < order.index(("began", second))
     ended = [event.play for event in events if event.kind == "ended"]
-    for play, (start_s, end_s, _, _) in zip(ended, show.truth, strict=True):
-        assert play.start_s == pytest.approx(start_s, abs=0.6)
-        assert play.end_s == pytest.approx(end_s, abs=0.6)
+    for play, part in zip(ended, show.parts, strict=True):
+        assert play.start_s == pytest.approx(part.start_s, abs=0.6)
+        assert play.end_s == pytest.approx(part.end_s, abs=0.6)
 
 
 def test_a_track_is_announced_while_it_plays(library, fingerprinter, show):
@@ -193,7 +194,7 @@ def test_the_command_writes_a_log(mp3, show, tmp_path):
     result = CliRunner().invoke(app, arguments)
     assert result.exit_code == 0, result.output
     entries = [json.loads(line) for line in log.read_text().splitlines()]
-    assert [e["title"] for e in entries] == [track.title for _, _, track, _ in show.truth]
+    assert [e["title"] for e in entries] == [part.track.title for part in show.parts]
     assert entries[0]["began"] < entries[0]["ended"] <= entries[1]["ended"]
     assert result.stdout.count("ended, after") == 2 and result.stdout.count(" on\n") == 2
     CliRunner().invoke(app, [*arguments, "--seconds", "12"])
@@ -208,4 +209,4 @@ def test_an_interrupt_reports_what_still_plays(mp3, show, monkeypatch, tmp_path)
     monkeypatch.setattr(listening, "blocks", functools.partial(interrupted))
     result = CliRunner().invoke(app, ["watch", "--log", str(tmp_path / "log")])
     assert result.exit_code == 0, result.output
-    assert json.loads((tmp_path / "log").read_text())["title"] == show.truth[0][2].title
+    assert json.loads((tmp_path / "log").read_text())["title"] == show.parts[0].track.title

@@ -1,0 +1,175 @@
+"""How well long recordings are taken apart: python -m benchmarks.scan --test TEST ...
+
+    python -m benchmarks.scan --test TEST --distractors TRAIN --noise NOISE --rooms ROOMS
+
+Mixes of the tracks in TEST, every third of which is not in the library, after each other: cut hard,
+cross-faded for 4 s, with people talking over every other one, and all of it through a room with
+noise at 10 dB. Counted are plays: one is right if it is of a part's track, at its time in the
+track, and over half of the part; and how far off its beginning and end are.
+"""
+
+from __future__ import annotations
+
+import argparse
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from benchmarks import common
+from grafprint import audio
+from grafprint.audio import SAMPLE_RATE
+from grafprint.augment import NoiseBank, RoomBank, mix_at_snr, reverberate
+from grafprint.banks import noise_bank, room_bank
+from grafprint.evaluation import query_tracks
+from grafprint.fingerprint import Fingerprinter
+from grafprint.library import Library, Track
+from grafprint.mixes import Mix, Part
+from grafprint.plays import Play
+from grafprint.report import wilson
+from grafprint.scan import scan
+from grafprint.soundscapes import cafe
+
+PARTS = 30  # of each mix, a third of them strangers
+LENGTHS_S = (8.0, 60.0)
+NEAR_S = 0.5  # in the track
+
+
+@dataclass(frozen=True)
+class Kind:
+    """How a mix is made."""
+
+    fade_s: float = 0.0
+    talk: bool = False
+    room: bool = False
+
+
+KINDS = {
+    "hard cuts": Kind(),
+    "cross-fades of 4 s": Kind(fade_s=4.0),
+    "cross-fades, and talking": Kind(fade_s=4.0, talk=True),
+    "hard cuts, in a room, noise at 10 dB": Kind(room=True),
+}
+
+
+def made(
+    library: Library,
+    known: list[Track],
+    strangers: list[Path],
+    kind: Kind,
+    rng: np.random.Generator,
+) -> Mix:
+    """A mix of known tracks and strangers, of random parts of random length."""
+    mix = Mix(library)
+    for number in range(PARTS):
+        length_s = float(rng.uniform(*LENGTHS_S))
+        if number % 3 == 2:
+            music = audio.load(strangers[rng.integers(len(strangers))], duration_s=length_s)
+            mix.add(music, kind.fade_s)
+            continue
+        track = known[rng.integers(len(known))]
+        start_s = float(rng.uniform(0, max(0.0, track.duration_s - length_s)))
+        mix.play(track, start_s, length_s, kind.fade_s)
+        if kind.talk and number % 2:
+            mix.talk_over(mix.parts[-1].start_s + 3, cafe(5 * SAMPLE_RATE, rng))
+    return mix
+
+
+def heard(samples: np.ndarray, noises: NoiseBank, rooms: RoomBank, seed: int) -> np.ndarray:
+    """The sound in a room, with noise at 10 dB."""
+    generator = torch.Generator().manual_seed(seed)
+    clip = reverberate(torch.from_numpy(samples[None]), rooms.draw_named(1, generator)[0])
+    noise = noises.draw_named(1, samples.size, generator)[0]
+    return mix_at_snr(clip, noise, torch.tensor([10.0]))[0].numpy()
+
+
+def right(play: Play, part: Part) -> bool:
+    """Whether a play is the part: track, place in it, and over half of its time."""
+    shared_s = min(play.end_s, part.end_s) - max(play.start_s, part.start_s)
+    drift_s = (play.track_start_s - play.start_s) - (part.track_start_s - part.start_s)
+    tracks = {play.track.id, *(track.id for track in play.alternatives)}
+    near = abs(drift_s) <= NEAR_S
+    return part.track.id in tracks and near and shared_s > 0.5 * (part.end_s - part.start_s)
+
+
+def measure(
+    library: Library,
+    fingerprinter: Fingerprinter,
+    mixes: list[tuple[Mix, Path]],
+) -> dict[str, object]:
+    """Precision, recall and errors over some mixes."""
+    plays = parts = hits = found = 0
+    starts, ends = [], []
+    for mix, path in mixes:
+        result = scan(library, fingerprinter, path)
+        plays += len(result.plays)
+        parts += len(mix.parts)
+        hits += sum(any(right(play, part) for part in mix.parts) for play in result.plays)
+        for part in mix.parts:
+            match = next((play for play in result.plays if right(play, part)), None)
+            if match:
+                found += 1
+                starts.append(abs(match.start_s - part.start_s))
+                ends.append(abs(match.end_s - part.end_s))
+    return {
+        "hours": sum(mix.length_s for mix, _ in mixes) / 3600,
+        "parts": parts,
+        "plays": plays,
+        "precision": wilson(hits, plays) if plays else None,
+        "recall": wilson(found, parts),
+        "median_start_error_s": float(np.median(starts)) if starts else None,
+        "median_end_error_s": float(np.median(ends)) if ends else None,
+    }
+
+
+@contextmanager
+def without_strangers(
+    whole: Path, args: argparse.Namespace
+) -> Iterator[tuple[Library, list[Track], list[Path]]]:
+    """A copy of a library without every third test track; those that it has, and the others."""
+    copy = args.work / "without-strangers"
+    shutil.rmtree(copy, ignore_errors=True)
+    shutil.copytree(whole, copy)
+    with Library.open(copy, writable=True) as library:
+        long = [t for t in query_tracks(library, args.test) if t.duration_s > LENGTHS_S[1]]
+        strangers = [library.audio_path(track) for track in long[::3]]
+        for track in long[::3]:
+            library.remove(track.id)
+        known = [track for number, track in enumerate(long) if number % 3]
+        yield library, known, [path for path in strangers if path]
+    shutil.rmtree(copy)
+
+
+def main() -> None:
+    """Measure each kind."""
+    parser = common.options(__doc__)
+    parser.add_argument("--mixes", type=int, default=4, help="of each kind")
+    args = parser.parse_args()
+    fingerprinter = common.network(args, "grafprint")
+    noises, rooms = noise_bank(args.noise, "test", 0, 0), room_bank(args.rooms, "test", 0, 0)
+    folders = [folder for folder in (args.test, args.distractors) if folder]
+    with common.collection("grafprint", fingerprinter, folders, args.work) as library:
+        whole = library.path
+    rows = {}
+    with without_strangers(whole, args) as (library, known, strangers):
+        for name, kind in KINDS.items():
+            rng = np.random.default_rng(args.seed)
+            mixes = []
+            for number in range(args.mixes):
+                mix = made(library, known, strangers, kind, rng)
+                if kind.room:
+                    mix.samples = heard(mix.samples, noises, rooms, number)
+                path = args.work / f"mix-{number}.wav"
+                mix.write(path)
+                mixes.append((mix, path))
+            rows[name] = measure(library, fingerprinter, mixes)
+            print(f"{name}: {rows[name]}", flush=True)
+    common.write("scan", {"network": fingerprinter.facts, "rows": rows})
+
+
+if __name__ == "__main__":
+    main()
