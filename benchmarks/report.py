@@ -1,4 +1,4 @@
-"""Fill the tables and draw the figures of docs/results.md: run it after any benchmark.
+"""Fill the tables of README, model card and docs/results.md, and draw figures, after any benchmark.
 
     python -m benchmarks.report
 
@@ -16,8 +16,10 @@ from typing import Any
 from benchmarks import common, figures, paper
 from benchmarks.common import markdown, percent
 from benchmarks.systems import SYSTEMS
+from grafprint.report import MEASURES
 
 PAGE = common.ROOT / "docs" / "results.md"
+PAGES = (PAGE, common.ROOT / "README.md", common.ROOT / "assets" / "MODEL_CARD.md")
 
 
 def grid(reverb: bool) -> str:
@@ -38,6 +40,27 @@ def grid(reverb: bool) -> str:
     if not any(reports.values()):
         raise FileNotFoundError("benchmarks.table2")
     return markdown(["query", "system", *(f"{s:g} dB" for s in paper.SNRS_DB)], rows())
+
+
+def released(measure: str) -> Callable[[], str]:
+    """The released network: a row a length and reverb, a column an SNR, and what was searched."""
+
+    def table() -> str:
+        report = common.read("table2-released")
+        config = report["config"]
+        rows = [
+            [f"{length:g} s", "yes" if reverb else "no",
+             *(percent(c[measure]) for c in _cells(report, length, reverb))]
+            for length in config["lengths_s"] for reverb in config["reverbs"]
+        ]  # fmt: skip
+        searched = (
+            f"{report['references']:,} references, {report['fingerprints']:,} fingerprints; "
+            f"{config['queries']} queries a cell, cut from {report['query_tracks']} test tracks."
+        )
+        header = ["query", "reverb", *(f"{s:g} dB" for s in paper.SNRS_DB)]
+        return f"{markdown(header, rows)}\n\n{searched}"
+
+    return table
 
 
 def scale() -> str:
@@ -138,6 +161,7 @@ def ablation() -> str:
 TABLES: dict[str, Callable[[], str]] = {
     "noise": lambda: grid(reverb=False),
     "reverb": lambda: grid(reverb=True),
+    **{f"released {measure}": released(measure) for measure in MEASURES},
     "scale": scale,
     "granularity": granularity,
     "times": times,
@@ -177,10 +201,12 @@ def _cells(report: dict[str, Any], length_s: float, reverb: bool) -> list[dict[s
 
 
 def main() -> None:
-    """Fill the page in place, and draw its figures."""
+    """Fill the pages in place, and draw the figures."""
     argparse.ArgumentParser(description=__doc__.splitlines()[0]).parse_args()
-    PAGE.write_text(filled(PAGE.read_text(encoding="utf-8")), encoding="utf-8")
-    print(f"written: {PAGE.relative_to(common.ROOT)}; figures: {', '.join(figures.draw())}")
+    for page in PAGES:
+        page.write_text(filled(page.read_text(encoding="utf-8")), encoding="utf-8")
+        print(f"written: {page.relative_to(common.ROOT)}")
+    print(f"figures: {', '.join(figures.draw())}")
 
 
 if __name__ == "__main__":

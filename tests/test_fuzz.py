@@ -1,0 +1,86 @@
+"""Thousands of damaged inputs: a clear error or an answer, never a crash, a hang or much memory."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from grafprint.checkpoint import save_encoder
+from grafprint.encoders import build
+from grafprint.features import FeatureConfig
+from grafprint.library import Library
+from tests import audio_files
+from tests.libraries import Network, fill, walk
+from tests.test_training import TINY
+
+ROOT = Path(__file__).parent.parent
+# More for a long run: GRAFPRINT_FUZZ=20 tries twenty times as many, with other seeds.
+TIMES = int(os.environ.get("GRAFPRINT_FUZZ", "1"))
+SEED = 20250406
+
+FORMATS = {
+    "wav": "pcm_s16le", "w64": "pcm_s16le", "aiff": "pcm_s16be", "au": "pcm_s16be",
+    "caf": "pcm_s16le", "flac": "flac", "mp3": "libmp3lame", "ogg": "vorbis", "opus": "libopus",
+    "m4a": "aac", "aac": "aac", "mka": "flac", "wma": "wmav2", "ac3": "ac3", "tta": "tta",
+}  # fmt: skip
+
+
+def fuzz(tmp_path: Path, kind: str, files: list[Path], cases: int) -> None:
+    """Try ``cases`` damages of each file; whatever goes wrong is told with its file and number."""
+    for time in range(TIMES):
+        job = tmp_path / "job.json"
+        names = [str(file) for file in files]
+        job.write_text(
+            json.dumps(
+                {"kind": kind, "files": names, "first": 0, "end": cases, "seed": SEED + time}
+            )
+        )
+        done = subprocess.run(
+            [sys.executable, "-m", "tests.fuzzing", str(job)],
+            cwd=ROOT, capture_output=True, text=True, timeout=3600, check=False,
+            env={**os.environ, "OMP_NUM_THREADS": "1", "NUMBA_DISABLE_JIT": "1"},
+        )  # fmt: skip
+        lines = done.stdout.splitlines()
+        assert done.returncode == 0 and lines[-1] == "done", (
+            f"exit {done.returncode} at {lines[-1:]} of seed {SEED + time}:\n{done.stderr[-2000:]}"
+        )
+        assert len(lines) == cases * len(files) + 1
+
+
+@pytest.fixture(scope="module")
+def sounds(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
+    """A short file of each format."""
+    folder = tmp_path_factory.mktemp("sounds")
+    music = audio_files.music(0.4, 16_000)
+    return [
+        audio_files.write(folder / f"clip.{ending}", music, 16_000 if ending != "opus" else 48_000,
+                          codec)
+        for ending, codec in FORMATS.items()
+    ]  # fmt: skip
+
+
+def test_damaged_audio(tmp_path: Path, sounds: list[Path]):
+    fuzz(tmp_path, "audio", sounds, 800)
+
+
+def test_damaged_networks(tmp_path: Path):
+    path = tmp_path / "tiny.safetensors"
+    save_encoder(path, build("grafprint", TINY), FeatureConfig(), {})
+    fuzz(tmp_path, "network", [path], 700)
+
+
+@pytest.mark.parametrize("factory", ["Flat", "IVF4,SQ8"])
+def test_damaged_libraries(tmp_path: Path, factory: str):
+    rng = np.random.default_rng(0)
+    with Library.create(tmp_path / "library", Network(), factory=factory) as library:
+        fill(library, [walk(rng, 40) for _ in range(3)])
+    files = [path for path in (tmp_path / "library").iterdir() if path.stat().st_size]
+    fuzz(tmp_path, "library", sorted(files), 150)
+
+
+def test_arrays_of_all_kinds(tmp_path: Path):
+    fuzz(tmp_path, "array", [tmp_path], 1000)
