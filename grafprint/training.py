@@ -74,6 +74,7 @@ class _Run:
     ) -> None:
         self.fabric, self.config, self.features, self.pairs = fabric, config, features, pairs
         self.path = out / "state.safetensors"
+        self.started_from: str | None = None  # identity of the network it began with
         torch.manual_seed(config.seed)
         network = build(config.encoder, config.encoder_options)
         self.raw = network.to(memory_format=torch.channels_last)
@@ -141,11 +142,13 @@ class _Run:
             tensors["memory"] = self.memory
         if self.average:
             tensors |= {f"average.{k}": v for k, v in self.average.state_dict().items()}
-        header = {"format": checkpoint.FORMAT, "kind": "training", "step": step, "optimiser": rest}
+        header = {"format": checkpoint.FORMAT, "kind": "training", "step": step, "optimiser": rest,
+                  "started_from": self.started_from}  # fmt: skip
         checkpoint.write(self.path, tensors, header)
         checkpoint.save_encoder(
-            self.path.with_name("encoder.safetensors"), self.best, self.features, facts
-        )
+            self.path.with_name("encoder.safetensors"), self.best, self.features,
+            facts | {"started_from": self.started_from},
+        )  # fmt: skip
 
     def resume(self) -> int:
         """Take up the saved state; returns how many steps it has behind it."""
@@ -162,16 +165,18 @@ class _Run:
             self.memory.copy_(tensors["memory"])
         if self.average:
             self.average.load_state_dict(part("average."))
+        self.started_from = header.get("started_from")
         return int(header["step"])
 
     def start_from(self, path: Path) -> None:
         """Begin with the weights of a finished network of the same shape."""
-        network, _, _ = checkpoint.load_encoder(path)
+        network, features, _ = checkpoint.load_encoder(path)
         if describe(network) != describe(self.raw):
             raise checkpoint.CheckpointError(f"{path}: a network of another kind or size")
         self.raw.load_state_dict(network.state_dict())
         if self.average:
             self.average.module.load_state_dict(network.state_dict())
+        self.started_from = checkpoint.identity(network, features)
 
 
 def train(
@@ -248,7 +253,6 @@ def train(
             run.save(step, {
                 "config": asdict(config), "steps_done": step, "hours": data["train"].hours,
                 "tracks": len(crops.tracks), "validation": scores,
-                "started_from": start_from and start_from.name,
             })  # fmt: skip
         fabric.barrier()
 

@@ -126,7 +126,7 @@ def array_case(file: Path, number: int, seed: int, folder: Path) -> None:
     ]
     rate_hz = int([0, -1, 1, 999, 8000, 16_000, 44_100, 192_000, 10**9][int(rng.integers(9))])
     with np.errstate(all="ignore"):
-        samples = values.astype(kind[int(rng.integers(len(kind)))])
+        samples: np.ndarray = values.astype(kind[int(rng.integers(len(kind)))])
     try:
         mono = audio.from_array(samples, rate_hz)
     except audio.AudioError as error:

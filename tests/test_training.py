@@ -17,7 +17,7 @@ from safetensors.torch import load_file
 
 from grafprint import synthesis
 from grafprint.augment import DegradeConfig
-from grafprint.checkpoint import CheckpointError, load_encoder
+from grafprint.checkpoint import CheckpointError, identity, load_encoder
 from grafprint.data import DataError
 from grafprint.encoders import features_of
 from grafprint.recipe import TrainConfig, learning_rate_at, load_config
@@ -132,14 +132,17 @@ def test_a_compiled_network_learns_the_same(data: Path, tmp_path: Path):
 def test_a_run_can_begin_with_trained_weights(data: Path, tmp_path: Path):
     run(data, tmp_path / "first", config(steps=2))
     trained = tmp_path / "first" / "encoder.safetensors"
-    still = config(steps=1, learning_rate=0.0, final_learning_rate=0.0)
-    run(data, tmp_path / "second", still, start_from=trained)
-    before, _, facts = load_encoder(trained)
+    still = config(steps=2, learning_rate=0.0, final_learning_rate=0.0)
+    steps = iter(range(100))
+    run(data, tmp_path / "second", still, start_from=trained, stop=lambda: next(steps) == 1)
+    run(data, tmp_path / "second", still, resume=True)
+    before, features, facts = load_encoder(trained)
     after, _, more = load_encoder(tmp_path / "second" / "encoder.safetensors")
     assert all(
         torch.equal(a, b) for a, b in zip(before.parameters(), after.parameters(), strict=True)
     )
-    assert facts["started_from"] is None and more["started_from"] == "encoder.safetensors"
+    assert facts["started_from"] is None
+    assert more["started_from"] == identity(before, features)  # also after an interruption
     other = config(encoder_options=TINY | {"k": 2})
     with pytest.raises(CheckpointError, match="another kind or size"):
         run(data, tmp_path / "third", other, start_from=trained)
