@@ -43,6 +43,9 @@ AUDIO_SUFFIXES = frozenset(
 # keeps its time. Less is rounding of timestamps; more is more likely a broken clock than a hole.
 LEAST_GAP_S, MOST_GAP_S = 0.1, 10.0
 
+# Integers that were turned into floats without scaling are sound; beyond, powers would overflow.
+MAX_PEAK = 1e10
+
 _log = logging.getLogger(__name__)
 
 
@@ -121,8 +124,8 @@ def stream(
     Parts that do not decode become silence where the file's clock tells how long they were (up to
     10 s), else they are skipped; a file that ends early gives what is there. Both are
     logged as warnings. Raises :class:`AudioError` (at the first chunk, or where it is found) if
-    the file is missing, empty or not audio, if nothing in it decodes, if it holds NaN or infinite
-    samples, or if it ends before ``start_s``; ValueError for an impossible time.
+    the file is missing, empty or not audio, if nothing in it decodes, if it holds NaN, infinite or
+    absurdly large samples, or if it ends before ``start_s``; ValueError for an impossible time.
     """
     if not 0 <= start_s < math.inf:
         raise ValueError(f"start_s must be 0 or more seconds, not {start_s}")
@@ -190,13 +193,21 @@ def from_array(samples: ArrayLike, sample_rate_hz: int) -> NDArray[np.float32]:
     if not samples.size:
         raise AudioError("the audio is empty: record or choose some")
     mono = _mono(samples if samples.ndim == 2 else samples[:, None])
-    if not np.isfinite(mono).all():
-        raise AudioError("the audio holds NaN or infinite samples: record or export it again")
+    if reason := unusable(mono):
+        raise AudioError(f"the audio holds {reason}: record or export it again")
     resampler = Resampler(sample_rate_hz)
     resampled = _joined([resampler.push(mono), resampler.flush()])
     if not len(resampled):
         raise AudioError(f"the audio is only {len(mono)} samples long: record or choose more")
     return resampled
+
+
+def unusable(samples: NDArray[np.floating]) -> str | None:
+    """What makes samples no sound - they are not finite, or absurdly large - or None."""
+    if not np.isfinite(samples).all():
+        return "NaN or infinite samples"
+    peak = float(np.abs(samples).max(initial=0.0))
+    return f"samples of {peak:.0e}, where 1 is full scale" if peak > MAX_PEAK else None
 
 
 def _decode(path: str | os.PathLike[str]) -> Iterator[NDArray[np.float32]]:
@@ -219,9 +230,8 @@ def _decode(path: str | os.PathLike[str]) -> Iterator[NDArray[np.float32]]:
             mono = _mono(
                 samples.T if frame.format.is_planar else samples.reshape(frame.samples, -1)
             )
-            if not np.isfinite(mono).all():
-                reason = "it holds NaN or infinite samples"
-                raise decoding.error(path, reason, "record or export it again")
+            if reason := unusable(mono):
+                raise decoding.error(path, f"it holds {reason}", "record or export it again")
             if frame.time is not None:
                 origin_s = frame.time if origin_s is None else origin_s
                 gap_s = frame.time - origin_s - decoded_s - filled_s

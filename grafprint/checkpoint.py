@@ -49,10 +49,15 @@ def read(path: str | Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
         raise CheckpointError(f"{path}: not a readable safetensors file ({error})") from error
     if "grafprint" not in metadata:
         raise CheckpointError(f"{path}: these weights were not written by GraFPrint")
-    header = json.loads(metadata["grafprint"])
-    if header.get("format") != FORMAT:
+    try:
+        header = json.loads(metadata["grafprint"])
+    except ValueError as error:
+        raise CheckpointError(f"{path}: its header is damaged ({error})") from error
+    if not isinstance(header, dict) or header.get("format") is None:
+        raise CheckpointError(f"{path}: its header is damaged")
+    if header["format"] != FORMAT:
         raise CheckpointError(
-            f"{path}: format {header.get('format')}, but this version reads format {FORMAT}"
+            f"{path}: format {header['format']}, but this version reads format {FORMAT}"
         )
     return tensors, header
 
@@ -67,6 +72,7 @@ def save_encoder(
         "encoder": describe(encoder),
         "features": asdict(features),
         "facts": facts or {},
+        "identity": identity(encoder, features),
     }
     state = encoder.state_dict()
     half = {k: v.half() if v.is_floating_point() else v for k, v in state.items()}
@@ -76,18 +82,26 @@ def save_encoder(
 def load_encoder(path: str | Path) -> tuple[Encoder, FeatureConfig, dict[str, Any]]:
     """Read a network: ``(encoder in eval mode and fp32, features, facts)``.
 
-    Raises CheckpointError for a file that is not an encoder or whose weights do not fit.
+    Raises CheckpointError for a file that is not an encoder, is damaged, or whose weights do not
+    fit.
     """
     tensors, header = read(path)
     if header.get("kind") != "encoder":
         raise CheckpointError(f"{path}: holds a {header.get('kind')}, not an encoder")
     try:
-        encoder = build(header["encoder"]["name"], header["encoder"]["options"])
+        name, options = header["encoder"]["name"], header["encoder"]["options"]
+        with torch.device("meta"):  # a damaged size must not fill the memory
+            shapes = {k: v.shape for k, v in build(name, options).state_dict().items()}
+        if shapes != {k: v.shape for k, v in tensors.items()}:
+            raise ValueError("their shapes are not those of the network in the header")
+        encoder = build(name, options)
         encoder.load_state_dict(tensors)
-        features = FeatureConfig(**header["features"])
-    except (KeyError, TypeError, ValueError, RuntimeError) as error:
+        features, facts = FeatureConfig(**header["features"]), dict(header["facts"])
+    except (KeyError, TypeError, ValueError, RuntimeError, ArithmeticError) as error:
         raise CheckpointError(f"{path}: the weights do not fit: {error}") from error
-    return encoder.eval(), features, header["facts"]
+    if header.get("identity") not in (None, identity(encoder, features)):
+        raise CheckpointError(f"{path}: it is damaged: the weights are not those that were saved")
+    return encoder.eval(), features, facts
 
 
 def identity(encoder: Encoder, features: FeatureConfig) -> str:

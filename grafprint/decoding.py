@@ -71,7 +71,7 @@ def open_audio(path: str | os.PathLike[str]) -> Iterator[tuple[InputContainer, a
         except av.ArgumentError:  # not on the list of formats
             reason = "it is a playlist or of another kind that holds no audio itself"
             raise error(path, reason, "name the audio file") from None
-        except av.FFmpegError:
+        except (av.FFmpegError, OSError):  # OSError: from a seek to an impossible place
             raise error(path, "it is not audio, or is damaged or cut off", CONVERT) from None
         with container:
             source = container.streams.best("audio")
@@ -126,12 +126,12 @@ def _packets(
     """The packets of a stream; the last one is empty or None and drains the decoder."""
     try:
         yield from container.demux(source)
-    except av.FFmpegError as failure:  # like the ffmpeg program, read no further
+    except (av.FFmpegError, OSError) as failure:  # like the ffmpeg program, read no further
         _log.warning("%s: reading stopped early (%s)", os.fspath(path), _text(failure))
         yield None
 
 
-def _text(failure: av.FFmpegError) -> str:
+def _text(failure: av.FFmpegError | OSError) -> str:
     return failure.strerror or type(failure).__name__
 
 

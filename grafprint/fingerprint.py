@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from grafprint import checkpoint, inference
+from grafprint.audio import unusable
 from grafprint.encoders import Encoder, GraFPrint, build
 from grafprint.features import (
     FeatureConfig,
@@ -199,6 +200,6 @@ def _has_fast_bf16(device: torch.device) -> bool:
 def _checked(chunk: np.ndarray) -> Tensor:
     if chunk.ndim != 1:
         raise ValueError(f"mono audio [samples] is expected, got an array of shape {chunk.shape}")
-    if not np.isfinite(chunk).all():
-        raise ValueError("the audio contains NaN or infinite samples")
+    if reason := unusable(chunk):
+        raise ValueError(f"the audio contains {reason}")
     return torch.from_numpy(np.ascontiguousarray(chunk, np.float32))

@@ -34,7 +34,7 @@ def write(
         stream = container.add_stream(codec, rate_hz)
         assert isinstance(stream, AudioStream)
         stream.layout = LAYOUTS[samples.shape[1]]
-        if codec in ("vorbis", "libmp3lame", "aac", "libopus"):
+        if codec in ("vorbis", "libmp3lame", "aac", "libopus", "wmav2"):
             stream.bit_rate = 96_000 * samples.shape[1]
         if codec == "vorbis":
             stream.options = {"strict": "experimental"}

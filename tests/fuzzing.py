@@ -18,7 +18,7 @@ from typing import Any
 
 import numpy as np
 
-MEMORY = 3 << 30  # address space, most of which is libraries
+MEMORY = 1 << 30  # address space beside what the imports took
 CASE_S = 10
 
 
@@ -162,7 +162,9 @@ def main() -> None:
     signal.signal(signal.SIGALRM, too_long)
     with tempfile.TemporaryDirectory() as folder:
         case(Path(job["files"][0]), 10**6, job["seed"], Path(folder))  # imports, before the limit
-        resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
+        pages = int(Path("/proc/self/statm").read_text().split()[0])
+        limit = pages * resource.getpagesize() + MEMORY
+        resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
         for number in range(job["first"], job["end"]):
             for file in job["files"]:
                 print(json.dumps([file, number]), flush=True)
