@@ -230,8 +230,8 @@ def _decode(path: str | os.PathLike[str]) -> Iterator[NDArray[np.float32]]:
             mono = _mono(
                 samples.T if frame.format.is_planar else samples.reshape(frame.samples, -1)
             )
-            if reason := unusable(mono):
-                raise decoding.error(path, f"it holds {reason}", "record or export it again")
+            if wrong := unusable(mono):
+                raise decoding.error(path, f"it holds {wrong}", "record or export it again")
             if frame.time is not None:
                 origin_s = frame.time if origin_s is None else origin_s
                 gap_s = frame.time - origin_s - decoded_s - filled_s

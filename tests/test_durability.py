@@ -21,6 +21,7 @@ from tests.libraries import Network, excerpt, fill, walk, write_music, write_wav
 
 ROOT = Path(__file__).parent.parent
 ROWS = 40  # of each made-up track
+KILLS = int(os.environ.get("GRAFPRINT_KILLS", "8"))  # more for a long run
 
 
 @pytest.fixture
@@ -106,8 +107,8 @@ def test_killed_at_any_moment_and_run_again_it_is_as_if_never_killed(indexer, tm
     takes_s = time.monotonic() - began
 
     killed, rng, place = 0, random.Random(0), tmp_path / "killed"
-    while killed < 8:
-        if killed % 4 == 0:  # twice from nothing, each killed several times
+    while killed < KILLS:
+        if killed % 4 == 0:  # again and again from nothing, each killed several times
             shutil.rmtree(place, ignore_errors=True)
         status = index(place, rng.uniform(0.001, takes_s))
         killed += 1
