@@ -89,27 +89,29 @@ def load_encoder(path: str | Path) -> tuple[Encoder, FeatureConfig, dict[str, An
     if header.get("kind") != "encoder":
         raise CheckpointError(f"{path}: holds a {header.get('kind')}, not an encoder")
     try:
-        name, options = header["encoder"]["name"], header["encoder"]["options"]
-        with torch.device("meta"):  # a damaged size must not fill the memory
-            shapes = {k: v.shape for k, v in build(name, options).state_dict().items()}
-        if shapes != {k: v.shape for k, v in tensors.items()}:
-            raise ValueError("their shapes are not those of the network in the header")
-        encoder = build(name, options)
+        # Before a network is made: one of a damaged size could fill the memory.
+        written = header.get("identity")
+        if written and written != _digest(header["encoder"], header["features"], tensors):
+            raise CheckpointError(f"{path}: it is damaged, not what was saved: get it again")
+        encoder = build(header["encoder"]["name"], header["encoder"]["options"])
         encoder.load_state_dict(tensors)
         features, facts = FeatureConfig(**header["features"]), dict(header["facts"])
+    except CheckpointError:
+        raise
     except (KeyError, TypeError, ValueError, RuntimeError, ArithmeticError) as error:
         raise CheckpointError(f"{path}: the weights do not fit: {error}") from error
-    if header.get("identity") not in (None, identity(encoder, features)):
-        raise CheckpointError(f"{path}: it is damaged: the weights are not those that were saved")
     return encoder.eval(), features, facts
 
 
 def identity(encoder: Encoder, features: FeatureConfig) -> str:
     """16 hex digits that change with the weights or any setting that changes fingerprints."""
+    return _digest(describe(encoder), asdict(features), encoder.state_dict())
+
+
+def _digest(encoder: dict[str, Any], features: dict[str, Any], tensors: dict[str, Tensor]) -> str:
     digest = hashlib.sha256()
-    settings = {"encoder": describe(encoder), "features": asdict(features)}
-    digest.update(json.dumps(settings, sort_keys=True).encode())
-    for name, tensor in sorted(encoder.state_dict().items()):
+    digest.update(json.dumps({"encoder": encoder, "features": features}, sort_keys=True).encode())
+    for name, tensor in sorted(tensors.items()):
         digest.update(name.encode())
         # In fp16, as stored: a network saved and loaded keeps its identity.
         values = tensor.half() if tensor.is_floating_point() else tensor
