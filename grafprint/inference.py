@@ -7,11 +7,13 @@ compiled loops, and every thread works on its own segments, in portions that fit
 
 from __future__ import annotations
 
+import itertools
 import os
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 from typing import Any, cast
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -32,7 +34,7 @@ from grafprint.graph import (
 _PORTION = 8
 _EARLY_STAGES = 2
 _LEAST = 4  # segments that are worth a thread
-_PRODUCTS = 1 << 18  # inner products between nodes at once: 1 MB, which the cache holds as well
+_PRODUCTS = 1 << 16  # inner products between nodes at once: 256 KB
 _ONEDNN = torch.backends.mkldnn.is_available()
 
 
@@ -126,31 +128,57 @@ class _Block:
         self._ffn_out = _Dense.folded(ffn.linear_out, dtype)
 
     def __call__(self, rows: Tensor, n: int) -> tuple[Tensor, KNNGraph]:
-        y = self._in(rows).view(-1, n, rows.shape[1]).float()
-        unit = F.normalize(y, dim=-1)
-        neighbours = torch.empty((len(y), n, self.k), dtype=torch.int64)
-        values = torch.empty((len(y), n, self.k))
-        step = max(1, _PRODUCTS // n**2)
-        for begin in range(0, len(y), step):
-            part = slice(begin, begin + step)
-            kernels.nearest(
-                self._closeness(unit[part]).numpy(), self.k, self.dilation,
-                neighbours[part].numpy(), values[part].numpy(),
+        y = self._in(rows).view(-1, n, rows.shape[1])
+        graph = self._graph(_unit(y))
+        both = torch.empty((len(y), n, 2 * y.shape[2]), dtype=y.dtype)
+        if y.dtype == torch.bfloat16:
+            kernels.with_maxima_bits(
+                y.view(torch.int16).numpy(), graph.neighbours.numpy(), self._groups,
+                both.view(torch.int16).numpy(),
             )  # fmt: skip
-        both = torch.empty((len(y), n, 2 * y.shape[2]))
-        kernels.with_maxima(y.numpy(), neighbours.numpy(), self._groups, both.numpy())
-        update = self._update(both.view(len(rows), -1).to(rows.dtype))
+        else:
+            kernels.with_maxima(y.numpy(), graph.neighbours.numpy(), self._groups, both.numpy())
+        update = self._update(both.view(len(rows), -1))
         rows = self._out(update, rows)
         rows = self._ffn_out(self._ffn_in(rows), rows)
-        return rows, KNNGraph(neighbours, (2 - 2 * values).clamp_min(0).sqrt())
+        return rows, graph
 
-    def _closeness(self, unit: Tensor) -> Tensor:
-        """Inner products ``[b, n, n]`` of unit nodes ``[b, n, C]``, less the relative positions."""
-        if len(unit) == 1 and _ONEDNN:
-            products = _linear(unit[0], unit[0], None)[None]
-        else:
-            products = torch.bmm(unit, unit.transpose(1, 2))
-        return products if self._bias is None else products - self._bias / 2
+    def _graph(self, unit: Tensor) -> KNNGraph:
+        """The graph of unit nodes ``[B, N, C]`` float32; see :func:`grafprint.graph.knn`."""
+        graphs, n, _ = unit.shape
+        neighbours = torch.empty((graphs, n, self.k), dtype=torch.int64)
+        values = torch.empty((graphs, n, self.k))
+        step = _PRODUCTS // n**2
+        if step or not _ONEDNN:  # several graphs at once
+            step = max(1, step)
+            for begin in range(0, graphs, step):
+                part = slice(begin, begin + step)
+                products = torch.bmm(unit[part], unit[part].transpose(1, 2))
+                self._choose(products, 0, neighbours[part], values[part])
+        else:  # some rows of a graph at once
+            size = _PRODUCTS // n
+            for number, first in itertools.product(range(graphs), range(0, n, size)):
+                part, rows = slice(number, number + 1), slice(first, first + size)
+                products = _linear(unit[number, rows], unit[number], None)[None]
+                self._choose(products, first, neighbours[part, rows], values[part, rows])
+        return KNNGraph(neighbours, (2 - 2 * values).clamp_min(0).sqrt())
+
+    def _choose(self, products: Tensor, first: int, neighbours: Tensor, values: Tensor) -> None:
+        if self._bias is not None:
+            products = products - self._bias[first : first + products.shape[1]] / 2
+        kernels.nearest(
+            products.numpy(), first, self.k, self.dilation, neighbours.numpy(), values.numpy()
+        )
+
+
+def _unit(y: Tensor) -> Tensor:
+    """Nodes ``[B, N, C]`` at length 1, float32."""
+    if y.dtype != torch.bfloat16:
+        return F.normalize(y.float(), dim=-1)
+    unit = torch.empty(y.shape)
+    array = unit.numpy()
+    kernels.unit_rows(y.view(torch.uint16).numpy(), array, array.view(np.uint32))
+    return unit
 
 
 class _Dense:

@@ -13,10 +13,11 @@ _F = TypeVar("_F", bound=Callable[..., None])
 
 
 def _compiled(function: _F) -> _F:
-    # Without NaNs and signed zeros a maximum of many numbers is a vector instruction. Slices of
+    # Without NaNs and signed zeros a maximum of many numbers is a vector instruction, and without
+    # an order a sum. Slices of
     # arrays and calls with arrays are avoided below: they count references, and for longer than
     # the loops take.
-    fast = {"nnan", "nsz"}
+    fast = {"nnan", "nsz", "reassoc"}
     try:
         return cast(_F, numba.njit(cache=True, nogil=True, fastmath=fast)(function))
     except RuntimeError:  # there is no folder to keep what was compiled in
@@ -25,22 +26,28 @@ def _compiled(function: _F) -> _F:
 
 @_compiled
 def nearest(
-    closeness: np.ndarray, k: int, dilation: int, neighbours: np.ndarray, values: np.ndarray
+    closeness: np.ndarray,
+    first: int,
+    k: int,
+    dilation: int,
+    neighbours: np.ndarray,
+    values: np.ndarray,
 ) -> None:
     """Every ``dilation``-th of the ``k * dilation`` closest nodes of each node, itself excluded.
 
-    ``closeness [B, N, N]`` float32, larger is closer, is used up; ``neighbours`` int64 and
-    ``values`` float32, both ``[B, N, k]``, are filled, closest first. ``k * dilation < N``.
+    ``closeness [B, R, N]`` float32 is of nodes ``first .. first + R - 1`` to all; larger is closer;
+    it is used up. ``neighbours`` int64 and ``values`` float32, both ``[B, R, k]``, are filled,
+    closest first. ``k * dilation < N``.
 
     A row is read once, for the maxima of 64 interleaved parts; to take out the largest of these
     and look again changes one part only.
     """
-    graphs, n = closeness.shape[:2]
+    graphs, rows, n = closeness.shape
     lanes = min(_LANES, n)
     maxima = np.empty(lanes, np.float32)
     for graph in range(graphs):
-        for i in range(n):
-            closeness[graph, i, i] = -np.inf
+        for i in range(rows):
+            closeness[graph, i, first + i] = -np.inf
             for lane in range(lanes):
                 maxima[lane] = closeness[graph, i, lane]
             for begin in range(lanes, n, lanes):
@@ -68,6 +75,26 @@ def nearest(
 
 
 @_compiled
+def unit_rows(bits: np.ndarray, unit: np.ndarray, unit_bits: np.ndarray) -> None:
+    """Rows of bfloat16, given as ``bits [..., C]`` (uint16), at length 1 in float32.
+
+    ``unit`` and ``unit_bits`` are one array ``[..., C]``, seen as float32 and as uint32. A row of
+    zeros stays one.
+    """
+    graphs, n, channels = bits.shape
+    for graph in range(graphs):
+        for i in range(n):
+            for c in range(channels):
+                unit_bits[graph, i, c] = np.uint32(bits[graph, i, c]) << np.uint32(16)
+            power = np.float32(0)
+            for c in range(channels):
+                power += unit[graph, i, c] * unit[graph, i, c]
+            scale = np.float32(1) / max(np.sqrt(power), np.float32(1e-12))
+            for c in range(channels):
+                unit[graph, i, c] *= scale
+
+
+@_compiled
 def with_maxima(nodes: np.ndarray, neighbours: np.ndarray, groups: int, both: np.ndarray) -> None:
     """Each node beside the channel-wise maximum of its neighbours.
 
@@ -90,3 +117,36 @@ def with_maxima(nodes: np.ndarray, neighbours: np.ndarray, groups: int, both: np
                         value = nodes[graph, other, begin + c]
                         most = both[graph, i, to + size + c]
                         both[graph, i, to + size + c] = value if value > most else most
+
+
+@_compiled
+def with_maxima_bits(
+    nodes: np.ndarray, neighbours: np.ndarray, groups: int, both: np.ndarray
+) -> None:
+    """:func:`with_maxima` for bfloat16, given as int16.
+
+    With all bits but the sign's flipped where that is set, such numbers are in order; to flip
+    them again gives them back.
+    """
+    low, sign = np.int16(0x7FFF), np.int16(15)
+    graphs, n, channels = nodes.shape
+    k, size = neighbours.shape[2], channels // groups
+    for graph in range(graphs):
+        for i in range(n):
+            for group in range(groups):
+                begin, to = group * size, 2 * group * size
+                first = neighbours[graph, i, 0]
+                for c in range(size):
+                    both[graph, i, to + c] = nodes[graph, i, begin + c]
+                    value = nodes[graph, first, begin + c]
+                    both[graph, i, to + size + c] = value ^ ((value >> sign) & low)
+                for place in range(1, k):
+                    other = neighbours[graph, i, place]
+                    for c in range(size):
+                        value = nodes[graph, other, begin + c]
+                        value = value ^ ((value >> sign) & low)
+                        most = both[graph, i, to + size + c]
+                        both[graph, i, to + size + c] = value if value > most else most
+                for c in range(size):
+                    value = both[graph, i, to + size + c]
+                    both[graph, i, to + size + c] = value ^ ((value >> sign) & low)

@@ -128,7 +128,12 @@ def test_the_loops_do_what_the_layers_do(n, k, dilation):
     unit = torch.nn.functional.normalize(nodes, dim=-1)
     closeness = torch.bmm(unit, unit.transpose(1, 2))
     neighbours, values = torch.empty(3, n, k, dtype=torch.int64), torch.empty(3, n, k)
-    kernels.nearest(closeness.numpy(), k, dilation, neighbours.numpy(), values.numpy())
+    half = n // 2
+    for first, part in ((0, slice(0, half)), (half, slice(half, n))):
+        kernels.nearest(
+            closeness[:, part].numpy(), first, k, dilation,
+            neighbours[:, part].numpy(), values[:, part].numpy(),
+        )  # fmt: skip
     assert torch.equal(neighbours, expected.neighbours)
     distances = (2 - 2 * values).clamp_min(0).sqrt()
     torch.testing.assert_close(distances, expected.distances, atol=1e-3, rtol=0)
@@ -141,8 +146,24 @@ def test_the_loops_do_what_the_layers_do(n, k, dilation):
     torch.testing.assert_close(most.reshape(nodes.shape) - nodes, relative)
 
 
+def test_loops_on_bfloat16_are_exact():
+    nodes = torch.randn(2, 40, 32, generator=torch.Generator().manual_seed(3)).bfloat16()
+    nodes[0, 0] = 0
+    neighbours = torch.randint(40, (2, 40, 3), generator=torch.Generator().manual_seed(4))
+    both, bits = torch.empty(2, 40, 64), torch.empty(2, 40, 64, dtype=torch.bfloat16)
+    kernels.with_maxima(nodes.float().numpy(), neighbours.numpy(), 4, both.numpy())
+    kernels.with_maxima_bits(
+        nodes.view(torch.int16).numpy(), neighbours.numpy(), 4, bits.view(torch.int16).numpy()
+    )
+    assert torch.equal(both, bits.float())
+    unit = np.empty((2, 40, 32), np.float32)
+    kernels.unit_rows(nodes.view(torch.uint16).numpy(), unit, unit.view(np.uint32))
+    expected = torch.nn.functional.normalize(nodes.float(), dim=-1)
+    torch.testing.assert_close(torch.from_numpy(unit), expected)
+
+
 def test_numbers_that_are_none_do_no_harm():
     closeness = np.full((1, 70, 70), np.nan, np.float32)
     neighbours, values = np.zeros((1, 70, 3), np.int64), np.zeros((1, 70, 3), np.float32)
-    kernels.nearest(closeness, 3, 1, neighbours, values)
+    kernels.nearest(closeness, 0, 3, 1, neighbours, values)
     assert ((neighbours >= 0) & (neighbours < 70)).all()

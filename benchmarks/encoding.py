@@ -1,0 +1,159 @@
+"""How fast the network is on this processor, and against what it could do: matrix products alone.
+
+    python -m benchmarks.encoding
+
+For the trained network as PyTorch runs it and as grafprint/inference.py does, in both precisions:
+segments a second, times real time at the library's hop, seconds for a query of 5 s, and the share
+of the rate at which the same machine computes plain products of the sizes that the network has, on
+as many threads. One way after the other in each round, so that ratios can be trusted when times
+cannot; medians of --rounds.
+"""
+
+from __future__ import annotations
+
+import argparse
+import statistics
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+
+import torch
+from torch import Tensor, nn
+from torch.utils.flop_counter import FlopCounterMode
+
+from benchmarks import common
+from grafprint import audio
+from grafprint.features import stream_windows
+from grafprint.fingerprint import Fingerprinter
+from grafprint.inference import FastGraFPrint
+from grafprint.library import Library
+
+SEGMENTS = 128
+QUERY = 43  # segments of a query of 5 s
+
+
+def music(fingerprinter: Fingerprinter, segments: int) -> Tensor:
+    """So many windows of a bundled track, one a hop."""
+    with Library.open(common.ROOT / "assets" / "library") as library:
+        path = library.audio_path(library.tracks()[0])
+        assert path is not None
+        seconds = segments * fingerprinter.hop_s + 2
+        samples = torch.from_numpy(audio.load(path, start_s=5, duration_s=seconds))
+    parts = [inputs for inputs, _ in stream_windows([samples], fingerprinter.logmel)]
+    return torch.cat(parts)[:segments]
+
+
+def products(encoder: nn.Module, inputs: Tensor) -> list[tuple[int, int, int]]:
+    """Rows, inputs and outputs of every 1 x 1 convolution and linear layer, for these windows."""
+    sizes: list[tuple[int, int, int]] = []
+
+    def note(layer: nn.Module, _: object, output: Tensor) -> None:
+        if isinstance(layer, nn.Linear):
+            sizes.append((output.shape[0], layer.in_features, layer.out_features))
+        elif isinstance(layer, nn.Conv2d) and layer.kernel_size == (1, 1):
+            rows = output.shape[0] * output.shape[2] * output.shape[3]
+            for _ in range(layer.groups):
+                sizes.append((rows, layer.in_channels // layer.groups,
+                              layer.out_channels // layer.groups))  # fmt: skip
+
+    hooks = [layer.register_forward_hook(note) for layer in encoder.modules()]
+    with torch.inference_mode():
+        encoder(inputs)
+    for hook in hooks:
+        hook.remove()
+    return sizes
+
+
+def plain(sizes: list[tuple[int, int, int]], dtype: torch.dtype) -> Callable[[], float]:
+    """A function that computes all products on every thread at once; their operations a second."""
+    threads = torch.get_num_threads()
+    pool = ThreadPoolExecutor(threads, initializer=lambda: torch.set_num_threads(1))
+
+    def operands() -> list[tuple[Tensor, Tensor]]:
+        return [(torch.randn(m, k).to(dtype), torch.randn(n, k).to(dtype)) for m, k, n in sizes]
+
+    work = [operands() for _ in range(threads)]
+    operations = 2.0 * threads * sum(m * k * n for m, k, n in sizes)
+
+    def run(pairs: list[tuple[Tensor, Tensor]]) -> None:
+        with torch.inference_mode():
+            for x, weight in pairs:
+                nn.functional.linear(x, weight)
+
+    def measure() -> float:
+        began = time.perf_counter()
+        list(pool.map(run, work))
+        return operations / (time.perf_counter() - began)
+
+    return measure
+
+
+def main() -> None:
+    """Measure and write."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--rounds", type=int, default=15)
+    args = parser.parse_args()
+    network = Fingerprinter.load()
+    windows = music(network, SEGMENTS)
+    encoder = network.encoder
+    with torch.inference_mode(), FlopCounterMode(display=False) as counter:
+        encoder(windows[:1])
+    operations = counter.get_total_flops()
+    sizes = products(encoder, windows[:32])
+
+    def eager(dtype: torch.dtype) -> Callable[[Tensor], object]:
+        def run(x: Tensor) -> None:
+            with (
+                torch.inference_mode(),
+                torch.autocast("cpu", torch.bfloat16, enabled=dtype == torch.bfloat16),
+            ):
+                for part in x.split(64):
+                    encoder(part)
+
+        return run
+
+    ways: dict[tuple[str, str], Callable[[Tensor], object]] = {}
+    roofs = {}
+    for name, dtype in (("fp32", torch.float32), ("bf16", torch.bfloat16)):
+        roofs[name] = plain(sizes, dtype)
+        ways["PyTorch", name] = eager(dtype)
+        ways["GraFPrint", name] = FastGraFPrint(encoder, dtype)
+    times: dict[tuple[str, str, int], list[float]] = {}
+    peaks: dict[str, list[float]] = {name: [] for name in roofs}
+    for number in range(args.rounds + 1):
+        for name, roof in roofs.items():
+            peaks[name].append(roof())
+        for way, run in ways.items():
+            for segments in (SEGMENTS, QUERY):
+                began = time.perf_counter()
+                run(windows[:segments])
+                times.setdefault((*way, segments), []).append(time.perf_counter() - began)
+        print(f"round {number} of {args.rounds}", flush=True)
+    rows = []
+    for runtime, precision in ways:
+        many, query = (statistics.median(times[runtime, precision, n][1:])
+                       for n in (SEGMENTS, QUERY))  # fmt: skip
+        rate = SEGMENTS / many
+        peak = statistics.median(peaks[precision][1:])
+        rows.append({
+            "runtime": runtime,
+            "precision": precision,
+            "segments_per_s": rate,
+            "times_real_time": rate * network.hop_s,
+            "query_5s_s": query,
+            "gflops": rate * operations / 1e9,
+            "share_of_plain_products": rate * operations / peak,
+        })  # fmt: skip
+        print({k: round(v, 3) if isinstance(v, float) else v for k, v in rows[-1].items()})
+    common.write("encoding", {
+        "model_id": network.model_id,
+        "threads": torch.get_num_threads(),
+        "operations_per_segment": operations,
+        "plain_gflops": {name: statistics.median(found[1:]) / 1e9
+                         for name, found in peaks.items()},
+        "rows": rows,
+    })  # fmt: skip
+
+
+if __name__ == "__main__":
+    main()
