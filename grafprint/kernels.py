@@ -8,7 +8,7 @@ from typing import TypeVar, cast
 import numba
 import numpy as np
 
-_LANES = 64
+_LANES = 16  # numbers in a vector
 _F = TypeVar("_F", bound=Callable[..., None])
 
 
@@ -39,35 +39,40 @@ def nearest(
     it is used up. ``neighbours`` int64 and ``values`` float32, both ``[B, R, k]``, are filled,
     closest first. ``k * dilation < N``.
 
-    A row is read once, for the maxima of 64 interleaved parts; to take out the largest of these
+    A row is read once, for the maxima of 16 interleaved parts; to take out the largest of these
     and look again changes one part only.
     """
     graphs, rows, n = closeness.shape
-    lanes = min(_LANES, n)
-    maxima = np.empty(lanes, np.float32)
+    nothing = np.float32(-np.inf)
+    maxima = np.empty(_LANES, np.float32)
     for graph in range(graphs):
         for i in range(rows):
-            closeness[graph, i, first + i] = -np.inf
-            for lane in range(lanes):
-                maxima[lane] = closeness[graph, i, lane]
-            for begin in range(lanes, n, lanes):
-                for lane in range(min(lanes, n - begin)):
-                    value = closeness[graph, i, begin + lane]
+            closeness[graph, i, first + i] = nothing
+            for lane in range(_LANES):
+                maxima[lane] = nothing
+            for part in range(n // _LANES):
+                for lane in range(_LANES):
+                    value = closeness[graph, i, part * _LANES + lane]
                     maxima[lane] = value if value > maxima[lane] else maxima[lane]
+            for j in range(n // _LANES * _LANES, n):
+                maxima[j % _LANES] = max(maxima[j % _LANES], closeness[graph, i, j])
             for place in range((k - 1) * dilation + 1):
+                top = nothing
+                for lane in range(_LANES):
+                    top = maxima[lane] if maxima[lane] > top else top
                 best = 0
-                for lane in range(1, lanes):
-                    if maxima[lane] > maxima[best]:
-                        best = lane
-                top = maxima[best]
-                found = best
-                rest = np.float32(-np.inf)
-                for j in range(best, n, lanes):
-                    if closeness[graph, i, j] == top:
+                while best < _LANES - 1 and maxima[best] != top:
+                    best += 1
+                found, rest = -1, nothing
+                for j in range(best, n, _LANES):
+                    value = closeness[graph, i, j]
+                    if value == top and found < 0:
                         found = j
-                closeness[graph, i, found] = -np.inf
-                for j in range(best, n, lanes):
-                    rest = max(rest, closeness[graph, i, j])
+                    elif value > rest:
+                        rest = value
+                if found < 0:  # none is a number
+                    found = min(best, n - 1)
+                closeness[graph, i, found] = nothing
                 maxima[best] = rest
                 if place % dilation == 0:
                     neighbours[graph, i, place // dilation] = found

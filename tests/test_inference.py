@@ -162,6 +162,15 @@ def test_loops_on_bfloat16_are_exact():
     torch.testing.assert_close(torch.from_numpy(unit), expected)
 
 
+def test_of_equally_near_nodes_none_is_chosen_twice():
+    closeness = np.ones((1, 80, 80), np.float32)
+    neighbours, values = np.zeros((1, 80, 5), np.int64), np.zeros((1, 80, 5), np.float32)
+    kernels.nearest(closeness, 0, 5, 2, neighbours, values)
+    assert (values == 1).all()
+    for node, chosen in enumerate(neighbours[0]):
+        assert len({*chosen.tolist(), node}) == 6
+
+
 def test_numbers_that_are_none_do_no_harm():
     closeness = np.full((1, 70, 70), np.nan, np.float32)
     neighbours, values = np.zeros((1, 70, 3), np.int64), np.zeros((1, 70, 3), np.float32)
