@@ -31,6 +31,12 @@ def vectors_name(generation: int) -> str:
     return f"fingerprints.{generation}.f16" if generation else "fingerprints.f16"
 
 
+def is_intact(track: Track, catalogue: Catalogue, vectors: VectorStore) -> bool:
+    """Whether a track's fingerprints are what was written, as far as its checksum is known."""
+    checksum = catalogue.checksums[track.id]
+    return checksum is None or checksum == vectors.crc32(track.first, track.first + track.count)
+
+
 class LibraryFolder:
     """What library.py and indexing.py work on.
 
@@ -97,9 +103,7 @@ class LibraryFolder:
             self._intact.add(track.id)
 
     def _is_intact(self, track: Track) -> bool:
-        checksum = self.catalogue.checksums.get(track.id)
-        found = self.vector_store.crc32(track.first, track.first + track.count)
-        return checksum is None or checksum == found
+        return is_intact(track, self.catalogue, self.vector_store)
 
     def _check(self) -> None:
         """What can be checked at opening; of a library of format 1, note the checksums."""

@@ -14,9 +14,8 @@ _F = TypeVar("_F", bound=Callable[..., None])
 
 def _compiled(function: _F) -> _F:
     # Without NaNs and signed zeros a maximum of many numbers is a vector instruction, and without
-    # an order a sum. Slices of
-    # arrays and calls with arrays are avoided below: they count references, and for longer than
-    # the loops take.
+    # an order a sum. Slices of arrays and calls with arrays are avoided below: they count
+    # references, and for longer than the loops take.
     fast = {"nnan", "nsz", "reassoc"}
     try:
         return cast(_F, numba.njit(cache=True, nogil=True, fastmath=fast)(function))
@@ -100,40 +99,17 @@ def unit_rows(bits: np.ndarray, unit: np.ndarray, unit_bits: np.ndarray) -> None
 
 
 @_compiled
-def with_maxima(nodes: np.ndarray, neighbours: np.ndarray, groups: int, both: np.ndarray) -> None:
+def with_maxima(
+    nodes: np.ndarray, neighbours: np.ndarray, groups: int, both: np.ndarray, sign: int
+) -> None:
     """Each node beside the channel-wise maximum of its neighbours.
 
     ``nodes [B, N, C]``, ``neighbours [B, N, k]``; ``both [B, N, 2C]`` is filled: the channels in
-    ``groups``, in each those of the node, then the maxima.
+    ``groups``, in each those of the node, then the maxima. Nodes are floating-point numbers given
+    as integers of their bits, of which ``sign`` is the highest: with all other bits flipped where
+    that is set, they are in order; to flip them again gives them back.
     """
-    graphs, n, channels = nodes.shape
-    k, size = neighbours.shape[2], channels // groups
-    for graph in range(graphs):
-        for i in range(n):
-            for group in range(groups):
-                begin, to = group * size, 2 * group * size
-                first = neighbours[graph, i, 0]
-                for c in range(size):
-                    both[graph, i, to + c] = nodes[graph, i, begin + c]
-                    both[graph, i, to + size + c] = nodes[graph, first, begin + c]
-                for place in range(1, k):
-                    other = neighbours[graph, i, place]
-                    for c in range(size):
-                        value = nodes[graph, other, begin + c]
-                        most = both[graph, i, to + size + c]
-                        both[graph, i, to + size + c] = value if value > most else most
-
-
-@_compiled
-def with_maxima_bits(
-    nodes: np.ndarray, neighbours: np.ndarray, groups: int, both: np.ndarray
-) -> None:
-    """:func:`with_maxima` for bfloat16, given as int16.
-
-    With all bits but the sign's flipped where that is set, such numbers are in order; to flip
-    them again gives them back.
-    """
-    low, sign = np.int16(0x7FFF), np.int16(15)
+    low = (1 << sign) - 1
     graphs, n, channels = nodes.shape
     k, size = neighbours.shape[2], channels // groups
     for graph in range(graphs):

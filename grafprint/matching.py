@@ -26,8 +26,8 @@ if TYPE_CHECKING:
 
 # The default threshold: a score that about 2 % of the clips that are not in the library reach, as
 # fitted by benchmarks/threshold.py for the bundled network. A wrong track fits a short clip better
-# than a long one, and among more fingerprints there is a better wrong one. A right track stands
-# out, where wrong ones come close to each other: the lead over the next track makes up for score.
+# than a long one, and among more fingerprints there is a better wrong one. A lead
+# over the next track could make up for score, but its weight is not fitted yet: it is 0.
 _AT_1_S, _PER_LOG_SECOND, _PER_LOG_SIZE, _PER_LEAD = 0.778, -0.105, 0.040, 0.0
 _FITTED_LENGTHS_S = (1.0, 10.0)
 # The logistic that makes a confidence of score and lead. Provisional and uncalibrated.

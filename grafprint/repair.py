@@ -10,7 +10,7 @@ from pathlib import Path
 
 from grafprint import index, store
 from grafprint.catalogue import Catalogue
-from grafprint.folder import BACKUP, CATALOGUE, INDEX, LOCK, vectors_name
+from grafprint.folder import BACKUP, CATALOGUE, INDEX, LOCK, is_intact, vectors_name
 from grafprint.lock import WriterLock
 from grafprint.records import Track
 from grafprint.store import LibraryError, VectorStore
@@ -89,7 +89,5 @@ def _lost(path: Path, catalogue: Catalogue) -> list[Track]:
         return [
             track
             for track in catalogue.tracks.values()
-            if track.first + track.count > has
-            or catalogue.checksums[track.id]
-            not in (None, vectors.crc32(track.first, track.first + track.count))
+            if track.first + track.count > has or not is_intact(track, catalogue, vectors)
         ]

@@ -15,9 +15,8 @@ import numpy as np
 
 # EFBIG: the limit of the file system or of the process, which is as final as a full disk.
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
-_STEP = 1 << 16  # rows handled at once
 _READ_ONLY = {errno.EROFS, errno.EACCES, errno.EPERM}
-
+_STEP = 1 << 16  # rows handled at once
 
 REPAIR = "restore it from a copy, or save what is left with `grafprint library repair`"
 

@@ -139,7 +139,8 @@ def test_the_loops_do_what_the_layers_do(n, k, dilation):
     torch.testing.assert_close(distances, expected.distances, atol=1e-3, rtol=0)
 
     both = torch.empty(3, n, 64)
-    kernels.with_maxima(nodes.numpy(), neighbours.numpy(), 4, both.numpy())
+    bits = both.numpy().view(np.int32)
+    kernels.with_maxima(nodes.numpy().view(np.int32), neighbours.numpy(), 4, bits, 31)
     own, most = both.view(3, n, 4, 2, 8).unbind(3)
     assert torch.equal(own.reshape(nodes.shape), nodes)
     relative = max_relative(nodes, neighbours)
@@ -151,9 +152,10 @@ def test_loops_on_bfloat16_are_exact():
     nodes[0, 0] = 0
     neighbours = torch.randint(40, (2, 40, 3), generator=torch.Generator().manual_seed(4))
     both, bits = torch.empty(2, 40, 64), torch.empty(2, 40, 64, dtype=torch.bfloat16)
-    kernels.with_maxima(nodes.float().numpy(), neighbours.numpy(), 4, both.numpy())
-    kernels.with_maxima_bits(
-        nodes.view(torch.int16).numpy(), neighbours.numpy(), 4, bits.view(torch.int16).numpy()
+    floats = nodes.float().numpy().view(np.int32)
+    kernels.with_maxima(floats, neighbours.numpy(), 4, both.numpy().view(np.int32), 31)
+    kernels.with_maxima(
+        nodes.view(torch.int16).numpy(), neighbours.numpy(), 4, bits.view(torch.int16).numpy(), 15
     )
     assert torch.equal(both, bits.float())
     unit = np.empty((2, 40, 32), np.float32)

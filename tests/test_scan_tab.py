@@ -51,8 +51,8 @@ def test_the_table_has_plays_and_gaps(made: Scan):
 def test_no_path_gets_out(made: Scan):
     for html in (scan_cards.timeline(made), scan_cards.table(made)):
         assert "secret" not in html
-    assert "download=" in scan_cards.downloads(made, 'a"<b>.wav')
-    assert "<b>" not in scan_cards.downloads(made, 'a"<b>.wav')
+    assert "download=" in scan_cards.files(made, 'a"<b>.wav')
+    assert "<b>" not in scan_cards.files(made, 'a"<b>.wav')
 
 
 def test_a_library_without_audio_makes_no_example(library: Library, tmp_path, monkeypatch):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import io
 import json
 from dataclasses import replace
@@ -12,6 +11,7 @@ from matplotlib import rc_context
 
 from demo import plots, work
 from demo.cards import clock, many
+from demo.downloads import links
 from grafprint.evaluation import MEASURES, EvaluationConfig, Report, to_csv
 from grafprint.plots import hit_rates
 
@@ -102,12 +102,7 @@ def downloads(report: Report, measure: str) -> str:
         "JSON": ("application/json", json.dumps(report.to_json(), indent=1).encode()),
         "PNG": ("image/png", picture.getvalue()),
     }
-    links = "".join(
-        f'<a class="gp-file" download="evaluation.{kind.lower()}" '
-        f'href="data:{mime};base64,{base64.b64encode(data).decode()}">Download {kind}</a>'
-        for kind, (mime, data) in files.items()
-    )
-    return f'<div class="gp-files">{links}</div>'
+    return links({kind: (f"evaluation.{kind.lower()}", *file) for kind, file in files.items()})
 
 
 def _cell(rate: tuple[float, float, float], colour: str) -> str:

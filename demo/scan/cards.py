@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import base64
 import json
 from dataclasses import replace
 from html import escape
 from pathlib import Path
 
-from demo import work
+from demo import downloads, work
 from demo.cards import clock, many
 from grafprint import tracklist
 from grafprint.plays import Play
@@ -78,20 +77,18 @@ def table(scan: Scan) -> str:
     )
 
 
-def downloads(scan: Scan, name: str) -> str:
+def files(scan: Scan, name: str) -> str:
     """Links to the scan as JSON, CSV and cue sheet; the files are in the links themselves."""
     scan = replace(scan, path=name)
-    files = {
+    texts = {
         "JSON": ("application/json", json.dumps(scan.to_json(), indent=1, ensure_ascii=False)),
         "CSV": ("text/csv", tracklist.to_csv(scan)),
         "cue sheet": ("application/x-cue", tracklist.to_cue(scan)),
     }
-    links = "".join(
-        f'<a class="gp-file" download="{escape(Path(name).stem)}.{kind.split()[0].lower()}" '
-        f'href="data:{mime};base64,{base64.b64encode(text.encode()).decode()}">Download {kind}</a>'
-        for kind, (mime, text) in files.items()
-    )
-    return f'<div class="gp-files">{links}</div>'
+    return downloads.links({
+        kind: (f"{Path(name).stem}.{kind.split()[0].lower()}", mime, text.encode())
+        for kind, (mime, text) in texts.items()
+    })  # fmt: skip
 
 
 def _row(entry: Play | Gap) -> str:

@@ -47,7 +47,7 @@ def build(studio: Studio, visit: Visit, tab: gr.Tab) -> None:
                     if time.monotonic() - drawn_s >= DRAW_EVERY_S:
                         drawn_s = time.monotonic()
                         yield scan_cards.at_work(found, share), *_drawn(found), ""
-            links = scan_cards.downloads(found, Path(path).name)
+            links = scan_cards.files(found, Path(path).name)
             yield scan_cards.done(found, share), *_drawn(found), links
         except (ValueError, LibraryError) as error:
             message = str(error).replace(path, Path(path).name) if path else str(error)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -30,6 +29,7 @@ from grafprint.cli.console import (
     err,
     load_fingerprinter,
     out,
+    print_json,
 )
 
 if TYPE_CHECKING:
@@ -69,12 +69,18 @@ def scan(
 ) -> None:
     """Find out what plays when in a mix, a radio show or a film, gaps included."""
     from grafprint.audio import AudioError
+    from grafprint.bulk import Failure, audio_files
     from grafprint.library import Library
     from grafprint.scan import scan as follow
 
-    files = list(_files(recordings))
+    unreadable: list[Failure] = []
+    files: list[Path] = []
+    for path in recordings:
+        files += audio_files(path, unreadable) if path.is_dir() else [path]
+    for folder_failure in unreadable:
+        err.print(f"left out: {folder_failure.reason}", markup=False, highlight=False)
     fingerprinter = load_fingerprinter(model, device)
-    failed = 0
+    failed = len(unreadable)
     columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[at]}"),
                TimeElapsedColumn(), TimeRemainingColumn())  # fmt: skip
     with (
@@ -109,19 +115,6 @@ def scan(
         raise typer.Exit(1)
 
 
-def _files(recordings: list[Path]) -> Iterator[Path]:
-    from grafprint.audio import AUDIO_SUFFIXES
-
-    for path in recordings:
-        if path.is_dir():
-            yield from sorted(
-                file for file in path.rglob("*")
-                if file.suffix.lower() in AUDIO_SUFFIXES and not file.name.startswith(".")
-            )  # fmt: skip
-        else:
-            yield path
-
-
 def _target(folder: Path, path: Path, ending: str) -> Path:
     return folder / f"{path.name}.{ending}"
 
@@ -143,7 +136,7 @@ def _print(found: Scan, form: Format) -> None:
     from grafprint import tracklist
 
     if form is Format.json:
-        typer.echo(json.dumps(found.to_json(), indent=2, ensure_ascii=False))
+        print_json(found.to_json())
     elif form is Format.csv:
         typer.echo(tracklist.to_csv(found), nl=False)
     elif form is Format.cue:
