@@ -15,23 +15,14 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from scipy.special import expit
 
 from grafprint import audio, sequence
+from grafprint.confidence import CALIBRATION
 from grafprint.records import Track
 
 if TYPE_CHECKING:
     from grafprint.fingerprint import Fingerprinter
     from grafprint.library import Library
-
-# The default threshold: a score that about 2 % of the clips that are not in the library reach, as
-# fitted by benchmarks/threshold.py for the bundled network. A wrong track fits a short clip better
-# than a long one, and among more fingerprints there is a better wrong one. A lead
-# over the next track could make up for score, but its weight is not fitted yet: it is 0.
-_AT_1_S, _PER_LOG_SECOND, _PER_LOG_SIZE, _PER_LEAD = 0.778, -0.105, 0.040, 0.0
-_FITTED_LENGTHS_S = (1.0, 10.0)
-# The logistic that makes a confidence of score and lead. Provisional and uncalibrated.
-_SCORE_SLOPE, _LEAD_SLOPE = 15.0, 5.0
 
 LONGEST_S = 30.0  # of a clip, so much is used
 
@@ -47,8 +38,7 @@ class Match:
     ``start_s`` is the time in the track at which the query begins; negative if it begins before
     the track does. ``score`` is the mean inner product of Eq. 8 (1: identical), ``segment_scores``
     its terms, float32 [m], NaN for segments that are silent or outside the track. ``confidence``
-    (0..1) rises with the score and with the lead over the best other track; it orders matches
-    within and between answers but is not yet calibrated as a probability.
+    is the probability (0..1) that this is right, by confidence.py.
     """
 
     track: Track
@@ -76,10 +66,11 @@ class Match:
 class Answer:
     """What a query may be: the best match of each track, best first.
 
-    ``identified`` says whether the best one's score reaches ``threshold``; if not, the honest
-    answer is that the library does not have it. ``lead`` is the best score less the best of
-    another track (or less 0, if there was none). ``query_start_s`` and ``query_duration_s`` tell
-    which part of the clip was used; ``start_s`` of the matches is where that part begins.
+    ``identified`` says whether the best one is as sure as was asked for, which it is if its score
+    reaches ``threshold``; if not, the honest answer is that the library does not have it. ``lead``
+    is the best score less the best of another track (or less 0, if there was none).
+    ``query_start_s`` and ``query_duration_s`` tell which part of the clip was used; ``start_s`` of
+    the matches is where that part begins.
     """
 
     matches: list[Match]
@@ -116,7 +107,7 @@ def identify(
     *,
     top_k: int = 5,
     k: int = 20,
-    threshold: float | None = None,
+    sure: float | None = None,
 ) -> Answer:
     """Find the tracks from which consecutive query ``fingerprints [m, dim]`` may come.
 
@@ -125,14 +116,16 @@ def identify(
     begin before a track or go on after it: the mean is over the segments inside, which must be at
     least half of the query's, or the whole track if that is shorter. The start is refined between
     the fingerprints of the track (a parabola through the scores one hop before and after).
-    ``threshold`` is the score that counts as identified; if None it is :func:`default_threshold`
-    for this query, library and lead.
+    ``sure`` is the confidence (0 to 1, both excluded) that counts as identified; if None, the one
+    at which about 1 % of clips that are not in the library get a name.
     Work grows with the square of ``m``, memory does not.
 
     Raises MatchError if the library is empty or all segments are silent, LibraryError if the
     fingerprints of a track that would be named are damaged, ValueError for fingerprints of the
-    wrong shape or not finite.
+    wrong shape or not finite, or an impossible ``sure``.
     """
+    if sure is not None and not 0 < sure < 1:
+        raise ValueError(f"how sure an answer must be is between 0 and 1, not {sure}")
     queries = np.asarray(fingerprints, np.float32)
     if queries.ndim != 2 or queries.shape[1] != library.dim or not np.isfinite(queries).all():
         raise ValueError(f"fingerprints must be finite and [m, {library.dim}], not {queries.shape}")
@@ -147,9 +140,8 @@ def identify(
         scores = sequence.scores(library, queries, positions, candidates)
         best = sequence.best_of_tracks(candidates, scores)
         leader, other = (*scores[best[:2]].tolist(), 0.0, 0.0)[:2]
-        if threshold is None:
-            sounding_s = (len(queries) - 1) * library.hop_s + library.window_s
-            threshold = default_threshold(sounding_s, len(library), leader - other)
+        sounding_s, size = (len(queries) - 1) * library.hop_s + library.window_s, len(library)
+        threshold = CALIBRATION.score_needed(leader - other, sounding_s, size, sure)
         matches = []
         for number in best[:top_k]:
             place, score = candidates.take(np.array([number])), float(scores[number])
@@ -164,7 +156,7 @@ def identify(
                     track,
                     float(start - track.first) * library.hop_s,
                     score,
-                    confidence(score, lead, threshold),
+                    CALIBRATION.confidence(score, lead, sounding_s, size),
                     terms,
                 )
             )
@@ -181,7 +173,7 @@ def identify_audio(
     longest_s: float = LONGEST_S,
     top_k: int = 5,
     k: int = 20,
-    threshold: float | None = None,
+    sure: float | None = None,
 ) -> Answer:
     """Find out which recording mono ``samples [n]`` at 16 kHz are; see :func:`identify`.
 
@@ -197,9 +189,7 @@ def identify_audio(
     pieces = np.split(samples, range(audio.SAMPLE_RATE, len(samples), audio.SAMPLE_RATE))
     library.check_model(fingerprinter.model_id)
     clip, start_s = loudest(pieces, longest_s)
-    return _identify_clip(
-        library, fingerprinter, clip, start_s, top_k=top_k, k=k, threshold=threshold
-    )
+    return _identify_clip(library, fingerprinter, clip, start_s, top_k=top_k, k=k, sure=sure)
 
 
 def identify_file(
@@ -212,7 +202,7 @@ def identify_file(
     longest_s: float = LONGEST_S,
     top_k: int = 5,
     k: int = 20,
-    threshold: float | None = None,
+    sure: float | None = None,
 ) -> Answer:
     """Find out which recording an audio file is, or ``duration_s`` seconds from ``start_s`` on.
 
@@ -224,32 +214,13 @@ def identify_file(
     pieces = audio.stream(path, chunk_s=1.0, start_s=start_s, duration_s=duration_s)
     clip, offset_s = loudest(pieces, longest_s)
     return _identify_clip(
-        library, fingerprinter, clip, start_s + offset_s, top_k=top_k, k=k, threshold=threshold
+        library, fingerprinter, clip, start_s + offset_s, top_k=top_k, k=k, sure=sure
     )
 
 
 def later(answer: Answer, seconds: float) -> Answer:
     """The answer for a clip that begins so many seconds into what it is a part of."""
     return replace(answer, query_start_s=answer.query_start_s + seconds)
-
-
-def default_threshold(duration_s: float, fingerprints: int, lead: float = 0.0) -> float:
-    """The score that a query of ``duration_s`` needs in a library of ``fingerprints``.
-
-    Less with a ``lead`` over the next track. Fitted on queries of 1 to 10 s; longer ones need what
-    10 s need.
-    """
-    length_s = min(max(duration_s, _FITTED_LENGTHS_S[0]), _FITTED_LENGTHS_S[1])
-    size = _PER_LOG_SIZE * math.log(max(1, fingerprints) / 1e5)
-    return _AT_1_S + _PER_LOG_SECOND * math.log(length_s) + size - _PER_LEAD * max(0.0, lead)
-
-
-def confidence(score: float, lead: float, threshold: float) -> float:
-    """A number in 0..1 that rises with a match's score and its lead over the next track.
-
-    At the threshold and without a lead it is 0.5. Not calibrated.
-    """
-    return float(expit(_SCORE_SLOPE * (score - threshold) + _LEAD_SLOPE * lead))
 
 
 def _identify_clip(
@@ -260,7 +231,7 @@ def _identify_clip(
     *,
     top_k: int,
     k: int,
-    threshold: float | None,
+    sure: float | None,
 ) -> Answer:
     duration_s = len(clip) / audio.SAMPLE_RATE
     if duration_s < fingerprinter.window_s:
@@ -268,7 +239,7 @@ def _identify_clip(
             f"the clip is {duration_s:.2f} s long, and at least {fingerprinter.window_s:g} s is "
             "needed: record or choose more"
         )
-    answer = identify(library, fingerprinter(clip), top_k=top_k, k=k, threshold=threshold)
+    answer = identify(library, fingerprinter(clip), top_k=top_k, k=k, sure=sure)
     return replace(answer, query_start_s=start_s, query_duration_s=duration_s)
 
 

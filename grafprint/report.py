@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from scipy.stats import binomtest
 
-from grafprint import matching
+from grafprint.confidence import CALIBRATION
 from grafprint.queries import PROTOCOLS, Setting
 
 # The rates of a cell's summary, in words.
@@ -94,14 +94,14 @@ class Cell:
         """
 
         def named(score: float, lead: float) -> bool:
-            length_s = self.setting.length_s
-            return score >= matching.default_threshold(length_s, fingerprints, lead)
+            confidence = CALIBRATION.confidence(score, lead, self.setting.length_s, fingerprints)
+            return confidence >= CALIBRATION.sure
 
         errors = [abs(o.found_s - o.time_s) for o in self.outcomes if o.right_track()]
         return {
             **asdict(self.setting),
             "queries": len(self.outcomes),
-            "threshold": matching.default_threshold(self.setting.length_s, fingerprints),
+            "threshold": CALIBRATION.score_needed(0.0, self.setting.length_s, fingerprints),
             "hit_50ms": self.rate(lambda o: o.hit(0.05)),
             "hit_1hop": self.rate(lambda o: o.hit(hop_s)),
             "right_track": self.rate(Outcome.right_track),

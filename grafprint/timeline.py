@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from grafprint import matching, sequence
+from grafprint.confidence import CALIBRATION
 from grafprint.library import Library
 from grafprint.plays import Play, rivals, together
 from grafprint.records import Track
@@ -192,7 +193,7 @@ class Timeline:
 
     def _follow(self, index: int, queries: np.ndarray, positions: np.ndarray) -> None:
         answer = matching.identify(self._library, queries, top_k=5)
-        threshold = matching.default_threshold(self.config.look_s, len(self._library))
+        threshold = CALIBRATION.score_needed(0.0, self.config.look_s, len(self._library))
         now: dict[int, float] = {}
         for line in self._open:
             look = self._expected(line, index, queries[positions], positions)

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from grafprint import audio, matching, sequence
+from grafprint.confidence import CALIBRATION
 from grafprint.library import Library, LibraryError
 from grafprint.matching import MatchError, identify, identify_audio, identify_file
 from tests.libraries import DIM, Network, excerpt, fill, unit, walk, write_music, write_wav
@@ -233,29 +234,25 @@ def test_a_track_of_nothing_alike_gives_no_matches(tmp_path):
 # Decisions ------------------------------------------------------------------------------------
 
 
-def test_the_threshold_decides(library, recordings):
+def test_how_sure_an_answer_must_be_decides(library, recordings):
     queries = noisy(recordings[4][10:30], np.random.default_rng(7))
-    score = identify(library, queries).matches[0].score
-    assert identify(library, queries, threshold=score - 1e-6).identified
-    above = identify(library, queries, threshold=score + 1e-6)
+    best = identify(library, queries).matches[0]
+    assert identify(library, queries, sure=best.confidence - 1e-6).identified
+    above = identify(library, queries, sure=best.confidence + 1e-6)
     assert not above.identified
     assert above.matches[0].track.id == 5
-    assert above.threshold == score + 1e-6
+    assert above.threshold > best.score
+    assert above.threshold == pytest.approx(best.score, abs=1e-3)
+    for impossible in (0.0, 1.0, -1.0, 95.0):
+        with pytest.raises(ValueError, match="between 0 and 1"):
+            identify(library, queries, sure=impossible)
 
 
-def test_short_queries_and_large_libraries_need_more():
-    by_length = [matching.default_threshold(s, 100_000) for s in (1, 2, 5, 10)]
-    assert (np.diff(by_length) < 0).all()
-    by_size = [matching.default_threshold(5, n) for n in (10_000, 100_000, 1_000_000)]
-    assert (np.diff(by_size) > 0).all()
-    assert matching.default_threshold(0.5, 1) == matching.default_threshold(1, 1)
-    assert matching.default_threshold(30, 1) == matching.default_threshold(10, 1)
-
-
-def test_a_lead_makes_up_for_score(monkeypatch):
-    monkeypatch.setattr(matching, "_PER_LEAD", 0.5)
-    by_lead = [matching.default_threshold(5, 100_000, lead) for lead in (0.0, 0.1, 0.2)]
-    assert np.diff(by_lead) == pytest.approx([-0.05, -0.05])
+def test_by_default_an_answer_must_be_as_sure_as_was_calibrated(library, recordings):
+    for noise in np.linspace(0.02, 0.3, 12):
+        queries = noisy(recordings[4][10:12], np.random.default_rng(7), float(noise))
+        answer = identify(library, queries)
+        assert answer.identified == (answer.matches[0].confidence >= CALIBRATION.sure)
 
 
 def test_lead_and_runner_up(library, recordings):
@@ -273,15 +270,6 @@ def test_lead_and_runner_up(library, recordings):
     confidences = [match.confidence for match in answer.matches]
     assert confidences == sorted(confidences, reverse=True)
     assert all(0 < c < 1 for c in confidences)
-
-
-def test_confidence_rises_with_score_and_lead():
-    grid = np.linspace(-1, 1, 21)
-    by_score = [matching.confidence(score, 0.1, threshold=0.5) for score in grid]
-    by_lead = [matching.confidence(0.5, lead, threshold=0.5) for lead in grid]
-    assert (np.diff(by_score) > 0).all()
-    assert (np.diff(by_lead) > 0).all()
-    assert matching.confidence(0.6, 0.0, threshold=0.6) == 0.5
 
 
 # Real clips -----------------------------------------------------------------------------------

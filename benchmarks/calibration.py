@@ -1,0 +1,164 @@
+"""Fits how sure an answer is to how often such answers are right, and how sure one must be.
+
+    python -m benchmarks.calibration MANIFEST --library LIBRARY --noise NOISE --rooms ROOMS
+
+Queries are cut from the tracks of split ``valid`` in MANIFEST (CSV; see docs/train-your-own.md)
+that have one excerpt, and degraded; they are searched for in LIBRARY, which also holds the rest of
+the music, and in a small library of those tracks alone (made in --work). Each query counts twice:
+as it is, and with its track not in the library, when the best other one is what it would be taken
+for. None of the music may be of the test split.
+
+The confidence that an answer needs is the lowest at which, at every length and size, at most 1 % of
+the absent queries get a name.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections import Counter
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from sklearn.linear_model import LogisticRegression
+
+from benchmarks import common
+from grafprint.banks import noise_bank, room_bank
+from grafprint.confidence import Calibration
+from grafprint.data import find_music
+from grafprint.evaluation import EvaluationConfig, Outcome, Report, evaluate
+from grafprint.fingerprint import DEFAULT_MODEL, Fingerprinter
+from grafprint.library import Library
+
+GRID = EvaluationConfig(
+    lengths_s=(1.0, 2.0, 5.0, 10.0), snrs_db=(0.0, 10.0, None), reverbs=(False, True), seed=1
+)
+WRONG_NAMES = 0.01
+# Game music is reused: a query of which ten clean seconds score so much on another track is in that
+# one too, and finding it there is right. Without such, the highest were below 0.7.
+SHARED = 0.75
+
+
+def unshared(report: Report) -> dict[float, list[Outcome]]:
+    """Outcomes by length, of the queries that share nothing with other tracks."""
+    longest = max(report.config.lengths_s)
+    clean = next(
+        cell for cell in report.cells
+        if cell.setting.length_s == longest
+        and cell.setting.snr_db is None and not cell.setting.reverb
+    )  # fmt: skip
+    kept = [i for i, outcome in enumerate(clean.outcomes) if outcome.wrong_score < SHARED]
+    return {
+        length: [
+            cell.outcomes[i]
+            for cell in report.cells if cell.setting.length_s == length for i in kept
+        ]
+        for length in report.config.lengths_s
+    }  # fmt: skip
+
+
+def evidence(report: Report) -> tuple[np.ndarray, np.ndarray]:
+    """What is known of each answer, ``[n, 5]``, and whether it is right, bool ``[n]``.
+
+    Score, lead, log length, log size, and whether the track was there at all.
+    """
+    rows, right = [], []
+    log_size = np.log(report.fingerprints / 1e5)
+    for length, outcomes in unshared(report).items():
+        for o in outcomes:
+            rows.append((o.score, o.lead, np.log(length), log_size, 1.0))
+            right.append(o.right_track())
+            rows.append((o.wrong_score, o.wrong_lead, np.log(length), log_size, 0.0))
+            right.append(False)
+    return np.array(rows), np.array(right)
+
+
+def fit(rows: np.ndarray, right: np.ndarray) -> Calibration:
+    """The logistic model, and the confidence needed."""
+    model = LogisticRegression(C=np.inf, max_iter=10_000).fit(rows[:, :4], right)
+    score, lead, length, size = map(float, model.coef_[0])
+    found = Calibration(float(model.intercept_[0]), score, lead, length, size, sure=0.5)
+    needed = []
+    probabilities = model.predict_proba(rows[:, :4])[:, 1]
+    for log_length, log_size in sorted(set(map(tuple, rows[:, 2:4]))):
+        absent = (rows[:, 2] == log_length) & (rows[:, 3] == log_size) & (rows[:, 4] == 0)
+        needed.append(float(np.quantile(probabilities[absent], 1 - WRONG_NAMES)))
+    return replace(found, sure=max(needed))
+
+
+def reliability(confidences: np.ndarray, right: np.ndarray, bins: int = 10) -> dict[str, Any]:
+    """Expected calibration error, and (confidence, share right, number) of equal-width bins."""
+    place = np.minimum((confidences * bins).astype(int), bins - 1)
+    rows = [
+        (float(confidences[place == b].mean()), float(right[place == b].mean()),
+         int((place == b).sum()))
+        for b in range(bins) if (place == b).any()
+    ]  # fmt: skip
+    error = sum(n * abs(c - r) for c, r, n in rows) / len(right)
+    return {"expected_calibration_error": float(error), "bins": rows}
+
+
+def main() -> None:
+    """Measure, fit and write."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("manifest", type=Path)
+    parser.add_argument("--library", type=Path, required=True)
+    parser.add_argument("--noise", type=Path, required=True)
+    parser.add_argument("--rooms", type=Path, required=True)
+    parser.add_argument("--work", type=Path, default=Path("runs"))
+    parser.add_argument("--model", type=Path, default=DEFAULT_MODEL)
+    parser.add_argument("--queries", type=int, default=100)
+    args = parser.parse_args()
+
+    fingerprinter = Fingerprinter.load(args.model)
+    noises, rooms = noise_bank(args.noise, "train", 0, 0), room_bank(args.rooms, "train", 0, 0)
+    sources = [source for source in find_music(args.manifest) if source.split == "valid"]
+    # A track of several excerpts may repeat itself in them: such a match would be a right one.
+    excerpts = Counter(source.track for source in sources)
+    held_out = {source.path.resolve() for source in sources if excerpts[source.track] == 1}
+    small = args.work / f"held-out-{fingerprinter.model_id}"
+    with (
+        Library.open(small, writable=True) if small.exists()
+        else Library.create(small, fingerprinter)
+    ) as library:  # fmt: skip
+        for path in sorted(held_out):
+            library.add(path, fingerprinter)
+    parts, sizes = [], []
+    for path in (small, args.library):
+        with Library.open(path, model_id=fingerprinter.model_id) as library:
+            places = [(track, library.audio_path(track)) for track in library.tracks()]
+            tracks = [t for t, p in places if p is not None and p.resolve() in held_out]
+            report = evaluate(
+                library, fingerprinter, noises, rooms, replace(GRID, queries=args.queries), tracks,
+                lambda done, total: print(f"\r{done}/{total}", end="", flush=True),
+                args.work / "journals" / f"calibration-{path.name}.jsonl",
+            )  # fmt: skip
+        print(f"\n{report.references} references, {report.fingerprints} fingerprints")
+        parts.append(evidence(report))
+        sizes.append(report.fingerprints)
+    rows, right = (np.concatenate(part) for part in zip(*parts, strict=True))
+    found = fit(rows, right)
+    confidences = np.array([
+        found.confidence(score, lead, np.exp(length), round(1e5 * np.exp(size)))
+        for score, lead, length, size, _ in rows
+    ])  # fmt: skip
+    present = rows[:, 4] == 1
+    result = reliability(confidences, right)
+    named = float((right & (confidences >= found.sure)).sum() / present.sum())
+    print(found)
+    print(f"expected calibration error {result['expected_calibration_error']:.3f}; "
+          f"{100 * named:.1f} % of the present ones named right")  # fmt: skip
+    common.write("calibration", {
+        "model_id": fingerprinter.model_id,
+        "queries": args.queries,
+        "sizes": sizes,
+        "wrong_names": WRONG_NAMES,
+        "calibration": asdict(found),
+        "named_right": named,
+        **result,
+    })  # fmt: skip
+
+
+if __name__ == "__main__":
+    main()
