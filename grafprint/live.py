@@ -20,8 +20,7 @@ class LiveConfig:
     window_s: float = 10.0  # the last seconds, which is what is looked up
     least_s: float = 2.0  # before the first look
     # Every look is another chance to be wrong, so one is not enough: two in a row must name the
-    # same moment of the same track, and be this confident.
-    confidence: float = 0.9
+    # same moment of the same track.
     agreement_s: float = 0.2
     give_up_s: float = 30.0
 
@@ -81,8 +80,4 @@ class LiveQuery:
         a, b = before.matches[0], now.matches[0]
         # The same place: what plays at one moment of the sound is one moment of the track.
         drift_s = (b.start_s - now.query_start_s) - (a.start_s - before.query_start_s)
-        return (
-            a.track.id == b.track.id
-            and abs(drift_s) <= self.config.agreement_s
-            and min(a.confidence, b.confidence) >= self.config.confidence
-        )
+        return a.track.id == b.track.id and abs(drift_s) <= self.config.agreement_s

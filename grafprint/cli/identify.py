@@ -28,6 +28,15 @@ if TYPE_CHECKING:
     from grafprint.matching import Answer
 
 TopOption = Annotated[int, typer.Option("--top", min=1, help="How many candidates to show.")]
+SureOption = Annotated[
+    float | None,
+    typer.Option(
+        "--sure",
+        help="How sure a name must be (0 to 1). Default: so that about 1 % of clips of other music "
+        "get a name.",
+        show_default=False,
+    ),
+]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
 
 
@@ -45,6 +54,7 @@ def identify(
     start: Annotated[float, typer.Option(help="Begin here in the clip (seconds).")] = 0.0,
     duration: Annotated[float | None, typer.Option(help="Use only so many seconds.")] = None,
     top: TopOption = 5,
+    sure: SureOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Say which recording of the library a clip is, and where in it the clip begins."""
@@ -54,7 +64,13 @@ def identify(
     fingerprinter = load_fingerprinter(model, device)
     with Library.open(library, model_id=fingerprinter.model_id) as opened:
         answer = identify_file(
-            opened, fingerprinter, clip, start_s=start, duration_s=duration, top_k=top
+            opened,
+            fingerprinter,
+            clip,
+            start_s=start,
+            duration_s=duration,
+            top_k=top,
+            sure=sure,
         )
     show(answer, str(clip), as_json)
 
@@ -67,6 +83,7 @@ def listen(
     microphone: Annotated[str | None, typer.Option(help="Name from --devices.")] = None,
     devices: Annotated[bool, typer.Option("--devices", help="List microphones and stop.")] = False,
     top: TopOption = 5,
+    sure: SureOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Listen to the microphone and say what is playing."""
@@ -91,7 +108,7 @@ def listen(
                 status.update(f"{_meter(capture.level_db(block))} {min(have, seconds):.1f} s")
                 if have >= seconds:
                     break
-        answer = identify_audio(opened, fingerprinter, np.concatenate(heard), top_k=top)
+        answer = identify_audio(opened, fingerprinter, np.concatenate(heard), top_k=top, sure=sure)
     show(answer, "the microphone", as_json)
 
 
