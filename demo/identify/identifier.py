@@ -42,17 +42,17 @@ class Identifier:
     library: Library
     fingerprinter: Fingerprinter
 
-    def answer(self, clip: Clip, top: int = 5) -> Answer:
-        """Identify a clip; the answer has at most ``top`` matches.
+    def answer(self, clip: Clip, top: int = 5, sure: float | None = None) -> Answer:
+        """Identify a clip; the answer has at most ``top`` matches, see ``matching`` for ``sure``.
 
         Raises ClipError, whatever goes wrong: an unforeseen reason is for the log, not for the
         visitor.
         """
         try:
             answer = matching.identify_audio(
-                self.library, self.fingerprinter, clip.samples, top_k=top
+                self.library, self.fingerprinter, clip.samples, top_k=top, sure=sure
             )
-        except (matching.MatchError, LibraryError) as error:
+        except (matching.MatchError, LibraryError, ValueError) as error:
             raise ClipError(str(error)) from error
         except Exception as error:
             _log.exception("a clip could not be identified")
@@ -61,10 +61,10 @@ class Identifier:
             ) from error
         return matching.later(answer, clip.offset_s)
 
-    def page(self, clip: Clip) -> Page:
+    def page(self, clip: Clip, sure: float | None = None) -> Page:
         """Everything to show for a clip; a problem becomes a card that says what it is."""
         try:
-            answer = self.answer(clip)
+            answer = self.answer(clip, sure=sure)
         except ClipError as error:
             return Page(cards.problem(str(error)))
         best = answer.best

@@ -14,6 +14,7 @@ from demo.identify import compare
 from demo.identify.identifier import Page
 from demo.identify.live import ListenError, Listening
 from demo.studio import AT_ONCE, Studio, Visit
+from grafprint.confidence import CALIBRATION
 
 MOST_MATCHES = 50
 LIVE = (
@@ -29,28 +30,38 @@ BUSY: dict[str, Any] = {"concurrency_id": "identify", "concurrency_limit": 2}
 def build(studio: Studio, visit: Visit, tab: gr.Tab) -> None:
     """The components and events of the tab."""
 
-    def look(path: str | None, library: str) -> tuple[Any, ...]:
+    def look(path: str | None, library: str, percent: float) -> tuple[Any, ...]:
         try:
             clip = clips.from_file(path)
         except ClipError as error:
             return None, None, *_shown(Page(cards.problem(str(error))))
-        return clip, None, *_shown(studio.identifier(library).page(clip))
+        return clip, None, *_shown(studio.identifier(library).page(clip, percent / 100))
 
-    def identify(path: str, top: int = 5, library: str = "") -> dict[str, Any]:
-        """Name a clip of music. Errors reach the caller as text."""
+    def look_again(clip: clips.Clip | None, library: str, percent: float) -> Any:
+        if clip is None:
+            return [gr.skip()] * len(shown)
+        return _shown(studio.identifier(library).page(clip, percent / 100))
+
+    def identify(path: str, top: int = 5, library: str = "", sure: float = 0) -> dict[str, Any]:
+        """Name a clip of music. Errors reach the caller as text.
+
+        Sure is the probability, between 0 and 1, that a name needs; 0 is the default one, with
+        which about 1 % of clips that are not in the library get a name.
+        """
         try:
             found = studio.identifier(library or None)
             clip = clips.from_file(path)
-            return found.answer(clip, max(1, min(int(top or 5), MOST_MATCHES))).to_json()
+            most = max(1, min(int(top or 5), MOST_MATCHES))
+            return found.answer(clip, most, sure or None).to_json()
         except (ClipError, RuntimeError) as error:
             raise gr.Error(str(error), print_exception=False) from error
 
-    def heard(library: str, event: gr.EventData) -> tuple[Any, ...]:
+    def heard(library: str, percent: float, event: gr.EventData) -> tuple[Any, ...]:
         try:
             clip = listening.take(str(event._data.get("token")))
         except ListenError as error:
             return None, None, gr.skip(), *_shown(Page(cards.problem(str(error))))
-        page = studio.identifier(library).page(clip)
+        page = studio.identifier(library).page(clip, percent / 100)
         return clip, None, gr.update(value=clip.playable()), *_shown(page)
 
     def hear(piece: Any) -> dict[str, Any]:
@@ -76,6 +87,12 @@ def build(studio: Studio, visit: Visit, tab: gr.Tab) -> None:
                 elem_id="live",
                 padding=False,
             )
+            sure = gr.Slider(
+                50, 99.9, value=round(100 * CALIBRATION.sure, 1), step=0.1,
+                label="How sure must a name be? (%)",
+                info="At first so that about 1 in 100 clips of other music gets a name.",
+                elem_id="sure",
+            )  # fmt: skip
             picked = _examples(chosen, studio.examples)
         with gr.Column(scale=1, min_width=300):
             card = gr.HTML(cards.ready(), elem_id="answer", padding=False)
@@ -87,14 +104,15 @@ def build(studio: Studio, visit: Visit, tab: gr.Tab) -> None:
             candidates = gr.HTML(visible=False, elem_id="candidates", padding=False)
 
     shown = [card, reference, sounds, evidence, candidates]
-    inputs, outputs = [chosen, visit.library], [visit.clip, visit.heard, *shown]
+    inputs, outputs = [chosen, visit.library, sure], [visit.clip, visit.heard, *shown]
     private: dict[str, Any] = {"api_visibility": "private", "show_progress_on": card, **BUSY}
     button.click(look, inputs, outputs, **private)
     chosen.stop_recording(look, inputs, outputs, **private)
     chosen.upload(look, inputs, outputs, **private)
     if picked is not None:
         picked.then(look, inputs, outputs, **private)
-    live.heard(heard, visit.library, [visit.clip, visit.heard, chosen, *shown], **private)
+    live.heard(heard, [visit.library, sure], [visit.clip, visit.heard, chosen, *shown], **private)
+    sure.release(look_again, [visit.clip, visit.library, sure], shown, **private)
     visit.library.change(lambda name: name, visit.library, live, **AT_ONCE)
     # `change` can report None for a longer recording, so it only ever enables the button.
     chosen.change(lambda c: gr.update(interactive=True) if c else gr.skip(), chosen, button,
@@ -105,7 +123,9 @@ def build(studio: Studio, visit: Visit, tab: gr.Tab) -> None:
     # The same for programs: audio and a number in, JSON out.
     with gr.Row(visible=False):
         file, top, name = gr.Audio(type="filepath"), gr.Number(5, precision=0), gr.Textbox("")
-        gr.Button().click(identify, [file, top, name], gr.JSON(), api_name="identify", **BUSY)
+        gr.Button().click(
+            identify, [file, top, name, gr.Number(0)], gr.JSON(), api_name="identify", **BUSY
+        )
 
 
 def _shown(page: Page) -> tuple[Any, ...]:
