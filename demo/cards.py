@@ -43,8 +43,9 @@ def found(answer: Answer, best: Match) -> str:
         "Found",
         f"{_title(track.title)}<div>{_by(track)}</div>"
         f'<div class="gp-time">{where(answer, best)}</div>'
-        f'<div class="gp-small">{how_sure(best.confidence).capitalize()}: score {best.score:.2f} '
-        f"of 1, {answer.lead:.2f} ahead of the next track.</div>"
+        f"{_also(answer)}"
+        f'<div class="gp-small">{how_sure(best.confidence)}: score {best.score:.2f} '
+        f"of 1, {answer.lead:.2f} ahead of other music.</div>"
         f'<div class="gp-small">{" · ".join(filter(None, rights))}</div>',
     )
 
@@ -98,8 +99,10 @@ def problem(message: str) -> str:
 def candidates(answer: Answer) -> str:
     """The matches as a table, named as what they are."""
     title = "Candidates" if answer.identified else "Nearest candidates (none is a match)"
+    same = '<span class="by">the same music</span>'
     rows = "".join(
-        f'<tr><td>{_named(m.track)}</td><td class="n">{clock(m.start_s)}</td>'
+        f"<tr><td>{_named(m.track)}{same if m.alternative else ''}</td>"
+        f'<td class="n">{clock(m.start_s)}</td>'
         f'<td class="n">{m.score:.2f}</td></tr>'
         for m in answer.matches
     )
@@ -158,9 +161,8 @@ def where(answer: Answer, match: Match) -> str:
 
 
 def how_sure(confidence: float) -> str:
-    """A confidence in words."""
-    words = ((0.97, "very sure"), (0.85, "sure"), (0.6, "fairly sure"))
-    return next((word for least, word in words if confidence >= least), "not quite sure")
+    """A probability in words."""
+    return "Over 99.9 % sure" if confidence > 0.999 else f"{100 * confidence:.1f} % sure"
 
 
 def clock(seconds: float) -> str:
@@ -206,6 +208,12 @@ def _told(answer: Answer, best: Match, truth: Truth | None, hop_s: float) -> str
             f"{best.start_s - answer.query_start_s:.1f} s: music repeats itself."
         )
     return f"That is not right: it is not {source}."
+
+
+def _also(answer: Answer) -> str:
+    """Which other tracks have the music that was heard."""
+    titles = ", ".join(escape(match.track.title) for match in answer.alternatives)
+    return f'<div class="gp-small">The same music is in: {titles}.</div>' if titles else ""
 
 
 def _title(text: str) -> str:

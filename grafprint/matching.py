@@ -19,12 +19,17 @@ import numpy as np
 from grafprint import audio, sequence
 from grafprint.confidence import CALIBRATION
 from grafprint.records import Track
+from grafprint.sequence import Candidates
 
 if TYPE_CHECKING:
     from grafprint.fingerprint import Fingerprinter
     from grafprint.library import Library
 
 LONGEST_S = 30.0  # of a clip, so much is used
+# Places of two tracks whose fingerprints agree so well on average are the same music: of others,
+# clean seconds agree to less than 0.7 (benchmarks/calibration.py).
+SAME_MUSIC = 0.75
+_RIVALS = 20  # are looked at for that
 
 
 class MatchError(ValueError):
@@ -38,7 +43,8 @@ class Match:
     ``start_s`` is the time in the track at which the query begins; negative if it begins before
     the track does. ``score`` is the mean inner product of Eq. 8 (1: identical), ``segment_scores``
     its terms, float32 [m], NaN for segments that are silent or outside the track. ``confidence``
-    is the probability (0..1) that this is right, by confidence.py.
+    is the probability (0..1) that this is right, by confidence.py. ``alternative``: what it has
+    there is the best match's music, as in a version, a compilation, or with a loop in common.
     """
 
     track: Track
@@ -46,6 +52,7 @@ class Match:
     score: float
     confidence: float
     segment_scores: np.ndarray
+    alternative: bool = False
 
     def to_json(self) -> dict[str, Any]:
         """The match as plain values; a segment that was not compared is None."""
@@ -58,6 +65,7 @@ class Match:
             "start_s": round(self.start_s, 3),
             "score": round(self.score, 4),
             "confidence": round(self.confidence, 4),
+            "alternative": self.alternative,
             "segment_scores": terms,
         }
 
@@ -68,7 +76,8 @@ class Answer:
 
     ``identified`` says whether the best one is as sure as was asked for, which it is if its score
     reaches ``threshold``; if not, the honest answer is that the library does not have it. ``lead``
-    is the best score less the best of another track (or less 0, if there was none).
+    is the best score less the best of another track that is no alternative (or less 0, if there was
+    none).
     ``query_start_s`` and ``query_duration_s`` tell which part of the clip was used; ``start_s`` of
     the matches is where that part begins.
     """
@@ -99,6 +108,11 @@ class Answer:
     def runner_up(self) -> Match | None:
         """The best match of another track than the best one's."""
         return self.matches[1] if len(self.matches) > 1 else None
+
+    @property
+    def alternatives(self) -> list[Match]:
+        """The matches of other tracks with the best one's music."""
+        return [match for match in self.matches if match.alternative]
 
 
 def identify(
@@ -139,13 +153,17 @@ def identify(
         candidates = sequence.propose(library, queries, positions, k)
         scores = sequence.scores(library, queries, positions, candidates)
         best = sequence.best_of_tracks(candidates, scores)
-        leader, other = (*scores[best[:2]].tolist(), 0.0, 0.0)[:2]
+        alternatives = _alternatives(library, positions, candidates, best)
+        rivals = [number for number in best[1:] if number not in alternatives]
+        leader = float(scores[best[0]]) if len(best) else 0.0
+        other = float(scores[rivals[0]]) if rivals else 0.0
         sounding_s, size = (len(queries) - 1) * library.hop_s + library.window_s, len(library)
         threshold = CALIBRATION.score_needed(leader - other, sounding_s, size, sure)
         matches = []
         for number in best[:top_k]:
             place, score = candidates.take(np.array([number])), float(scores[number])
-            lead = score - (other if number == best[0] else leader)
+            same = number in alternatives
+            lead = score - (other if same or number == best[0] else leader)
             track = library.track(int(library.track_of(place.firsts)[0]))
             library.require_intact(track)
             start = place.starts[0] + sequence.refine(library, queries, positions, place)
@@ -158,11 +176,25 @@ def identify(
                     score,
                     CALIBRATION.confidence(score, lead, sounding_s, size),
                     terms,
+                    same,
                 )
             )
         duration_s = (len(fingerprints) - 1) * library.hop_s + library.window_s
     identified = bool(matches) and matches[0].score >= threshold
     return Answer(matches, identified, threshold, leader - other, 0.0, duration_s)
+
+
+def _alternatives(
+    library: Library, positions: np.ndarray, candidates: Candidates, best: np.ndarray
+) -> set[int]:
+    """Which of the ``best`` candidates have the music that the first one has."""
+    if len(best) < 2:
+        return set()
+    others = best[1 : 1 + _RIVALS]
+    alike = sequence.agreement(
+        library, positions, candidates.take(best[:1]), candidates.take(others)
+    )
+    return {int(number) for number in others[alike >= SAME_MUSIC]}
 
 
 def identify_audio(

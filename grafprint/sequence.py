@@ -75,12 +75,35 @@ def similarities(
     library: Library, queries: np.ndarray, positions: np.ndarray, candidates: Candidates
 ) -> np.ndarray:
     """Inner products of segments with the rows they meet: [c, n], NaN outside of the track."""
+    rows, inside = _rows(positions, candidates)
+    terms = np.einsum("cnd,nd->cn", library.vectors(rows), queries)
+    terms[~inside] = np.nan
+    return terms
+
+
+def agreement(
+    library: Library, positions: np.ndarray, place: Candidates, others: Candidates
+) -> np.ndarray:
+    """How alike a place's own fingerprints are to those of others: mean inner products, [c].
+
+    Over the segments that are inside both tracks; 0 where these are not at least half.
+    """
+    (own, own_inside), (rows, inside) = (
+        _rows(positions, candidates) for candidates in (place, others)
+    )
+    shared = own_inside & inside
+    terms = np.einsum("cnd,nd->cn", library.vectors(rows), library.vectors(own[0]))
+    counts = shared.sum(axis=1)
+    means = np.where(shared, terms, 0).sum(axis=1) / np.maximum(counts, 1)
+    return np.where(counts >= MIN_OVERLAP * len(positions), means, 0.0)
+
+
+def _rows(positions: np.ndarray, candidates: Candidates) -> tuple[np.ndarray, np.ndarray]:
+    """The row that each segment meets, [c, n], clipped to the track, and whether it was inside."""
     last = candidates.firsts + candidates.counts - 1
     rows = candidates.starts[:, None] + positions
     clipped = np.clip(rows, candidates.firsts[:, None], last[:, None])
-    terms = np.einsum("cnd,nd->cn", library.vectors(clipped), queries)
-    terms[rows != clipped] = np.nan
-    return terms
+    return clipped, rows == clipped
 
 
 def best_of_tracks(candidates: Candidates, scores: np.ndarray) -> np.ndarray:

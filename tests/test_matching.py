@@ -272,6 +272,26 @@ def test_lead_and_runner_up(library, recordings):
     assert all(0 < c < 1 for c in confidences)
 
 
+def test_tracks_that_share_a_passage_are_alternatives(tmp_path):
+    rng = np.random.default_rng(3)
+    tracks = [walk(rng, 60) for _ in range(6)]
+    shared = unit(tracks[2][10:40] + 0.03 * rng.standard_normal((30, DIM)))
+    tracks[4] = np.concatenate([tracks[4][:20], shared, tracks[4][50:]])
+    with Library.create(tmp_path / "library", Network()) as library:
+        fill(library, tracks)
+        answer = identify(library, noisy(tracks[2][15:35], rng))
+        first, second, third = answer.matches[:3]
+        assert [first.track.title, second.track.title] == ["track 2", "track 4"]
+        assert not first.alternative and second.alternative and not third.alternative
+        assert answer.alternatives == [second] and second.to_json()["alternative"]
+        assert answer.lead == pytest.approx(first.score - third.score)
+        assert answer.identified and second.confidence > 0.5 > third.confidence
+        # Where they have different music, they are rivals.
+        elsewhere = identify(library, noisy(tracks[2][42:58], rng))
+        assert elsewhere.alternatives == []
+        assert elsewhere.matches[0].track.title == "track 2"
+
+
 # Real clips -----------------------------------------------------------------------------------
 
 

@@ -138,9 +138,11 @@ def show(answer: Answer, what: str, as_json: bool) -> None:
     title = "Candidates" if answer.identified else "Nearest candidates (no match)"
     view = Table("", "title", "artist", "at", "score", "confidence", title=title,
                  title_justify="left")  # fmt: skip
+    same = " [dim](the same music)[/]"
     for number, match in enumerate(answer.matches, 1):
         view.add_row(
-            str(number), escape(match.track.title), escape(match.track.artist),
+            str(number), escape(match.track.title) + same * match.alternative,
+            escape(match.track.artist),
             clock(match.start_s), f"{match.score:.3f}", f"{100 * match.confidence:.0f} %",
         )  # fmt: skip
     out.print(view)
