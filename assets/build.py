@@ -24,6 +24,7 @@ import torch
 from grafprint import audio, embedding, synthesis
 from grafprint.augment import mix_at_snr, prepare_rir, reverberate
 from grafprint.fingerprint import Fingerprinter
+from grafprint.folder import BACKUP
 from grafprint.library import Library
 
 ASSETS = Path(__file__).parent
@@ -62,6 +63,7 @@ def build_library(fingerprinter: Fingerprinter) -> None:
     with Library.create(folder, fingerprinter) as library:
         report = library.add_folder(ASSETS / "music", fingerprinter)
     assert not report.failed, report.failed
+    (folder / BACKUP).unlink()  # the repository keeps what was before
 
 
 def build_map() -> None:

@@ -9,7 +9,7 @@ as it is, and with its track not in the library, when the best other one is what
 for. None of the music may be of the test split.
 
 The confidence that an answer needs is the lowest at which, at every length and size, at most 1 % of
-the absent queries get a name.
+the absent queries get a name. What the lead over the next track would add is measured too.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from scipy.special import expit
 from sklearn.linear_model import LogisticRegression
 
 from benchmarks import common
@@ -61,30 +62,50 @@ def unshared(report: Report) -> dict[float, list[Outcome]]:
 def evidence(report: Report) -> tuple[np.ndarray, np.ndarray]:
     """What is known of each answer, ``[n, 5]``, and whether it is right, bool ``[n]``.
 
-    Score, lead, log length, log size, and whether the track was there at all.
+    Score, log length, log size, lead, and whether the track was there at all.
     """
     rows, right = [], []
     log_size = np.log(report.fingerprints / 1e5)
     for length, outcomes in unshared(report).items():
         for o in outcomes:
-            rows.append((o.score, o.lead, np.log(length), log_size, 1.0))
+            rows.append((o.score, np.log(length), log_size, o.lead, 1.0))
             right.append(o.right_track())
-            rows.append((o.wrong_score, o.wrong_lead, np.log(length), log_size, 0.0))
+            rows.append((o.wrong_score, np.log(length), log_size, o.wrong_lead, 0.0))
             right.append(False)
     return np.array(rows), np.array(right)
 
 
-def fit(rows: np.ndarray, right: np.ndarray) -> Calibration:
-    """The logistic model, and the confidence needed."""
+def fit(rows: np.ndarray, right: np.ndarray) -> tuple[Calibration, np.ndarray]:
+    """The logistic model with the confidence needed, and the confidence of each answer."""
+    model = LogisticRegression(C=np.inf, max_iter=10_000).fit(rows[:, :3], right)
+    # Rounded before they are used, so that the constants in the code are what was measured.
+    intercept, weights = np.round(model.intercept_[0], 2), np.round(model.coef_[0], 2)
+    confidences = expit(intercept + rows[:, :3] @ weights)
+    sure = np.ceil(1e4 * needed(confidences, rows)) / 1e4
+    return Calibration(*map(float, (intercept, *weights, sure))), confidences
+
+
+def needed(confidences: np.ndarray, rows: np.ndarray) -> float:
+    """The confidence that few absent queries of any length in any library reach."""
+    absent = rows[:, 4] == 0
+    groups = [absent & (rows[:, 1:3] == group).all(axis=1)
+              for group in np.unique(rows[:, 1:3], axis=0)]  # fmt: skip
+    return max(float(np.quantile(confidences[group], 1 - WRONG_NAMES)) for group in groups)
+
+
+def with_lead(rows: np.ndarray, right: np.ndarray) -> dict[str, float]:
+    """The weight that the lead would have, and the share of present queries named right."""
     model = LogisticRegression(C=np.inf, max_iter=10_000).fit(rows[:, :4], right)
-    score, lead, length, size = map(float, model.coef_[0])
-    found = Calibration(float(model.intercept_[0]), score, lead, length, size, sure=0.5)
-    needed = []
-    probabilities = model.predict_proba(rows[:, :4])[:, 1]
-    for log_length, log_size in sorted(set(map(tuple, rows[:, 2:4]))):
-        absent = (rows[:, 2] == log_length) & (rows[:, 3] == log_size) & (rows[:, 4] == 0)
-        needed.append(float(np.quantile(probabilities[absent], 1 - WRONG_NAMES)))
-    return replace(found, sure=max(needed))
+    confidences = model.predict_proba(rows[:, :4])[:, 1]
+    return {
+        "per_lead": float(model.coef_[0][3]),
+        "named_right": named_right(confidences, rows, right, needed(confidences, rows)),
+    }
+
+
+def named_right(confidences: np.ndarray, rows: np.ndarray, right: np.ndarray, sure: float) -> float:
+    """The share of the queries whose track is there that get its name."""
+    return float((right & (confidences >= sure)).sum() / (rows[:, 4] == 1).sum())
 
 
 def reliability(confidences: np.ndarray, right: np.ndarray, bins: int = 10) -> dict[str, Any]:
@@ -138,17 +159,15 @@ def main() -> None:
         parts.append(evidence(report))
         sizes.append(report.fingerprints)
     rows, right = (np.concatenate(part) for part in zip(*parts, strict=True))
-    found = fit(rows, right)
-    confidences = np.array([
-        found.confidence(score, lead, np.exp(length), round(1e5 * np.exp(size)))
-        for score, lead, length, size, _ in rows
-    ])  # fmt: skip
-    present = rows[:, 4] == 1
+    found, confidences = fit(rows, right)
     result = reliability(confidences, right)
-    named = float((right & (confidences >= found.sure)).sum() / present.sum())
+    named = named_right(confidences, rows, right, found.sure)
+    lead = with_lead(rows, right)
     print(found)
     print(f"expected calibration error {result['expected_calibration_error']:.3f}; "
           f"{100 * named:.1f} % of the present ones named right")  # fmt: skip
+    print(f"with the lead: {lead['per_lead']:.2f} for each unit of it; "
+          f"{100 * lead['named_right']:.1f} % named right")  # fmt: skip
     common.write("calibration", {
         "model_id": fingerprinter.model_id,
         "queries": args.queries,
@@ -156,6 +175,7 @@ def main() -> None:
         "wrong_names": WRONG_NAMES,
         "calibration": asdict(found),
         "named_right": named,
+        "with_lead": lead,
         **result,
     })  # fmt: skip
 

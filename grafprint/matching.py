@@ -158,12 +158,11 @@ def identify(
         leader = float(scores[best[0]]) if len(best) else 0.0
         other = float(scores[rivals[0]]) if rivals else 0.0
         sounding_s, size = (len(queries) - 1) * library.hop_s + library.window_s, len(library)
-        threshold = CALIBRATION.score_needed(leader - other, sounding_s, size, sure)
+        threshold = CALIBRATION.score_needed(sounding_s, size, sure)
         matches = []
         for number in best[:top_k]:
             place, score = candidates.take(np.array([number])), float(scores[number])
             same = number in alternatives
-            lead = score - (other if same or number == best[0] else leader)
             track = library.track(int(library.track_of(place.firsts)[0]))
             library.require_intact(track)
             start = place.starts[0] + sequence.refine(library, queries, positions, place)
@@ -174,7 +173,7 @@ def identify(
                     track,
                     float(start - track.first) * library.hop_s,
                     score,
-                    CALIBRATION.confidence(score, lead, sounding_s, size),
+                    CALIBRATION.confidence(score, sounding_s, size),
                     terms,
                     same,
                 )

@@ -89,24 +89,19 @@ class Cell:
     def summary(self, hop_s: float, fingerprints: int) -> dict[str, Any]:
         """The cell as JSON-able numbers; rates are [rate, low, high].
 
-        ``fingerprints`` is the size of the library, on which the threshold depends; ``threshold``
-        is that of a match without a lead.
+        ``fingerprints`` is the size of the library, on which the threshold depends.
         """
-
-        def named(score: float, lead: float) -> bool:
-            confidence = CALIBRATION.confidence(score, lead, self.setting.length_s, fingerprints)
-            return confidence >= CALIBRATION.sure
-
+        threshold = CALIBRATION.score_needed(self.setting.length_s, fingerprints)
         errors = [abs(o.found_s - o.time_s) for o in self.outcomes if o.right_track()]
         return {
             **asdict(self.setting),
             "queries": len(self.outcomes),
-            "threshold": CALIBRATION.score_needed(0.0, self.setting.length_s, fingerprints),
+            "threshold": threshold,
             "hit_50ms": self.rate(lambda o: o.hit(0.05)),
             "hit_1hop": self.rate(lambda o: o.hit(hop_s)),
             "right_track": self.rate(Outcome.right_track),
-            "named_right": self.rate(lambda o: o.right_track() and named(o.score, o.lead)),
-            "named_when_absent": self.rate(lambda o: named(o.wrong_score, o.wrong_lead)),
+            "named_right": self.rate(lambda o: o.right_track() and o.score >= threshold),
+            "named_when_absent": self.rate(lambda o: o.wrong_score >= threshold),
             "median_time_error_s": float(np.median(errors)) if errors else None,
         }
 

@@ -193,7 +193,7 @@ class Timeline:
 
     def _follow(self, index: int, queries: np.ndarray, positions: np.ndarray) -> None:
         answer = matching.identify(self._library, queries, top_k=5)
-        threshold = CALIBRATION.score_needed(0.0, self.config.look_s, len(self._library))
+        threshold = CALIBRATION.score_needed(self.config.look_s, len(self._library))
         now: dict[int, float] = {}
         for line in self._open:
             look = self._expected(line, index, queries[positions], positions)

@@ -279,7 +279,7 @@ def test_tracks_that_share_a_passage_are_alternatives(tmp_path):
     tracks[4] = np.concatenate([tracks[4][:20], shared, tracks[4][50:]])
     with Library.create(tmp_path / "library", Network()) as library:
         fill(library, tracks)
-        answer = identify(library, noisy(tracks[2][15:35], rng))
+        answer = identify(library, noisy(tracks[2][15:35], rng), k=100)
         first, second, third = answer.matches[:3]
         assert [first.track.title, second.track.title] == ["track 2", "track 4"]
         assert not first.alternative and second.alternative and not third.alternative
