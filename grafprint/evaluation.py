@@ -6,7 +6,6 @@ right track within 50 ms of the right time; also counted are +-1 hop and the rig
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Callable, Generator
 from dataclasses import asdict, astuple, fields
 from pathlib import Path
@@ -96,8 +95,9 @@ def reports(
         rng = np.random.default_rng(seed)
         track, path = chosen[rng.integers(len(chosen))]
         queries = make(fingerprinter, path, track.duration_s, settings, rng, seed)
-        for cell, query in zip(cells, queries, strict=True):
-            cell.outcomes.append(_ask(library, query, track))
+        answers = matching.identify_many(library, [q.fingerprints for q in queries], top_k=3)
+        for cell, query, answer in zip(cells, queries, answers, strict=True):
+            cell.outcomes.append(_outcome(query, track, answer))
         if kept:
             kept.add([astuple(cell.outcomes[-1]) for cell in cells])
         yield report
@@ -147,11 +147,9 @@ def _readable(
     return chosen
 
 
-def _ask(library: Library, query: Query, track: Track) -> Outcome:
+def _outcome(query: Query, track: Track, answer: matching.Answer | None) -> Outcome:
     found, found_s, score, lead, wrong = None, 0.0, 0.0, 0.0, [0.0, 0.0]
-    # A silent stretch of the track cannot be looked up: nothing was found.
-    with contextlib.suppress(matching.MatchError):
-        answer = matching.identify(library, query.fingerprints, top_k=3)
+    if answer is not None:  # it is None where the track is silent for so long
         if (best := answer.best) is not None:
             found, found_s, score, lead = best.track.id, best.start_s, best.score, answer.lead
         wrong = [m.score for m in answer.matches if m.track.id != track.id][:2] + wrong

@@ -33,12 +33,12 @@ class Candidates:
         return Candidates(self.starts[which], self.firsts[which], self.counts[which])
 
 
-def propose(library: Library, queries: np.ndarray, positions: np.ndarray, k: int) -> Candidates:
+def propose(library: Library, rows: np.ndarray, positions: np.ndarray) -> Candidates:
     """Offset compensation (Eq. 7): the distinct starts at which a neighbour meets its segment.
 
-    ``queries [n, dim]`` are the sounding segments, at ``positions [n]`` of the query.
+    ``rows [n, k]`` are neighbours of the sounding segments, at ``positions [n]`` of the query; -1
+    where there are none.
     """
-    rows = library.search(queries, k)[1]
     _, firsts, counts = library.spans(rows)
     starts = rows - positions[:, None]
     found = firsts >= 0
