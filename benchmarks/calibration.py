@@ -18,17 +18,17 @@ import argparse
 from collections import Counter
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from scipy.special import expit
 from sklearn.linear_model import LogisticRegression
 
 from benchmarks import common
+from benchmarks.openset import reliability, unshared
 from grafprint.banks import noise_bank, room_bank
 from grafprint.confidence import Calibration
 from grafprint.data import find_music
-from grafprint.evaluation import EvaluationConfig, Outcome, Report, evaluate
+from grafprint.evaluation import EvaluationConfig, Report, evaluate
 from grafprint.fingerprint import DEFAULT_MODEL, Fingerprinter
 from grafprint.library import Library
 
@@ -36,27 +36,6 @@ GRID = EvaluationConfig(
     lengths_s=(1.0, 2.0, 5.0, 10.0), snrs_db=(0.0, 10.0, None), reverbs=(False, True), seed=1
 )
 WRONG_NAMES = 0.01
-# Game music is reused: a query of which ten clean seconds score so much on another track is in that
-# one too, and finding it there is right. Without such, the highest were below 0.7.
-SHARED = 0.75
-
-
-def unshared(report: Report) -> dict[float, list[Outcome]]:
-    """Outcomes by length, of the queries that share nothing with other tracks."""
-    longest = max(report.config.lengths_s)
-    clean = next(
-        cell for cell in report.cells
-        if cell.setting.length_s == longest
-        and cell.setting.snr_db is None and not cell.setting.reverb
-    )  # fmt: skip
-    kept = [i for i, outcome in enumerate(clean.outcomes) if outcome.wrong_score < SHARED]
-    return {
-        length: [
-            cell.outcomes[i]
-            for cell in report.cells if cell.setting.length_s == length for i in kept
-        ]
-        for length in report.config.lengths_s
-    }  # fmt: skip
 
 
 def evidence(report: Report) -> tuple[np.ndarray, np.ndarray]:
@@ -66,8 +45,10 @@ def evidence(report: Report) -> tuple[np.ndarray, np.ndarray]:
     """
     rows, right = [], []
     log_size = np.log(report.fingerprints / 1e5)
-    for length, outcomes in unshared(report).items():
-        for o in outcomes:
+    kept = unshared(report)
+    for cell in report.cells:
+        length = cell.setting.length_s
+        for o in (cell.outcomes[i] for i in kept):
             rows.append((o.score, np.log(length), log_size, o.lead, 1.0))
             right.append(o.right_track())
             rows.append((o.wrong_score, np.log(length), log_size, o.wrong_lead, 0.0))
@@ -106,18 +87,6 @@ def with_lead(rows: np.ndarray, right: np.ndarray) -> dict[str, float]:
 def named_right(confidences: np.ndarray, rows: np.ndarray, right: np.ndarray, sure: float) -> float:
     """The share of the queries whose track is there that get its name."""
     return float((right & (confidences >= sure)).sum() / (rows[:, 4] == 1).sum())
-
-
-def reliability(confidences: np.ndarray, right: np.ndarray, bins: int = 10) -> dict[str, Any]:
-    """Expected calibration error, and (confidence, share right, number) of equal-width bins."""
-    place = np.minimum((confidences * bins).astype(int), bins - 1)
-    rows = [
-        (float(confidences[place == b].mean()), float(right[place == b].mean()),
-         int((place == b).sum()))
-        for b in range(bins) if (place == b).any()
-    ]  # fmt: skip
-    error = sum(n * abs(c - r) for c, r, n in rows) / len(right)
-    return {"expected_calibration_error": float(error), "bins": rows}
 
 
 def main() -> None:

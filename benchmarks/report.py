@@ -18,8 +18,10 @@ from benchmarks.common import markdown, percent
 from benchmarks.systems import SYSTEMS
 from grafprint.report import MEASURES
 
-PAGE = common.ROOT / "docs" / "results.md"
-PAGES = (PAGE, common.ROOT / "README.md", common.ROOT / "assets" / "MODEL_CARD.md")
+PAGES = tuple(
+    common.ROOT / page
+    for page in ("README.md", "assets/MODEL_CARD.md", "docs/results.md", "docs/reliability.md")
+)
 
 
 def grid(reverb: bool) -> str:
@@ -142,6 +144,19 @@ def groups(key: str) -> Callable[[], str]:
     return table
 
 
+def open_set() -> str:
+    """How many names are given, right and wrong ones, as more is asked of an answer."""
+    curve = common.read("table2-released")["open_set"]
+    header = ["query", "confidence asked for", "present: named right", "present: named wrong",
+              "absent: named", "absent, of music that no other track has: named"]  # fmt: skip
+    return markdown(header, (
+        [f"{row['length_s']:g} s", f"{100 * row['sure']:.2f} %",
+         *(percent(row[key]) for key in ("found", "wrong_when_present", "wrong_when_absent")),
+         percent(alone["wrong_when_absent"])]
+        for row, alone in zip(curve["all"]["curve"], curve["unshared"]["curve"], strict=True)
+    ))  # fmt: skip
+
+
 def ablation() -> str:
     """Every row of the ablation and its difference to the base."""
     rows = common.read("ablation")["rows"]
@@ -170,6 +185,7 @@ TABLES: dict[str, Callable[[], str]] = {
     "by noise": groups("by_noise"),
     "by room": groups("by_room"),
     "by package": groups("by_package"),
+    "open set": open_set,
     "ablation": ablation,
 }
 

@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks import common
+from benchmarks.openset import open_set
 from grafprint.evaluation import Cell, EvaluationConfig, Outcome, Report
 
 
@@ -91,6 +92,7 @@ def run(name: str, config: EvaluationConfig, args: argparse.Namespace) -> None:
         "network": fingerprinter.facts,
         **report.to_json(),
         "times": times(report),
+        "open_set": open_set(report),
         "by_noise": by(lambda o: kind_of_noise(o.noise), report),
         "by_room": by(lambda o: o.room or "(none)", report),
         "by_package": by(lambda o: packages[o.track], report),

@@ -49,7 +49,7 @@ class Catalogue:
         self.tracks: dict[int, Track] = {}
         self.files: dict[str, File] = {}
         self.checksums: dict[int, int | None] = {}  # by track; None: not known
-        with self._explained():
+        with _explained(self.path):
             # Writable also for a reader where the system allows it: after a killed write SQLite
             # must first undo what was half written.
             self._db = sqlite3.connect(
@@ -72,14 +72,9 @@ class Catalogue:
 
         def write(partial: Path) -> None:
             partial.unlink(missing_ok=True)
-            db = sqlite3.connect(partial, isolation_level=None)
-            try:
+            with _explained(path), closing(sqlite3.connect(partial, isolation_level=None)) as db:
                 db.executescript(_SCHEMA)
                 _write_meta(db, meta)
-            except sqlite3.Error as failure:
-                raise LibraryError(f"cannot write {path}: {failure}") from failure
-            finally:
-                db.close()
 
         store.replace(path, write)
 
@@ -93,14 +88,14 @@ class Catalogue:
 
         def write(partial: Path) -> None:
             partial.unlink(missing_ok=True)
-            with self._explained(), closing(sqlite3.connect(partial)) as copy:
+            with _explained(self.path), closing(sqlite3.connect(partial)) as copy:
                 self._db.backup(copy)
 
         store.replace(path, write)
 
     def _bring_up_to_date(self) -> None:
         """Format 1 to 2."""
-        with self._explained():
+        with _explained(self.path):
             facts = [self._db.execute(f"PRAGMA {name}").fetchone()[0] for name in
                      ("application_id", "user_version")]  # fmt: skip
         if facts == [_APPLICATION_ID, 1]:
@@ -111,7 +106,7 @@ class Catalogue:
     def read(self) -> None:
         """Read everything anew, as committed. Raises LibraryError if it is damaged."""
         try:
-            with self._explained():
+            with _explained(self.path):
                 self._read()
         except (ValueError, TypeError, KeyError) as failure:
             raise LibraryError(f"{self.path} is damaged: {failure!r}; {store.REPAIR}") from failure
@@ -280,7 +275,7 @@ class Catalogue:
 
     @contextmanager
     def _transaction(self) -> Iterator[sqlite3.Connection]:
-        with self._explained():
+        with _explained(self.path):
             self._db.execute("BEGIN IMMEDIATE")
             self.changed = True
             try:
@@ -291,28 +286,29 @@ class Catalogue:
                     self._db.execute("ROLLBACK")
                 raise
 
-    @contextmanager
-    def _explained(self) -> Iterator[None]:
-        """Turn SQLite's errors into LibraryErrors that say what to do."""
-        try:
-            yield
-        except sqlite3.Error as failure:
-            name = getattr(failure, "sqlite_errorname", "")
-            if name.startswith(("SQLITE_FULL", "SQLITE_IOERR")):
-                reason = (
-                    "the disk is full or fails; free some space and run it again; what was stored "
-                    "before is kept"
-                )
-            elif name.startswith("SQLITE_BUSY"):
-                reason = "another program holds it; wait until that is done"
-            elif name.startswith(("SQLITE_READONLY", "SQLITE_CANTOPEN")):
-                reason = (
-                    "it cannot be opened or written here; if a program was stopped while it wrote, "
-                    "copy the library to a folder of your own"
-                )
-            else:
-                reason = f"it is damaged; {store.REPAIR}"
-            raise LibraryError(f"cannot use {self.path}: {reason} ({failure})") from failure
+
+@contextmanager
+def _explained(path: Path) -> Iterator[None]:
+    """Turn SQLite's errors into LibraryErrors that say what to do."""
+    try:
+        yield
+    except sqlite3.Error as failure:
+        name = getattr(failure, "sqlite_errorname", "")
+        if name.startswith(("SQLITE_FULL", "SQLITE_IOERR")):
+            reason = (
+                "the disk is full or fails; free some space and run it again; what was stored "
+                "before is kept"
+            )
+        elif name.startswith("SQLITE_BUSY"):
+            reason = "another program holds it; wait until that is done"
+        elif name.startswith(("SQLITE_READONLY", "SQLITE_CANTOPEN")):
+            reason = (
+                "it cannot be opened or written here; if a program was stopped while it wrote, "
+                "copy the library to a folder of your own"
+            )
+        else:
+            reason = f"it is damaged; {store.REPAIR}"
+        raise LibraryError(f"cannot use {path}: {reason} ({failure})") from failure
 
 
 def _write_meta(db: sqlite3.Connection, meta: Meta) -> None:

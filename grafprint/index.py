@@ -24,8 +24,8 @@ NPROBE = 20  # as in the paper's code
 _CENTROIDS, _CENTROIDS_FOR = 256, 1_000_000
 _TRAIN_PER_CENTROID = 128  # FAISS warns below 39 and uses no more than 256
 
-# From so many queries on FAISS compares by matrix products. Its own bound is 128,000; but on two cores
-# a query of 5 s takes a quarter of the time by products, and many at once an eighth.
+# From so many queries on FAISS compares by matrix products. Its own bound is 128,000; but on two
+# cores a query of 5 s takes a quarter of the time by products, and many at once an eighth.
 faiss.cvar.distance_compute_blas_threshold = 16
 
 _log = logging.getLogger(__name__)

@@ -1,19 +1,16 @@
-"""What libraries survive: kills, interrupts, full disks, damage, other programs, read-only."""
+"""What libraries survive: interrupts, full disks, damage, other programs, read-only folders."""
 
 import os
-import random
 import resource
 import shutil
 import sqlite3
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from grafprint import audio
 from grafprint.library import Library, LibraryError
 from grafprint.matching import identify
 from grafprint.store import VectorStore
@@ -21,7 +18,6 @@ from tests.libraries import Network, excerpt, fill, walk, write_music, write_wav
 
 ROOT = Path(__file__).parent.parent
 ROWS = 40  # of each made-up track
-KILLS = int(os.environ.get("GRAFPRINT_KILLS", "8"))  # more for a long run
 
 
 @pytest.fixture
@@ -50,84 +46,7 @@ def assert_whole(library, tracks, numbers=range(4)):
         assert (best.track, round(best.start_s / library.hop_s)) == (track, 10)
 
 
-# Kills and interrupts -------------------------------------------------------------------------
-
-# Loads the network once and then, for each line it reads, indexes in a fork, which it may kill.
-INDEXER = """
-import os, sys, time
-from grafprint.fingerprint import DEFAULT_MODEL, Fingerprinter
-from grafprint.library import Library
-import torch
-torch.set_num_threads(1)
-network = Fingerprinter.load() if DEFAULT_MODEL.exists() else Fingerprinter.untrained(seed=0)
-print("ready", flush=True)
-for line in sys.stdin:
-    music, place, kill_after_s = line.strip().split("\\t")
-    child = os.fork()
-    if child == 0:
-        exists = os.path.exists(place + "/library.sqlite3")
-        library = (Library.open(place, writable=True) if exists
-                   else Library.create(place, network, factory="IVF4,SQ8"))
-        with library:
-            library.add_folder(music, network)
-        os._exit(0)
-    if float(kill_after_s):
-        time.sleep(float(kill_after_s))
-        os.kill(child, 9)
-    print(os.waitpid(child, 0)[1], flush=True)
-"""
-
-
-@pytest.fixture(scope="module")
-def indexer():
-    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-    with subprocess.Popen(
-        [sys.executable, "-c", INDEXER], cwd=ROOT, env=environment, text=True, bufsize=1,
-        stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-    ) as process:  # fmt: skip
-        assert process.stdin is not None
-        assert process.stdout is not None
-        assert process.stdout.readline() == "ready\n"
-        yield process
-        process.stdin.close()
-
-
-def test_killed_at_any_moment_and_run_again_it_is_as_if_never_killed(indexer, tmp_path):
-    music = tmp_path / "music"
-    write_music(music, 5)
-    write_wav(music / "silence.wav", np.zeros(2 * audio.SAMPLE_RATE, np.float32))
-
-    def index(place, kill_after_s=0.0):
-        """Index in another process; returns 0 if it ran to its end, 9 if it was killed."""
-        indexer.stdin.write(f"{music}\t{place}\t{kill_after_s}\n")
-        return int(indexer.stdout.readline())
-
-    began = time.monotonic()
-    assert index(tmp_path / "uninterrupted") == 0
-    takes_s = time.monotonic() - began
-
-    killed, rng, place = 0, random.Random(0), tmp_path / "killed"
-    while killed < KILLS:
-        if killed % 4 == 0:  # again and again from nothing, each killed several times
-            shutil.rmtree(place, ignore_errors=True)
-        status = index(place, rng.uniform(0.001, takes_s))
-        killed += 1
-        if os.path.exists(place / "library.sqlite3"):
-            with Library.open(place) as library:  # readable at once, whatever was left
-                for track in library.tracks():
-                    assert library.vectors(np.arange(track.first, track.first + track.count)).any()
-        if status == 0:  # it was done before: from nothing again
-            shutil.rmtree(place)
-    assert index(place) == 0
-
-    with Library.open(tmp_path / "uninterrupted") as wanted, Library.open(place) as resumed:
-        assert [t.title for t in wanted.tracks()] == [f"track {n}" for n in range(5)]
-        assert resumed.tracks() == wanted.tracks()
-        assert resumed.rows == wanted.rows
-        query = wanted.vectors(np.arange(11, 22))
-        assert identify(resumed, query).matches[0].track.title == "track 1"
-    for name in ("fingerprints.f16", "index.faiss"):
-        assert (place / name).read_bytes() == (tmp_path / "uninterrupted" / name).read_bytes()
+# Interrupts -----------------------------------------------------------------------------------
 
 
 def test_interrupted_in_the_middle_of_a_file(tmp_path, fingerprinter):
