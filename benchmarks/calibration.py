@@ -62,7 +62,7 @@ def fit(rows: np.ndarray, right: np.ndarray) -> tuple[Calibration, np.ndarray]:
     # Rounded before they are used, so that the constants in the code are what was measured.
     intercept, weights = np.round(model.intercept_[0], 2), np.round(model.coef_[0], 2)
     confidences = expit(intercept + rows[:, :3] @ weights)
-    sure = np.ceil(1e4 * needed(confidences, rows)) / 1e4
+    sure = np.ceil(1e3 * needed(confidences, rows)) / 1e3
     return Calibration(*map(float, (intercept, *weights, sure))), confidences
 
 

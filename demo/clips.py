@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -11,6 +12,7 @@ import numpy as np
 from grafprint import audio, matching
 from grafprint.library import Library, LibraryError, Track
 
+LONGEST_S = 4 * 3600  # of a file, so much is heard: a small file can claim years
 PAST_S = 2.0  # music before a clip of a library, which a room is still sounding with
 
 
@@ -49,12 +51,14 @@ def playable(samples: np.ndarray) -> tuple[int, np.ndarray]:
 
 
 def from_file(path: str | None) -> Clip:
-    """The loudest 30 s of a file. Raises ClipError if it cannot be used."""
+    """The loudest 30 s of a file's first four hours. Raises ClipError if it cannot be used."""
     if not path:
         raise ClipError("there is no clip: record one or choose a file")
     name = Path(path).name
     try:
-        samples, start_s = matching.loudest(audio.stream(path, chunk_s=1.0))
+        samples, start_s = matching.loudest(
+            itertools.islice(audio.stream(path, chunk_s=1.0), LONGEST_S)
+        )
     except audio.AudioError as error:
         raise ClipError(str(error).replace(path, name)) from error
     return Clip(samples, name, start_s)

@@ -12,14 +12,13 @@ import gradio as gr
 import numpy as np
 
 from demo import cards, downloads, work
-from demo.clips import ClipError
+from demo.clips import LONGEST_S, ClipError
 from demo.scan import cards as scan_cards
 from demo.scan import show
 from demo.studio import AT_ONCE, Studio, Visit
 from grafprint.library import LibraryError
 from grafprint.scan import Scan, scans
 
-LONGEST_S = 4 * 3600.0  # of a recording; the command line has no limit
 DRAW_EVERY_S = 1.0
 # One scan at a time on the whole server; the others wait.
 TURN: dict[str, Any] = {"concurrency_id": "scan", "concurrency_limit": 1}
