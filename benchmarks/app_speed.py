@@ -77,8 +77,8 @@ def repeated(work: Callable[[Page], float], page: Page, runs: int) -> float:
 def used(browser: Browser, runs: int) -> dict[str, float]:
     """All that is measured on the bundled library."""
     times = {}
-    with visitor.running() as (address, _):
-        page = visitor.opened(browser, address)
+    with visitor.running() as served:
+        page = visitor.opened(browser, served.address)
         times["stop of a recording of 4 s to answer"] = repeated(visitor.recorded, page, runs)
         page.get_by_role("tab", name="Degrade").click()
         page.get_by_label("A track of the library").click()
@@ -113,8 +113,8 @@ def main() -> None:
         start = statistics.median(visitor.start_up(browser) for _ in range(runs))
         times = {"start to first page": start, **used(browser, runs)}
         times["drawing a map of 50,000 points (once)"] = large_library(Path(folder) / "large")
-        with visitor.running("--library", str(Path(folder) / "large")) as (address, _):
-            page = visitor.opened(browser, address)
+        with visitor.running("--library", str(Path(folder) / "large")) as served:
+            page = visitor.opened(browser, served.address)
             times["tab to map of 50,000 points"] = repeated(visitor.mapped, page, runs)
             times["pan of 50,000 points to frame"] = repeated(visitor.moved, page, runs)
             times["hover over 50,000 points"] = repeated(visitor.hovered, page, runs)

@@ -6,7 +6,8 @@ Queries are cut from the tracks of split ``valid`` in MANIFEST (CSV; see docs/tr
 that have one excerpt, and degraded; they are searched for in LIBRARY, which also holds the rest of
 the music, and in a small library of those tracks alone (made in --work). Each query counts twice:
 as it is, and with its track not in the library, when the best other one is what it would be taken
-for. None of the music may be of the test split.
+for. None of the music may be of the test split. Tracks of which another version is in LIBRARY are
+left out.
 
 The confidence that an answer needs is the lowest at which, at every length and size, at most 1 % of
 the absent queries get a name. What the lead over the next track would add is measured too.
@@ -24,7 +25,7 @@ from scipy.special import expit
 from sklearn.linear_model import LogisticRegression
 
 from benchmarks import common
-from benchmarks.openset import reliability, unshared
+from benchmarks.openset import reliability
 from grafprint.banks import noise_bank, room_bank
 from grafprint.confidence import Calibration
 from grafprint.data import find_music
@@ -36,6 +37,22 @@ GRID = EvaluationConfig(
     lengths_s=(1.0, 2.0, 5.0, 10.0), snrs_db=(0.0, 10.0, None), reverbs=(False, True), seed=1
 )
 WRONG_NAMES = 0.01
+# A track of which ten clean seconds score so much on another one has a version in the library, and
+# naming that is not wrong. There are three (a fast version, one theme in three tracks, one song
+# played twice), at 0.74 and more; the next highest is at 0.64.
+VERSION = 0.7
+
+
+def without_versions(report: Report) -> list[int]:
+    """The numbers of the queries from tracks that have no version in the library."""
+    longest = max(report.config.lengths_s)
+    (clean,) = (
+        cell.outcomes for cell in report.cells
+        if cell.setting.length_s == longest
+        and cell.setting.snr_db is None and not cell.setting.reverb
+    )  # fmt: skip
+    versions = {outcome.track for outcome in clean if outcome.wrong_score >= VERSION}
+    return [i for i, outcome in enumerate(clean) if outcome.track not in versions]
 
 
 def evidence(report: Report) -> tuple[np.ndarray, np.ndarray]:
@@ -45,7 +62,7 @@ def evidence(report: Report) -> tuple[np.ndarray, np.ndarray]:
     """
     rows, right = [], []
     log_size = np.log(report.fingerprints / 1e5)
-    kept = unshared(report)
+    kept = without_versions(report)
     for cell in report.cells:
         length = cell.setting.length_s
         for o in (cell.outcomes[i] for i in kept):

@@ -103,15 +103,12 @@ def reliability() -> Figure:
     figure = Figure(figsize=(9, 3.8), layout="constrained")
     left, right = figure.subplots(1, 2)
     left.plot([0, 100], [0, 100], ":", color="0.6")
-    for key, label, colour in (("all", "all queries", "#c8553d"),
-                               ("unshared", "music of one track only", "#0b6e99")):  # fmt: skip
-        bins = found[key]["bins"]
-        error = 100 * found[key]["expected_calibration_error"]
-        errorbar(left, [100 * b[0] for b in bins], [b[1] for b in bins], "released",
-                 label=f"{label}: off by {error:.1f} on average", colour=colour)  # fmt: skip
+    bins, error = found["bins"], 100 * found["expected_calibration_error"]
+    errorbar(left, [100 * b[0] for b in bins], [b[1] for b in bins], "released",
+             label=f"test queries: off by {error:.1f} on average")  # fmt: skip
     left.set(xlabel="confidence (%)", ylabel="answers that are right (%)")
     left.legend(fontsize=8)
-    rows = found["unshared"]["curve"]
+    rows = found["curve"]
     for shade, length in enumerate(sorted({row["length_s"] for row in rows})):
         chosen = [row for row in rows if row["length_s"] == length]
         right.plot([100 * row["wrong_when_absent"][0] for row in chosen],
@@ -152,13 +149,12 @@ def errorbar(
     style: str = "-",
     label: str | None = None,
     alpha: float = 1.0,
-    colour: str | None = None,
 ) -> None:
     """Rates in percent with their intervals."""
     middle = [100 * r for r, _, _ in rates]
     spread = [[100 * (r - low) for r, low, _ in rates], [100 * (high - r) for r, _, high in rates]]
     panel.errorbar(x, middle, spread, fmt=f"{style}o", ms=3, lw=1.2, capsize=2, alpha=alpha,
-                   color=colour or COLOURS[name], label=label or TITLES[name])  # fmt: skip
+                   color=COLOURS[name], label=label or TITLES[name])  # fmt: skip
 
 
 FIGURES: dict[str, Callable[[], Figure]] = {

@@ -11,23 +11,9 @@ from typing import Any
 import numpy as np
 
 from grafprint.confidence import CALIBRATION
-from grafprint.report import Cell, Outcome, Report, wilson
+from grafprint.report import Report, wilson
 
-# Music is reused: of a query whose longest and least degraded clip scores so much on another track,
-# that one has the music too, and naming it is right. Without such, the highest were below 0.7.
-SHARED = 0.75
-ASKED = (0.5, 0.8, 0.9, 0.95, CALIBRATION.sure, 0.995, 0.999)  # confidences, for the curve
-
-
-def unshared(report: Report) -> list[int]:
-    """The numbers of the queries that share no music with other tracks."""
-
-    def ease(cell: Cell) -> tuple[float, float]:
-        snr_db = cell.setting.snr_db
-        return cell.setting.length_s, np.inf if snr_db is None else snr_db
-
-    best = max((cell for cell in report.cells if not cell.setting.reverb), key=ease)
-    return [i for i, outcome in enumerate(best.outcomes) if outcome.wrong_score < SHARED]
+ASKED = sorted((0.5, 0.8, 0.9, 0.95, CALIBRATION.sure, 0.995, 0.999))  # confidences, for the curve
 
 
 def reliability(confidences: np.ndarray, right: np.ndarray, bins: int = 10) -> dict[str, Any]:
@@ -47,26 +33,14 @@ def reliability(confidences: np.ndarray, right: np.ndarray, bins: int = 10) -> d
 
 def open_set(report: Report) -> dict[str, Any]:
     """What the calibration in use is worth on the report's queries."""
-    kept = set(unshared(report))
-    # Once the queries as they are, once those without music that other tracks have.
-    result = {
-        name: _measure([
-            (cell.setting.length_s, [o for i, o in enumerate(cell.outcomes) if i in chosen])
-            for cell in report.cells
-        ], report.fingerprints)
-        for name, chosen in (("all", set(range(report.done))), ("unshared", kept))
-    }  # fmt: skip
-    return {"unshared_queries": len(kept), **result}
-
-
-def _measure(cells: list[tuple[float, list[Outcome]]], fingerprints: int) -> dict[str, Any]:
     lengths, present, right, absent = [], [], [], []
-    for length, outcomes in cells:
-        for o in outcomes:
+    for cell in report.cells:
+        length = cell.setting.length_s
+        for o in cell.outcomes:
             lengths.append(length)
-            present.append(CALIBRATION.confidence(o.score, length, fingerprints))
+            present.append(CALIBRATION.confidence(o.score, length, report.fingerprints))
             right.append(o.right_track())
-            absent.append(CALIBRATION.confidence(o.wrong_score, length, fingerprints))
+            absent.append(CALIBRATION.confidence(o.wrong_score, length, report.fingerprints))
     length_s, ours, is_right, others = map(np.array, (lengths, present, right, absent))
     everything = np.concatenate([ours, others])
     return {

@@ -56,7 +56,7 @@ SYSTEMS = {
 }
 
 # What all runs share: the released network's way of training. Rates and temperatures that differ
-# are those that did best on the validation split among a few tried (results/rates.json).
+# are those that did best on the validation split among a few tried.
 COMMON: dict[str, Any] = {
     "batch": 64,
     "segments_per_track": 4,

@@ -8,6 +8,7 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
+from typing import NamedTuple
 
 from playwright.sync_api import Browser, Page, expect
 
@@ -17,9 +18,17 @@ POINTS = 50_000  # on the large map
 PATIENCE_MS = 60_000
 
 
+class Served(NamedTuple):
+    """The app in a process of its own: where, since when (performance counter), and which."""
+
+    address: str
+    began: float
+    pid: int
+
+
 @contextmanager
-def running(*options: str) -> Iterator[tuple[str, float]]:
-    """The app in a process of its own: its address, and when it was started."""
+def running(*options: str) -> Iterator[Served]:
+    """The app on a free port, until the end of the block."""
     with closing(socket.create_server(("127.0.0.1", 0))) as taken:
         port = taken.getsockname()[1]
     began = time.perf_counter()
@@ -36,7 +45,7 @@ def running(*options: str) -> Iterator[tuple[str, float]]:
                 if process.poll() is not None:
                     raise SystemExit("the app did not start") from None
                 time.sleep(0.02)
-        yield f"http://127.0.0.1:{port}/", began
+        yield Served(f"http://127.0.0.1:{port}/", began, process.pid)
     finally:
         process.terminate()
         process.wait()
@@ -52,9 +61,9 @@ def opened(browser: Browser, address: str) -> Page:
 
 def start_up(browser: Browser) -> float:
     """Seconds from the command to a page with its first card."""
-    with running() as (address, began):
-        page = opened(browser, address)
-        seconds = time.perf_counter() - began
+    with running() as served:
+        page = opened(browser, served.address)
+        seconds = time.perf_counter() - served.began
         page.close()
     return seconds
 

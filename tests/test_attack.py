@@ -12,36 +12,16 @@ import httpx
 import numpy as np
 import pytest
 
+from benchmarks.caller import PATIENCE_S, Caller, file_of
 from demo import clips
 from demo.app import MAX_FILE_MB
 from grafprint import audio
 from tests.conftest import ASSETS, EXAMPLES
 
-PATIENCE_S = 60.0
 
-
-def call(address: str, endpoint: str, file: Any) -> tuple[str, Any]:
-    """Call an endpoint with a file, as any program can: the last event's name and data."""
-    known = httpx.get(f"{address}gradio_api/info", timeout=PATIENCE_S).json()
-    parameters = known["named_endpoints"][f"/{endpoint}"]["parameters"]
-    data = [file, *(p["parameter_default"] for p in parameters[1:])]
-    place = f"{address}gradio_api/call/{endpoint}"
-    began = httpx.post(place, json={"data": data}, timeout=PATIENCE_S)
-    assert began.status_code == 200, began.text
-    answer = httpx.get(f"{place}/{began.json()['event_id']}", timeout=PATIENCE_S).text
-    lines = [line for line in answer.splitlines() if line]
-    event, found = lines[-2].removeprefix("event: "), lines[-1].removeprefix("data: ")
-    return event, json.loads(found)
-
-
-def file_of(path: str, **more: Any) -> dict[str, Any]:
-    return {"path": path, "meta": {"_type": "gradio.FileData"}, **more}
-
-
-def upload(address: str, name: str, content: bytes) -> httpx.Response:
-    return httpx.post(
-        f"{address}gradio_api/upload", files={"files": (name, content)}, timeout=PATIENCE_S
-    )
+@pytest.fixture
+def caller(address: str) -> Caller:
+    return Caller(address)
 
 
 @pytest.fixture
@@ -67,16 +47,16 @@ def neighbour() -> Iterator[tuple[str, list[str]]]:
         server.shutdown()
 
 
-def test_the_way_of_calling_works(address: str):
+def test_the_way_of_calling_works(caller: Caller):
     """Else the refusals below would mean nothing."""
-    (path,) = upload(address, "cafe.opus", (EXAMPLES / "cafe.opus").read_bytes()).json()
-    event, (answer,) = call(address, "identify", file_of(path))
+    (path,) = caller.upload("cafe.opus", (EXAMPLES / "cafe.opus").read_bytes()).json()
+    event, (answer,) = caller.call("identify", file_of(path))
     assert (event, answer["matches"][0]["title"]) == ("complete", "Musicbox")
 
 
 @pytest.mark.parametrize("how", ["path", "url", "both"])
 def test_the_server_fetches_nothing_from_its_own_network(
-    address: str, neighbour: tuple[str, list[str]], how: str
+    caller: Caller, neighbour: tuple[str, list[str]], how: str
 ):
     place, asked = neighbour
     url = f"{place}/clip.opus"
@@ -85,7 +65,7 @@ def test_the_server_fetches_nothing_from_its_own_network(
         "url": file_of("clip.opus", url=url),
         "both": file_of(url, url=url),
     }[how]
-    assert call(address, "identify", given)[0] == "error"
+    assert caller.call("identify", given)[0] == "error"
     assert asked == []
 
 
@@ -100,8 +80,8 @@ def test_the_server_fetches_nothing_from_its_own_network(
         "file:///etc/passwd",
     ],
 )
-def test_files_of_the_machine_are_not_read_for_visitors(address: str, endpoint: str, path: str):
-    event, told = call(address, endpoint, file_of(path))
+def test_files_of_the_machine_are_not_read_for_visitors(caller: Caller, endpoint: str, path: str):
+    event, told = caller.call(endpoint, file_of(path))
     assert event == "error"
     assert "root:" not in json.dumps(told)
 
@@ -136,15 +116,15 @@ def test_an_upload_over_the_limit_is_refused(address: str):
         "con\x01trol.wav",
     ],
 )
-def test_hostile_names_stay_names(address: str, name: str):
-    answer = upload(address, name, (EXAMPLES / "cafe.opus").read_bytes())
+def test_hostile_names_stay_names(caller: Caller, name: str):
+    answer = caller.upload(name, (EXAMPLES / "cafe.opus").read_bytes())
     if answer.status_code != 200:
         assert answer.status_code < 500
         return
     (path,) = answer.json()
-    folder = Path(upload(address, "plain.wav", b"plain").json()[0]).parent.parent
+    folder = Path(caller.upload("plain.wav", b"plain").json()[0]).parent.parent
     assert Path(path).resolve().is_relative_to(folder)
-    event, (found,) = call(address, "identify", file_of(path))
+    event, (found,) = caller.call("identify", file_of(path))
     assert (event, found["identified"]) == ("complete", True)
 
 

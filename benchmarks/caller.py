@@ -1,0 +1,48 @@
+"""A program that calls the app over HTTP, as any can: uploads, endpoints, their events."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from typing import Any
+
+import httpx
+
+PATIENCE_S = 120.0
+
+
+def file_of(path: str, **more: Any) -> dict[str, Any]:
+    """An uploaded file as an endpoint takes it."""
+    return {"path": path, "meta": {"_type": "gradio.FileData"}, **more}
+
+
+@dataclass
+class Caller:
+    """One client of the app at ``address``; by hand, so that it can also be asked what it ought
+    not to be asked."""
+
+    address: str
+    _http: httpx.Client = field(default_factory=lambda: httpx.Client(timeout=PATIENCE_S))
+    _defaults: dict[str, list[Any]] = field(default_factory=dict)
+
+    def upload(self, name: str, content: bytes) -> httpx.Response:
+        """The answer to an upload; its JSON is the list of paths on the server."""
+        return self._http.post(f"{self.address}gradio_api/upload", files={"files": (name, content)})
+
+    def call(self, endpoint: str, file: Any, **values: Any) -> tuple[str, Any]:
+        """Call an endpoint with a file: the name of its last event (complete, error) and its data.
+
+        ``values`` by the names of the endpoint's parameters; the others are as by default.
+        """
+        if endpoint not in self._defaults:
+            known = self._http.get(f"{self.address}gradio_api/info").json()
+            self._defaults[endpoint] = known["named_endpoints"][f"/{endpoint}"]["parameters"]
+        parameters = self._defaults[endpoint][1:]
+        data = [file, *(values.get(p["parameter_name"], p["parameter_default"])
+                        for p in parameters)]  # fmt: skip
+        place = f"{self.address}gradio_api/call/{endpoint}"
+        began = self._http.post(place, json={"data": data})
+        began.raise_for_status()
+        answer = self._http.get(f"{place}/{began.json()['event_id']}").text
+        lines = [line for line in answer.splitlines() if line]
+        return lines[-2].removeprefix("event: "), json.loads(lines[-1].removeprefix("data: "))
