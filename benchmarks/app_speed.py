@@ -22,7 +22,6 @@ from scipy.io import wavfile
 
 from benchmarks import visitor
 from benchmarks.common import ROOT, markdown, write
-from benchmarks.speed import median_s
 from demo import clips
 from demo.identify import compare
 from demo.identify.identifier import Identifier
@@ -46,6 +45,17 @@ def large_library(folder: Path) -> float:
         began = time.perf_counter()
         embedding.save(library, embedding.make(library, lambda share, stage: None))
         return time.perf_counter() - began
+
+
+def median_s(work: Callable[[], object], runs: int = 20) -> float:
+    """Median seconds of ``work``, after one run to warm up."""
+    work()
+    times = []
+    for _ in range(runs):
+        began = time.perf_counter()
+        work()
+        times.append(time.perf_counter() - began)
+    return statistics.median(times)
 
 
 def server_parts(identifier: Identifier, path: Path) -> dict[str, float]:

@@ -20,7 +20,14 @@ from grafprint.report import MEASURES
 
 PAGES = tuple(
     common.ROOT / page
-    for page in ("README.md", "assets/MODEL_CARD.md", "docs/results.md", "docs/reliability.md")
+    for page in (
+        "README.md",
+        "assets/MODEL_CARD.md",
+        "docs/results.md",
+        "docs/reliability.md",
+        "docs/performance.md",
+        "docs/app.md",
+    )
 )
 
 
@@ -172,6 +179,39 @@ def load() -> str:
     )
 
 
+def encoding() -> str:
+    """Ways to run the network on the processor."""
+    found = common.read("encoding")
+    names = {"fp32": "float32", "bf16": "bfloat16"}
+    rows = [
+        [r["runtime"], names[r["precision"]], f"{r['segments_per_s']:.0f}",
+         f"{r['times_real_time']:.1f}", f"{r['query_5s_s']:.2f} s",
+         f"{100 * r['share_of_plain_products']:.0f} %"]
+        for r in found["rows"]
+    ]  # fmt: skip
+    header = ["run by", "precision", "segments a second", "times real time", "a query of 5 s",
+              "of plain products"]  # fmt: skip
+    peaks = " and ".join(f"{rate:.0f} in {names[p]}" for p, rate in found["plain_gflops"].items())
+    operations = found["operations_per_segment"] / 1e9
+    return (
+        f"{markdown(header, rows)}\n\n{operations:.2f} billion operations a segment; plain "
+        f"products of the same sizes reach {peaks} (billions a second)."
+    )
+
+
+def waits(key: str, title: str) -> Callable[[], str]:
+    """What a visitor of the app waits for, or what an answer is made of."""
+
+    def table() -> str:
+        seconds = common.read("app_speed")[key]
+        return markdown([title, "median"], (
+            [name, f"{s:.2f} s" if s >= 0.1 else f"{1000 * s:.0f} ms"]
+            for name, s in seconds.items()
+        ))  # fmt: skip
+
+    return table
+
+
 def ablation() -> str:
     """Every row of the ablation and its difference to the base."""
     rows = common.read("ablation")["rows"]
@@ -202,6 +242,9 @@ TABLES: dict[str, Callable[[], str]] = {
     "by package": groups("by_package"),
     "open set": open_set,
     "load": load,
+    "encoding": encoding,
+    "waits": waits("seconds", "what a visitor waits for"),
+    "answer": waits("answer_parts_s", "an answer to a clip of 7 s, on the server"),
     "ablation": ablation,
 }
 

@@ -23,6 +23,9 @@ MAX_FILE_MB = 200
 # Clips and what was made of them are deleted once an hour old, looked for every ten minutes.
 DELETE_CACHE_S = (600, 3600)
 
+# Gradio remembers about 0.4 MB of each visit, and a visitor's clip; the least recent are forgotten.
+VISITS = 500
+
 # Title of each tab and what builds it, in the order in which they are shown.
 TABS = (
     ("Identify", identify.build),
@@ -75,6 +78,7 @@ def launch(studio: Studio, *, share: bool = False, **options: Any) -> gr.Blocks:
         ssr_mode=False,
         enable_monitoring=False,  # its page would show every visitor's requests
         show_error=True,
+        state_session_capacity=VISITS,
         max_file_size=MAX_FILE_MB * 1_000_000,
         **options,
     )

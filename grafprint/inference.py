@@ -34,6 +34,9 @@ from grafprint.graph import (
 _PORTION = 8
 _EARLY_STAGES = 2
 _LEAST = 4  # segments that are worth a thread
+# oneDNN keeps compiled code and workspace for every shape it has met, megabytes for each number of
+# segments. So there are to be few such numbers: 1, 2, and multiples of this.
+_STEP = 4
 _PRODUCTS = 1 << 16  # inner products between nodes at once: 256 KB
 _ONEDNN = torch.backends.mkldnn.is_available()
 
@@ -74,14 +77,17 @@ class FastGraFPrint:
         return self._run(x, graphs), graphs
 
     def _run(self, x: Tensor, graphs: list[BlockGraph] | None = None) -> Tensor:
+        n = len(x)
         with torch.inference_mode():
+            if graphs is None and n > 2 and n % _STEP:
+                x = torch.cat([x, x[-1:].expand(_STEP - n % _STEP, -1, -1, -1)])
             portions = x.split(len(x) if graphs is not None else _PORTION)
             x = torch.cat([self._early(portion, graphs) for portion in portions])
             for stage in range(_EARLY_STAGES, len(self._stages)):
                 x = self._stage(stage, x, graphs)
             z = x.float().mean(dim=(2, 3)).to(self.dtype)
             widen, hidden, out = self._head
-            return F.normalize(out(F.elu(hidden(widen(z)))).float(), dim=-1)
+            return F.normalize(out(F.elu(hidden(widen(z)))).float(), dim=-1)[:n]
 
     def _early(self, x: Tensor, graphs: list[BlockGraph] | None) -> Tensor:
         x = x.to(self.dtype, memory_format=torch.channels_last)

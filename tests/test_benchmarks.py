@@ -10,10 +10,13 @@ import pytest
 
 from benchmarks import (
     ablation,
+    app_load,
     common,
     figures,
     granularity,
+    index_choice,
     report,
+    scale,
     scan,
     systems,
     table2,
@@ -112,6 +115,41 @@ def test_every_table_is_one_command(data: Path, small: Path, monkeypatch: pytest
     for name in ("systems", "scale", "granularity"):
         assert (small / f"results-{name}.png").stat().st_size > 10_000
     assert len(rows) == 4 * 6 and rows[0]["fingerprints"] > 4 * rows[-1]["fingerprints"]
+
+
+def test_indexes_are_compared_and_libraries_grown(
+    data: Path, small: Path, monkeypatch: pytest.MonkeyPatch
+):
+    """On the bundled library: one of an untrained network would find nothing."""
+    library = common.ROOT / "assets" / "library"
+    asked = (
+        "--library", library, "--test", audio_files.MUSIC[0].parent, "--queries", 4,
+        "--noise", data / "musan", "--rooms", data / "air", "--work", small / "work",
+    )  # fmt: skip
+    monkeypatch.setattr(index_choice, "FACTORIES", ("Flat", "IVF16,PQ8"))
+    run(index_choice, monkeypatch, *asked)
+    exact, coded = common.read("index_choice")["rows"]
+    assert exact["recall_of_exact"] == 1 and exact["hit_50ms"][0] > 0.5
+    assert exact["bytes"] == pytest.approx(4 * 128 + 8, rel=0.01) > 10 * coded["bytes"]
+    assert exact["nprobe"] is None and coded["nprobe"] in index_choice.PROBES
+
+    with Library.open(library) as opened:
+        size = len(opened) + 1000
+    run(scale, monkeypatch, *asked, "--sizes", size)
+    (row,) = common.read("scale")["rows"]
+    assert row["fingerprints"] == size and row["recall_of_exact"] == 1
+    with Library.open(small / "work" / "scale") as grown:
+        assert len({track.content_hash for track in grown.tracks()}) == len(grown.tracks()) > 32
+        norms = np.linalg.norm(grown.vectors(np.arange(size - 100, size)), axis=1)
+        assert norms == pytest.approx(1, abs=1e-2)
+
+
+def test_visitors_at_once_get_each_their_own(small: Path, monkeypatch: pytest.MonkeyPatch):
+    run(app_load, monkeypatch, "--clients", 6, "--minutes", 0.05)
+    found = common.read("app_load")
+    assert found["failed"] == found["not_their_own"] == 0
+    assert min(found["answers"].values()) >= 6 and found["memory_mb_by_minute"][0] > 100
+    assert "0 were not the client's own" in report.filled("<!-- table: load -->\n<!-- end -->")
 
 
 def test_mixes_are_scanned(data: Path, small: Path, monkeypatch: pytest.MonkeyPatch):

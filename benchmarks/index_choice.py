@@ -1,0 +1,107 @@
+"""Which index to search with: memory, time, and how much of what exact search finds is found.
+
+    python -m benchmarks.index_choice --library LIBRARY --test TEST --noise NOISE --rooms ROOMS
+
+LIBRARY holds real music, TEST's tracks among it; queries are 2 s with noise at 5 dB and reverb.
+Each index proposes, the sequences are compared with the uncompressed fingerprints as always. For
+each kind: seconds to build, bytes a fingerprint; then, for the fewest probes at which it finds 99 %
+of the right answers that exact search finds (or the most tried), hits and milliseconds of a query
+of 5 s. The first rows are exact. One after the other in one run, so that ratios can be trusted.
+"""
+
+from __future__ import annotations
+
+import statistics
+import time
+from typing import Any
+
+import faiss
+import numpy as np
+
+from benchmarks import common, lookups
+from benchmarks.lookups import K, Lookups
+from grafprint.index import RowIndex, Stamp, training_size
+from grafprint.library import Library
+from grafprint.queries import Setting
+from grafprint.report import wilson
+
+SETTING = Setting(2.0, 5.0, True)
+LISTS = 256
+FACTORIES = (
+    "Flat", "SQfp16", "SQ8", "HNSW32",
+    *(f"IVF{LISTS},{codes}" for codes in (
+        "Flat", "SQ8", "PQ64", "PQ32", "PQ16", "PQ8", "PQ64x4fs", "PQ32x4fs", "PQ16x4fs", "RaBitQ",
+    )),
+    f"OPQ16,IVF{LISTS},PQ16", f"OPQ32,IVF{LISTS},PQ32x4fs",
+)  # fmt: skip
+PROBES = (1, 2, 4, 8, 16, 32, 64, 128, 256)
+ENOUGH = 0.99
+SEGMENTS = 41  # of a query of 5 s
+ROUNDS = 7
+
+
+def build(library: Library, factory: str) -> tuple[RowIndex, float]:
+    """The index of all the library's fingerprints, and the seconds it took."""
+    began = time.perf_counter()
+    rows = library.rows
+    sample = np.random.default_rng(0).permutation(rows)[: training_size(factory, library.dim, rows)]
+    vectors = library.vector_store.read_range(0, rows)
+    index = RowIndex.train(library.dim, Stamp("", 0, rows, 0, factory), vectors[np.sort(sample)])
+    index.add(np.arange(rows), vectors)
+    return index, time.perf_counter() - began
+
+
+def query_s(index: RowIndex, segments: np.ndarray, nprobe: int) -> float:
+    """Median seconds to search for one query of 5 s."""
+    index.search(segments[:SEGMENTS], K, nprobe)
+    times = []
+    for number in range(ROUNDS):
+        query = segments[number * SEGMENTS :][:SEGMENTS]
+        began = time.perf_counter()
+        index.search(query, K, nprobe)
+        times.append(time.perf_counter() - began)
+    return statistics.median(times)
+
+
+def measure(library: Library, queries: Lookups, factory: str, exact: np.ndarray) -> dict[str, Any]:
+    """One kind of index; ``exact [q]`` says which queries exact search answers rightly."""
+    index, built_s = build(library, factory)
+    lists = "IVF" in factory
+    for nprobe in PROBES if lists else PROBES[:1]:
+        found = queries.answers(library, lambda q, k, n=nprobe: index.search(q, k, n))  # type: ignore[misc]
+        right = queries.right(found)
+        recall = float((right & exact).sum() / exact.sum())
+        if recall >= ENOUGH:
+            break
+    segments = queries.prints.reshape(-1, library.dim)
+    return {
+        "factory": factory,
+        "built_s": built_s,
+        "bytes": len(faiss.serialize_index(index._index)) / library.rows,
+        "nprobe": nprobe if lists else None,
+        "recall_of_exact": recall,
+        "hit_50ms": wilson(int(right.sum()), len(right)),
+        "query_s": query_s(index, segments, nprobe),
+    }
+
+
+def main() -> None:
+    """Measure, print, write."""
+    args = lookups.options(__doc__).parse_args()
+    rows: list[dict[str, Any]] = []
+    with Library.open(args.library) as library:
+        queries = lookups.make(library, SETTING, args)
+        exact = queries.right(
+            queries.answers(library, lookups.ExactSearch(library, queries.prints))
+        )
+        for factory in FACTORIES:
+            rows.append(measure(library, queries, factory, exact))
+            print(rows[-1], flush=True)
+            common.write("index_choice", {
+                "queries": args.queries, "fingerprints": len(library),
+                "exact_hit_50ms": wilson(int(exact.sum()), len(exact)), "rows": rows,
+            })  # fmt: skip
+
+
+if __name__ == "__main__":
+    main()

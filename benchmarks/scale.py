@@ -1,0 +1,145 @@
+"""Search among tens of millions of fingerprints: memory, time, and what exact search finds more.
+
+    python -m benchmarks.scale --library LIBRARY --test TEST --noise NOISE --rooms ROOMS \\
+        --sizes 1000000,10000000,30000000
+
+LIBRARY holds real music, TEST's tracks among it. It is copied and grown by made-up tracks: two real
+tracks heard at once, that is the normalised sums of their fingerprints, with a little noise. At
+each size, in a process of its own: seconds to open it and resident memory, idle and after a search;
+then the median time of 5 s queries in search and alignment, the share that FAISS's search has in
+it, hits, and how many of the exact search's answers are the same.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import resource
+import shutil
+import statistics
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from benchmarks import common, lookups
+from benchmarks.lookups import K, Lookups
+from grafprint import matching
+from grafprint.library import Library
+from grafprint.queries import Setting
+from grafprint.records import File, Recording
+from grafprint.report import wilson
+from grafprint.tags import Tags
+
+SETTING = Setting(5.0, 5.0, True)  # 5 s, 5 dB, reverb
+
+
+def grow(library: Library, size: int, seed: int) -> None:
+    """Add made-up tracks until the library has ``size`` fingerprints."""
+    real = [t for t in library.tracks() if not t.content_hash.startswith("made up")]
+    number = len(library.tracks()) - len(real)
+    while len(library) < size:
+        rng = np.random.default_rng((seed, number))
+        a, b = (real[i] for i in rng.choice(len(real), 2, replace=False))
+        count = min(a.count, b.count, size - len(library))
+        one, two = (library.vector_store.read_range(t.first, t.first + count) for t in (a, b))
+        share = rng.uniform(0.3, 0.7)
+        mixed = share * one + (1 - share) * two + 0.01 * rng.standard_normal(one.shape)
+        norms = np.linalg.norm(mixed, axis=1, keepdims=True)
+        library.vector_store.append((mixed / np.maximum(norms, 1e-9)).astype(np.float32))
+        name = f"made up {number}"
+        recording = Recording(
+            name, count * library.hop_s + 1, Tags(name, "", "", "", ""), count,
+            library.vector_store.pending_crc32,
+        )  # fmt: skip
+        with library.changing() as catalogue:
+            catalogue.put(recording, File(f"made-up/{number}", 0, 0, 0), None)
+            library.vector_store.commit()
+        number += 1
+        if number % 500 == 0:
+            print(f"{len(library):,} of {size:,} fingerprints", flush=True)
+    library.vector_store.sync()
+
+
+def measure(path: Path, queries: Lookups) -> dict[str, Any]:
+    """One size; in a process of its own, whose memory is this library's."""
+    began, before = time.perf_counter(), _resident()
+    library = Library.open(path)
+    opened_s, idle = time.perf_counter() - began, _resident()
+    began = time.perf_counter()
+    matching.identify(library, queries.prints[0])
+    first_s = time.perf_counter() - began
+    whole, searching = [], []
+    for prints in queries.prints:
+        began = time.perf_counter()
+        library.search(prints, K)
+        searching.append(time.perf_counter() - began)
+        began = time.perf_counter()
+        matching.identify(library, prints)
+        whole.append(time.perf_counter() - began)
+    used = _resident()
+    found = queries.answers(library)
+    right = queries.right(found)
+    result = {
+        "fingerprints": len(library),
+        "factory": library.stamp().factory,
+        "nprobe": library.nprobe,
+        "open_s": opened_s,
+        "first_query_s": first_s,
+        "idle_mb": (idle - before) / 1e6,
+        "searched_mb": (used - before) / 1e6,
+        "peak_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e3,
+        "query_s": statistics.median(whole),
+        "search_s": statistics.median(searching),
+        "hit_50ms": wilson(int(right.sum()), len(right)),
+    }
+    expected = queries.answers(library, lookups.ExactSearch(library, queries.prints))
+    agreeing = lookups.same(found, expected)
+    found_of_exact = right[queries.right(expected)]
+    return {
+        **result,
+        "same_as_exact": wilson(int(agreeing.sum()), len(agreeing)),
+        "recall_of_exact": float(found_of_exact.mean()) if len(found_of_exact) else None,
+    }
+
+
+def _resident() -> int:
+    pages = int(Path("/proc/self/statm").read_text().split()[1])
+    return pages * resource.getpagesize()
+
+
+def main() -> None:
+    """Grow and measure, or (--measure) measure one."""
+    parser = lookups.options(__doc__)
+    parser.add_argument("--sizes", default="1000000")
+    parser.add_argument("--measure", type=Path, help=argparse.SUPPRESS)
+    args = parser.parse_args()
+    if args.measure:
+        print(json.dumps(measure(args.library, lookups.load(args.measure))))
+        return
+    place = args.work / "scale"
+    if not place.exists():
+        shutil.copytree(args.library, place)
+    kept = args.work / "scale-queries.npz"
+    with Library.open(args.library) as library:
+        lookups.save(lookups.make(library, SETTING, args), kept)
+    rows = []
+    for size in map(int, args.sizes.split(",")):
+        began = time.perf_counter()
+        with Library.open(place, writable=True) as library:
+            grow(library, size, args.seed)
+        built_s = time.perf_counter() - began
+        done = subprocess.run(
+            [sys.executable, "-m", "benchmarks.scale", "--library", place, "--measure", kept],
+            check=True, capture_output=True, text=True,
+        )  # fmt: skip
+        rows.append({**json.loads(done.stdout.splitlines()[-1]), "grown_and_indexed_s": built_s})
+        print(rows[-1], flush=True)
+        common.write("scale", {"queries": args.queries, "rows": rows})
+
+
+if __name__ == "__main__":
+    main()
