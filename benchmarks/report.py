@@ -27,6 +27,7 @@ PAGES = tuple(
         "docs/reliability.md",
         "docs/performance.md",
         "docs/app.md",
+        "docs/scan.md",
     )
 )
 
@@ -199,6 +200,18 @@ def encoding() -> str:
     )
 
 
+def scans() -> str:
+    """Plays found in mixes, and how far off their ends are."""
+    header = ["mix", "hours", "parts", "precision", "recall", "beginning off by", "end off by"]
+    rows = common.read("scan")["rows"]
+    return markdown(header, (
+        [name, f"{row['hours']:.1f}", str(row["parts"]), percent(row["precision"]),
+         percent(row["recall"]), f"{row['median_start_error_s']:.2f} s",
+         f"{row['median_end_error_s']:.2f} s"]
+        for name, row in rows.items()
+    ))  # fmt: skip
+
+
 def waits(key: str, title: str) -> Callable[[], str]:
     """What a visitor of the app waits for, or what an answer is made of."""
 
@@ -243,6 +256,7 @@ TABLES: dict[str, Callable[[], str]] = {
     "open set": open_set,
     "load": load,
     "encoding": encoding,
+    "scans": scans,
     "waits": waits("seconds", "what a visitor waits for"),
     "answer": waits("answer_parts_s", "an answer to a clip of 7 s, on the server"),
     "ablation": ablation,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from dataclasses import dataclass
 from pathlib import Path
+from unicodedata import category
 
 import mutagen
 
@@ -71,5 +72,6 @@ def _text(value: object) -> str:
         value = value.text
     values = value if isinstance(value, list | tuple) else [value]
     texts = [v.decode("utf-8", "replace") if isinstance(v, bytes) else str(v) for v in values]
-    line = " ".join("; ".join(texts).replace("\0", " ").split())
+    plain = "".join(" " if category(c) == "Cc" else c for c in "; ".join(texts)[: 4 * _LONGEST])
+    line = " ".join(plain.split())
     return line.encode("utf-8", "replace").decode()[:_LONGEST]

@@ -1,7 +1,14 @@
-"""Two visitors at once, each in a browser of their own: neither sees the other's clip."""
+"""Several visitors at once: none sees another's clip, and who has to wait is told."""
 
+import threading
+from typing import Any
+
+import pytest
 from playwright.sync_api import Browser, Page, expect
 
+from benchmarks.caller import Caller, file_of
+from demo.identify.identifier import Identifier
+from grafprint.matching import Answer
 from tests.conftest import EXAMPLES, PATIENCE
 from tests.test_app import answer, upload
 
@@ -30,3 +37,30 @@ def test_two_visitors_do_not_see_each_others_clips(chromium: Browser, address: s
     expect_explained(yours, "hall.opus")
     for context in contexts:
         context.close()
+
+
+def test_who_has_to_wait_sees_that(page: Page, address: str, monkeypatch: pytest.MonkeyPatch):
+    """Both places are taken: the page tells the place in the queue, then the answer."""
+    release, slow = threading.Event(), Identifier.answer
+
+    def answer(self: Identifier, *arguments: Any, **options: Any) -> Answer:
+        release.wait(30)
+        return slow(self, *arguments, **options)
+
+    monkeypatch.setattr(Identifier, "answer", answer)
+    caller = Caller(address)
+    (clip,) = caller.upload("cafe.opus", (EXAMPLES / "cafe.opus").read_bytes()).json()
+    others = [
+        threading.Thread(target=Caller(address).call, args=("identify", file_of(clip)))
+        for _ in range(2)
+    ]
+    for other in others:
+        other.start()
+    try:
+        page.get_by_text("Beside an engine").first.click(timeout=PATIENCE)
+        expect(page.locator("#answer")).to_contain_text("queue", timeout=PATIENCE)
+    finally:
+        release.set()
+        for other in others:
+            other.join()
+    expect(page.locator("#answer .gp-card")).to_contain_text("Found", timeout=PATIENCE)

@@ -6,11 +6,12 @@ import logging
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
+from unicodedata import category
 
 import typer
+from rich import markup
 from rich.console import Console
 from rich.logging import RichHandler
-from rich.markup import escape
 from rich.progress import (
     BarColumn,
     MofNCompleteColumn,
@@ -45,11 +46,29 @@ ModelOption = Annotated[
 DeviceOption = Annotated[str, typer.Option(help="cpu, cuda, cuda:1, mps ...")]
 
 
+def escape(text: str) -> str:
+    """A text from a file or its name, so that it is shown as it is and nothing in it is obeyed.
+
+    Neither as markup, nor by the terminal: of control characters only their place is shown.
+    """
+    return markup.escape(_visible(text))
+
+
+def _visible(text: str) -> str:
+    odd = "\N{REPLACEMENT CHARACTER}"
+    return "".join(odd if category(c) == "Cc" and c != "\n" else c for c in text)
+
+
+class _Visible(logging.Formatter):
+    def format(self, record: logging.LogRecord) -> str:
+        return _visible(super().format(record))
+
+
 def run() -> None:
     """Run the command line; known errors end in one line on stderr and exit status 1."""
-    logging.basicConfig(
-        level=logging.WARNING, format="%(message)s", handlers=[RichHandler(console=err)]
-    )
+    handler = RichHandler(console=err)
+    handler.setFormatter(_Visible("%(message)s"))
+    logging.basicConfig(level=logging.WARNING, handlers=[handler])
     try:
         app()
     except KeyboardInterrupt:

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Annotated
 
 import numpy as np
 import typer
-from rich.markup import escape
 from rich.table import Table
 
 from grafprint.cli.console import (
@@ -19,6 +18,7 @@ from grafprint.cli.console import (
     ModelOption,
     clock,
     err,
+    escape,
     load_fingerprinter,
     out,
     print_json,
@@ -93,7 +93,7 @@ def listen(
 
     if devices:
         for name in capture.devices():
-            out.print(name, markup=False, highlight=False)
+            out.print(escape(name), highlight=False)
         return
     fingerprinter = load_fingerprinter(model, device)
     with Library.open(library, model_id=fingerprinter.model_id) as opened:

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.markup import escape
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
@@ -19,6 +18,7 @@ from grafprint.cli.console import (
     ModelOption,
     clock,
     err,
+    escape,
     load_fingerprinter,
     out,
     print_json,
@@ -71,7 +71,7 @@ def index(
         tracks, fingerprints = len(opened.tracks()), len(opened)
     for path in report.missing:
         verb = "removed" if path in report.removed else "no longer there (--prune removes it)"
-        out.print(f"{path}: {verb}", markup=False, highlight=False, soft_wrap=True)
+        out.print(escape(f"{path}: {verb}"), highlight=False, soft_wrap=True)
     out.print(
         f"{len(report.added)} added, {len(report.updated)} updated, "
         f"{len(report.unchanged)} unchanged, {len(report.duplicates)} duplicates, "
@@ -81,7 +81,7 @@ def index(
         soft_wrap=True,
     )
     for failure in report.failed:
-        out.print(f"left out: {failure.reason}", markup=False, highlight=False, soft_wrap=True)
+        out.print(escape(f"left out: {failure.reason}"), highlight=False, soft_wrap=True)
 
 
 @commands.command("list")
@@ -134,7 +134,7 @@ def remove(
     with Library.open(library, writable=True) as opened:
         for track_id in number:
             track = opened.remove(track_id)
-            out.print(f"removed: {track.title}", markup=False, highlight=False)
+            out.print(escape(f"removed: {track.title}"), highlight=False)
 
 
 @commands.command()
@@ -158,7 +158,7 @@ def check(library: LibraryOption = BUNDLED_LIBRARY) -> None:
     with Library.open(library) as opened:  # which finds damage of other kinds
         damaged, tracks = opened.damaged(), len(opened.tracks())
     for track in damaged:
-        out.print(f"damaged: {track.title}", markup=False, highlight=False, soft_wrap=True)
+        out.print(escape(f"damaged: {track.title}"), highlight=False, soft_wrap=True)
     if damaged:
         raise LibraryError(f"{len(damaged)} of {tracks} tracks are damaged: {REPAIR}")
     out.print(f"{tracks} tracks, all as they were written", highlight=False)
@@ -174,6 +174,6 @@ def repair_library(
     done = repair(library)
     for track in done.lost:
         line = f"lost: {track.title} ({track.path})"
-        out.print(line, markup=False, highlight=False, soft_wrap=True)
+        out.print(escape(line), highlight=False, soft_wrap=True)
     restored = ", from the backup of the database" if done.from_backup else ""
     out.print(f"{len(done.kept)} tracks kept, {len(done.lost)} lost{restored}", highlight=False)

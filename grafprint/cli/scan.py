@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.markup import escape
 from rich.progress import (
     BarColumn,
     Progress,
@@ -27,6 +26,7 @@ from grafprint.cli.console import (
     ModelOption,
     clock,
     err,
+    escape,
     load_fingerprinter,
     out,
     print_json,
@@ -78,7 +78,7 @@ def scan(
     for path in recordings:
         files += audio_files(path, unreadable) if path.is_dir() else [path]
     for folder_failure in unreadable:
-        err.print(f"left out: {folder_failure.reason}", markup=False, highlight=False)
+        err.print(escape(f"left out: {folder_failure.reason}"), highlight=False)
     fingerprinter = load_fingerprinter(model, device)
     failed = len(unreadable)
     columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[at]}"),
@@ -89,7 +89,7 @@ def scan(
     ):
         for path in files:
             if folder and _target(folder, path, "json").is_file():
-                err.print(f"{path}: has been scanned", markup=False, highlight=False)
+                err.print(escape(f"{path}: has been scanned"), highlight=False)
                 continue
             task = bar.add_task(escape(path.name[:40]), total=1.0, at="")
 
@@ -106,7 +106,7 @@ def scan(
                 if len(files) == 1:
                     raise
                 failed += 1
-                err.print(f"left out: {failure}", markup=False, highlight=False, soft_wrap=True)
+                err.print(escape(f"left out: {failure}"), highlight=False, soft_wrap=True)
                 continue
             if folder:
                 _write(folder, path, found)

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.markup import escape
 
 from grafprint.cli.console import (
     BUNDLED_LIBRARY,
@@ -19,6 +18,7 @@ from grafprint.cli.console import (
     ModelOption,
     clock,
     err,
+    escape,
     load_fingerprinter,
     out,
 )
