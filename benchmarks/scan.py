@@ -35,7 +35,7 @@ from grafprint.scan import scan
 from grafprint.soundscapes import cafe
 
 PARTS = 30  # of each mix, a third of them strangers
-LENGTHS_S = (8.0, 60.0)
+LENGTHS_S = (8.0, 28.0)
 NEAR_S = 0.5  # in the track
 
 

@@ -130,7 +130,8 @@ def test_indexes_are_compared_and_libraries_grown(
     run(index_choice, monkeypatch, *asked)
     exact, coded = common.read("index_choice")["rows"]
     assert exact["recall_of_exact"] == 1 and exact["hit_50ms"][0] > 0.5
-    assert exact["bytes"] == pytest.approx(4 * 128 + 8, rel=0.01) > 10 * coded["bytes"]
+    assert exact["bytes"] == pytest.approx(4 * 128 + 8, rel=0.01)
+    assert 16 < coded["bytes"] < 25 and min(exact["query_s"], coded["query_s"]) > 0
     assert exact["nprobe"] is None and coded["nprobe"] in index_choice.PROBES
 
     with Library.open(library) as opened:

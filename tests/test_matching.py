@@ -235,8 +235,9 @@ def test_a_track_of_nothing_alike_gives_no_matches(tmp_path):
 
 
 def test_how_sure_an_answer_must_be_decides(library, recordings):
-    queries = noisy(recordings[4][10:30], np.random.default_rng(7))
+    queries = noisy(recordings[4][10:30], np.random.default_rng(7), 0.13)
     best = identify(library, queries).matches[0]
+    assert 0.01 < best.confidence < 0.99
     assert identify(library, queries, sure=best.confidence - 1e-6).identified
     above = identify(library, queries, sure=best.confidence + 1e-6)
     assert not above.identified
