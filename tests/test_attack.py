@@ -132,16 +132,16 @@ def test_a_small_file_of_many_hours_is_heard_in_part(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
     """A day of a hum in a megabyte: the first hours are heard, the rest is not even decoded."""
-    place = tmp_path / "day.flac"
+    place = tmp_path / "hum.flac"
     hum = np.full((1, 1 << 16), 1000, np.int16)
     with av.open(place, "w") as container:
         stream = container.add_stream("flac", rate=16_000, layout="mono")
-        for _ in range(24 * 3600 * 16_000 // (1 << 16)):
+        for _ in range(4 * 3600 * 16_000 // (1 << 16)):
             frame = av.AudioFrame.from_ndarray(hum, format="s16", layout="mono")
             frame.sample_rate = 16_000
             container.mux(stream.encode(frame))
         container.mux(stream.encode())
-    assert place.stat().st_size < 20_000_000
+    assert place.stat().st_size < 4_000_000
     decoded = []
     stream_of = audio.stream
 
