@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from scipy.special import expit, logit
 
 # A wrong track fits a short clip better than a long one, and among more fingerprints there is a
-# better wrong one. The lead over the next track says nothing that these do not: fitted with it, its
-# weight was next to nothing and no more clips were named right (benchmarks/calibration.py).
+# better wrong one. The lead over the next track says little beside these: fitted with them, its
+# weight was small and negative (benchmarks/calibration.py).
 _FITTED_LENGTHS_S = (1.0, 10.0)  # longer clips count as the longest
 
 
