@@ -23,7 +23,7 @@ from scipy.io import wavfile
 
 from benchmarks import visitor
 from benchmarks.caller import Caller, file_of
-from benchmarks.common import ROOT, markdown, write
+from benchmarks.common import ROOT, markdown, resident_mb, write
 from grafprint import audio
 from grafprint.library import Library
 
@@ -35,10 +35,8 @@ MEMORY_EVERY_S = 5.0
 class Visitor:
     """A client's clip, what was right about its answers, and how long each took."""
 
-    number: int
     path: Path
     title: str
-    start_s: float
     duration_s: float
     identified_s: list[float] = field(default_factory=list)
     degraded_s: list[float] = field(default_factory=list)
@@ -97,14 +95,8 @@ def visitors(count: int, folder: Path) -> list[Visitor]:
             clip = audio.load(path, start_s=start_s, duration_s=duration_s)
             place = folder / f"{number}.wav"
             wavfile.write(place, audio.SAMPLE_RATE, np.round(clip * 30_000).astype(np.int16))
-            found.append(Visitor(number, place, track.title, start_s, duration_s))
+            found.append(Visitor(place, track.title, duration_s))
     return found
-
-
-def resident_mb(pid: int) -> float:
-    """Resident memory of a process, in MB."""
-    status = Path(f"/proc/{pid}/status").read_text(encoding="utf-8")
-    return int(status.split("VmRSS:")[1].split()[0]) / 1e3
 
 
 def load(clients: list[Visitor], minutes: float, served: visitor.Served) -> list[float]:

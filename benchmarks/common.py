@@ -20,6 +20,12 @@ RESULTS = ROOT / "benchmarks" / "results"
 FIGURES = ROOT / "docs" / "figures"
 
 
+def resident_mb(pid: int | str = "self") -> float:
+    """Resident memory of a process, in thousands of Linux's kB, which have 1,024 bytes."""
+    status = Path(f"/proc/{pid}/status").read_text(encoding="utf-8")
+    return int(status.split("VmRSS:")[1].split()[0]) / 1e3
+
+
 def options(doc: str) -> argparse.ArgumentParser:
     """A parser with the data, the systems and the place to work."""
     parser = argparse.ArgumentParser(description=doc.splitlines()[0])

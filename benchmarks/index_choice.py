@@ -88,7 +88,7 @@ def main() -> None:
     args = lookups.options(__doc__).parse_args()
     rows: list[dict[str, Any]] = []
     with Library.open(args.library) as library:
-        queries = lookups.make(library, SETTING, args)
+        queries = lookups.load(lookups.make(library, SETTING, args))
         exact = queries.right(
             queries.answers(library, lookups.ExactSearch(library, queries.prints))
         )

@@ -69,8 +69,8 @@ def same(found: Found, others: Found) -> np.ndarray:
     ])  # fmt: skip
 
 
-def make(library: Library, setting: Setting, args: argparse.Namespace) -> Lookups:
-    """Degraded queries, made once and kept in the folder ``args.work``."""
+def make(library: Library, setting: Setting, args: argparse.Namespace) -> Path:
+    """A file of degraded queries in the folder ``args.work``, made if it is not there."""
     fingerprinter = Fingerprinter.load(args.model)
     snr = "none" if setting.snr_db is None else f"{setting.snr_db:g}"
     kept = args.work / (
@@ -78,7 +78,7 @@ def make(library: Library, setting: Setting, args: argparse.Namespace) -> Lookup
         f"{args.queries}-{args.seed}.npz"
     )
     if kept.exists():
-        return load(kept)
+        return kept
     degrader = Degrader(noise_bank(args.noise, "test", 0, 0), room_bank(args.rooms, "test", 0, 0))
     tracks = [t for t in query_tracks(library, args.test) if t.duration_s > setting.length_s + 1]
     found: dict[str, list[Any]] = {"prints": [], "tracks": [], "times": []}
@@ -94,22 +94,14 @@ def make(library: Library, setting: Setting, args: argparse.Namespace) -> Lookup
         found["tracks"].append(track.id)
         found["times"].append(query.time_s)
     args.work.mkdir(parents=True, exist_ok=True)
-    lookups = Lookups(**{name: np.array(values) for name, values in found.items()})
-    save(lookups, kept)
-    return lookups
-
-
-def save(lookups: Lookups, path: Path) -> None:
-    """Keep queries in a file, without pickle."""
-    np.savez(
-        path, allow_pickle=False, prints=lookups.prints, tracks=lookups.tracks, times=lookups.times
-    )
+    np.savez(kept, allow_pickle=False, **{name: np.array(v) for name, v in found.items()})
+    return kept
 
 
 def load(path: Path) -> Lookups:
     """Queries that were made before."""
     with np.load(path) as kept:
-        return Lookups(kept["prints"], kept["tracks"], kept["times"])
+        return Lookups(**kept)
 
 
 class ExactSearch:

@@ -66,9 +66,9 @@ def grow(library: Library, size: int, seed: int) -> None:
 
 def measure(path: Path, queries: Lookups) -> dict[str, Any]:
     """One size; in a process of its own, whose memory is this library's."""
-    began, before = time.perf_counter(), _resident()
+    began, before = time.perf_counter(), common.resident_mb()
     library = Library.open(path)
-    opened_s, idle = time.perf_counter() - began, _resident()
+    opened_s, idle = time.perf_counter() - began, common.resident_mb()
     began = time.perf_counter()
     matching.identify(library, queries.prints[0])
     first_s = time.perf_counter() - began
@@ -80,7 +80,7 @@ def measure(path: Path, queries: Lookups) -> dict[str, Any]:
         began = time.perf_counter()
         matching.identify(library, prints)
         whole.append(time.perf_counter() - began)
-    used = _resident()
+    used = common.resident_mb()
     found = queries.answers(library)
     right = queries.right(found)
     result = {
@@ -89,8 +89,8 @@ def measure(path: Path, queries: Lookups) -> dict[str, Any]:
         "nprobe": library.nprobe,
         "open_s": opened_s,
         "first_query_s": first_s,
-        "idle_mb": (idle - before) / 1e6,
-        "searched_mb": (used - before) / 1e6,
+        "idle_mb": idle - before,
+        "searched_mb": used - before,
         "peak_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e3,
         "query_s": statistics.median(whole),
         "search_s": statistics.median(searching),
@@ -106,11 +106,6 @@ def measure(path: Path, queries: Lookups) -> dict[str, Any]:
     }
 
 
-def _resident() -> int:
-    pages = int(Path("/proc/self/statm").read_text().split()[1])
-    return pages * resource.getpagesize()
-
-
 def main() -> None:
     """Grow and measure, or (--measure) measure one."""
     parser = lookups.options(__doc__)
@@ -123,9 +118,8 @@ def main() -> None:
     place = args.work / "scale"
     if not place.exists():
         shutil.copytree(args.library, place)
-    kept = args.work / "scale-queries.npz"
     with Library.open(args.library) as library:
-        lookups.save(lookups.make(library, SETTING, args), kept)
+        kept = lookups.make(library, SETTING, args)
     rows = []
     for size in map(int, args.sizes.split(",")):
         began = time.perf_counter()
