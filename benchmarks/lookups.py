@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 from unittest import mock
 
+import faiss
 import numpy as np
 
 from grafprint import matching
@@ -22,7 +23,7 @@ K = 20  # neighbours of a segment, as matching asks for
 TOLERANCE_S = 0.05
 _BLOCK = 1 << 16
 
-Search = Callable[[np.ndarray, int], tuple[np.ndarray, np.ndarray]]
+Search = Callable[[np.ndarray, int | None], tuple[np.ndarray, np.ndarray]]
 Found = list[tuple[int, float]]  # track and time of every query
 
 
@@ -113,10 +114,11 @@ class ExactSearch:
         best = np.full((len(segments), k), -np.inf, np.float32)
         rows = np.full((len(segments), k), -1, np.int64)
         for begin in range(0, library.rows, _BLOCK):
-            end = min(library.rows, begin + _BLOCK)
-            products = segments @ library.vector_store.read_range(begin, end).T
-            found = np.argpartition(-products, min(k, end - begin) - 1, axis=1)[:, :k]
-            joined = np.concatenate([best, np.take_along_axis(products, found, 1)], axis=1)
+            vectors = library.vector_store.read_range(begin, begin + _BLOCK)
+            products, found = faiss.knn(
+                segments, vectors, min(k, len(vectors)), faiss.METRIC_INNER_PRODUCT
+            )
+            joined = np.concatenate([best, products], axis=1)
             numbers = np.concatenate([rows, found + begin], axis=1)
             order = np.argsort(-joined, axis=1)[:, :k]
             best = np.take_along_axis(joined, order, 1)
@@ -126,7 +128,7 @@ class ExactSearch:
             for segment, scores, numbers in zip(segments, best, rows, strict=True)
         }
 
-    def __call__(self, queries: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
+    def __call__(self, queries: np.ndarray, k: int | None) -> tuple[np.ndarray, np.ndarray]:
         """As ``Library.search``, for segments that were among the queries."""
         scores, rows = zip(*(self._found[q.tobytes()] for q in queries), strict=True)
         return np.stack(scores), np.stack(rows)

@@ -20,13 +20,14 @@ import statistics
 import subprocess
 import sys
 import time
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from benchmarks import common, lookups
-from benchmarks.lookups import K, Lookups
+from benchmarks.lookups import Lookups
 from grafprint import matching
 from grafprint.library import Library
 from grafprint.queries import Setting
@@ -75,18 +76,19 @@ def measure(path: Path, queries: Lookups) -> dict[str, Any]:
     whole, searching = [], []
     for prints in queries.prints:
         began = time.perf_counter()
-        library.search(prints, K)
+        library.search(prints)
         searching.append(time.perf_counter() - began)
         began = time.perf_counter()
         matching.identify(library, prints)
         whole.append(time.perf_counter() - began)
     used = common.resident_mb()
+    tuning = asdict(library.tuning) if library.tuning else None
     found = queries.answers(library)
     right = queries.right(found)
     result = {
         "fingerprints": len(library),
         "factory": library.stamp().factory,
-        "nprobe": library.nprobe,
+        "tuning": tuning,
         "open_s": opened_s,
         "first_query_s": first_s,
         "idle_mb": idle - before,

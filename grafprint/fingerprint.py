@@ -22,6 +22,7 @@ from grafprint.features import (
     stream_windows,
 )
 from grafprint.graph import BlockGraph
+from grafprint.stretches import stream_stretches
 
 DEFAULT_MODEL = Path(__file__).parent.parent / "assets" / "grafprint.safetensors"
 
@@ -30,7 +31,8 @@ class Fingerprinter:
     """Turns recordings into sequences of fingerprints, the same for whole and streamed audio.
 
     Each segment is encoded alone, in eval mode: a fingerprint depends on nothing but its own
-    second of audio.
+    second of audio. Encoders that read stretches are the exception: theirs depend on the sound
+    around it, too.
     """
 
     def __init__(
@@ -120,6 +122,12 @@ class Fingerprinter:
         Memory is bounded by the largest chunk. Raises ValueError as ``__call__`` does.
         """
         tensors = (_checked(chunk) for chunk in chunks)
+        if self.encoder.stretch > 1:
+            for inputs, silent, which in stream_stretches(tensors, self.logmel):
+                vectors = self.encode(inputs).flatten(0, -2).numpy()[which]
+                vectors[silent.numpy()] = 0
+                yield vectors
+            return
         for inputs, silent in stream_windows(tensors, self.logmel, self.batch):
             yield self.encoded(inputs, silent)
 
@@ -132,6 +140,8 @@ class Fingerprinter:
 
         Faster than one by one. Raises ValueError as ``__call__`` does.
         """
+        if self.encoder.stretch > 1:
+            return [self(clip) for clip in clips]
         parts = [list(stream_windows([_checked(clip)], self.logmel)) for clip in clips]
         inputs, silent = (torch.cat(t) for t in zip(*itertools.chain(*parts), strict=True))
         counts = [sum(len(x) for x, _ in part) for part in parts]

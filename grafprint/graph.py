@@ -53,7 +53,13 @@ def to_nodes(x: Tensor) -> Tensor:
 
 
 @torch.no_grad()
-def knn(nodes: Tensor, k: int, dilation: int = 1, bias: Tensor | None = None) -> KNNGraph:
+def knn(
+    nodes: Tensor,
+    k: int,
+    dilation: int = 1,
+    bias: Tensor | None = None,
+    own: Tensor | None = None,
+) -> KNNGraph:
     """k nearest neighbours of every node among the nodes of its own graph.
 
     Args:
@@ -61,7 +67,10 @@ def knn(nodes: Tensor, k: int, dilation: int = 1, bias: Tensor | None = None) ->
         k: neighbours per node, without the node itself.
         dilation: take every ``dilation``-th of the ``k * dilation`` nearest, which widens the
             reach without more edges (Li et al., 2019).
-        bias: ``[N, N]`` added to the squared distances (relative position), or None.
+        bias: ``[N, N]`` or ``[B, N, N]`` added to the squared distances (relative position;
+            infinite where two may not be neighbours), or None.
+        own: numbers ``[M]`` of the nodes whose neighbours are sought, among all; the bias then has
+            ``M`` rows. None: of all.
 
     Raises:
         ValueError: if the graph has fewer than ``k * dilation + 1`` nodes.
@@ -72,10 +81,14 @@ def knn(nodes: Tensor, k: int, dilation: int = 1, bias: Tensor | None = None) ->
     with torch.autocast(nodes.device.type, enabled=False):
         unit = F.normalize(nodes.float(), dim=-1)
         # |a - b|^2 = 2 - 2<a, b> for unit vectors, so the nearest have the largest product.
-        closeness = torch.bmm(unit, unit.transpose(1, 2))
+        seeking = unit if own is None else unit[:, own]
+        closeness = torch.bmm(seeking, unit.transpose(1, 2))
     if bias is not None:
         closeness -= bias / 2
-    closeness.diagonal(dim1=1, dim2=2).fill_(-torch.inf)
+    if own is None:
+        closeness.diagonal(dim1=1, dim2=2).fill_(-torch.inf)
+    else:
+        closeness[:, torch.arange(len(own), device=own.device), own] = -torch.inf
     best = closeness.topk(k * dilation, dim=-1)
     squared = (2 - 2 * best.values[..., ::dilation]).clamp_min(0)
     return KNNGraph(best.indices[..., ::dilation], squared.sqrt())
@@ -170,9 +183,13 @@ class GraphBlock(nn.Module):
     def forward(self, x: Tensor) -> tuple[Tensor, KNNGraph]:
         """Return the updated map ``[B, C, H, W]`` and the graph it was updated on."""
         y = self.linear_in(x)
-        graph = knn(to_nodes(y), self.k, self.dilation, self.position_bias)
+        graph = self.graph(y)
         y = self.linear_out(F.gelu(self.conv(y, graph.neighbours)))
         return x + self.drop_path(y), graph
+
+    def graph(self, y: Tensor) -> KNNGraph:
+        """The graph of the nodes of a map ``[B, C, H, W]``."""
+        return knn(to_nodes(y), self.k, self.dilation, self.position_bias)
 
 
 class FFN(nn.Module):

@@ -26,6 +26,7 @@ from grafprint.indexing import AddResult
 from grafprint.lock import WriterLock
 from grafprint.records import Track, new_meta
 from grafprint.store import LibraryError
+from grafprint.tuning import Tuning
 
 if TYPE_CHECKING:
     from grafprint.fingerprint import Fingerprinter
@@ -56,7 +57,7 @@ class Library(LibraryFolder):
     and searches meanwhile see the tracks committed so far.
     """
 
-    nprobe: int = index.NPROBE
+    nprobe: int | None = None
 
     @classmethod
     def open(
@@ -65,12 +66,13 @@ class Library(LibraryFolder):
         *,
         model_id: str | None = None,
         writable: bool = False,
-        nprobe: int = index.NPROBE,
+        nprobe: int | None = None,
     ) -> Library:
         """Open an existing library, for reading unless ``writable``.
 
         With ``model_id``, only if its fingerprints are by that network. ``nprobe`` is how many
-        inverted lists an approximate search looks into (no effect on an exact one).
+        inverted lists an approximate search looks into (no effect on an exact one); if None, so
+        many as were found to be enough (tuning.py).
 
         Raises LibraryError if there is none, it is damaged or of a newer format, another network
         made it, or another program is writing to it (``writable``).
@@ -241,8 +243,10 @@ class Library(LibraryFolder):
         with self.lock:
             yield
 
-    def search(self, queries: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
+    def search(self, queries: np.ndarray, k: int | None = None) -> tuple[np.ndarray, np.ndarray]:
         """The ``k`` nearest fingerprints of ``queries [m, dim]`` by inner product, best first.
+
+        If ``k`` is None, as many as were found to be enough to identify by.
 
         Returns inner products and row numbers, both ``[m, k]``. Silent segments (zero vectors) and
         removed tracks are never among them; where there are fewer than ``k``, the rest has row -1
@@ -250,7 +254,12 @@ class Library(LibraryFolder):
         """
         with self.lock:
             current = self.index.current(self.stamp(), self.table(), self.vector_store)
-            return current.search(queries, k, self.nprobe)
+            return current.search(queries, k or current.neighbours, self.nprobe)
+
+    @property
+    def tuning(self) -> Tuning | None:
+        """How far searches look, once there was one; None if the index is exact."""
+        return self.index.tuning
 
     def vectors(self, rows: np.ndarray) -> np.ndarray:
         """The stored fingerprints ``[..., dim]`` (float32) of row numbers ``[...]``."""

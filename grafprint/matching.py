@@ -120,12 +120,13 @@ def identify(
     fingerprints: np.ndarray,
     *,
     top_k: int = 5,
-    k: int = 20,
+    k: int | None = None,
     sure: float | None = None,
 ) -> Answer:
     """Find the tracks from which consecutive query ``fingerprints [m, dim]`` may come.
 
-    ``k`` neighbours a segment propose candidates; the best candidate of each of the ``top_k`` best
+    ``k`` neighbours a segment propose candidates (None: as many as the library's index needs,
+    at least 20); the best candidate of each of the ``top_k`` best
     tracks is returned. Silent segments (zero vectors) are left out of everything. A query may
     begin before a track or go on after it: the mean is over the segments inside, which must be at
     least half of the query's, or the whole track if that is shorter. The start is refined between
@@ -149,7 +150,7 @@ def identify_many(
     clips: Iterable[np.ndarray],
     *,
     top_k: int = 5,
-    k: int = 20,
+    k: int | None = None,
     sure: float | None = None,
 ) -> list[Answer | None]:
     """As :func:`identify` for many ``clips``, each ``[m, dim]``; None for those that are silent.
@@ -243,7 +244,7 @@ def identify_audio(
     *,
     longest_s: float = LONGEST_S,
     top_k: int = 5,
-    k: int = 20,
+    k: int | None = None,
     sure: float | None = None,
 ) -> Answer:
     """Find out which recording mono ``samples [n]`` at 16 kHz are; see :func:`identify`.
@@ -272,7 +273,7 @@ def identify_file(
     duration_s: float | None = None,
     longest_s: float = LONGEST_S,
     top_k: int = 5,
-    k: int = 20,
+    k: int | None = None,
     sure: float | None = None,
 ) -> Answer:
     """Find out which recording an audio file is, or ``duration_s`` seconds from ``start_s`` on.
@@ -301,7 +302,7 @@ def _identify_clip(
     start_s: float,
     *,
     top_k: int,
-    k: int,
+    k: int | None,
     sure: float | None,
 ) -> Answer:
     duration_s = len(clip) / audio.SAMPLE_RATE

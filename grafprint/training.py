@@ -27,10 +27,10 @@ from grafprint import checkpoint
 from grafprint.augment import Degrade, NoiseBank, RoomBank
 from grafprint.banks import noise_bank, room_bank
 from grafprint.data import Crops, DataError, PcmCache, find_music
-from grafprint.encoders import Encoder, build, describe, features_of
+from grafprint.encoders import Encoder, build, describe, features_of, stretch_of
 from grafprint.features import FeatureConfig
 from grafprint.losses import nt_xent, triplet
-from grafprint.pairs import Pairs
+from grafprint.pairs import Pairs, stretch_views
 from grafprint.recipe import TrainConfig, learning_rate_at
 from grafprint.validation import Validation
 
@@ -110,7 +110,11 @@ class _Run:
         torch.manual_seed(_seed(config.seed, step, fabric.global_rank))
         for group in self.optimiser.param_groups:
             group["lr"] = learning_rate_at(step, config)
-        a, b = self.encoder(inputs).chunk(2)
+        if self.raw.stretch == 1:
+            a, b = self.encoder(inputs).chunk(2)
+        else:
+            count = config.segments_per_track
+            a, b = stretch_views(self.encoder, inputs, count, self.features)
         if fabric.world_size > 1:
             # Every process computes the whole batch's loss; gradients flow back through the
             # gather, and DDP's mean then equals the gradient of one process with the whole batch.
@@ -225,7 +229,8 @@ def train(
     data = _decode_once(fabric, music, cache or out / "cache", on_decode)
     noises = noise_bank(noise, "train", 20, config.seed)
     responses = room_bank(rooms, "train", 40, config.seed)
-    pairs = Pairs(config, features, Degrade(config.degrade, noises, responses)).to(fabric.device)
+    degrade = Degrade(config.degrade, noises, responses)
+    pairs = Pairs(config, features, degrade, stretch_of(config.encoder)).to(fabric.device)
     batch, rest = divmod(config.batch, fabric.world_size * config.segments_per_track)
     if rest or not batch:
         raise DataError(

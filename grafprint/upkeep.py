@@ -11,6 +11,7 @@ from grafprint import index
 from grafprint.index import RowIndex, Stamp
 from grafprint.records import Track
 from grafprint.store import VectorStore
+from grafprint.tuning import Tuning, tune
 
 _BLOCK = 1 << 16  # rows handled at once
 _SEED = 20250406
@@ -64,6 +65,11 @@ class IndexKeeper:
         self._path, self._buckets = path, buckets
         self._index: RowIndex | None = None
 
+    @property
+    def tuning(self) -> Tuning | None:
+        """What the index in memory was tuned to, if it is one that needs it."""
+        return self._index.tuning if self._index else None
+
     def current(self, wanted: Stamp, table: RowTable, vectors: VectorStore) -> RowIndex:
         """An index of the state ``wanted``, by whichever way takes the least work."""
         current, self._index = self._index, None  # until it is in step again
@@ -77,6 +83,8 @@ class IndexKeeper:
         else:
             _add(current, current.stamp.rows, wanted.rows, table, vectors)
         current.stamp = wanted
+        if current.lists > 1 and (not current.tuning or current.tuning.outgrown(len(current))):
+            current.tuning = tune(current, table, vectors)
         self._index = current
         return current
 

@@ -10,7 +10,8 @@ import torch
 from torch import Tensor
 
 from grafprint.augment import Degrade, DegradeConfig
-from grafprint.features import add_positions, normalise, windows
+from grafprint.features import add_positions, normalise
+from grafprint.stretches import reading
 
 if TYPE_CHECKING:
     from grafprint.data import PcmCache
@@ -85,9 +86,9 @@ class Validation:
         ``noise``, ``reverb`` and ``life`` ask for the right track within 50 ms of the right time,
         ``noise_track`` and so on for the right track alone.
         """
-        training = encoder.training
+        training, f = encoder.training, self.features
         encoder.eval()
-        parts = [self._encode(encoder, windows(mel, self.features)) for mel in self.references]
+        parts = [self._encode(encoder, reading(encoder, mel, f)) for mel in self.references]
         references = torch.cat(parts)
         owner = torch.cat([torch.full((len(p),), i) for i, p in enumerate(parts)])
         time_s = torch.cat([torch.arange(len(p)) * self.features.hop_s for p in parts])
@@ -104,4 +105,4 @@ class Validation:
     def _encode(self, encoder: Encoder, inputs: Tensor) -> Tensor:
         # The plain method: a compiled network would be compiled anew for each size of a batch.
         with torch.autocast(inputs.device.type, torch.bfloat16):
-            return torch.cat([encoder.forward(part) for part in inputs.split(128)])
+            return torch.cat([encoder.forward(part).flatten(0, -2) for part in inputs.split(128)])

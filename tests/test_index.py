@@ -48,11 +48,11 @@ def codes(vectors):
     [
         (0, "Flat"),
         (499_999, "Flat"),
-        (500_000, "IVF256,PQ8"),
-        (1_000_000, "IVF256,PQ8"),
-        (4_000_000, "IVF512,PQ8"),
-        (16_000_000, "IVF1024,PQ8"),
-        (100_000_000, "IVF2048,PQ8"),
+        (500_000, "OPQ32,IVF1024,PQ32x4fs"),
+        (1_000_000, "OPQ32,IVF1024,PQ32x4fs"),
+        (4_000_000, "OPQ32,IVF2048,PQ32x4fs"),
+        (16_000_000, "OPQ32,IVF4096,PQ32x4fs"),
+        (100_000_000, "OPQ32,IVF8192,PQ32x4fs"),
     ],
 )
 def test_the_kind_of_index_follows_the_size(n, factory):

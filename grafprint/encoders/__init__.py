@@ -9,6 +9,7 @@ from typing import Any
 from grafprint.encoders.base import Encoder, options_of
 from grafprint.encoders.grafprint import GraFPrint, GraFPrintConfig
 from grafprint.encoders.nafp import NAFP, NAFPConfig
+from grafprint.encoders.sliding import Sliding, SlidingConfig
 from grafprint.encoders.transformer import (
     FEATURES,
     HashTransformer,
@@ -30,6 +31,7 @@ class Entry:
 
 ENCODERS = {
     "grafprint": Entry(GraFPrint, GraFPrintConfig),
+    "sliding": Entry(Sliding, SlidingConfig),
     "nafp": Entry(NAFP, NAFPConfig),
     "transformer": Entry(Transformer, TransformerConfig, FEATURES),
     "hash-transformer": Entry(HashTransformer, HashTransformerConfig, FEATURES),
@@ -39,6 +41,11 @@ ENCODERS = {
 def features_of(name: str) -> FeatureConfig:
     """The features that the encoder ``name`` is made for; ValueError if there is no such."""
     return _entry(name).features
+
+
+def stretch_of(name: str) -> int:
+    """How many windows the encoder ``name`` is trained to read at once; ValueError as above."""
+    return _entry(name).network.stretch
 
 
 def _entry(name: str) -> Entry:
@@ -79,4 +86,5 @@ __all__ = [
     "build",
     "describe",
     "features_of",
+    "stretch_of",
 ]

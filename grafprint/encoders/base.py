@@ -32,6 +32,9 @@ class Encoder(nn.Module):
 
     config: Any
     dim: int
+    # More than 1: it takes stretches of any number of windows, ``[n, 3, F, T']`` to
+    # ``[n, windows, dim]``, and is trained with so many.
+    stretch: int = 1
 
     def forward(self, x: Tensor) -> Tensor:
         """Fingerprints ``[n, dim]`` of windows ``x [n, 3, F, T]``."""

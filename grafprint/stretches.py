@@ -1,0 +1,80 @@
+"""Recordings for encoders that read many windows at once: in stretches, with sound around them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+import torch
+from torch import Tensor
+
+from grafprint.encoders import Encoder
+from grafprint.features import (
+    FeatureConfig,
+    LogMel,
+    LogMelStream,
+    add_positions,
+    count_windows,
+    is_silent,
+    normalise,
+    slice_windows,
+    windows,
+)
+
+LENGTH = 64  # windows of a stretch
+CONTEXT = 10  # windows before and after it, whose fingerprints are left to the neighbours
+
+
+def reading(encoder: Encoder, logmel: Tensor, config: FeatureConfig) -> Tensor:
+    """What the encoder takes of a log-mel ``[frames, n_mels]``: its windows, or one stretch."""
+    if encoder.stretch == 1:
+        return windows(logmel, config)
+    frames = config.window_frames + config.hop_frames * (count_windows(len(logmel), config) - 1)
+    return stretch(logmel[:frames], config)
+
+
+def stretch(logmel: Tensor, config: FeatureConfig) -> Tensor:
+    """Encoder input ``[1, 3, n_mels, frames]`` of a log-mel ``[frames, n_mels]`` in dB."""
+    return add_positions(normalise(logmel.T[None], config))
+
+
+def stream_stretches(
+    chunks: Iterable[Tensor], logmel: LogMel
+) -> Iterator[tuple[Tensor, Tensor, slice]]:
+    """Stretches of a recording that arrives in pieces: ``(input, silent [m], which)``.
+
+    ``which`` of the input's windows are not in a stretch before or after it; ``silent`` is of
+    these. Stretches begin at the same places however the recording is cut into pieces. Raises
+    ValueError when the audio is shorter than a window.
+    """
+    c = logmel.config
+    stream = LogMelStream(logmel)
+    pending, before, seen = torch.zeros(0, c.n_mels), 0, 0
+
+    def part(first: int, end: int) -> tuple[Tensor, Tensor, slice]:
+        total = count_windows(len(pending), c)
+        reach = min(end + CONTEXT, total)
+        frames = pending[: c.window_frames + c.hop_frames * (reach - 1)]
+        return (
+            stretch(frames, c), is_silent(slice_windows(pending, c)[first:end], c),
+            slice(first, end),
+        )  # fmt: skip
+
+    for chunk in chunks:
+        seen += len(chunk)
+        pending = torch.cat([pending, stream.push(chunk)])
+        while count_windows(len(pending), c) >= before + LENGTH + CONTEXT:
+            yield part(before, before + LENGTH)
+            pending = pending[(before + LENGTH - CONTEXT) * c.hop_frames :]
+            before = CONTEXT
+    if seen < c.window_samples:
+        raise ValueError(
+            f"the audio lasts {seen / c.sample_rate_hz:.2f} s; "
+            f"at least {c.window_samples / c.sample_rate_hz:g} s is needed"
+        )
+    pending = torch.cat([pending, stream.finish()])
+    total = count_windows(len(pending), c)
+    while before < total:
+        end = min(before + LENGTH, total)
+        yield part(before, end)
+        pending = pending[(end - CONTEXT) * c.hop_frames :] if end < total else pending
+        before, total = (CONTEXT, total - end + CONTEXT) if end < total else (total, total)
