@@ -20,10 +20,13 @@ RESULTS = ROOT / "benchmarks" / "results"
 FIGURES = ROOT / "docs" / "figures"
 
 
-def resident_mb(pid: int | str = "self") -> float:
-    """Resident memory of a process, in thousands of Linux's kB, which have 1,024 bytes."""
+def resident_mb(pid: int | str = "self", kind: str = "VmRSS") -> float:
+    """Resident memory of a process, in thousands of Linux's kB, which have 1,024 bytes.
+
+    ``kind`` is a line of ``/proc/PID/status``.
+    """
     status = Path(f"/proc/{pid}/status").read_text(encoding="utf-8")
-    return int(status.split("VmRSS:")[1].split()[0]) / 1e3
+    return int(status.split(f"{kind}:")[1].split()[0]) / 1e3
 
 
 def options(doc: str) -> argparse.ArgumentParser:
@@ -69,6 +72,7 @@ def collection(
     library = Library.open(path, writable=True) if path.exists() else made.create(
         path, fingerprinter
     )  # fmt: skip
+    library.nprobe = made.nprobe
     for folder in folders:
         report = library.add_folder(folder, fingerprinter)
         print(f"{system}: {folder.name}: {len(report.added)} added, {len(report.failed)} failed",

@@ -24,6 +24,7 @@ from grafprint.index import RowIndex, Stamp, training_size
 from grafprint.library import Library
 from grafprint.queries import Setting
 from grafprint.report import wilson
+from grafprint.tuning import tune
 
 SETTING = Setting(2.0, 5.0, True)
 LISTS = 256
@@ -66,12 +67,13 @@ def measure(library: Library, queries: Lookups, factory: str, exact: np.ndarray)
     index, built_s = build(library, factory)
     lists = "IVF" in factory
     for nprobe in PROBES if lists else PROBES[:1]:
-        found = queries.answers(library, lambda q, k, n=nprobe: index.search(q, k, n))  # type: ignore[misc]
+        found = queries.answers(library, lambda q, _, n=nprobe: index.search(q, K, n))  # type: ignore[misc]
         right = queries.right(found)
         recall = float((right & exact).sum() / exact.sum())
         if recall >= ENOUGH:
             break
     segments = queries.prints.reshape(-1, library.dim)
+    tuned = tune(index, library.table(), library.vector_store) if lists else None
     return {
         "factory": factory,
         "built_s": built_s,
@@ -80,6 +82,7 @@ def measure(library: Library, queries: Lookups, factory: str, exact: np.ndarray)
         "recall_of_exact": recall,
         "hit_50ms": wilson(int(right.sum()), len(right)),
         "query_s": query_s(index, segments, nprobe),
+        "tuned_nprobe": tuned.nprobe if tuned else None,
     }
 
 

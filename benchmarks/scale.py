@@ -3,18 +3,19 @@
     python -m benchmarks.scale --library LIBRARY --test TEST --noise NOISE --rooms ROOMS \\
         --sizes 1000000,10000000,30000000
 
-LIBRARY holds real music, TEST's tracks among it. It is copied and grown by made-up tracks: two real
-tracks heard at once, that is the normalised sums of their fingerprints, with a little noise. At
-each size, in a process of its own: seconds to open it and resident memory, idle and after a search;
-then the median time of 5 s queries in search and alignment, the share that FAISS's search has in
-it, hits, and how many of the exact search's answers are the same.
+LIBRARY holds real music, TEST's tracks among it. It is copied and grown by made-up tracks of some
+minutes: two real tracks heard at once, that is the normalised sums of their fingerprints, with a
+little noise, one pair after the other. For a size below LIBRARY's, tracks that are not asked for
+are left out. At each size, in a process of its own: seconds to open it and memory (resident, that
+of files not counted), idle and after searches; then the median time of 5 s queries in search and
+alignment, the share that FAISS's search has in it, hits, and how many of the exact search's answers
+are the same.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
-import resource
 import shutil
 import statistics
 import subprocess
@@ -31,11 +32,12 @@ from benchmarks.lookups import Lookups
 from grafprint import matching
 from grafprint.library import Library
 from grafprint.queries import Setting
-from grafprint.records import File, Recording
+from grafprint.records import File, Recording, Track
 from grafprint.report import wilson
 from grafprint.tags import Tags
 
 SETTING = Setting(5.0, 5.0, True)  # 5 s, 5 dB, reverb
+PAIRS = 10  # one after the other in a made-up track
 
 
 def grow(library: Library, size: int, seed: int) -> None:
@@ -44,16 +46,13 @@ def grow(library: Library, size: int, seed: int) -> None:
     number = len(library.tracks()) - len(real)
     while len(library) < size:
         rng = np.random.default_rng((seed, number))
-        a, b = (real[i] for i in rng.choice(len(real), 2, replace=False))
-        count = min(a.count, b.count, size - len(library))
-        one, two = (library.vector_store.read_range(t.first, t.first + count) for t in (a, b))
-        share = rng.uniform(0.3, 0.7)
-        mixed = share * one + (1 - share) * two + 0.01 * rng.standard_normal(one.shape)
-        norms = np.linalg.norm(mixed, axis=1, keepdims=True)
-        library.vector_store.append((mixed / np.maximum(norms, 1e-9)).astype(np.float32))
+        pairs = [rng.choice(len(real), 2, replace=False) for _ in range(PAIRS)]
+        vectors = np.concatenate([mixed(library, real[a], real[b], rng) for a, b in pairs])
+        vectors = vectors[: size - len(library)]
+        library.vector_store.append(vectors)
         name = f"made up {number}"
         recording = Recording(
-            name, count * library.hop_s + 1, Tags(name, "", "", "", ""), count,
+            name, len(vectors) * library.hop_s + 1, Tags(name, "", "", "", ""), len(vectors),
             library.vector_store.pending_crc32,
         )  # fmt: skip
         with library.changing() as catalogue:
@@ -65,11 +64,34 @@ def grow(library: Library, size: int, seed: int) -> None:
     library.vector_store.sync()
 
 
+def mixed(library: Library, a: Track, b: Track, rng: np.random.Generator) -> np.ndarray:
+    """Fingerprints of two tracks heard at once, as long as the shorter one."""
+    count = min(a.count, b.count)
+    one, two = (library.vector_store.read_range(t.first, t.first + count) for t in (a, b))
+    share = np.float32(rng.uniform(0.3, 0.7))
+    vectors = share * one + (1 - share) * two
+    vectors += np.float32(0.01) * rng.standard_normal(one.shape, np.float32)
+    norms = np.linalg.norm(vectors, axis=1, keepdims=True)
+    return np.asarray(vectors / np.maximum(norms, 1e-9), np.float32)
+
+
+def shrink(library: Library, size: int, asked: np.ndarray) -> None:
+    """Remove tracks, but none of the numbers ``asked``, until ``size`` fingerprints are left."""
+    for track in library.tracks():
+        if len(library) - track.count >= size and track.id not in asked:
+            library.remove(track.id)
+
+
+def anonymous_mb() -> float:
+    """Resident memory of this process, without the files that are mapped into it."""
+    return common.resident_mb(kind="RssAnon")
+
+
 def measure(path: Path, queries: Lookups) -> dict[str, Any]:
     """One size; in a process of its own, whose memory is this library's."""
-    began, before = time.perf_counter(), common.resident_mb()
+    began, before = time.perf_counter(), anonymous_mb()
     library = Library.open(path)
-    opened_s, idle = time.perf_counter() - began, common.resident_mb()
+    opened_s, idle = time.perf_counter() - began, anonymous_mb()
     began = time.perf_counter()
     matching.identify(library, queries.prints[0])
     first_s = time.perf_counter() - began
@@ -81,7 +103,7 @@ def measure(path: Path, queries: Lookups) -> dict[str, Any]:
         began = time.perf_counter()
         matching.identify(library, prints)
         whole.append(time.perf_counter() - began)
-    used = common.resident_mb()
+    used = anonymous_mb()
     tuning = asdict(library.tuning) if library.tuning else None
     found = queries.answers(library)
     right = queries.right(found)
@@ -93,7 +115,6 @@ def measure(path: Path, queries: Lookups) -> dict[str, Any]:
         "first_query_s": first_s,
         "idle_mb": idle - before,
         "searched_mb": used - before,
-        "peak_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e3,
         "query_s": statistics.median(whole),
         "search_s": statistics.median(searching),
         "hit_50ms": wilson(int(right.sum()), len(right)),
@@ -117,22 +138,26 @@ def main() -> None:
     if args.measure:
         print(json.dumps(measure(args.library, lookups.load(args.measure))))
         return
-    place = args.work / "scale"
-    if not place.exists():
-        shutil.copytree(args.library, place)
     with Library.open(args.library) as library:
-        kept = lookups.make(library, SETTING, args)
+        kept, all_of_it = lookups.make(library, SETTING, args), len(library)
     rows = []
     for size in map(int, args.sizes.split(",")):
+        place = args.work / ("scale" if size >= all_of_it else f"scale-{size}")
+        if not place.exists():
+            shutil.copytree(args.library, place)
         began = time.perf_counter()
         with Library.open(place, writable=True) as library:
+            shrink(library, size, lookups.load(kept).tracks)
             grow(library, size, args.seed)
-        built_s = time.perf_counter() - began
+            grown_s = time.perf_counter() - began
+        indexed_s = time.perf_counter() - began - grown_s
         done = subprocess.run(
             [sys.executable, "-m", "benchmarks.scale", "--library", place, "--measure", kept],
             check=True, capture_output=True, text=True,
         )  # fmt: skip
-        rows.append({**json.loads(done.stdout.splitlines()[-1]), "grown_and_indexed_s": built_s})
+        rows.append({
+            **json.loads(done.stdout.splitlines()[-1]), "grown_s": grown_s, "indexed_s": indexed_s,
+        })  # fmt: skip
         print(rows[-1], flush=True)
         common.write("scale", {"queries": args.queries, "rows": rows})
 

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from grafprint.fingerprint import Fingerprinter
-from grafprint.index import hyperplane_buckets
+from grafprint.index import NPROBE, hyperplane_buckets
 from grafprint.library import Library
 
 BUCKETS = 256  # the paper's number of centroids
@@ -20,14 +20,15 @@ BUCKETS = 256  # the paper's number of centroids
 class System:
     """An encoder, how it is trained, and the index its fingerprints are searched with.
 
-    ``factory`` None: the product's own choice by size. ``trained_as`` names the run whose network
-    it uses.
+    ``factory`` None: the product's own choice by size; ``nprobe`` None: by its own tuning.
+    ``trained_as`` names the run whose network it uses.
     """
 
     title: str
     trained_as: str
     factory: str | None = None
     buckets: Callable[[Fingerprinter], np.ndarray] | None = None
+    nprobe: int | None = None
 
     def create(self, path: Path, fingerprinter: Fingerprinter) -> Library:
         """An empty library of this system."""
@@ -49,10 +50,11 @@ def _random(fingerprinter: Fingerprinter) -> np.ndarray:
 
 SYSTEMS = {
     "grafprint": System("GraFPrint", "grafprint"),
+    "sliding": System("GraFPrint, once per recording", "sliding"),
     "nafp": System("NAFP", "nafp"),
-    "te-lsh": System("TE + LSH", "transformer", f"IVF{BUCKETS},Flat", _random),
-    "te-ht": System("TE + HT", "hash-transformer", f"IVF{BUCKETS},Flat", _learned),
-    "ast": System("AST + IVF-PQ", "transformer", f"IVF{BUCKETS},PQ64"),
+    "te-lsh": System("TE + LSH", "transformer", f"IVF{BUCKETS},Flat", _random, NPROBE),
+    "te-ht": System("TE + HT", "hash-transformer", f"IVF{BUCKETS},Flat", _learned, NPROBE),
+    "ast": System("AST + IVF-PQ", "transformer", f"IVF{BUCKETS},PQ64", nprobe=NPROBE),
 }
 
 # What all runs share: the released network's way of training. Rates and temperatures that differ
@@ -66,6 +68,7 @@ COMMON: dict[str, Any] = {
 }
 RUNS: dict[str, dict[str, Any]] = {
     "grafprint": {"encoder": "grafprint", "learning_rate": 4e-4, "final_learning_rate": 4e-6},
+    "sliding": {"encoder": "sliding", "learning_rate": 4e-4, "final_learning_rate": 4e-6},
     # At 4e-4 it diverges.
     "nafp": {"encoder": "nafp", "learning_rate": 1e-4, "final_learning_rate": 1e-6},
     "transformer": {

@@ -131,3 +131,32 @@ def with_maxima(
                 for c in range(size):
                     value = both[graph, i, to + size + c]
                     both[graph, i, to + size + c] = value ^ ((value >> sign) & low)
+
+
+@_compiled
+def row_products(
+    halves: np.ndarray, rows: np.ndarray, queries: np.ndarray, products: np.ndarray
+) -> None:
+    """Inner products of stored rows with queries, without a copy of the rows: fills ``products``.
+
+    ``halves [R, D]`` are float16 numbers as their bits (uint16); ``rows [c, n]`` says which of them
+    meets each of ``queries [n, D]`` float32; ``products [c, n]`` float32.
+
+    The bits of a half, moved to the exponent and mantissa of a float32, are the number times
+    2^-112. NaN and infinity become numbers of 65,536 and more.
+    """
+    dim = halves.shape[1]
+    bits = np.empty(dim, np.uint32)
+    values = bits.view(np.float32)
+    scale = np.float32(2.0**112)
+    for c in range(rows.shape[0]):
+        for n in range(rows.shape[1]):
+            row = rows[c, n]
+            for i in range(dim):
+                half = np.uint32(halves[row, i])
+                sign = (half & np.uint32(0x8000)) << np.uint32(16)
+                bits[i] = sign | ((half & np.uint32(0x7FFF)) << np.uint32(13))
+            product = np.float32(0)
+            for i in range(dim):
+                product += values[i] * scale * queries[n, i]
+            products[c, n] = product

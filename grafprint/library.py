@@ -265,6 +265,10 @@ class Library(LibraryFolder):
         """The stored fingerprints ``[..., dim]`` (float32) of row numbers ``[...]``."""
         return self.vector_store.read(rows)
 
+    def products(self, rows: np.ndarray, queries: np.ndarray) -> np.ndarray:
+        """Inner products ``[c, n]`` of the stored rows ``[c, n]`` with ``queries [n, dim]``."""
+        return self.vector_store.products(rows, queries)
+
     def spans(self, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """For row numbers ``[...]``: whose they are, and that track's first row and row count.
 

@@ -76,7 +76,7 @@ def similarities(
 ) -> np.ndarray:
     """Inner products of segments with the rows they meet: [c, n], NaN outside of the track."""
     rows, inside = _rows(positions, candidates)
-    terms = np.einsum("cnd,nd->cn", library.vectors(rows), queries)
+    terms = library.products(rows, queries)
     terms[~inside] = np.nan
     return terms
 

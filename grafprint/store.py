@@ -161,6 +161,15 @@ class VectorStore:
         """The vectors ``[..., dim]`` in float32 of row numbers ``[...]``."""
         return np.asarray(self._mapped()[rows], np.float32)
 
+    def products(self, rows: np.ndarray, queries: np.ndarray) -> np.ndarray:
+        """Inner products ``[c, n]`` of the vectors of ``rows [c, n]`` with ``queries [n, dim]``."""
+        from grafprint import kernels  # its compiler takes long to import, and only this needs it
+
+        products = np.empty(rows.shape, np.float32)
+        queries = np.ascontiguousarray(queries, np.float32)
+        kernels.row_products(self._mapped().view(np.uint16), rows, queries, products)
+        return products
+
     def read_range(self, first: int, end: int) -> np.ndarray:
         """Rows ``first`` to ``end`` (exclusive), float32 ``[end - first, dim]``."""
         return np.asarray(self._mapped()[first:end], np.float32)

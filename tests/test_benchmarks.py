@@ -136,8 +136,9 @@ def test_indexes_are_compared_and_libraries_grown(
 
     with Library.open(library) as opened:
         size = len(opened) + 1000
-    run(scale, monkeypatch, *asked, "--sizes", size)
-    (row,) = common.read("scale")["rows"]
+    run(scale, monkeypatch, *asked, "--sizes", f"{size // 2},{size}")
+    smaller, row = common.read("scale")["rows"]
+    assert size // 2 <= smaller["fingerprints"] < size * 0.8 and smaller["recall_of_exact"] == 1
     assert row["fingerprints"] == size and row["recall_of_exact"] == 1
     with Library.open(small / "work" / "scale") as grown:
         assert len({track.content_hash for track in grown.tracks()}) == len(grown.tracks()) > 32
