@@ -7,6 +7,8 @@ Each index proposes, the sequences are compared with the uncompressed fingerprin
 each kind: seconds to build, bytes a fingerprint; then, for the fewest probes at which it finds 99 %
 of the right answers that exact search finds (or the most tried), hits and milliseconds of a query
 of 5 s. The first rows are exact. One after the other in one run, so that ratios can be trusted.
+Then, for the product's kind, an index that holds only every second, third or fifth fingerprint,
+while queries keep all of theirs: hits of queries of 1, 2 and 5 s.
 """
 
 from __future__ import annotations
@@ -26,14 +28,16 @@ from grafprint.queries import Setting
 from grafprint.report import wilson
 from grafprint.tuning import tune
 
-SETTING = Setting(2.0, 5.0, True)
+LENGTHS_S = (1.0, 2.0, 5.0)
 LISTS = 256
+CHOSEN = f"OPQ32,IVF{LISTS},PQ32x4fs"
+STEPS = (1, 2, 3, 5)
 FACTORIES = (
     "Flat", "SQfp16", "SQ8", "HNSW32",
     *(f"IVF{LISTS},{codes}" for codes in (
         "Flat", "SQ8", "PQ64", "PQ32", "PQ16", "PQ8", "PQ64x4fs", "PQ32x4fs", "PQ16x4fs", "RaBitQ",
     )),
-    f"OPQ16,IVF{LISTS},PQ16", f"OPQ32,IVF{LISTS},PQ32x4fs",
+    f"OPQ16,IVF{LISTS},PQ16", CHOSEN,
 )  # fmt: skip
 PROBES = (1, 2, 4, 8, 16, 32, 64, 128, 256)
 ENOUGH = 0.99
@@ -41,15 +45,21 @@ SEGMENTS = 41  # of a query of 5 s
 ROUNDS = 7
 
 
-def build(library: Library, factory: str) -> tuple[RowIndex, float]:
-    """The index of all the library's fingerprints, and the seconds it took."""
+def build(library: Library, factory: str, step: int = 1) -> tuple[RowIndex, float]:
+    """The index of the library's fingerprints, or of every ``step``-th, and the seconds it took."""
     began = time.perf_counter()
-    rows = library.rows
-    sample = np.random.default_rng(0).permutation(rows)[: training_size(factory, library.dim, rows)]
-    vectors = library.vector_store.read_range(0, rows)
-    index = RowIndex.train(library.dim, Stamp("", 0, rows, 0, factory), vectors[np.sort(sample)])
-    index.add(np.arange(rows), vectors)
+    rows = np.arange(0, library.rows, step)
+    vectors = library.vectors(rows)
+    size = training_size(factory, library.dim, len(rows))
+    sample = np.sort(np.random.default_rng(0).permutation(len(rows))[:size])
+    index = RowIndex.train(library.dim, Stamp("", 0, len(rows), 0, factory), vectors[sample])
+    index.add(rows, vectors)
     return index, time.perf_counter() - began
+
+
+def size(index: RowIndex) -> int:
+    """Bytes of codes, ids and all."""
+    return len(faiss.serialize_index(index._index))
 
 
 def query_s(index: RowIndex, segments: np.ndarray, nprobe: int) -> float:
@@ -77,7 +87,7 @@ def measure(library: Library, queries: Lookups, factory: str, exact: np.ndarray)
     return {
         "factory": factory,
         "built_s": built_s,
-        "bytes": len(faiss.serialize_index(index._index)) / library.rows,
+        "bytes": size(index) / library.rows,
         "nprobe": nprobe if lists else None,
         "recall_of_exact": recall,
         "hit_50ms": wilson(int(right.sum()), len(right)),
@@ -86,22 +96,52 @@ def measure(library: Library, queries: Lookups, factory: str, exact: np.ndarray)
     }
 
 
+def thinned(library: Library, lookups_of: dict[float, Lookups]) -> list[dict[str, Any]]:
+    """Hits by length of query, with an index of every fingerprint and of fewer."""
+    rows, tuning = [], None
+    for step in STEPS:
+        index, _ = build(library, CHOSEN, step)
+        tuning = tuning or tune(index, library.table(), library.vector_store)
+        index.tuning = tuning
+        hits = {}
+        for length_s, queries in lookups_of.items():
+            found = queries.answers(library, lambda q, _, i=index: i.search(q, K))  # type: ignore[misc]
+            right = queries.right(found)
+            hits[f"{length_s:g}"] = wilson(int(right.sum()), len(right))
+        rows.append({
+            "hop_s": step * library.hop_s, "bytes_per_hour": size(index) / hours(library),
+            "hit_50ms": hits,
+        })  # fmt: skip
+        print(rows[-1], flush=True)
+    return rows
+
+
+def hours(library: Library) -> float:
+    """Hours of audio in a library."""
+    return sum(track.duration_s for track in library.tracks()) / 3600
+
+
 def main() -> None:
     """Measure, print, write."""
     args = lookups.options(__doc__).parse_args()
     rows: list[dict[str, Any]] = []
     with Library.open(args.library) as library:
-        queries = lookups.load(lookups.make(library, SETTING, args))
+        of = {
+            length: lookups.load(lookups.make(library, Setting(length, 5.0, True), args))
+            for length in LENGTHS_S
+        }
+        queries = of[2.0]
         exact = queries.right(
             queries.answers(library, lookups.ExactSearch(library, queries.prints))
         )
+        results: dict[str, Any] = {
+            "queries": args.queries, "fingerprints": len(library), "hours": hours(library),
+            "exact_hit_50ms": wilson(int(exact.sum()), len(exact)), "rows": rows,
+        }  # fmt: skip
         for factory in FACTORIES:
             rows.append(measure(library, queries, factory, exact))
             print(rows[-1], flush=True)
-            common.write("index_choice", {
-                "queries": args.queries, "fingerprints": len(library),
-                "exact_hit_50ms": wilson(int(exact.sum()), len(exact)), "rows": rows,
-            })  # fmt: skip
+        common.write("index_choice", results | {"thinned": thinned(library, of)})
 
 
 if __name__ == "__main__":

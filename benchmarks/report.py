@@ -200,6 +200,96 @@ def encoding() -> str:
     )
 
 
+def once() -> str:
+    """The encoder that reads a recording once beside the paper's, on the same budget."""
+    rows = []
+    for name in ("grafprint", "sliding"):
+        result = common.read(f"table2-{name}")
+        for reverb in (False, True):
+            for length in (1.0, 2.0, 5.0):
+                cells = _cells(result, length, reverb)
+                heard = "noise and reverb" if reverb else "noise"
+                hits = [percent(c["hit_50ms"]) for c in cells]
+                rows.append([SYSTEMS[name].title, heard, f"{length:g} s", *hits])
+    return markdown(["encoder", "", "query", *(f"{s:g} dB" for s in paper.SNRS_DB)], rows)
+
+
+def indexes() -> str:
+    """Kinds of index on real fingerprints."""
+    found = common.read("index_choice")
+    per_hour = found["fingerprints"] / found["hours"] / 1e6
+    rows = [
+        [f"`{r['factory']}`", f"{r['bytes']:.0f}", f"{r['bytes'] * per_hour:.2f}",
+         f"{r['built_s']:.1f}", "-" if r["nprobe"] is None else str(r["nprobe"]),
+         f"{100 * r['recall_of_exact']:.1f} %", percent(r["hit_50ms"]),
+         f"{1000 * r['query_s']:.1f} ms",
+         "-" if r["tuned_nprobe"] is None else str(r["tuned_nprobe"])]
+        for r in found["rows"]
+    ]  # fmt: skip
+    header = ["index", "bytes a fingerprint", "MB an hour of audio", "built in (s)", "lists probed",
+              "of exact hits", "hits", "a query of 5 s", "tuned to"]  # fmt: skip
+    return markdown(header, rows)
+
+
+def thinned() -> str:
+    """An index of fewer fingerprints."""
+    rows = common.read("index_choice")["thinned"]
+    lengths = list(rows[0]["hit_50ms"])
+    header = ["every", "MB an hour of audio", *(f"hits, {length} s" for length in lengths)]
+    return markdown(header, (
+        [f"{1000 * r['hop_s']:.0f} ms", f"{r['bytes_per_hour'] / 1e6:.2f}",
+         *(percent(r["hit_50ms"][length]) for length in lengths)]
+        for r in rows
+    ))  # fmt: skip
+
+
+def library_sizes() -> str:
+    """Memory, time and hits as a library grows."""
+
+    def cells(r: dict[str, Any]) -> Iterator[str]:
+        yield f"{r['fingerprints']:,}"
+        yield f"`{r['factory']}`"
+        tuning = r["tuning"]
+        yield f"{tuning['nprobe']}, {tuning['neighbours']}" if tuning else "all"
+        yield f"{r['open_s']:.2f} s, {r['first_query_s']:.1f} s"
+        yield f"{r['idle_mb']:.0f}, {r['searched_mb']:.0f}"
+        yield f"{1000 * r['query_s']:.1f} ms"
+        yield f"{1000 * r['search_s']:.1f} ms"
+        yield percent(r["hit_50ms"])
+        yield "-" if r["recall_of_exact"] is None else f"{100 * r['recall_of_exact']:.1f} %"
+        yield f"{r['fingerprints'] / r['indexed_s']:,.0f}"
+
+    header = ["fingerprints", "index", "lists, neighbours", "opened, first query",
+              "MB: opened, in use", "a query of 5 s", "FAISS's part", "hits", "of exact hits",
+              "indexed a second"]  # fmt: skip
+    return markdown(header, (list(cells(row)) for row in common.read("scale")["rows"]))
+
+
+def building() -> str:
+    """How fast files become a library."""
+    found = common.read("building")
+    memory = ", ".join(f"{mb:.0f}" for mb in found["memory_mb"])
+    rows = [
+        ["hours of audio an hour", f"{found['times_real_time']:.1f}"],
+        ["of that time: encoding alone takes", f"{100 * found['share_encoding']:.0f} %"],
+        ["of that time: decoding alone takes", f"{100 * found['share_decoding']:.0f} %"],
+        ["memory at each quarter (MB)", memory],
+        ["library on the disk (MB an hour of audio)",
+         f"{found['bytes_per_hour_of_audio'] / 1e6:.1f}"],
+        ["index: fingerprints trained and added a second",
+         f"{found['fingerprints_indexed_per_s']:,.0f}"],
+    ]  # fmt: skip
+    return markdown([f"{found['tracks']} files, {found['hours']:.1f} h", ""], rows)
+
+
+def startup() -> str:
+    """How long programs take to begin."""
+    rows = common.read("startup")["rows"]
+    return markdown(["", "seconds", "most memory (MB)"], (
+        [name, f"{row['seconds']:.2f}", f"{row['mb']:.0f}"] for name, row in rows.items()
+    ))  # fmt: skip
+
+
 def scans() -> str:
     """Plays found in mixes, and how far off their ends are."""
     header = ["mix", "hours", "parts", "precision", "recall", "beginning off by", "end off by"]
@@ -256,6 +346,12 @@ TABLES: dict[str, Callable[[], str]] = {
     "open set": open_set,
     "load": load,
     "encoding": encoding,
+    "once": once,
+    "indexes": indexes,
+    "thinned": thinned,
+    "library sizes": library_sizes,
+    "building": building,
+    "startup": startup,
     "scans": scans,
     "waits": waits("seconds", "what a visitor waits for"),
     "answer": waits("answer_parts_s", "an answer to a clip of 7 s, on the server"),

@@ -3,13 +3,13 @@
     python -m benchmarks.scale --library LIBRARY --test TEST --noise NOISE --rooms ROOMS \\
         --sizes 1000000,10000000,30000000
 
-LIBRARY holds real music, TEST's tracks among it. It is copied and grown by made-up tracks of some
-minutes: two real tracks heard at once, that is the normalised sums of their fingerprints, with a
-little noise, one pair after the other. For a size below LIBRARY's, tracks that are not asked for
-are left out. At each size, in a process of its own: seconds to open it and memory (resident, that
-of files not counted), idle and after searches; then the median time of 5 s queries in search and
-alignment, the share that FAISS's search has in it, hits, and how many of the exact search's answers
-are the same.
+LIBRARY holds real music, TEST's tracks among it. For each size the library before is copied and
+grown by made-up tracks of some minutes: two real tracks heard at once, that is the normalised sums
+of their fingerprints, with a little noise, one pair after the other. For a size below LIBRARY's,
+tracks that are not asked for are left out. At each size, in a process of its own: seconds to open
+it and memory (resident, that of files not counted), idle and after searches; then the median time
+of 5 s queries in search and alignment, the part of it in FAISS's search, hits, and how many of the
+exact search's answers are the same.
 """
 
 from __future__ import annotations
@@ -140,11 +140,14 @@ def main() -> None:
         return
     with Library.open(args.library) as library:
         kept, all_of_it = lookups.make(library, SETTING, args), len(library)
-    rows = []
+    rows, source = [], args.library
     for size in map(int, args.sizes.split(",")):
-        place = args.work / ("scale" if size >= all_of_it else f"scale-{size}")
+        place = args.work / f"scale-{size}"
         if not place.exists():
-            shutil.copytree(args.library, place)
+            shutil.copytree(source, place.with_name("scale.partial"), dirs_exist_ok=True)
+            place.with_name("scale.partial").rename(place)
+        if size >= all_of_it:
+            source = place  # of the next
         began = time.perf_counter()
         with Library.open(place, writable=True) as library:
             shrink(library, size, lookups.load(kept).tracks)

@@ -23,6 +23,7 @@ _LIKENESS = 0.55
 # Real noise does not turn fingerprints in all directions alike: of lists, real queries need up to
 # twice as many (benchmarks/index_choice.py).
 _MARGIN = 2
+_AS_GOOD = 0.005
 _GROWTH = 1.5
 _SEED = 20250406
 
@@ -45,32 +46,41 @@ class Tuning:
 
 
 def tune(index: RowIndex, table: RowTable, vectors: VectorStore, recall: float = RECALL) -> Tuning:
-    """The fewest neighbours, and with these the fewest lists, that propose ``recall`` of places.
+    """The least work that proposes ``recall`` of places: lists looked into times neighbours.
 
     Stretches of two seconds from anywhere are degraded - their fingerprints turned in one random
     direction until their products with themselves are those of a noisy query - and searched for;
-    one counts if at least one of its segments has its own row among the neighbours. Where no
-    setting is enough, the best one is taken. To be on the safe side it is then twice the lists.
+    one counts if at least one of its segments has its own row among the neighbours. Where nothing
+    is enough, the least that is as good as the best. To be on the safe side it is then twice the
+    lists.
     """
     rows = _places(table)
     wanted = vectors.read(rows)
-    queries = _degraded(wanted).reshape(-1, vectors.dim)
     sounding = (wanted != 0).any(axis=2).all(axis=1)
-    best = Tuning(1, _NEIGHBOURS[0], 0.0, len(index))
-    if not sounding.any():
-        return best
+    rows, queries = rows[sounding], _degraded(wanted[sounding]).reshape(-1, vectors.dim)
     lists = index.lists
-    for neighbours in _NEIGHBOURS:
-        for nprobe in [2**n for n in range((lists - 1).bit_length())] + [lists]:
-            found = index.search(queries, neighbours, nprobe)[1].reshape(*rows.shape, neighbours)
-            proposed = (found == rows[:, :, None]).any(axis=(1, 2))
-            reached = float(proposed[sounding].mean())
-            if reached > best.recall:
-                safe = min(_MARGIN * nprobe, lists)
-                best = Tuning(safe, neighbours, reached, len(index))
-            if reached >= recall:
-                return best
-    return best
+    reached: dict[tuple[int, int], float] = {}
+    for nprobe in _ladder(lists):
+        found = index.search(queries, max(_NEIGHBOURS), nprobe)[1].reshape(*rows.shape, -1)
+        own = found == rows[:, :, None]
+        for neighbours in _NEIGHBOURS:
+            proposed = own[:, :, :neighbours].any(axis=(1, 2))
+            reached[nprobe, neighbours] = float(proposed.mean()) if len(rows) else 1.0
+        if reached[nprobe, _NEIGHBOURS[0]] >= recall:
+            break  # more lists would be more work
+    enough = min(recall, max(reached.values()) - _AS_GOOD)
+    nprobe, neighbours = min(
+        (setting for setting, share in reached.items() if share >= enough),
+        key=lambda setting: setting[0] * setting[1],
+    )
+    share = reached[nprobe, neighbours]
+    return Tuning(min(_MARGIN * nprobe, lists), neighbours, share, len(index))
+
+
+def _ladder(lists: int) -> list[int]:
+    """Numbers of lists to try: powers of two up to a sixteenth of them, or at least sixteen."""
+    most = min(lists, max(16, lists // 16))
+    return sorted({*(2**n for n in range(most.bit_length())), most})
 
 
 def _places(table: RowTable) -> np.ndarray:

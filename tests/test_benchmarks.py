@@ -7,17 +7,21 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 
 from benchmarks import (
     ablation,
     app_load,
+    building,
     common,
     figures,
+    gpu,
     granularity,
     index_choice,
     report,
     scale,
     scan,
+    startup,
     systems,
     table2,
     table3,
@@ -25,7 +29,7 @@ from benchmarks import (
 )
 from grafprint import audio
 from grafprint.library import Library
-from tests import audio_files
+from tests import audio_files, test_sliding
 from tests.test_baselines import SMALL
 from tests.test_datasets import air, musan
 from tests.test_training import TINY
@@ -58,7 +62,9 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def small(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
     """Small networks, and results in a folder of their own."""
-    options = {"grafprint": TINY} | {name: o | {"dim": 128} for name, o in SMALL.items()}
+    options = {"grafprint": TINY, "sliding": test_sliding.SMALL} | {
+        name: o | {"dim": 128} for name, o in SMALL.items()
+    }
     options["nafp"]["widths"] = (16, 16, 32, 32, 32, 64, 64, 128)
     options["hash-transformer"]["buckets"] = systems.BUCKETS
     for name, run in systems.RUNS.items():
@@ -127,12 +133,18 @@ def test_indexes_are_compared_and_libraries_grown(
         "--noise", data / "musan", "--rooms", data / "air", "--work", small / "work",
     )  # fmt: skip
     monkeypatch.setattr(index_choice, "FACTORIES", ("Flat", "IVF16,PQ8"))
+    monkeypatch.setattr(index_choice, "CHOSEN", "IVF16,SQ8")
     run(index_choice, monkeypatch, *asked)
     exact, coded = common.read("index_choice")["rows"]
     assert exact["recall_of_exact"] == 1 and exact["hit_50ms"][0] > 0.5
     assert exact["bytes"] == pytest.approx(4 * 128 + 8, rel=0.01)
     assert 16 < coded["bytes"] < 25 and min(exact["query_s"], coded["query_s"]) > 0
     assert exact["nprobe"] is None and coded["nprobe"] in index_choice.PROBES
+    whole, *fewer = common.read("index_choice")["thinned"]
+    assert list(whole["hit_50ms"]) == ["1", "2", "5"] and whole["hit_50ms"]["5"][0] > 0.5
+    assert fewer[-1]["bytes_per_hour"] < 0.5 * whole["bytes_per_hour"]
+    for table in ("indexes", "thinned"):
+        assert "not measured" not in report.filled(f"<!-- table: {table} -->\n<!-- end -->")
 
     with Library.open(library) as opened:
         size = len(opened) + 1000
@@ -140,10 +152,46 @@ def test_indexes_are_compared_and_libraries_grown(
     smaller, row = common.read("scale")["rows"]
     assert size // 2 <= smaller["fingerprints"] < size * 0.8 and smaller["recall_of_exact"] == 1
     assert row["fingerprints"] == size and row["recall_of_exact"] == 1
-    with Library.open(small / "work" / "scale") as grown:
+    assert f"{size:,}" in report.filled("<!-- table: library sizes -->\n<!-- end -->")
+    with Library.open(small / "work" / f"scale-{size}") as grown:
         assert len({track.content_hash for track in grown.tracks()}) == len(grown.tracks()) > 32
         norms = np.linalg.norm(grown.vectors(np.arange(size - 100, size)), axis=1)
         assert norms == pytest.approx(1, abs=1e-2)
+
+
+def test_building_and_beginning_are_measured(
+    data: Path, small: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(building, "FACTORY", "IVF4,SQ8")
+    run(building, monkeypatch, "--music", data / "fma" / "fma_medium", "--minutes", 0.2)
+    found = common.read("building")
+    assert found["tracks"] >= 3 and found["fingerprints"] > 3 * 100
+    assert found["times_real_time"] > 0 and found["fingerprints_indexed_per_s"] > 0
+    assert 0 < found["share_decoding"] < found["share_encoding"]
+    assert len(found["memory_mb"]) == 4 and min(found["memory_mb"]) > 50
+    assert found["bytes_per_hour_of_audio"] > 256 * 3600 / 0.096
+
+    run(startup, monkeypatch, "--runs", 1)
+    rows = common.read("startup")["rows"]
+    assert set(rows) == {*startup.COMMANDS, "the app, idle"}
+    assert all(row["seconds"] > 0 and row["mb"] > 5 for row in rows.values())
+    for table in ("building", "startup"):
+        assert "not measured" not in report.filled(f"<!-- table: {table} -->\n<!-- end -->")
+    with pytest.raises(SystemExit, match="failed"):
+        startup.once(("-c", "raise ValueError"))
+
+
+def test_the_gpus_benchmark_runs_without_one(small: Path, monkeypatch: pytest.MonkeyPatch):
+    """On the processor, uncompiled: the same code."""
+    if not torch.cuda.is_available():
+        with pytest.raises(SystemExit, match="no GPU"):
+            run(gpu, monkeypatch)
+    run(gpu, monkeypatch, "--device", "cpu", "--no-compile", "--rounds", 1, "--batch", 8,
+        "--training-batch", 16, "--steps", 8, "--size", 256)  # fmt: skip
+    found = common.read("gpu")
+    assert found["encoding"]["as it is"]["least_cosine_to_cpu"] > 0.97
+    assert found["encoding"]["as it is"]["segments_per_s"] > 0
+    assert found["training"]["pairs_per_s"] > 0 and found["training"]["share_of_peak"] > 0
 
 
 def test_visitors_at_once_get_each_their_own(small: Path, monkeypatch: pytest.MonkeyPatch):

@@ -1,0 +1,96 @@
+"""How fast a library is built, where the time goes, and whether memory stays flat.
+
+    python -m benchmarks.building --music FOLDER --minutes 5
+
+Indexes the folder's files into a new library until the time is over: hours of audio an hour, and
+resident memory (that of files not counted) at the quarters of what was indexed. Then the same
+audio is decoded alone, and encoded alone, and the index is made of all fingerprints anew.
+"""
+
+from __future__ import annotations
+
+import argparse
+import shutil
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from benchmarks import common
+from grafprint import audio, bulk, folder
+from grafprint.fingerprint import Fingerprinter
+from grafprint.library import Library
+
+QUARTERS = (0.25, 0.5, 0.75, 1.0)
+FACTORY = "OPQ32,IVF256,PQ32x4fs"  # of the product's kind, for a library of this size
+
+
+def build(
+    library: Library, fingerprinter: Fingerprinter, music: Path, limit_s: float
+) -> tuple[float, list[float]]:
+    """Index until the time is over; the seconds it took, and memory before each file in MB."""
+    files = bulk.audio_files(music, [])
+    began, memory = time.perf_counter(), []
+    for _ in bulk.add_files(library, files, fingerprinter):
+        memory.append(common.resident_mb(kind="RssAnon"))
+        if time.perf_counter() - began > limit_s:
+            break
+    return time.perf_counter() - began, memory
+
+
+def measure(music: Path, limit_s: float, work: Path) -> dict[str, Any]:
+    """Everything, in one run."""
+    fingerprinter = Fingerprinter.load()
+    with Library.create(work / "library", fingerprinter, factory=FACTORY) as library:
+        built_s, memory = build(library, fingerprinter, music, limit_s)
+        heard_s = sum(track.duration_s for track in library.tracks())
+        paths = [path for t in library.tracks() if (path := library.audio_path(t))]
+        began = time.perf_counter()
+        recordings = [audio.load(path) for path in paths]
+        decoded_s = time.perf_counter() - began
+        began = time.perf_counter()
+        for recording in recordings:
+            fingerprinter(recording)
+        encoded_s = time.perf_counter() - began
+        fingerprints = len(library)
+        began = time.perf_counter()
+        library.finish()
+        indexed_s = time.perf_counter() - began
+    return {
+        "hours": heard_s / 3600,
+        "tracks": len(paths),
+        "fingerprints": fingerprints,
+        "times_real_time": heard_s / built_s,
+        "share_decoding": decoded_s / built_s,
+        "share_encoding": encoded_s / built_s,
+        "fingerprints_indexed_per_s": fingerprints / indexed_s,
+        "memory_mb": [memory[round(share * (len(memory) - 1))] for share in QUARTERS],
+        "bytes_per_hour_of_audio": size_on_disk(work / "library") / (heard_s / 3600),
+    }
+
+
+def size_on_disk(library: Path) -> int:
+    """Bytes of a library's files, without the copy of its catalogue."""
+    names = [p for p in library.iterdir() if p.name != folder.BACKUP]
+    return int(np.sum([path.stat().st_size for path in names]))
+
+
+def main() -> None:
+    """Measure, print, write."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--music", type=Path, required=True, help="folder of music")
+    parser.add_argument("--minutes", type=float, default=5.0, help="of indexing")
+    args = parser.parse_args()
+    work = Path(tempfile.mkdtemp())
+    try:
+        found = measure(args.music, 60 * args.minutes, work)
+    finally:
+        shutil.rmtree(work)
+    print(found)
+    common.write("building", found)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,128 @@
+"""What a GPU does with the released network: python -m benchmarks.gpu [--device cuda]
+
+Segments a second in bf16, as it is and compiled, each with the share of the rate at which the same
+device multiplies large matrices of bf16, in the same run; how far its fingerprints are from those
+of the processor; and pairs a second in training with the published batch. On a machine without a
+GPU, --device cpu runs the same code.
+"""
+
+from __future__ import annotations
+
+import argparse
+import statistics
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.utils.flop_counter import FlopCounterMode
+
+from benchmarks import common
+from benchmarks.encoding import music
+from grafprint.fingerprint import Fingerprinter
+from grafprint.recipe import config_of
+from grafprint.training import Progress, train
+
+MUSIC = common.ROOT / "assets" / "music"
+FORWARD_BACKWARD = 3  # operations of a training step, in forward passes
+
+
+def seconds(work: Callable[[], object], device: torch.device, rounds: int) -> float:
+    """Median seconds of ``work`` on the device, after two runs to warm up."""
+    times = []
+    for _ in range(rounds + 2):
+        began = time.perf_counter()
+        work()
+        if device.type == "cuda":
+            torch.cuda.synchronize(device)
+        times.append(time.perf_counter() - began)
+    return statistics.median(times[2:])
+
+
+def peak(device: torch.device, rounds: int, size: int) -> float:
+    """Operations a second in products of bf16 matrices of ``size`` rows and columns."""
+    a, b = (torch.randn(size, size, device=device, dtype=torch.bfloat16) for _ in range(2))
+    return 2 * size**3 / seconds(lambda: a @ b, device, rounds)
+
+
+def encoding(device: torch.device, args: argparse.Namespace, peak: float) -> dict[str, Any]:
+    """Segments a second, and the least cosine to the processor's fingerprints in float32."""
+    reference = Fingerprinter.load(precision="fp32")
+    windows = music(reference, args.batch)
+    expected = reference.encode(windows)
+    network = Fingerprinter.load(device=device, precision="bf16")
+    with torch.inference_mode(), FlopCounterMode(display=False) as counter:
+        reference.encoder(windows[:1])
+    operations = counter.get_total_flops()
+    inputs = windows.to(device)
+
+    def run(encoder: Callable[[Tensor], Tensor]) -> Tensor:
+        with torch.inference_mode(), torch.autocast(device.type, torch.bfloat16):
+            return encoder(inputs)
+
+    ways = {"as it is": network.encoder}
+    if args.compile:
+        ways["compiled"] = torch.compile(network.encoder, dynamic=False)
+    rows = {}
+    for name, encoder in ways.items():
+        cosines = (run(encoder).float().cpu() * expected).sum(dim=1)
+        rate = len(windows) / seconds(lambda e=encoder: run(e), device, args.rounds)  # type: ignore[misc]
+        rows[name] = {
+            "segments_per_s": rate,
+            "times_real_time": rate * network.hop_s,
+            "share_of_peak": rate * operations / peak,
+            "least_cosine_to_cpu": float(cosines.min()),
+            "mean_cosine_to_cpu": float(cosines.mean()),
+        }
+    return {"operations_per_segment": operations, "encoding": rows}
+
+
+def training(device: torch.device, args: argparse.Namespace) -> dict[str, float]:
+    """Pairs a second in a short run on the bundled music."""
+    config = config_of({
+        "steps": args.steps, "batch": args.training_batch, "compile": args.compile,
+        "segments_per_track": max(1, args.training_batch // 16), "save_every": args.steps,
+    })  # fmt: skip
+    paces: list[float] = []
+
+    def on_progress(progress: Progress) -> None:
+        paces.append(progress.seconds_per_step)
+
+    with tempfile.TemporaryDirectory() as folder:
+        train(config, MUSIC, Path(folder), accelerator="gpu" if device.type == "cuda" else "cpu",
+              devices=1, report_every=max(1, args.steps // 4), on_progress=on_progress)  # fmt: skip
+    return {"batch": config.batch, "pairs_per_s": config.batch / statistics.median(paces[1:])}
+
+
+def main() -> None:
+    """Measure, print, write."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--device", default="cuda")
+    parser.add_argument("--rounds", type=int, default=20)
+    parser.add_argument("--batch", type=int, default=512, help="segments encoded at once")
+    parser.add_argument("--training-batch", type=int, default=256)
+    parser.add_argument("--steps", type=int, default=80, help="of training")
+    parser.add_argument("--size", type=int, default=8192, help="of the matrices of the peak")
+    parser.add_argument("--no-compile", dest="compile", action="store_false")
+    args = parser.parse_args()
+    if args.device != "cpu" and not torch.cuda.is_available():
+        raise SystemExit("there is no GPU that PyTorch can use; try --device cpu")
+    device = torch.device(args.device)
+    name = torch.cuda.get_device_name(device) if device.type == "cuda" else "the processor"
+    fastest = peak(device, args.rounds, args.size)
+    found = encoding(device, args, fastest)
+    trained = training(device, args)
+    share = (
+        FORWARD_BACKWARD * 2 * trained["pairs_per_s"] * found["operations_per_segment"] / fastest
+    )
+    found |= {"device": name, "peak_tflops": fastest / 1e12,
+              "training": trained | {"share_of_peak": share}}  # fmt: skip
+    print(found)
+    common.write("gpu", found)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,80 @@
+"""How long programs take to begin, and what memory they need: python -m benchmarks.startup
+
+Each in a process of its own, from the command to its end (the app: to the first connection), with
+files in the system's cache: median seconds, and the largest resident memory.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import statistics
+import subprocess
+import sys
+import time
+from typing import Any
+
+from benchmarks import common, visitor
+from benchmarks.common import ROOT, markdown
+
+CLIP = ROOT / "assets" / "examples" / "cafe.opus"
+GRAFPRINT = ("-m", "grafprint")
+COMMANDS: dict[str, tuple[str, ...]] = {
+    "Python itself": ("-c", "pass"),
+    "`grafprint --help`": (*GRAFPRINT, "--help"),
+    "`grafprint library list`": (*GRAFPRINT, "library", "list"),
+    "`import grafprint.library`": ("-c", "import grafprint.library"),
+    "loading the network": (
+        "-c", "from grafprint.fingerprint import Fingerprinter; Fingerprinter.load()",
+    ),
+    "`grafprint identify` (7 s)": (*GRAFPRINT, "identify", str(CLIP)),
+}  # fmt: skip
+
+
+def once(command: tuple[str, ...]) -> tuple[float, float]:
+    """Seconds, and the most memory in MB, of one run. SystemExit if it fails."""
+    began = time.perf_counter()
+    process = subprocess.Popen(
+        [sys.executable, *command], cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
+    )
+    assert process.stderr is not None
+    said = process.stderr.read()
+    _, status, used = os.wait4(process.pid, 0)
+    seconds = time.perf_counter() - began
+    process.stderr.close()
+    process.returncode = os.waitstatus_to_exitcode(status)
+    if process.returncode:
+        raise SystemExit(f"{command} failed: {said.decode()}")
+    return seconds, used.ru_maxrss / 1e3
+
+
+def app() -> tuple[float, float]:
+    """Seconds to the first connection, and the memory when idle in MB."""
+    with visitor.running() as served:
+        seconds = time.perf_counter() - served.began
+        time.sleep(3)  # what is loaded in the background
+        return seconds, common.resident_mb(served.pid)
+
+
+def main() -> None:
+    """Measure, print, write."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--runs", type=int, default=5)
+    runs = parser.parse_args().runs
+    rows: dict[str, Any] = {}
+    for name, command in COMMANDS.items():
+        once(command)  # files are then in the system's cache
+        rows[name] = [once(command) for _ in range(runs)]
+    rows["the app, idle"] = [app() for _ in range(runs)]
+    medians = {
+        name: dict(zip(("seconds", "mb"), map(statistics.median, zip(*found, strict=True)),
+                       strict=True))
+        for name, found in rows.items()
+    }  # fmt: skip
+    table = [[name, f"{m['seconds']:.2f}", f"{m['mb']:.0f}"] for name, m in medians.items()]
+    print(markdown(["", "seconds", "MB"], table))
+    common.write("startup", {"runs": runs, "rows": medians})
+
+
+if __name__ == "__main__":
+    main()
