@@ -10,8 +10,7 @@ import json
 import logging
 import os
 import time
-from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, cast
@@ -24,6 +23,7 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from torch.utils.data import DataLoader
 
 from grafprint import checkpoint
+from grafprint.ahead import ahead
 from grafprint.augment import Degrade, NoiseBank, RoomBank
 from grafprint.banks import noise_bank, room_bank
 from grafprint.data import Crops, DataError, PcmCache, find_music
@@ -264,7 +264,14 @@ def train(
     scores: dict[str, float] | None = None
     sums, since, started = torch.zeros(2), 0, time.monotonic()
     steps = zip(range(first, config.steps), loader, strict=True)
-    for step, inputs in _ahead(run.inputs, steps, fabric.device):
+    batches: Iterable[tuple[int, Tensor]] = (
+        (step, run.inputs(step, crops)) for step, crops in steps
+    )
+    if fabric.device.type == "cpu":
+        # Making pairs keeps about one core busy and the network not always the others. A GPU makes
+        # them itself, in no time.
+        batches = ahead(batches)
+    for step, inputs in batches:
         if stop and stop():
             save(step)
             return state_path
@@ -289,30 +296,6 @@ def train(
         if done % config.save_every == 0 or last:
             save(done)
     return out / "encoder.safetensors"
-
-
-def _ahead(
-    make: Callable[[int, Tensor], Tensor],
-    items: Iterable[tuple[int, Tensor]],
-    device: torch.device,
-) -> Iterator[tuple[int, Tensor]]:
-    """``(step, make(step, crops))`` of each; on a CPU the next is made while one is used.
-
-    Making pairs keeps about one core busy and the network not always the others. A GPU makes
-    them itself, in no time.
-    """
-    if device.type != "cpu":
-        yield from ((step, make(step, crops)) for step, crops in items)
-        return
-    with ThreadPoolExecutor(1) as pool:
-        waiting: tuple[int, Future[Tensor]] | None = None
-        for step, crops in items:
-            following = step, pool.submit(make, step, crops)
-            if waiting:
-                yield waiting[0], waiting[1].result()
-            waiting = following
-        if waiting:
-            yield waiting[0], waiting[1].result()
 
 
 def _gather(fabric: Fabric, z: Tensor) -> Tensor:

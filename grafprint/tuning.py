@@ -59,13 +59,15 @@ def tune(index: RowIndex, table: RowTable, vectors: VectorStore, recall: float =
     sounding = (wanted != 0).any(axis=2).all(axis=1)
     rows, queries = rows[sounding], _degraded(wanted[sounding]).reshape(-1, vectors.dim)
     lists = index.lists
+    if not len(rows):  # there is hardly a sound
+        return Tuning(lists, _NEIGHBOURS[0], 0.0, len(index))
     reached: dict[tuple[int, int], float] = {}
     for nprobe in _ladder(lists):
         found = index.search(queries, max(_NEIGHBOURS), nprobe)[1].reshape(*rows.shape, -1)
         own = found == rows[:, :, None]
         for neighbours in _NEIGHBOURS:
             proposed = own[:, :, :neighbours].any(axis=(1, 2))
-            reached[nprobe, neighbours] = float(proposed.mean()) if len(rows) else 1.0
+            reached[nprobe, neighbours] = float(proposed.mean())
         if reached[nprobe, _NEIGHBOURS[0]] >= recall:
             break  # more lists would be more work
     enough = min(recall, max(reached.values()) - _AS_GOOD)

@@ -2,23 +2,21 @@
 
 import os
 import shutil
-import threading
 import tracemalloc
 from pathlib import Path
 
 import mutagen
 import numpy as np
 import pytest
-from mutagen.id3 import ID3, TIT2, TXXX, WCOP, WOAF
 
-from grafprint import audio, tags
+from grafprint import audio
 from grafprint.audio import AudioError
 from grafprint.encoders import build
 from grafprint.fingerprint import Fingerprinter
 from grafprint.library import Library, LibraryError
 from grafprint.matching import identify, identify_file
 from tests.audio_files import MUSIC, write
-from tests.libraries import DIM, Network, excerpt, fill, unit, walk, write_music, write_wav
+from tests.libraries import DIM, excerpt, write_music, write_wav
 
 RATE = audio.SAMPLE_RATE
 
@@ -265,19 +263,6 @@ def test_compacting_keeps_everything_but_the_dead(library, folder, fingerprinter
         assert len(reopened) == 22
 
 
-def test_a_write_compacts_when_much_is_dead(tmp_path):
-    tracks = [walk(np.random.default_rng(n), 20) for n in range(5)]
-    with Library.create(tmp_path / "library", Network()) as library:
-        fill(library, tracks)
-        library.remove(1)
-    with Library.open(tmp_path / "library", writable=True) as library:
-        assert library.rows == 100  # a fifth is not much
-        library.remove(3)
-    with Library.open(tmp_path / "library") as library:
-        assert library.rows == len(library) == 60
-        np.testing.assert_array_equal(library.vectors(np.arange(20, 40)), tracks[3])
-
-
 def cut_with_tags(track, path):
     """The first two seconds of an Opus file, with its tags."""
     write(path, excerpt(MUSIC.index(track), 20, 2.0).repeat(3), 48_000, "libopus")
@@ -303,91 +288,6 @@ def test_searching_texts(library, folder, fingerprinter):
     assert library.tracks("wildfire nothing") == []
     assert len(library.tracks("MUSIC/track")) == 3
     assert len(library.tracks("  ")) == 4
-
-
-def test_rows_belong_to_tracks(tmp_path):
-    with Library.create(tmp_path / "library", Network()) as library:
-        assert (library.track_of(np.arange(3)) == -1).all()
-        assert library
-        assert len(library) == 0
-        fill(library, [walk(np.random.default_rng(n), 10 + n) for n in range(3)])
-        library.remove(2)
-        rows = np.array([[-1, 0, 9], [10, 20, 21], [32, 33, 10**6]])
-        assert library.track_of(rows).tolist() == [[-1, 1, 1], [-1, -1, 3], [3, -1, -1]]
-        ids, firsts, counts = library.spans(rows)
-        assert firsts[1].tolist() == [-1, -1, 21]
-        assert counts[1].tolist() == [0, 0, 12]
-        assert (ids >= 0).sum() == 4
-
-
-@pytest.mark.parametrize("factory", [None, "IVF8,SQ8", "HNSW16", "PCA32,IVF8,SQ8"])
-def test_every_kind_of_index_follows_the_changes(tmp_path, factory):
-    """Added, removed and added again, in one session and after opening anew."""
-    rng = np.random.default_rng(0)
-    tracks = [walk(rng, 60) for _ in range(8)]
-
-    def found(library, number):
-        query = unit(tracks[number][20:30] + 0.03 * rng.standard_normal((10, DIM)))
-        best = identify(library, query, k=10).best
-        return best.track.title if best and best.score > 0.7 else None
-
-    with Library.create(tmp_path / "library", Network(), factory=factory) as library:
-        fill(library, tracks[:4])
-        assert [found(library, n) for n in (0, 3, 5)] == ["track 0", "track 3", None]
-        library.remove(1)
-        assert found(library, 0) is None
-    saved = (tmp_path / "library" / "index.faiss").exists()
-    assert saved == (factory is not None)
-    with Library.open(tmp_path / "library", writable=True, nprobe=8) as library:
-        assert [found(library, n) for n in (0, 1, 2, 3)] == [None, "track 1", "track 2", "track 3"]
-        fill(library, tracks[4:], 4)
-        library.remove(3)
-        wanted = [None, "track 1", None, "track 3"]
-        assert [found(library, n) for n in range(4)] == wanted
-        assert all(found(library, n) for n in range(4, 8))
-    with Library.open(tmp_path / "library", nprobe=8) as library:
-        assert [found(library, n) for n in range(4)] == wanted
-        assert all(found(library, n) for n in range(4, 8))
-
-
-def test_silence_is_never_found(tmp_path):
-    rng = np.random.default_rng(0)
-    vectors = walk(rng, 60)
-    vectors[20:50] = 0
-    with Library.create(tmp_path / "library", Network()) as library:
-        fill(library, [vectors])
-        scores, rows = library.search(-vectors[:10], 60)
-        assert set(rows[0]) == {-1, *range(20), *range(50, 60)}
-        assert (scores[rows == -1] == -np.inf).all()
-
-
-def test_searches_go_on_while_another_thread_adds(tmp_path):
-    rng = np.random.default_rng(0)
-    tracks = [walk(rng, 50) for _ in range(40)]
-    problems = []
-    with Library.create(tmp_path / "library", Network()) as library:
-        fill(library, tracks[:1])
-        done = threading.Event()
-
-        def ask():
-            try:
-                while not done.is_set():
-                    assert identify(library, tracks[0][10:20]).matches[0].track.id == 1
-            except BaseException as problem:
-                problems.append(problem)
-
-        threads = [threading.Thread(target=ask) for _ in range(2)]
-        for thread in threads:
-            thread.start()
-        fill(library, tracks[1:], 1)
-        for number in range(10, 40):
-            library.remove(number)
-        library.compact()
-        done.set()
-        for thread in threads:
-            thread.join()
-        assert not problems
-        assert identify(library, tracks[39][:10]).matches[0].track.id == 40
 
 
 # Elsewhere ------------------------------------------------------------------------------------
@@ -430,59 +330,3 @@ def test_a_library_opened_through_a_link_or_a_relative_path(
     with Library.open("library", writable=True) as relative:
         assert relative.audio_path(track) == folder / "track 0.wav"
         assert relative.add(Path("music/track 0.wav"), fingerprinter).status == "unchanged"
-
-
-# Tags -----------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    ("name", "codec"),
-    [("a.mp3", "libmp3lame"), ("a.m4a", "aac"), ("a.flac", "flac"), ("a.opus", "libopus"),
-     ("a.ogg", "vorbis"), ("a.wma", "libmp3lame")],
-)  # fmt: skip
-def test_tags_of_each_format(tmp_path, name, codec):
-    path = write(
-        tmp_path / name, np.stack([excerpt(0, 20, 2.0).repeat(3)] * 2, axis=1), 48_000, codec
-    )
-    names = {"title": "Prélude", "artist": "Ana; 李", "album": "Op. 1"}
-    file = mutagen.File(path, easy=True)
-    if name == "a.wma":
-        names = {"Title": "Prélude", "Author": "Ana; 李", "WM/AlbumTitle": "Op. 1"}
-    file.update(names)
-    if name in ("a.flac", "a.opus", "a.ogg"):
-        file.update({"license": "CC0-1.0", "source": "https://example.org/prelude"})
-    file.save()
-    if name == "a.mp3":
-        id3 = ID3(path)
-        id3.add(WCOP(url="CC0-1.0"))
-        id3.add(WOAF(url="https://example.org/prelude"))
-        id3.save()
-    if name == "a.m4a":
-        plain = mutagen.File(path)
-        plain["----:com.apple.iTunes:LICENSE"] = b"CC0-1.0"
-        plain["cprt"] = "https://example.org/prelude"
-        plain.save()
-    if name == "a.wma":
-        plain = mutagen.File(path)
-        plain["CopyrightURL"] = "CC0-1.0"
-        plain["WM/AuthorURL"] = "https://example.org/prelude"
-        plain.save()
-    assert tags.read(path) == tags.Tags(
-        "Prélude", "Ana; 李", "Op. 1", "CC0-1.0", "https://example.org/prelude"
-    )
-
-
-def test_tags_that_are_missing_odd_or_damaged(tmp_path):
-    bare = write_wav(tmp_path / "no tags.wav", excerpt(0, 20, 1.0))
-    assert tags.read(bare) == tags.Tags("no tags", "", "", "", "")
-    odd = ID3(write(tmp_path / "odd.mp3", excerpt(0, 20, 2.0), 16_000, "libmp3lame"))
-    odd.add(TIT2(text=["line\none\0two", "  "]))
-    odd.add(TXXX(desc="LICENSE", text="x" * 10_000))
-    odd.save()
-    read = tags.read(tmp_path / "odd.mp3")
-    assert read.title.startswith("line one")
-    assert "\n" not in read.title
-    assert read.licence == "x" * 500
-    damaged = tmp_path / "damaged.flac"
-    damaged.write_bytes(b"fLaC\x04\x00\xff\xff\xff" + b"\xff" * 50)
-    assert tags.read(damaged).title == "damaged"
