@@ -2,8 +2,9 @@
 
     python -m benchmarks.encoding
 
-For the trained network as PyTorch runs it and as grafprint/inference.py does, in both precisions:
-segments a second, times real time at the library's hop, seconds for a query of 5 s, and the share
+For the trained network as PyTorch runs it and as grafprint/inference.py does, in both precisions,
+and for the encoder that reads a recording once (with random weights), as PyTorch runs it: segments
+a second, times real time at the library's hop, seconds for a query of 5 s, and the share
 of the rate at which the same machine computes plain products of the sizes that the network has, on
 as many threads. One way after the other in each round, so that ratios can be trusted when times
 cannot; medians of --rounds.
@@ -27,20 +28,59 @@ from grafprint.features import stream_windows
 from grafprint.fingerprint import Fingerprinter
 from grafprint.inference import FastGraFPrint
 from grafprint.library import Library
+from grafprint.stretches import CONTEXT, LENGTH, stretch
 
-SEGMENTS = 128
+SEGMENTS = LENGTH
 QUERY = 43  # segments of a query of 5 s
+ONCE = "PyTorch, reading once"
 
 
 def music(fingerprinter: Fingerprinter, segments: int) -> Tensor:
     """So many windows of a bundled track, one a hop."""
+    return torch.cat(
+        [
+            inputs
+            for inputs, _ in stream_windows([sound(fingerprinter, segments)], fingerprinter.logmel)
+        ]
+    )[:segments]
+
+
+def sound(fingerprinter: Fingerprinter, segments: int) -> Tensor:
+    """At least so many windows of a bundled track, as samples."""
     with Library.open(common.ROOT / "assets" / "library") as library:
         path = library.audio_path(library.tracks()[0])
         assert path is not None
         seconds = segments * fingerprinter.hop_s + 2
-        samples = torch.from_numpy(audio.load(path, start_s=5, duration_s=seconds))
-    parts = [inputs for inputs, _ in stream_windows([samples], fingerprinter.logmel)]
-    return torch.cat(parts)[:segments]
+        return torch.from_numpy(audio.load(path, start_s=5, duration_s=seconds))
+
+
+def reading_once(
+    network: Fingerprinter, samples: Tensor, dtype: torch.dtype
+) -> Callable[[Tensor], object]:
+    """A function that fingerprints so many windows as it is given, of ``samples``.
+
+    Of a stretch, with the windows around it that it needs; of a query there are none.
+    """
+    logmel = network.logmel(samples)
+    config = network.features
+
+    def run(windows: Tensor) -> None:
+        count = len(windows) + (2 * CONTEXT if len(windows) == SEGMENTS else 0)
+        frames = config.window_frames + config.hop_frames * (count - 1)
+        with (
+            torch.inference_mode(),
+            torch.autocast("cpu", torch.bfloat16, enabled=dtype == torch.bfloat16),
+        ):
+            network.encoder(stretch(logmel[:frames], config))
+
+    return run
+
+
+def operations_of(encoder: nn.Module, inputs: Tensor) -> float:
+    """Operations of a forward pass."""
+    with torch.inference_mode(), FlopCounterMode(display=False) as counter:
+        encoder(inputs)
+    return float(counter.get_total_flops())
 
 
 def products(encoder: nn.Module, inputs: Tensor) -> list[tuple[int, int, int]]:
@@ -96,9 +136,13 @@ def main() -> None:
     network = Fingerprinter.load()
     windows = music(network, SEGMENTS)
     encoder = network.encoder
-    with torch.inference_mode(), FlopCounterMode(display=False) as counter:
-        encoder(windows[:1])
-    operations = counter.get_total_flops()
+    once = Fingerprinter.untrained(encoder="sliding")
+    count = SEGMENTS + 2 * CONTEXT
+    samples = sound(network, count)
+    frames = network.features.window_frames + network.features.hop_frames * (count - 1)
+    whole = torch.rand(1, 3, network.features.n_mels, frames)
+    operations = {ONCE: operations_of(once.encoder, whole) / SEGMENTS}
+    operations["PyTorch"] = operations["GraFPrint"] = operations_of(encoder, windows[:1])
     sizes = products(encoder, windows[:32])
 
     def eager(dtype: torch.dtype) -> Callable[[Tensor], object]:
@@ -118,6 +162,7 @@ def main() -> None:
         roofs[name] = plain(sizes, dtype)
         ways["PyTorch", name] = eager(dtype)
         ways["GraFPrint", name] = FastGraFPrint(encoder, dtype)
+        ways[ONCE, name] = reading_once(once, samples, dtype)
     times: dict[tuple[str, str, int], list[float]] = {}
     peaks: dict[str, list[float]] = {name: [] for name in roofs}
     for number in range(args.rounds + 1):
@@ -141,14 +186,15 @@ def main() -> None:
             "segments_per_s": rate,
             "times_real_time": rate * network.hop_s,
             "query_5s_s": query,
-            "gflops": rate * operations / 1e9,
-            "share_of_plain_products": rate * operations / peak,
+            "gflops": rate * operations[runtime] / 1e9,
+            "share_of_plain_products": rate * operations[runtime] / peak,
         })  # fmt: skip
         print({k: round(v, 3) if isinstance(v, float) else v for k, v in rows[-1].items()})
     common.write("encoding", {
         "model_id": network.model_id,
         "threads": torch.get_num_threads(),
-        "operations_per_segment": operations,
+        "operations_per_segment": operations["GraFPrint"],
+        "operations_per_segment_once": operations[ONCE],
         "plain_gflops": {name: statistics.median(found[1:]) / 1e9
                          for name, found in peaks.items()},
         "rows": rows,

@@ -195,8 +195,28 @@ def encoding() -> str:
     peaks = " and ".join(f"{rate:.0f} in {names[p]}" for p, rate in found["plain_gflops"].items())
     operations = found["operations_per_segment"] / 1e9
     return (
-        f"{markdown(header, rows)}\n\n{operations:.2f} billion operations a segment; plain "
+        f"{markdown(header, rows)}\n\n{operations:.2f} billion operations a segment ("
+        f"{found['operations_per_segment_once'] / 1e9:.2f} reading once); plain "
         f"products of the same sizes reach {peaks} (billions a second)."
+    )
+
+
+def gpu() -> str:
+    """What a GPU does."""
+    found = common.read("gpu")
+    rows = [
+        [name, f"{r['segments_per_s']:,.0f}", f"{r['times_real_time']:,.0f}",
+         f"{100 * r['share_of_peak']:.1f} %", f"{r['least_cosine_to_cpu']:.4f}"]
+        for name, r in found["encoding"].items()
+    ]  # fmt: skip
+    header = ["bfloat16", "segments a second", "times real time", "of the peak",
+              "least cosine to the processor's"]  # fmt: skip
+    training = found["training"]
+    return (
+        f"{markdown(header, rows)}\n\n{found['device']}, {found['peak_tflops']:.0f} trillion "
+        f"operations a second in plain products. Training with a batch of {training['batch']}: "
+        f"{training['pairs_per_s']:,.0f} pairs a second, "
+        f"{100 * training['share_of_peak']:.1f} % of the peak."
     )
 
 
@@ -346,6 +366,7 @@ TABLES: dict[str, Callable[[], str]] = {
     "open set": open_set,
     "load": load,
     "encoding": encoding,
+    "gpu": gpu,
     "once": once,
     "indexes": indexes,
     "thinned": thinned,

@@ -20,7 +20,7 @@ from grafprint.features import (
     windows,
 )
 
-LENGTH = 64  # windows of a stretch
+LENGTH = 128  # windows of a stretch
 CONTEXT = 10  # windows before and after it, whose fingerprints are left to the neighbours
 
 

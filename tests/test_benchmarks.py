@@ -14,6 +14,7 @@ from benchmarks import (
     app_load,
     building,
     common,
+    encoding,
     figures,
     gpu,
     granularity,
@@ -144,7 +145,7 @@ def test_indexes_are_compared_and_libraries_grown(
     assert list(whole["hit_50ms"]) == ["1", "2", "5"] and whole["hit_50ms"]["5"][0] > 0.5
     assert fewer[-1]["bytes_per_hour"] < 0.5 * whole["bytes_per_hour"]
     for table in ("indexes", "thinned"):
-        assert "not measured" not in report.filled(f"<!-- table: {table} -->\n<!-- end -->")
+        assert "Not measured" not in report.filled(f"<!-- table: {table} -->\n<!-- end -->")
 
     with Library.open(library) as opened:
         size = len(opened) + 1000
@@ -176,9 +177,19 @@ def test_building_and_beginning_are_measured(
     assert set(rows) == {*startup.COMMANDS, "the app, idle"}
     assert all(row["seconds"] > 0 and row["mb"] > 5 for row in rows.values())
     for table in ("building", "startup"):
-        assert "not measured" not in report.filled(f"<!-- table: {table} -->\n<!-- end -->")
+        assert "Not measured" not in report.filled(f"<!-- table: {table} -->\n<!-- end -->")
     with pytest.raises(SystemExit, match="failed"):
         startup.once(("-c", "raise ValueError"))
+
+
+def test_encoding_is_measured(small: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(encoding, "SEGMENTS", 12)
+    monkeypatch.setattr(encoding, "QUERY", 8)
+    run(encoding, monkeypatch, "--rounds", 1)
+    found = common.read("encoding")
+    assert len(found["rows"]) == 6 and all(row["segments_per_s"] > 0 for row in found["rows"])
+    assert found["operations_per_segment_once"] < found["operations_per_segment"]
+    assert "Not measured" not in report.filled("<!-- table: encoding -->\n<!-- end -->")
 
 
 def test_the_gpus_benchmark_runs_without_one(small: Path, monkeypatch: pytest.MonkeyPatch):
@@ -191,6 +202,7 @@ def test_the_gpus_benchmark_runs_without_one(small: Path, monkeypatch: pytest.Mo
     found = common.read("gpu")
     assert found["encoding"]["as it is"]["least_cosine_to_cpu"] > 0.97
     assert found["encoding"]["as it is"]["segments_per_s"] > 0
+    assert "Not measured" not in report.filled("<!-- table: gpu -->\n<!-- end -->")
     assert found["training"]["pairs_per_s"] > 0 and found["training"]["share_of_peak"] > 0
 
 
