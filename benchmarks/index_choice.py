@@ -32,6 +32,7 @@ LENGTHS_S = (1.0, 2.0, 5.0)
 LISTS = 256
 CHOSEN = f"OPQ32,IVF{LISTS},PQ32x4fs"
 STEPS = (1, 2, 3, 5)
+PERCENTILES = (1, 3, 5, 10, 25, 50)
 FACTORIES = (
     "Flat", "SQfp16", "SQ8", "HNSW32",
     *(f"IVF{LISTS},{codes}" for codes in (
@@ -116,6 +117,16 @@ def thinned(library: Library, lookups_of: dict[float, Lookups]) -> list[dict[str
     return rows
 
 
+def likeness(library: Library, queries: Lookups) -> dict[str, float]:
+    """Percentiles of the inner products of segments with the rows that they are copies of."""
+    firsts = np.array([library.track(int(track)).first for track in queries.tracks])
+    starts = firsts + np.round(queries.times / library.hop_s).astype(int)
+    rows = starts[:, None] + np.arange(queries.prints.shape[1])
+    rows = np.minimum(rows, library.rows - 1)
+    products = (library.vectors(rows) * queries.prints).sum(axis=2)
+    return {f"{p}": float(np.percentile(products, p)) for p in PERCENTILES}
+
+
 def hours(library: Library) -> float:
     """Hours of audio in a library."""
     return sum(track.duration_s for track in library.tracks()) / 3600
@@ -136,6 +147,7 @@ def main() -> None:
         )
         results: dict[str, Any] = {
             "queries": args.queries, "fingerprints": len(library), "hours": hours(library),
+            "likeness_percentiles": likeness(library, queries),
             "exact_hit_50ms": wilson(int(exact.sum()), len(exact)), "rows": rows,
         }  # fmt: skip
         for factory in FACTORIES:
