@@ -3,11 +3,10 @@
     python -m benchmarks.encoding
 
 For the trained network as PyTorch runs it and as grafprint/inference.py does, in both precisions,
-and for the encoder that reads a recording once (with random weights), as PyTorch runs it: segments
-a second, times real time at the library's hop, seconds for a query of 5 s, and the share
-of the rate at which the same machine computes plain products of the sizes that the network has, on
-as many threads. One way after the other in each round, so that ratios can be trusted when times
-cannot; medians of --rounds.
+and so for the encoder that reads a recording once (with random weights): segments a second, times
+real time at the library's hop, seconds for a query of 5 s, and the share of the rate at which the
+same machine computes plain products of the sizes that the network has, on as many threads. One way
+after the other in each round, so that ratios can be trusted when times cannot; medians of --rounds.
 """
 
 from __future__ import annotations
@@ -17,22 +16,25 @@ import statistics
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from typing import cast
 
 import torch
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from benchmarks import common
-from grafprint import audio
+from grafprint import audio, inference
+from grafprint.encoders.sliding import Sliding
+from grafprint.fast_sliding import FastSliding
 from grafprint.features import stream_windows
 from grafprint.fingerprint import Fingerprinter
 from grafprint.inference import FastGraFPrint
 from grafprint.library import Library
 from grafprint.stretches import CONTEXT, LENGTH, stretch
 
-SEGMENTS = LENGTH
+SEGMENTS = 2 * LENGTH
 QUERY = 43  # segments of a query of 5 s
-ONCE = "PyTorch, reading once"
+ONCE, FAST_ONCE = "PyTorch, reading once", "GraFPrint, reading once"
 
 
 def music(fingerprinter: Fingerprinter, segments: int) -> Tensor:
@@ -55,23 +57,39 @@ def sound(fingerprinter: Fingerprinter, segments: int) -> Tensor:
 
 
 def reading_once(
-    network: Fingerprinter, samples: Tensor, dtype: torch.dtype
+    network: Fingerprinter, encode: Callable[[Tensor], Tensor], side_by_side: bool
 ) -> Callable[[Tensor], object]:
-    """A function that fingerprints so many windows as it is given, of ``samples``.
+    """A function that fingerprints so many windows as it is given, of a bundled track.
 
-    Of a stretch, with the windows around it that it needs; of a query there are none.
+    Of a recording, in stretches with the windows around them that they need, on a thread each if
+    ``side_by_side``; a query is one.
     """
-    logmel = network.logmel(samples)
     config = network.features
+    logmel = network.logmel(sound(network, LENGTH + 2 * CONTEXT))
+
+    def once(count: int) -> Tensor:
+        frames = config.window_frames + config.hop_frames * (count - 1)
+        return encode(stretch(logmel[:frames], config))
 
     def run(windows: Tensor) -> None:
-        count = len(windows) + (2 * CONTEXT if len(windows) == SEGMENTS else 0)
-        frames = config.window_frames + config.hop_frames * (count - 1)
+        if len(windows) < SEGMENTS:
+            once(len(windows))
+            return
+        counts = [LENGTH + 2 * CONTEXT] * (SEGMENTS // LENGTH)
+        list(inference.side_by_side(once, counts) if side_by_side else map(once, counts))
+
+    return run
+
+
+def as_trained(encoder: nn.Module, dtype: torch.dtype) -> Callable[[Tensor], Tensor]:
+    """A function that has PyTorch run a network."""
+
+    def run(x: Tensor) -> Tensor:
         with (
             torch.inference_mode(),
             torch.autocast("cpu", torch.bfloat16, enabled=dtype == torch.bfloat16),
         ):
-            network.encoder(stretch(logmel[:frames], config))
+            return torch.cat([encoder(part) for part in x.split(64)])
 
     return run
 
@@ -137,32 +155,23 @@ def main() -> None:
     windows = music(network, SEGMENTS)
     encoder = network.encoder
     once = Fingerprinter.untrained(encoder="sliding")
-    count = SEGMENTS + 2 * CONTEXT
-    samples = sound(network, count)
-    frames = network.features.window_frames + network.features.hop_frames * (count - 1)
+    sliding = cast(Sliding, once.encoder)
+    frames = network.features.window_frames + network.features.hop_frames * (
+        LENGTH + 2 * CONTEXT - 1
+    )
     whole = torch.rand(1, 3, network.features.n_mels, frames)
-    operations = {ONCE: operations_of(once.encoder, whole) / SEGMENTS}
+    operations = dict.fromkeys((ONCE, FAST_ONCE), operations_of(sliding, whole) / LENGTH)
     operations["PyTorch"] = operations["GraFPrint"] = operations_of(encoder, windows[:1])
     sizes = products(encoder, windows[:32])
-
-    def eager(dtype: torch.dtype) -> Callable[[Tensor], object]:
-        def run(x: Tensor) -> None:
-            with (
-                torch.inference_mode(),
-                torch.autocast("cpu", torch.bfloat16, enabled=dtype == torch.bfloat16),
-            ):
-                for part in x.split(64):
-                    encoder(part)
-
-        return run
 
     ways: dict[tuple[str, str], Callable[[Tensor], object]] = {}
     roofs = {}
     for name, dtype in (("fp32", torch.float32), ("bf16", torch.bfloat16)):
         roofs[name] = plain(sizes, dtype)
-        ways["PyTorch", name] = eager(dtype)
+        ways["PyTorch", name] = as_trained(encoder, dtype)
         ways["GraFPrint", name] = FastGraFPrint(encoder, dtype)
-        ways[ONCE, name] = reading_once(once, samples, dtype)
+        ways[ONCE, name] = reading_once(once, as_trained(sliding, dtype), False)
+        ways[FAST_ONCE, name] = reading_once(once, FastSliding(sliding, dtype), True)
     times: dict[tuple[str, str, int], list[float]] = {}
     peaks: dict[str, list[float]] = {name: [] for name in roofs}
     for number in range(args.rounds + 1):

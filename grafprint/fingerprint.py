@@ -14,6 +14,8 @@ from torch import Tensor
 from grafprint import checkpoint, inference
 from grafprint.audio import unusable
 from grafprint.encoders import Encoder, GraFPrint, build
+from grafprint.encoders.sliding import Sliding
+from grafprint.fast_sliding import FastSliding
 from grafprint.features import (
     FeatureConfig,
     LogMel,
@@ -22,6 +24,7 @@ from grafprint.features import (
     stream_windows,
 )
 from grafprint.graph import BlockGraph
+from grafprint.inference import FastGraFPrint
 from grafprint.stretches import stream_stretches
 
 DEFAULT_MODEL = Path(__file__).parent.parent / "assets" / "grafprint.safetensors"
@@ -61,10 +64,12 @@ class Fingerprinter:
             precision = "bf16" if _has_fast_bf16(self.device) else "fp32"
         self.precision = precision
         # The weights are copied: whoever trains on makes a new Fingerprinter.
-        self._fast = None
-        if self.device.type == "cpu" and inference.supports(self.encoder):
-            dtype = torch.bfloat16 if precision == "bf16" else torch.float32
-            self._fast = inference.FastGraFPrint(cast(GraFPrint, self.encoder), dtype)
+        dtype = torch.bfloat16 if precision == "bf16" else torch.float32
+        self._fast: FastGraFPrint | FastSliding | None = None
+        if self.device.type == "cpu" and isinstance(self.encoder, Sliding):
+            self._fast = FastSliding(self.encoder, dtype)
+        elif self.device.type == "cpu" and inference.supports(self.encoder):
+            self._fast = FastGraFPrint(cast(GraFPrint, self.encoder), dtype)
         self.logmel = LogMel(self.features)
         self.batch = batch
         self.facts = facts or {}
@@ -123,13 +128,16 @@ class Fingerprinter:
         """
         tensors = (_checked(chunk) for chunk in chunks)
         if self.encoder.stretch > 1:
-            for inputs, silent, which in stream_stretches(tensors, self.logmel):
-                vectors = self.encode(inputs).flatten(0, -2).numpy()[which]
-                vectors[silent.numpy()] = 0
-                yield vectors
+            yield from inference.side_by_side(self._stretch, stream_stretches(tensors, self.logmel))
             return
         for inputs, silent in stream_windows(tensors, self.logmel, self.batch):
             yield self.encoded(inputs, silent)
+
+    def _stretch(self, part: tuple[Tensor, Tensor, slice]) -> np.ndarray:
+        inputs, silent, which = part
+        vectors: np.ndarray = self.encode(inputs).flatten(0, -2).numpy()[which]
+        vectors[silent.numpy()] = 0
+        return vectors
 
     def live(self) -> LiveFingerprints:
         """Fingerprints of sound that is still going on."""
@@ -167,7 +175,7 @@ class Fingerprinter:
         """
         if not isinstance(self.encoder, GraFPrint):
             raise TypeError(f"a {type(self.encoder).__name__} encoder makes no graphs")
-        if self._fast:
+        if isinstance(self._fast, FastGraFPrint):
             return self._fast.with_graphs(inputs)
         with torch.inference_mode(), self._autocast():
             return self.encoder.forward_with_graphs(inputs.to(self.device))

@@ -8,9 +8,11 @@ compiled loops, and every thread works on its own segments, in portions that fit
 from __future__ import annotations
 
 import os
-from concurrent.futures import ThreadPoolExecutor
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from functools import cache
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 import torch.nn.functional as F
@@ -28,6 +30,9 @@ _LEAST = 4  # segments that are worth a thread
 # oneDNN keeps compiled code and workspace for every shape it has met, megabytes for each number of
 # segments. So there are to be few such numbers: 1, 2, and multiples of this.
 _STEP = 4
+
+_Part = TypeVar("_Part")
+_Result = TypeVar("_Result")
 
 
 def supports(encoder: nn.Module) -> bool:
@@ -107,6 +112,17 @@ class FastGraFPrint:
                     )
                 )  # fmt: skip
         return to_map(rows, shape)
+
+
+def side_by_side(work: Callable[[_Part], _Result], parts: Iterable[_Part]) -> Iterator[_Result]:
+    """``work`` of each part, in order, on one thread each; few parts are held at once."""
+    waiting: deque[Future[_Result]] = deque()
+    for part in parts:
+        waiting.append(workers().submit(work, part))
+        if len(waiting) > torch.get_num_threads():
+            yield waiting.popleft().result()
+    for result in waiting:
+        yield result.result()
 
 
 @cache

@@ -6,6 +6,7 @@ import torch
 
 from grafprint.encoders import build
 from grafprint.encoders.sliding import near
+from grafprint.fast_sliding import FastSliding
 from grafprint.features import FeatureConfig, count_windows
 from grafprint.fingerprint import Fingerprinter
 from grafprint.graph import knn, to_nodes
@@ -118,3 +119,22 @@ def test_pairs_are_of_the_same_windows():
     assert a.shape == (12, 1)
     assert torch.equal(a, b)
     assert count_windows(92, config) == 21
+
+
+@pytest.mark.parametrize("windows", [1, 4, 12, 30])
+def test_the_fast_form_is_the_same_function(fingerprinter, windows):
+    """In float32; with running statistics that are not those of the start."""
+    encoder = fingerprinter.encoder
+    torch.manual_seed(1)
+    encoder.train()
+    with torch.no_grad():
+        encoder(torch.rand(4, 3, 64, 92))
+    encoder.eval()
+    x = torch.rand(2, 3, 64, 32 + 3 * (windows - 1))
+    with torch.inference_mode():
+        expected = encoder(x)
+    found = FastSliding(encoder)(x)
+    assert found.shape == expected.shape
+    torch.testing.assert_close(found, expected, atol=1e-4, rtol=0)
+    coarse = FastSliding(encoder, torch.bfloat16)(x)
+    assert (coarse * expected).sum(dim=-1).mean() > 0.98

@@ -70,7 +70,7 @@ class Sliding(Encoder):
             for _ in range(depth):
                 dilation = dilation_of(len(self.blocks), c.k, least)
                 grid = (rows >> stage, 1 + (c.input_shape[1] - 1) // c.hop)
-                self.blocks.append(_NearBlock(width, grid, c.k, dilation, c.groups, c.reach))
+                self.blocks.append(NearBlock(width, grid, c.k, dilation, c.groups, c.reach))
                 self.ffns.append(FFN(width, c.ffn_expansion))
                 self.stages.append(stage)
         self.widen = nn.Linear(c.widths[-1], c.pooled_width)
@@ -87,12 +87,8 @@ class Sliding(Encoder):
 
         Raises ValueError for a stretch that does not end with a window.
         """
-        bins, frames = self.config.input_shape
-        if x.shape[2] != bins or x.shape[3] < frames or (x.shape[3] - frames) % self.config.hop:
-            raise ValueError(f"{x.shape[2]} x {x.shape[3]} are not whole windows")
-        amplitude = self._levelled(x[:, 2])
-        x = torch.stack([x[:, 1], amplitude], dim=1).contiguous(memory_format=torch.channels_last)
-        x = self.stem(x)
+        frames = self.config.input_shape[1]
+        x = self.stem(self.channels(x).contiguous(memory_format=torch.channels_last))
         before = 0
         for block, ffn, stage in zip(self.blocks, self.ffns, self.stages, strict=True):
             if stage != before:
@@ -102,6 +98,13 @@ class Sliding(Encoder):
         pooled = F.avg_pool1d(x.mean(dim=2), columns, stride=1).transpose(1, 2)
         z = F.normalize(self.head(self.widen(pooled)).float(), dim=-1)
         return z[:, 0] if z.shape[1] == 1 else z
+
+    def channels(self, x: Tensor) -> Tensor:
+        """Frequency and levelled amplitude, ``[n, 2, F, T]``; ValueError as for the whole."""
+        bins, frames = self.config.input_shape
+        if x.shape[2] != bins or x.shape[3] < frames or (x.shape[3] - frames) % self.config.hop:
+            raise ValueError(f"{x.shape[2]} x {x.shape[3]} are not whole windows")
+        return torch.stack([x[:, 1], self._levelled(x[:, 2])], dim=1)
 
     def _levelled(self, amplitude: Tensor) -> Tensor:
         """Each frame relative to the loudest bin of a window around it, ``[n, F, T]``."""
@@ -116,14 +119,14 @@ def _convolution(c_in: int, c_out: int, stride: tuple[int, int]) -> list[nn.Modu
     ]  # fmt: skip
 
 
-class _NearBlock(GraphBlock):
+class NearBlock(GraphBlock):
     """A graph block whose neighbours are at most ``reach`` columns away."""
 
     def __init__(
         self, channels: int, grid: tuple[int, int], k: int, dilation: int, groups: int, reach: int
     ) -> None:
         super().__init__(channels, grid, k, dilation, groups)
-        self.reach = reach
+        self.reach, self.height = reach, grid[0]
 
     def graph(self, y: Tensor) -> KNNGraph:
         """The graph of a map ``[B, C, H, W]``."""
@@ -142,7 +145,7 @@ def near(y: Tensor, k: int, dilation: int, reach: int) -> KNNGraph:
     nodes = F.pad(y.permute(0, 2, 3, 1), (0, 0, reach, blocks * size - w + reach))
     wide = nodes.unfold(2, size + 2 * reach, size)  # [B, H, blocks, C, size + 2 reach]
     candidates = wide.permute(0, 2, 1, 4, 3).reshape(b * blocks, -1, c)
-    bias = _out_of_reach(w, h, size, reach, y.device).repeat(b, 1, 1)
+    bias = out_of_reach(w, h, size, reach, y.device).repeat(b, 1, 1)
     own = torch.arange(size, device=y.device) + reach
     own = (torch.arange(h, device=y.device)[:, None] * (size + 2 * reach) + own).flatten()
     graph = knn(candidates, k, dilation, bias, own)
@@ -157,7 +160,7 @@ def near(y: Tensor, k: int, dilation: int, reach: int) -> KNNGraph:
     return KNNGraph(neighbours.contiguous(), distances)
 
 
-def _out_of_reach(w: int, h: int, size: int, reach: int, device: torch.device) -> Tensor:
+def out_of_reach(w: int, h: int, size: int, reach: int, device: torch.device) -> Tensor:
     """Infinity where a block's candidates are no candidates of a node: [blocks, h size, all]."""
     blocks = -(-w // size)
     column = torch.arange(size + 2 * reach, device=device) - reach
