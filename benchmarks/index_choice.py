@@ -97,24 +97,38 @@ def measure(library: Library, queries: Lookups, factory: str, exact: np.ndarray)
     }
 
 
-def thinned(library: Library, lookups_of: dict[float, Lookups]) -> list[dict[str, Any]]:
-    """Hits by length of query, with an index of every fingerprint and of fewer."""
-    rows, tuning = [], None
+def searched_by(index: RowIndex) -> lookups.Search:
+    """Search for the segments of one clip, as far as the index is tuned to look."""
+    return lambda q, _: index.search(q, index.neighbours(len(q)))
+
+
+def thinned(library: Library, of: dict[float, Lookups]) -> list[dict[str, Any]]:
+    """Hits by length of query: by exact search, an index of every fingerprint, and of fewer."""
+    exact = {
+        f"{length:g}": hits(queries, queries.answers(library)) for length, queries in of.items()
+    }
+    rows: list[dict[str, Any]] = [{"hop_s": None, "bytes_per_hour": None, "hit_50ms": exact}]
+    tuning = None
     for step in STEPS:
         index, _ = build(library, CHOSEN, step)
         tuning = tuning or tune(index, library.table(), library.vector_store)
         index.tuning = tuning
-        hits = {}
-        for length_s, queries in lookups_of.items():
-            found = queries.answers(library, lambda q, _, i=index: i.search(q, K))  # type: ignore[misc]
-            right = queries.right(found)
-            hits[f"{length_s:g}"] = wilson(int(right.sum()), len(right))
+        found = {
+            f"{length:g}": hits(queries, queries.answers(library, searched_by(index)))
+            for length, queries in of.items()
+        }
         rows.append({
             "hop_s": step * library.hop_s, "bytes_per_hour": size(index) / hours(library),
-            "hit_50ms": hits,
+            "hit_50ms": found,
         })  # fmt: skip
         print(rows[-1], flush=True)
     return rows
+
+
+def hits(queries: Lookups, found: lookups.Found) -> tuple[float, float, float]:
+    """The share that is right, and its interval."""
+    right = queries.right(found)
+    return wilson(int(right.sum()), len(right))
 
 
 def likeness(library: Library, queries: Lookups) -> dict[str, float]:

@@ -52,8 +52,8 @@ class Lookups:
     def answers(self, library: Library, search: Search | None = None) -> Found:
         """What each is taken for, by the library's own search or another one."""
         with mock.patch.object(library, "search", search or library.search):
-            answers = matching.identify_many(library, list(self.prints), top_k=1)
-        best = [answer.best if answer else None for answer in answers]
+            answers = [matching.identify(library, prints, top_k=1) for prints in self.prints]
+        best = [answer.best for answer in answers]
         return [(match.track.id, match.start_s) if match else (-1, 0.0) for match in best]
 
     def right(self, found: Found) -> np.ndarray:

@@ -255,9 +255,14 @@ def thinned() -> str:
     """An index of fewer fingerprints."""
     rows = common.read("index_choice")["thinned"]
     lengths = list(rows[0]["hit_50ms"])
-    header = ["every", "MB an hour of audio", *(f"hits, {length} s" for length in lengths)]
+    header = [
+        "a fingerprint every",
+        "MB an hour of audio",
+        *(f"hits, {length} s" for length in lengths),
+    ]
     return markdown(header, (
-        [f"{1000 * r['hop_s']:.0f} ms", f"{r['bytes_per_hour'] / 1e6:.2f}",
+        [*(("exact search", "-") if r["hop_s"] is None else
+           (f"{1000 * r['hop_s']:.0f} ms", f"{r['bytes_per_hour'] / 1e6:.2f}")),
          *(percent(r["hit_50ms"][length]) for length in lengths)]
         for r in rows
     ))  # fmt: skip
@@ -277,7 +282,7 @@ def library_sizes() -> str:
         yield f"{1000 * r['search_s']:.1f} ms"
         yield percent(r["hit_50ms"])
         yield "-" if r["recall_of_exact"] is None else f"{100 * r['recall_of_exact']:.1f} %"
-        yield f"{r['fingerprints'] / r['indexed_s']:,.0f}"
+        yield f"{r['indexed'] / r['indexed_s']:,.0f}" if r["indexed"] else "-"
 
     header = ["fingerprints", "index", "lists, neighbours", "opened, first query",
               "MB: opened, in use", "a query of 5 s", "FAISS's part", "hits", "of exact hits",

@@ -29,7 +29,8 @@ import numpy as np
 
 from benchmarks import common, lookups
 from benchmarks.lookups import Lookups
-from grafprint import matching
+from grafprint import index, matching
+from grafprint.folder import INDEX
 from grafprint.library import Library
 from grafprint.queries import Setting
 from grafprint.records import File, Recording, Track
@@ -148,18 +149,22 @@ def main() -> None:
             place.with_name("scale.partial").rename(place)
         if size >= all_of_it:
             source = place  # of the next
+        before = index.saved_stamp(place / INDEX)
         began = time.perf_counter()
         with Library.open(place, writable=True) as library:
             shrink(library, size, lookups.load(kept).tracks)
             grow(library, size, args.seed)
-            grown_s = time.perf_counter() - began
+            grown_s, stamp = time.perf_counter() - began, library.stamp()
+        caught_up = before is not None and before.factory == stamp.factory
+        indexed = stamp.rows - (before.rows if before and caught_up else 0)
         indexed_s = time.perf_counter() - began - grown_s
         done = subprocess.run(
             [sys.executable, "-m", "benchmarks.scale", "--library", place, "--measure", kept],
             check=True, capture_output=True, text=True,
         )  # fmt: skip
         rows.append({
-            **json.loads(done.stdout.splitlines()[-1]), "grown_s": grown_s, "indexed_s": indexed_s,
+            **json.loads(done.stdout.splitlines()[-1]), "grown_s": grown_s,
+            "indexed": 0 if stamp.factory == index.EXACT else indexed, "indexed_s": indexed_s,
         })  # fmt: skip
         print(rows[-1], flush=True)
         common.write("scale", {"queries": args.queries, "rows": rows})

@@ -136,10 +136,15 @@ class RowIndex:
         ivf = _ivf(self._index)
         return int(ivf.nlist) if ivf else 1
 
-    @property
-    def neighbours(self) -> int:
-        """How many neighbours of a segment are to be asked for."""
-        return self.tuning.neighbours if self.tuning else NEIGHBOURS
+    def neighbours(self, segments: int) -> int:
+        """How many neighbours to ask for, for each of the ``segments`` of a clip."""
+        return self.tuning.neighbours * self.tuning.effort(segments) if self.tuning else NEIGHBOURS
+
+    def nprobe(self, segments: int) -> int:
+        """How many lists to look into for each of the ``segments`` of a clip."""
+        if self.tuning is None:
+            return NPROBE
+        return min(self.tuning.nprobe * self.tuning.effort(segments), self.lists)
 
     def __len__(self) -> int:
         return int(self._index.ntotal)
@@ -164,14 +169,15 @@ class RowIndex:
     ) -> tuple[np.ndarray, np.ndarray]:
         """The ``k`` nearest rows of ``queries [m, dim]``: inner products and rows, both ``[m, k]``.
 
-        ``nprobe`` inverted lists are looked into; if None, so many as were found to be enough.
+        ``nprobe`` inverted lists are looked into; if None, so many as are enough for one clip, of
+        which the queries are the segments.
 
         Best first. Where there are fewer than ``k``, the rest has row -1 and product -inf. The
         products are exact or those of the codes, after the kind of index.
         """
         ivf = _ivf(self._index)
         if ivf is not None:
-            ivf.nprobe = nprobe or (self.tuning.nprobe if self.tuning else NPROBE)
+            ivf.nprobe = nprobe or self.nprobe(len(queries))
         scores, rows = self._index.search(np.ascontiguousarray(queries, np.float32), k)
         scores[rows < 0] = -np.inf
         return scores, rows

@@ -246,7 +246,8 @@ class Library(LibraryFolder):
     def search(self, queries: np.ndarray, k: int | None = None) -> tuple[np.ndarray, np.ndarray]:
         """The ``k`` nearest fingerprints of ``queries [m, dim]`` by inner product, best first.
 
-        If ``k`` is None, as many as were found to be enough to identify by.
+        If ``k`` is None, as many as are enough to identify a clip by, of which these are the
+        segments: an index that is not exact looks further for each of few.
 
         Returns inner products and row numbers, both ``[m, k]``. Silent segments (zero vectors) and
         removed tracks are never among them; where there are fewer than ``k``, the rest has row -1
@@ -254,7 +255,12 @@ class Library(LibraryFolder):
         """
         with self.lock:
             current = self.index.current(self.stamp(), self.table(), self.vector_store)
-            return current.search(queries, k or current.neighbours, self.nprobe)
+            return current.search(queries, k or current.neighbours(len(queries)), self.nprobe)
+
+    @property
+    def exact(self) -> bool:
+        """Whether searches compare with every fingerprint."""
+        return self.stamp().factory == index.EXACT
 
     @property
     def tuning(self) -> Tuning | None:

@@ -155,7 +155,7 @@ def identify_many(
 ) -> list[Answer | None]:
     """As :func:`identify` for many ``clips``, each ``[m, dim]``; None for those that are silent.
 
-    Their segments are searched for together, which in an exact index is several times faster.
+    Where search is exact, their segments are searched for together.
     """
     if sure is not None and not 0 < sure < 1:
         raise ValueError(f"how sure an answer must be is between 0 and 1, not {sure}")
@@ -164,20 +164,18 @@ def identify_many(
         if q.ndim != 2 or q.shape[1] != library.dim or not np.isfinite(q).all():
             raise ValueError(f"fingerprints must be finite and [m, {library.dim}], not {q.shape}")
     sounding = [np.flatnonzero(q.any(axis=1)) for q in queries]
-    ends = np.cumsum([len(positions) for positions in sounding])
     with library.steady():
         if not len(library):
             raise MatchError(f"the library {library.path} is empty: index some music first")
-        if not ends[-1:].any():
-            return [None] * len(queries)
-        rows = library.search(
-            np.concatenate([q[p] for q, p in zip(queries, sounding, strict=True)]), k
-        )[1]
+        segments = [q[positions] for q, positions in zip(queries, sounding, strict=True)]
+        if library.exact:  # together, which is several times faster
+            rows = library.search(np.concatenate([*segments, np.empty((0, library.dim))]), k)[1]
+            neighbours = np.split(rows, np.cumsum([len(part) for part in segments])[:-1])
+        else:  # each by itself: how far it looks depends on its length
+            neighbours = [library.search(part, k)[1] for part in segments]
         return [
-            _answer(library, q, positions, neighbours, top_k, sure) if len(positions) else None
-            for q, positions, neighbours in zip(
-                queries, sounding, np.split(rows, ends[:-1]), strict=True
-            )
+            _answer(library, q, positions, near, top_k, sure) if len(positions) else None
+            for q, positions, near in zip(queries, sounding, neighbours, strict=True)
         ]
 
 

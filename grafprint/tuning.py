@@ -30,7 +30,7 @@ _SEED = 20250406
 
 @dataclass(frozen=True)
 class Tuning:
-    """How many lists a search looks into, and how many neighbours it asks for.
+    """How many lists a search looks into, and how many neighbours it asks for, for clips of 2 s.
 
     Found when there were ``rows``; ``recall`` is what it reached then.
     """
@@ -39,6 +39,14 @@ class Tuning:
     neighbours: int
     recall: float
     rows: int
+
+    @staticmethod
+    def effort(segments: int) -> int:
+        """By how much the segments of a clip of fewer than 2 s have to look further each.
+
+        They are all there is to propose its place, and it costs no more than for 2 s.
+        """
+        return -(-_SEGMENTS // min(max(segments, 1), _SEGMENTS))
 
     def outgrown(self, rows: int) -> bool:
         """Whether the library has become so much larger that it should be found anew."""

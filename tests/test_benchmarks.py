@@ -141,8 +141,9 @@ def test_indexes_are_compared_and_libraries_grown(
     assert exact["bytes"] == pytest.approx(4 * 128 + 8, rel=0.01)
     assert 16 < coded["bytes"] < 25 and min(exact["query_s"], coded["query_s"]) > 0
     assert exact["nprobe"] is None and coded["nprobe"] in index_choice.PROBES
-    whole, *fewer = common.read("index_choice")["thinned"]
+    searched, whole, *fewer = common.read("index_choice")["thinned"]
     assert list(whole["hit_50ms"]) == ["1", "2", "5"] and whole["hit_50ms"]["5"][0] > 0.5
+    assert searched["hit_50ms"]["5"][0] > 0.5
     assert fewer[-1]["bytes_per_hour"] < 0.5 * whole["bytes_per_hour"]
     for table in ("indexes", "thinned"):
         assert "Not measured" not in report.filled(f"<!-- table: {table} -->\n<!-- end -->")

@@ -122,7 +122,9 @@ def test_how_far_to_look_is_found_kept_and_found_again(tmp_path, monkeypatch):
         first = library.tuning
         assert first is not None
         assert first.recall >= tuning.RECALL and 1 <= first.nprobe <= 16 and first.rows == 1000
-        assert library.search(tracks[0][:5])[1].shape == (5, first.neighbours)
+        for segments, effort in ((20, 1), (11, 1), (10, 2), (5, 3), (1, 11)):
+            found = library.search(tracks[0][:segments])[1]  # the fewer, the further each looks
+            assert found.shape == (segments, effort * first.neighbours)
     with monkeypatch.context() as patched:
         patched.setattr(upkeep, "tune", None)  # it is not called: it was kept
         with Library.open(tmp_path / "library", writable=True) as library:
