@@ -7,7 +7,7 @@ from typing import cast
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor
+from torch import Tensor, nn
 
 from grafprint import kernels
 from grafprint.encoders.sliding import NearBlock, Sliding, out_of_reach
@@ -28,6 +28,9 @@ class FastSliding:
             for block, ffn in zip(encoder.blocks, encoder.ffns, strict=True)
         ]
         self._stages = encoder.stages
+        self._columns = encoder.columns
+        self._column = Dense(*_flat(encoder.column), dtype)
+        self._order = Dense(*_flat(encoder.order), dtype)
         self._head = [Dense.of(layer, dtype) for layer in (encoder.widen, *encoder.head[::2])]
 
     def __call__(self, x: Tensor) -> Tensor:
@@ -43,14 +46,24 @@ class FastSliding:
                     x, before = self._down[before](to_map(rows, x.shape)), stage
                     rows = to_rows(x)
                 rows = block(rows, x.shape[2] * x.shape[3])[0]
-            x = to_map(rows, x.shape).float().mean(dim=2)
-            columns = 1 + (self.config.input_shape[1] - 1) // self.config.hop
-            pooled = F.avg_pool1d(x, columns, stride=1).transpose(1, 2)
-            n, m, width = pooled.shape
+            x = to_map(rows, x.shape)
+            mean = F.avg_pool1d(x.float().mean(dim=2), self._columns, stride=1).transpose(1, 2)
+            n, m, width = mean.shape
+            column = F.gelu(self._column(x.permute(0, 3, 1, 2).reshape(n * x.shape[3], -1)))
+            # The columns of each window side by side: [n * m, columns * order_width].
+            beside = column.view(n, x.shape[3], -1).unfold(1, self._columns, 1).flatten(2)
             widen, hidden, out = self._head
-            z = out(F.elu(hidden(widen(pooled.reshape(n * m, width).to(self.dtype)))))
-            z = F.normalize(z.float(), dim=-1).view(n, m, -1)
+            mean = widen(mean.reshape(n * m, width).to(self.dtype))
+            z = mean + self._order(beside.reshape(n * m, -1))
+            z = F.normalize(out(F.elu(hidden(z))).float(), dim=-1).view(n, m, -1)
             return z[:, 0] if m == 1 else z
+
+
+def _flat(layer: nn.Conv1d) -> tuple[Tensor, Tensor]:
+    """Weights ``[out, in * columns]`` and bias of a convolution in time, as of a linear layer."""
+    weight = layer.weight.detach().flatten(1)
+    bias = torch.zeros(len(weight)) if layer.bias is None else layer.bias.detach()
+    return weight, bias
 
 
 class _FastNearBlock(Block):

@@ -6,6 +6,7 @@ import math
 from collections.abc import Callable
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from grafprint.augment import Degrade, crop_length, neighbouring, pair_views
@@ -81,7 +82,12 @@ def stretch_views(
     clean, heard = inputs.chunk(2)
     windows = heard.unfold(3, features.window_frames, features.hop_frames)  # [B, 3, F, m, T]
     tracks = len(clean)
-    places = torch.rand(tracks, windows.shape[3]).argsort(dim=1)[:, :count]
+    # In small random steps, the nearest the most frequent: each other's hard negatives.
+    last = windows.shape[3] - 1
+    longest = max(1, last // max(1, count - 1))
+    steps = (longest ** torch.rand(tracks, count - 1)).long()
+    places = F.pad(steps.cumsum(dim=1), (1, 0))
+    places += (torch.rand(tracks, 1) * (last - places[:, -1:] + 1)).long()
     rows = torch.arange(tracks)[:, None]
     half = tracks // 2
     alone = windows[rows[half:], :, :, places[half:]].flatten(0, 1)

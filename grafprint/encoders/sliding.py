@@ -2,8 +2,9 @@
 
 Consecutive windows share nine tenths of their sound. Here the nodes are made once for the whole
 stretch; the neighbours of a node are sought within half a window on either side; and the
-fingerprint of a window is made of the mean of its nodes, which slides along. For that the nodes
-keep the hop of the fingerprints in time, and only mel bins are halved between stages.
+fingerprint of a window is made of the mean of its nodes, which slides along, and of the order of
+its columns. For that the nodes keep the hop of the fingerprints in time, and only mel bins are
+halved between stages.
 """
 
 from __future__ import annotations
@@ -32,6 +33,7 @@ class SlidingConfig:
     k: int = 3
     ffn_expansion: int = 4
     groups: int = 4
+    order_width: int = 128  # of each column, where a window's columns are told apart
     pooled_width: int = 1024
     hidden_width: int = 4096
     dim: int = 128
@@ -73,6 +75,11 @@ class Sliding(Encoder):
                 self.blocks.append(NearBlock(width, grid, c.k, dilation, c.groups, c.reach))
                 self.ffns.append(FFN(width, c.ffn_expansion))
                 self.stages.append(stage)
+        # The mean of a window's nodes does not say when in it they were, the order of its columns
+        # does. (The paper's encoder sees the time as a channel.)
+        self.columns = 1 + (c.input_shape[1] - 1) // c.hop
+        self.column = nn.Conv1d((rows >> stage) * c.widths[-1], c.order_width, 1)
+        self.order = nn.Conv1d(c.order_width, c.pooled_width, self.columns, bias=False)
         self.widen = nn.Linear(c.widths[-1], c.pooled_width)
         self.head = nn.Sequential(
             nn.Linear(c.pooled_width, c.hidden_width), nn.ELU(), nn.Linear(c.hidden_width, c.dim)
@@ -87,16 +94,15 @@ class Sliding(Encoder):
 
         Raises ValueError for a stretch that does not end with a window.
         """
-        frames = self.config.input_shape[1]
         x = self.stem(self.channels(x).contiguous(memory_format=torch.channels_last))
         before = 0
         for block, ffn, stage in zip(self.blocks, self.ffns, self.stages, strict=True):
             if stage != before:
                 x, before = self.down[before](x), stage
             x = ffn(block(x)[0])
-        columns = 1 + (frames - 1) // self.config.hop
-        pooled = F.avg_pool1d(x.mean(dim=2), columns, stride=1).transpose(1, 2)
-        z = F.normalize(self.head(self.widen(pooled)).float(), dim=-1)
+        pooled = F.avg_pool1d(x.mean(dim=2), self.columns, stride=1).transpose(1, 2)
+        order = self.order(F.gelu(self.column(x.flatten(1, 2)))).transpose(1, 2)
+        z = F.normalize(self.head(self.widen(pooled) + order).float(), dim=-1)
         return z[:, 0] if z.shape[1] == 1 else z
 
     def channels(self, x: Tensor) -> Tensor:
