@@ -169,7 +169,9 @@ def identify_many(
             raise MatchError(f"the library {library.path} is empty: index some music first")
         segments = [q[positions] for q, positions in zip(queries, sounding, strict=True)]
         if library.exact:  # together, which is several times faster
-            rows = library.search(np.concatenate([*segments, np.empty((0, library.dim))]), k)[1]
+            rows = library.search(
+                np.concatenate([*segments, np.empty((0, library.dim), np.float32)]), k
+            )[1]
             neighbours = np.split(rows, np.cumsum([len(part) for part in segments])[:-1])
         else:  # each by itself: how far it looks depends on its length
             neighbours = [library.search(part, k)[1] for part in segments]

@@ -373,3 +373,17 @@ def test_wrong_samples_and_networks_are_refused(music, library, fingerprinter):
         identify_audio(music, fingerprinter, np.zeros((RATE, 2), np.float32))
     with pytest.raises(LibraryError, match="made with network given vectors"):
         identify_audio(library, fingerprinter, excerpt(0, 20, 1.0))
+
+
+def test_segments_are_searched_for_as_they_are(library, recordings, monkeypatch):
+    """Together, and in single precision: in double it would take twice the memory, for nothing."""
+    asked = []
+    search = library.search
+
+    def noted(queries, k):
+        asked.append((queries.dtype, len(queries)))
+        return search(queries, k)
+
+    monkeypatch.setattr(library, "search", noted)
+    matching.identify_many(library, [recordings[0][:5], recordings[1][3:6]])
+    assert asked == [(np.float32, 8)]
