@@ -12,15 +12,12 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 
 from grafprint import audio, tags
-from grafprint.ahead import ahead
 from grafprint.records import File, Recording, Track
 from grafprint.store import VectorStore
 
 if TYPE_CHECKING:
     from grafprint.fingerprint import Fingerprinter
     from grafprint.library import Library
-
-_CHUNK_S = 5.0  # decoded while the one before is fingerprinted
 
 Status = Literal["added", "updated", "unchanged", "duplicate"]
 
@@ -87,7 +84,7 @@ def _append_vectors(
 
     def chunks() -> Iterator[np.ndarray]:
         nonlocal samples
-        for chunk in ahead(audio.stream(file, chunk_s=_CHUNK_S)):
+        for chunk in audio.stream(file):
             samples += len(chunk)
             yield chunk
             if heard:
