@@ -40,7 +40,7 @@ def choose_factory(n: int) -> str:
 
     ``Flat`` (exact) below :data:`EXACT_BELOW`, else ``OPQ32,IVF{nlist},PQ32x4fs``: a rotation,
     ``nlist`` inverted lists, and codes of 32 x 4 bits that are compared in registers. On real
-    fingerprints these 16 bytes find more than the paper's 8 (PQ8), and in a hundredth of the time
+    fingerprints these 16 bytes find more than the paper's 8 (PQ8), and in a fraction of the time
     (benchmarks/index_choice.py). ``nlist`` is 1024 around a million and grows with the square root
     of ``n``, in powers of two: it doubles with each fourfold growth (at 2, 8, 32 million), so that
     at a fixed number of probes neither the lists to compare nor the codes to scan grow faster than
