@@ -16,15 +16,14 @@ import time
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from benchmarks import common
 from grafprint import audio, bulk, folder
 from grafprint.fingerprint import Fingerprinter
+from grafprint.index import coded
 from grafprint.library import Library
 
 QUARTERS = (0.25, 0.5, 0.75, 1.0)
-FACTORY = "OPQ32,IVF256,PQ32x4fs"  # of the product's kind, for a library of this size
+FACTORY = coded(256)  # fewer lists than the product has at least, for a library of this size
 
 
 def build(
@@ -74,7 +73,7 @@ def measure(music: Path, limit_s: float, work: Path) -> dict[str, Any]:
 def size_on_disk(library: Path) -> int:
     """Bytes of a library's files, without the copy of its catalogue."""
     names = [p for p in library.iterdir() if p.name != folder.BACKUP]
-    return int(np.sum([path.stat().st_size for path in names]))
+    return sum(path.stat().st_size for path in names)
 
 
 def main() -> None:

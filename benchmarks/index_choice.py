@@ -22,7 +22,7 @@ import numpy as np
 
 from benchmarks import common, lookups
 from benchmarks.lookups import K, Lookups
-from grafprint.index import RowIndex, Stamp, training_size
+from grafprint.index import RowIndex, Stamp, coded, training_size
 from grafprint.library import Library
 from grafprint.queries import Setting
 from grafprint.report import wilson
@@ -30,7 +30,7 @@ from grafprint.tuning import tune
 
 LENGTHS_S = (1.0, 2.0, 5.0)
 LISTS = 256
-CHOSEN = f"OPQ32,IVF{LISTS},PQ32x4fs"
+CHOSEN = coded(LISTS)
 STEPS = (1, 2, 3, 5)
 PERCENTILES = (1, 3, 5, 10, 25, 50)
 FACTORIES = (

@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from grafprint import kernels
-from grafprint.encoders.sliding import NearBlock, Sliding, out_of_reach
+from grafprint.encoders.sliding import NearBlock, Sliding, blocks_of, joined, out_of_reach
 from grafprint.folded import Block, Convolution, Dense, to_map, to_rows
 from grafprint.graph import FFN, KNNGraph
 
@@ -78,9 +78,9 @@ class _FastNearBlock(Block):
         graphs, n, channels = unit.shape
         height, reach = self._height, self._reach
         width = n // height
-        size = width if width <= 4 * reach else 2 * reach
+        size, blocks = blocks_of(width, reach)
         numbers, bias = _candidates(width, height, size, reach)
-        blocks, all_of_them = numbers.shape
+        all_of_them = numbers.shape[1]
         own = height * size
         found = torch.empty((graphs, blocks, own, self.k), dtype=torch.int64)
         values = torch.empty((graphs, blocks, own, self.k))
@@ -95,12 +95,7 @@ class _FastNearBlock(Block):
         rows = torch.arange(blocks)[:, None, None]
         neighbours = numbers[rows, found]
         distances = (2 - 2 * values).clamp_min(0).sqrt()
-        ordered = (
-            t.view(graphs, blocks, height, size, self.k).transpose(1, 2)
-            .reshape(graphs, height, -1, self.k)[:, :, :width].flatten(1, 2).contiguous()
-            for t in (neighbours, distances)
-        )  # fmt: skip
-        return KNNGraph(*ordered)
+        return joined(neighbours, distances, (graphs, height, width), size)
 
 
 @lru_cache(maxsize=64)

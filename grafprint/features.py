@@ -154,6 +154,20 @@ def count_windows(frames: int, config: FeatureConfig) -> int:
     return max(0, (frames - config.window_frames) // config.hop_frames + 1)
 
 
+def count_frames(windows: int, config: FeatureConfig) -> int:
+    """Number of frames that so many windows cover, at least one: :func:`count_windows` back."""
+    return config.window_frames + config.hop_frames * (windows - 1)
+
+
+def require_a_window(samples: int, config: FeatureConfig) -> None:
+    """Raise ValueError if audio of so many samples is shorter than one segment."""
+    if samples < config.window_samples:
+        raise ValueError(
+            f"the audio lasts {samples / config.sample_rate_hz:.2f} s; "
+            f"at least {config.window_s:g} s is needed"
+        )
+
+
 def slice_windows(logmel: Tensor, config: FeatureConfig) -> Tensor:
     """Cut ``[frames, n_mels]`` into overlapping windows ``[n, n_mels, window_frames]`` (a view)."""
     if logmel.shape[0] < config.window_frames:
@@ -236,9 +250,5 @@ def stream_windows(
     for chunk in chunks:
         seen += len(chunk)
         yield from stream.push(chunk, least=batch)
-    if seen < config.window_samples:
-        raise ValueError(
-            f"the audio lasts {seen / config.sample_rate_hz:.2f} s; "
-            f"at least {config.window_s:g} s is needed"
-        )
+    require_a_window(seen, config)
     yield from stream.finish()

@@ -128,16 +128,12 @@ class Fingerprinter:
         """
         tensors = (_checked(chunk) for chunk in chunks)
         if self.encoder.stretch > 1:
-            yield from inference.side_by_side(self._stretch, stream_stretches(tensors, self.logmel))
+            yield from inference.side_by_side(
+                lambda part: self.encoded(*part), stream_stretches(tensors, self.logmel)
+            )
             return
         for inputs, silent in stream_windows(tensors, self.logmel, self.batch):
             yield self.encoded(inputs, silent)
-
-    def _stretch(self, part: tuple[Tensor, Tensor, slice]) -> np.ndarray:
-        inputs, silent, which = part
-        vectors: np.ndarray = self.encode(inputs).flatten(0, -2).numpy()[which]
-        vectors[silent.numpy()] = 0
-        return vectors
 
     def live(self) -> LiveFingerprints:
         """Fingerprints of sound that is still going on."""
@@ -183,9 +179,12 @@ class Fingerprinter:
     def _autocast(self) -> torch.autocast:
         return torch.autocast(self.device.type, torch.bfloat16, enabled=self.precision == "bf16")
 
-    def encoded(self, inputs: Tensor, silent: Tensor) -> np.ndarray:
-        """Fingerprints ``[n, dim]`` of encoder inputs, the zero vector where ``silent [n]``."""
-        vectors = self.encode(inputs).numpy()
+    def encoded(self, inputs: Tensor, silent: Tensor, which: slice = slice(None)) -> np.ndarray:
+        """Fingerprints ``[n, dim]`` of encoder inputs, the zero vector where ``silent [n]``.
+
+        Of the windows of a stretch, those of ``which``.
+        """
+        vectors: np.ndarray = self.encode(inputs).flatten(0, -2).numpy()[which]
         vectors[silent.numpy()] = 0
         return vectors
 

@@ -249,10 +249,10 @@ def dilation_of(block: int, k: int, nodes: int) -> int:
     return max(1, min(block // 4 + 1, (nodes - 1) // k))
 
 
-def downsample(c_in: int, c_out: int) -> nn.Sequential:
-    """Strided 2-D convolution that halves both axes of the node grid (section II-B)."""
+def downsample(c_in: int, c_out: int, stride: tuple[int, int] = (2, 2)) -> nn.Sequential:
+    """Strided 2-D convolution; by default it halves both axes of the node grid (section II-B)."""
     return nn.Sequential(
-        nn.Conv2d(c_in, c_out, 3, stride=2, padding=1, bias=False), nn.BatchNorm2d(c_out)
+        nn.Conv2d(c_in, c_out, 3, stride=stride, padding=1, bias=False), nn.BatchNorm2d(c_out)
     )
 
 
@@ -276,3 +276,10 @@ def initialise(module: nn.Module) -> None:
             nn.init.normal_(layer.weight, std=math.sqrt(2 / fan_in))
             if layer.bias is not None:
                 nn.init.zeros_(layer.bias)
+
+
+def begin_near_identity(module: nn.Module) -> None:
+    """Let the residual branches start small, so that a deep stack begins close to the identity."""
+    for name, scale in module.named_parameters():
+        if name.endswith("linear_out.1.weight"):
+            nn.init.constant_(scale, 0.2)

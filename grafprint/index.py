@@ -49,7 +49,12 @@ def choose_factory(n: int) -> str:
     if n < EXACT_BELOW:
         return EXACT
     doublings = max(0, round(np.log2(n / _CENTROIDS_FOR) / 2))
-    return f"OPQ32,IVF{_CENTROIDS << doublings},PQ32x4fs"
+    return coded(_CENTROIDS << doublings)
+
+
+def coded(lists: int) -> str:
+    """The FAISS factory string of the product's kind of codes, in so many inverted lists."""
+    return f"OPQ32,IVF{lists},PQ32x4fs"
 
 
 def training_size(factory: str, dim: int, n: int) -> int:

@@ -63,7 +63,7 @@ class FastGraFPrint:
         parts = min(len(x) // _LEAST, torch.get_num_threads())
         if parts <= 1:
             return self._run(x, None)
-        return torch.cat(list(workers().map(self._run, x.tensor_split(parts))))
+        return torch.cat(list(_workers().map(self._run, x.tensor_split(parts))))
 
     def with_graphs(self, x: Tensor) -> tuple[Tensor, list[BlockGraph]]:
         """The same, and the graph of every block of this very pass."""
@@ -118,7 +118,7 @@ def side_by_side(work: Callable[[_Part], _Result], parts: Iterable[_Part]) -> It
     """``work`` of each part, in order, on one thread each; few parts are held at once."""
     waiting: deque[Future[_Result]] = deque()
     for part in parts:
-        waiting.append(workers().submit(work, part))
+        waiting.append(_workers().submit(work, part))
         if len(waiting) > torch.get_num_threads():
             yield waiting.popleft().result()
     for result in waiting:
@@ -126,7 +126,7 @@ def side_by_side(work: Callable[[_Part], _Result], parts: Iterable[_Part]) -> It
 
 
 @cache
-def workers() -> ThreadPoolExecutor:
+def _workers() -> ThreadPoolExecutor:
     """Threads in which PyTorch uses one processor each."""
-    os.register_at_fork(after_in_child=workers.cache_clear)  # threads do not survive it
+    os.register_at_fork(after_in_child=_workers.cache_clear)  # threads do not survive it
     return ThreadPoolExecutor(os.cpu_count(), "encoder", lambda: torch.set_num_threads(1))

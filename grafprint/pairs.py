@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from grafprint.augment import Degrade, crop_length, neighbouring, pair_views
-from grafprint.features import FeatureConfig, LogMel, add_positions, normalise
+from grafprint.features import FeatureConfig, LogMel, add_positions, count_frames, normalise
 from grafprint.recipe import TrainConfig
 
 
@@ -29,8 +29,8 @@ class Pairs(nn.Module):
     ) -> None:
         super().__init__()
         self.features, self.degrade = features, degrade
-        more = (stretch - 1) * features.hop_frames
-        self.frames = features.window_frames + more
+        self.frames = count_frames(stretch, features)
+        more = self.frames - features.window_frames
         self.length = features.window_samples + more * features.hop_length
         self.logmel = LogMel(features)
         self.offset = round(config.offset_s * features.sample_rate_hz)

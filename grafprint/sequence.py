@@ -92,7 +92,7 @@ def agreement(
         _rows(positions, candidates) for candidates in (place, others)
     )
     shared = own_inside & inside
-    terms = np.einsum("cnd,nd->cn", library.vectors(rows), library.vectors(own[0]))
+    terms = library.products(rows, library.vectors(own[0]))
     counts = shared.sum(axis=1)
     means = np.where(shared, terms, 0).sum(axis=1) / np.maximum(counts, 1)
     return np.where(counts >= MIN_OVERLAP * len(positions), means, 0.0)

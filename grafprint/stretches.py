@@ -13,9 +13,11 @@ from grafprint.features import (
     LogMel,
     LogMelStream,
     add_positions,
+    count_frames,
     count_windows,
     is_silent,
     normalise,
+    require_a_window,
     slice_windows,
     windows,
 )
@@ -28,8 +30,7 @@ def reading(encoder: Encoder, logmel: Tensor, config: FeatureConfig) -> Tensor:
     """What the encoder takes of a log-mel ``[frames, n_mels]``: its windows, or one stretch."""
     if encoder.stretch == 1:
         return windows(logmel, config)
-    frames = config.window_frames + config.hop_frames * (count_windows(len(logmel), config) - 1)
-    return stretch(logmel[:frames], config)
+    return stretch(logmel[: count_frames(count_windows(len(logmel), config), config)], config)
 
 
 def stretch(logmel: Tensor, config: FeatureConfig) -> Tensor:
@@ -52,8 +53,7 @@ def stream_stretches(
 
     def part(first: int, end: int) -> tuple[Tensor, Tensor, slice]:
         total = count_windows(len(pending), c)
-        reach = min(end + CONTEXT, total)
-        frames = pending[: c.window_frames + c.hop_frames * (reach - 1)]
+        frames = pending[: count_frames(min(end + CONTEXT, total), c)]
         return (
             stretch(frames, c), is_silent(slice_windows(pending, c)[first:end], c),
             slice(first, end),
@@ -66,15 +66,12 @@ def stream_stretches(
             yield part(before, before + LENGTH)
             pending = pending[(before + LENGTH - CONTEXT) * c.hop_frames :]
             before = CONTEXT
-    if seen < c.window_samples:
-        raise ValueError(
-            f"the audio lasts {seen / c.sample_rate_hz:.2f} s; "
-            f"at least {c.window_samples / c.sample_rate_hz:g} s is needed"
-        )
+    require_a_window(seen, c)
     pending = torch.cat([pending, stream.finish()])
-    total = count_windows(len(pending), c)
-    while before < total:
+    while before < (total := count_windows(len(pending), c)):
         end = min(before + LENGTH, total)
         yield part(before, end)
-        pending = pending[(end - CONTEXT) * c.hop_frames :] if end < total else pending
-        before, total = (CONTEXT, total - end + CONTEXT) if end < total else (total, total)
+        if end == total:
+            break
+        pending = pending[(end - CONTEXT) * c.hop_frames :]
+        before = CONTEXT

@@ -14,6 +14,7 @@ from grafprint.graph import (
     BlockGraph,
     GraphBlock,
     batch_to_group_norm,
+    begin_near_identity,
     dilation_of,
     downsample,
     initialise,
@@ -98,10 +99,7 @@ class GraFPrint(Encoder):
         if c.norm_groups:
             batch_to_group_norm(self, c.norm_groups)
         initialise(self)
-        # Residual branches start small, so that a deep stack begins close to the identity.
-        for name, scale in self.named_parameters():
-            if name.endswith("linear_out.1.weight"):
-                nn.init.constant_(scale, 0.2)
+        begin_near_identity(self)
 
     def grid(self, stage: int) -> tuple[int, int]:
         """Rows and columns of the node grid in a stage (0-based)."""

@@ -16,7 +16,16 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from grafprint.encoders.base import Encoder
-from grafprint.graph import FFN, GraphBlock, KNNGraph, dilation_of, initialise, knn
+from grafprint.graph import (
+    FFN,
+    GraphBlock,
+    KNNGraph,
+    begin_near_identity,
+    dilation_of,
+    downsample,
+    initialise,
+    knn,
+)
 
 _QUIETEST = 0.25  # 60 dB below the loudest moment: what is quieter is not raised to full level
 
@@ -56,28 +65,27 @@ class Sliding(Encoder):
         self.dim = c.dim
         first = c.widths[0]
         self.stem = nn.Sequential(
-            *_convolution(2, first // 2, (2, c.hop)),
+            *downsample(2, first // 2, (2, c.hop)),
             nn.GELU(),
-            *_convolution(first // 2, first, (2, 1)),
+            *downsample(first // 2, first, (2, 1)),
             nn.GELU(),
         )
         self.down = nn.ModuleList(
-            nn.Sequential(*_convolution(a, b, (2, 1)))
-            for a, b in zip(c.widths[:-1], c.widths[1:], strict=True)
+            downsample(a, b, (2, 1)) for a, b in zip(c.widths[:-1], c.widths[1:], strict=True)
         )
         self.blocks, self.ffns, self.stages = nn.ModuleList(), nn.ModuleList(), []
         rows = c.input_shape[0] // 4
+        self.columns = 1 + (c.input_shape[1] - 1) // c.hop  # of a window
         for stage, (depth, width) in enumerate(zip(c.depths, c.widths, strict=True)):
             least = (rows >> stage) * (c.reach + 1)  # candidates at the end of a recording
             for _ in range(depth):
                 dilation = dilation_of(len(self.blocks), c.k, least)
-                grid = (rows >> stage, 1 + (c.input_shape[1] - 1) // c.hop)
+                grid = (rows >> stage, self.columns)
                 self.blocks.append(NearBlock(width, grid, c.k, dilation, c.groups, c.reach))
                 self.ffns.append(FFN(width, c.ffn_expansion))
                 self.stages.append(stage)
         # The mean of a window's nodes does not say when in it they were, the order of its columns
         # does. (The paper's encoder sees the time as a channel.)
-        self.columns = 1 + (c.input_shape[1] - 1) // c.hop
         self.column = nn.Conv1d((rows >> stage) * c.widths[-1], c.order_width, 1)
         self.order = nn.Conv1d(c.order_width, c.pooled_width, self.columns, bias=False)
         self.widen = nn.Linear(c.widths[-1], c.pooled_width)
@@ -85,9 +93,7 @@ class Sliding(Encoder):
             nn.Linear(c.pooled_width, c.hidden_width), nn.ELU(), nn.Linear(c.hidden_width, c.dim)
         )
         initialise(self)
-        for name, scale in self.named_parameters():
-            if name.endswith("linear_out.1.weight"):
-                nn.init.constant_(scale, 0.2)
+        begin_near_identity(self)
 
     def forward(self, x: Tensor) -> Tensor:
         """Fingerprints ``[n, m, dim]``, or ``[n, dim]`` where the stretches ``x`` are one window.
@@ -119,12 +125,6 @@ class Sliding(Encoder):
         return (amplitude - peak.clamp_min(_QUIETEST)[:, None] + 1).clamp_min(0)
 
 
-def _convolution(c_in: int, c_out: int, stride: tuple[int, int]) -> list[nn.Module]:
-    return [
-        nn.Conv2d(c_in, c_out, 3, stride=stride, padding=1, bias=False), nn.BatchNorm2d(c_out)
-    ]  # fmt: skip
-
-
 class NearBlock(GraphBlock):
     """A graph block whose neighbours are at most ``reach`` columns away."""
 
@@ -146,8 +146,7 @@ def near(y: Tensor, k: int, dilation: int, reach: int) -> KNNGraph:
     ``2 * reach`` columns with what is in reach of these, so that work grows with its length only.
     """
     b, c, h, w = y.shape
-    size = w if w <= 4 * reach else 2 * reach
-    blocks = -(-w // size)
+    size, blocks = blocks_of(w, reach)
     nodes = F.pad(y.permute(0, 2, 3, 1), (0, 0, reach, blocks * size - w + reach))
     wide = nodes.unfold(2, size + 2 * reach, size)  # [B, H, blocks, C, size + 2 reach]
     candidates = wide.permute(0, 2, 1, 4, 3).reshape(b * blocks, -1, c)
@@ -159,11 +158,30 @@ def near(y: Tensor, k: int, dilation: int, reach: int) -> KNNGraph:
     row, column = graph.neighbours // (size + 2 * reach), graph.neighbours % (size + 2 * reach)
     begin = torch.arange(blocks, device=y.device).repeat(b) * size - reach
     numbers = row * w + column + begin[:, None, None]
+    return joined(numbers, graph.distances, (b, h, w), size)
+
+
+def blocks_of(w: int, reach: int) -> tuple[int, int]:
+    """Columns of a block and number of blocks, for a map of ``w`` columns."""
+    size = w if w <= 4 * reach else 2 * reach
+    return size, -(-w // size)
+
+
+def joined(
+    neighbours: Tensor, distances: Tensor, shape: tuple[int, int, int], size: int
+) -> KNNGraph:
+    """The graph of a map of ``shape (B, H, W)`` from those of its blocks of ``size`` columns.
+
+    ``neighbours`` and ``distances`` hold ``B * blocks * H * size * k`` numbers, in this order.
+    """
+    b, h, w = shape
+    k = neighbours.shape[-1]
+    blocks = -(-w // size)
     neighbours, distances = (
         t.view(b, blocks, h, size, k).transpose(1, 2).reshape(b, h, -1, k)[:, :, :w].flatten(1, 2)
-        for t in (numbers, graph.distances)
+        for t in (neighbours, distances)
     )
-    return KNNGraph(neighbours.contiguous(), distances)
+    return KNNGraph(neighbours.contiguous(), distances.contiguous())
 
 
 def out_of_reach(w: int, h: int, size: int, reach: int, device: torch.device) -> Tensor:
