@@ -33,7 +33,7 @@ def build(
     files = bulk.audio_files(music, [])
     began, memory = time.perf_counter(), []
     for _ in bulk.add_files(library, files, fingerprinter):
-        memory.append(common.resident_mb(kind="RssAnon"))
+        memory.append(common.anonymous_mb())
         if time.perf_counter() - began > limit_s:
             break
     return time.perf_counter() - began, memory

@@ -29,6 +29,11 @@ def resident_mb(pid: int | str = "self", kind: str = "VmRSS") -> float:
     return int(status.split(f"{kind}:")[1].split()[0]) / 1e3
 
 
+def anonymous_mb() -> float:
+    """Resident memory of this process, without the files that are mapped into it."""
+    return resident_mb(kind="RssAnon")
+
+
 def options(doc: str) -> argparse.ArgumentParser:
     """A parser with the data, the systems and the place to work."""
     parser = argparse.ArgumentParser(description=doc.splitlines()[0])

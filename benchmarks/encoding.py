@@ -26,7 +26,7 @@ from benchmarks import common
 from grafprint import audio, inference
 from grafprint.encoders.sliding import Sliding
 from grafprint.fast_sliding import FastSliding
-from grafprint.features import stream_windows
+from grafprint.features import count_frames, stream_windows
 from grafprint.fingerprint import Fingerprinter
 from grafprint.inference import FastGraFPrint
 from grafprint.library import Library
@@ -68,8 +68,7 @@ def reading_once(
     logmel = network.logmel(sound(network, LENGTH + 2 * CONTEXT))
 
     def once(count: int) -> Tensor:
-        frames = config.window_frames + config.hop_frames * (count - 1)
-        return encode(stretch(logmel[:frames], config))
+        return encode(stretch(logmel[: count_frames(count, config)], config))
 
     def run(windows: Tensor) -> None:
         if len(windows) < SEGMENTS:
@@ -156,9 +155,7 @@ def main() -> None:
     encoder = network.encoder
     once = Fingerprinter.untrained(encoder="sliding")
     sliding = cast(Sliding, once.encoder)
-    frames = network.features.window_frames + network.features.hop_frames * (
-        LENGTH + 2 * CONTEXT - 1
-    )
+    frames = count_frames(LENGTH + 2 * CONTEXT, network.features)
     whole = torch.rand(1, 3, network.features.n_mels, frames)
     operations = dict.fromkeys((ONCE, FAST_ONCE), operations_of(sliding, whole) / LENGTH)
     operations["PyTorch"] = operations["GraFPrint"] = operations_of(encoder, windows[:1])

@@ -18,10 +18,9 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.utils.flop_counter import FlopCounterMode
 
 from benchmarks import common
-from benchmarks.encoding import music
+from benchmarks.encoding import music, operations_of
 from grafprint.fingerprint import Fingerprinter
 from grafprint.recipe import config_of
 from grafprint.training import Progress, train
@@ -54,9 +53,7 @@ def encoding(device: torch.device, args: argparse.Namespace, peak: float) -> dic
     windows = music(reference, args.batch)
     expected = reference.encode(windows)
     network = Fingerprinter.load(device=device, precision="bf16")
-    with torch.inference_mode(), FlopCounterMode(display=False) as counter:
-        reference.encoder(windows[:1])
-    operations = counter.get_total_flops()
+    operations = operations_of(reference.encoder, windows[:1])
     inputs = windows.to(device)
 
     def run(encoder: Callable[[Tensor], Tensor]) -> Tensor:

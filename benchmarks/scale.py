@@ -83,16 +83,11 @@ def shrink(library: Library, size: int, asked: np.ndarray) -> None:
             library.remove(track.id)
 
 
-def anonymous_mb() -> float:
-    """Resident memory of this process, without the files that are mapped into it."""
-    return common.resident_mb(kind="RssAnon")
-
-
 def measure(path: Path, queries: Lookups) -> dict[str, Any]:
     """One size; in a process of its own, whose memory is this library's."""
-    began, before = time.perf_counter(), anonymous_mb()
+    began, before = time.perf_counter(), common.anonymous_mb()
     library = Library.open(path)
-    opened_s, idle = time.perf_counter() - began, anonymous_mb()
+    opened_s, idle = time.perf_counter() - began, common.anonymous_mb()
     began = time.perf_counter()
     matching.identify(library, queries.prints[0])
     first_s = time.perf_counter() - began
@@ -104,7 +99,7 @@ def measure(path: Path, queries: Lookups) -> dict[str, Any]:
         began = time.perf_counter()
         matching.identify(library, prints)
         whole.append(time.perf_counter() - began)
-    used = anonymous_mb()
+    used = common.anonymous_mb()
     tuning = asdict(library.tuning) if library.tuning else None
     found = queries.answers(library)
     right = queries.right(found)
