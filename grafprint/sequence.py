@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 # A candidate must lie inside its track with so much of the query, or with the whole track.
 MIN_OVERLAP = 0.5
-_CHUNK = 1 << 22  # numbers of fingerprints gathered at once (16 MB)
+_CHUNK = 1 << 20  # places of segments looked at together (about 20 MB)
 
 
 @dataclass(frozen=True)
@@ -42,9 +42,13 @@ def propose(library: Library, rows: np.ndarray, positions: np.ndarray) -> Candid
     _, firsts, counts = library.spans(rows)
     starts = rows - positions[:, None]
     found = firsts >= 0
-    # Two tracks may have the same start (before the one, inside the other): they are two.
-    proposed = np.unique(np.stack([firsts[found], starts[found], counts[found]], axis=1), axis=0)
-    firsts, starts, counts = (np.ascontiguousarray(column) for column in proposed.T)
+    firsts, starts, counts = firsts[found], starts[found], counts[found]
+    # Two tracks may have the same start (before the one, inside the other): they are two. A
+    # start is less than the query before the first row, so one number stands for both.
+    before = int(positions[-1]) if len(positions) else 0
+    width = int(counts.max(initial=0)) + before + 1
+    _, which = np.unique(firsts * width + (starts - firsts + before), return_index=True)
+    firsts, starts, counts = firsts[which], starts[which], counts[which]
     candidates = Candidates(starts, firsts, counts)
     overlap = _overlap(positions, candidates)
     enough = np.minimum(math.ceil(MIN_OVERLAP * len(positions)), counts)
@@ -63,7 +67,7 @@ def scores(
 ) -> np.ndarray:
     """Eq. 8 for every candidate: the mean inner product over the segments inside the track, [c]."""
     means = np.empty(len(candidates.starts))
-    step = max(1, _CHUNK // queries.size)
+    step = max(1, _CHUNK // len(queries))
     for begin in range(0, len(means), step):
         chunk = candidates.take(np.arange(begin, min(begin + step, len(means))))
         terms = similarities(library, queries, positions, chunk)

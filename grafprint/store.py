@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import mmap
 import os
 import sys
 import zlib
@@ -17,6 +18,9 @@ import numpy as np
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 _READ_ONLY = {errno.EROFS, errno.EACCES, errno.EPERM}
 _STEP = 1 << 16  # rows handled at once
+# A larger file does not stay in memory for long: see _expect.
+_KEPT_BYTES = 1 << 28
+_GAP = 64  # rows between two that are needed, and still worth reading with them
 
 REPAIR = "restore it from a copy, or save what is left with `grafprint library repair`"
 
@@ -166,6 +170,7 @@ class VectorStore:
         from grafprint import kernels  # its compiler takes long to import, and only this needs it
 
         products = np.empty(rows.shape, np.float32)
+        self._expect(rows)
         queries = np.ascontiguousarray(queries, np.float32)
         kernels.row_products(self._mapped().view(np.uint16), rows, queries, products)
         return products
@@ -192,6 +197,26 @@ class VectorStore:
         if self._file is not None:
             self._file.close()
             self._file = None
+
+    def _expect(self, rows: np.ndarray) -> None:
+        """Have the disk read what of ``rows [c, n]`` is not in memory, all at once.
+
+        Without that each page is waited for when its turn comes, and the system reads much around
+        it that is of no use.
+        """
+        mapped = self._mapped()
+        advise = getattr(mmap, "MADV_WILLNEED", None)  # not on every system
+        if advise is None or not rows.size or mapped.nbytes <= _KEPT_BYTES:
+            return
+        firsts, ends = rows.min(axis=1), rows.max(axis=1) + 1
+        order = np.argsort(firsts)
+        firsts, ends = firsts[order], np.maximum.accumulate(ends[order])
+        apart = np.flatnonzero(firsts[1:] > ends[:-1] + _GAP) + 1
+        begins = firsts[np.concatenate([[0], apart])] * self._row_bytes
+        stops = ends[np.concatenate([apart - 1, [-1]])] * self._row_bytes
+        begins -= begins % mmap.PAGESIZE
+        for begin, stop in zip(begins.tolist(), stops.tolist(), strict=True):
+            mapped._mmap.madvise(advise, begin, stop - begin)  # type: ignore[attr-defined]
 
     def _mapped(self) -> np.ndarray:
         if self._map is None:

@@ -1,14 +1,17 @@
 """What a library finds among its rows, whatever was added and removed: made-up fingerprints."""
 
 import json
+import mmap
 import threading
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
-from grafprint import tuning, upkeep
+from grafprint import store, tuning, upkeep
 from grafprint.library import Library
 from grafprint.matching import identify
+from grafprint.store import VectorStore
 from tests.libraries import DIM, Network, fill, unit, walk
 
 
@@ -157,7 +160,9 @@ def test_a_library_of_silence_can_be_tuned(tmp_path):
         assert library.search(vectors[:2])[1][0, 0] == 0
 
 
-def test_products_are_those_of_the_stored_numbers(tmp_path):
+@pytest.mark.parametrize("kept", [store._KEPT_BYTES, 0])  # none read ahead, all of it
+def test_products_are_those_of_the_stored_numbers(tmp_path, monkeypatch, kept):
+    monkeypatch.setattr(store, "_KEPT_BYTES", kept)
     vectors = walk(np.random.default_rng(0), 60)
     vectors[3] = 0
     vectors[4, ::2] = 1e-6  # below the least normal number of 16 bits
@@ -167,3 +172,19 @@ def test_products_are_those_of_the_stored_numbers(tmp_path):
         fill(library, [vectors])
         expected = np.einsum("cnd,nd->cn", library.vectors(rows), queries)
         np.testing.assert_allclose(library.products(rows, queries), expected, atol=1e-6)
+        assert library.products(rows[:0], queries).shape == (0, 7)
+
+
+def test_what_is_read_ahead_lies_in_the_file(tmp_path, monkeypatch):
+    """In whole pages, of which rows are parts; what lies far apart, by itself."""
+    monkeypatch.setattr(store, "_KEPT_BYTES", 0)
+    asked = []
+    path = tmp_path / "vectors"
+    path.write_bytes(bytes(3000 * 2 * DIM))
+    vectors = VectorStore(path, DIM, 3000, writable=False)
+    ahead = SimpleNamespace(madvise=lambda advice, begin, size: asked.append((begin, size)))
+    monkeypatch.setattr(vectors._mapped(), "_mmap", ahead)
+    vectors.products(np.array([[2990, 2999], [20, 30], [17, 19]]), np.ones((2, DIM), np.float32))
+    row, page = 2 * DIM, mmap.PAGESIZE
+    low, high = 17 * row // page * page, 2990 * row // page * page
+    assert asked == [(low, 31 * row - low), (high, 3000 * row - high)]
