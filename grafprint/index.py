@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import zlib
+from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import cast
@@ -12,6 +13,7 @@ from typing import cast
 import faiss
 import numpy as np
 
+from grafprint import gpus
 from grafprint.store import replace, replace_text, writing
 from grafprint.tuning import Tuning
 
@@ -123,7 +125,8 @@ class RowIndex:
             ivf.quantizer.add(np.ascontiguousarray(buckets, np.float32))
         if not index.is_trained:
             try:
-                index.train(_sounding(sample)[1])
+                with gpus.comparing(ivf):
+                    index.train(_sounding(sample)[1])
             except RuntimeError as failure:  # its only reason, the string being valid
                 _log.info("%s cannot be trained yet (%s)", stamp.factory, failure)
                 index = _make(EXACT, dim)
@@ -159,6 +162,10 @@ class RowIndex:
         sounding, vectors = _sounding(vectors)
         if len(vectors):
             self._index.add_with_ids(vectors, np.ascontiguousarray(rows[sounding], np.int64))
+
+    def filling(self) -> AbstractContextManager[None]:
+        """Within, much is added: GPUs help if FAISS has any."""
+        return gpus.comparing(_ivf(self._index))
 
     def remove(self, dead: np.ndarray) -> bool:
         """Remove the rows for which ``dead [rows]`` is true; False if this kind of index cannot."""

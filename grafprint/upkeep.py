@@ -118,10 +118,11 @@ def _can_catch_up(current: RowIndex, wanted: Stamp, table: RowTable) -> bool:
 
 
 def _add(target: RowIndex, first: int, end: int, table: RowTable, vectors: VectorStore) -> None:
-    for begin in range(first, end, _BLOCK):
-        stop = min(begin + _BLOCK, end)
-        live = table.live(begin, stop)
-        target.add(np.arange(begin, stop)[live], vectors.read_range(begin, stop)[live])
+    with target.filling():
+        for begin in range(first, end, _BLOCK):
+            stop = min(begin + _BLOCK, end)
+            live = table.live(begin, stop)
+            target.add(np.arange(begin, stop)[live], vectors.read_range(begin, stop)[live])
 
 
 def _sample(factory: str, table: RowTable, vectors: VectorStore) -> np.ndarray:
