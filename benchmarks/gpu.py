@@ -2,8 +2,9 @@
 
 Segments a second in bf16, as it is and compiled, each with the share of the rate at which the same
 device multiplies large matrices of bf16, in the same run; how far its fingerprints are from those
-of the processor; and pairs a second in training with the published batch. On a machine without a
-GPU, --device cpu runs the same code.
+of the processor; pairs a second in training with the published batch; and, where FAISS was built
+for GPUs, how long an index of made-up fingerprints takes with them and without, and how many of the
+nearest neighbours are the same. On a machine without a GPU, --device cpu runs the same code.
 """
 
 from __future__ import annotations
@@ -15,17 +16,22 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
+import faiss
+import numpy as np
 import torch
 from torch import Tensor
 
 from benchmarks import common
 from benchmarks.encoding import music, operations_of
+from grafprint import index
 from grafprint.fingerprint import Fingerprinter
 from grafprint.recipe import config_of
 from grafprint.training import Progress, train
 
 MUSIC = common.ROOT / "assets" / "music"
+BLOCK = 1 << 16  # fingerprints added at once
 FORWARD_BACKWARD = 3  # operations of a training step, in forward passes
 
 
@@ -94,6 +100,40 @@ def training(device: torch.device, args: argparse.Namespace) -> dict[str, float]
     return {"batch": config.batch, "pairs_per_s": config.batch / statistics.median(paces[1:])}
 
 
+def indexing(args: argparse.Namespace) -> dict[str, Any]:
+    """Seconds to train and fill an index, and how many first neighbours are the same on GPUs."""
+    rng = np.random.default_rng(0)
+    vectors = rng.standard_normal((args.fingerprints, 128), np.float32)
+    vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+    factory = index.choose_factory(len(vectors))
+    if factory == index.EXACT:  # too few to need one
+        factory = index.coded(16)
+
+    def build() -> tuple[float, np.ndarray]:
+        stamp = index.Stamp("", 0, len(vectors), 0, factory)
+        began = time.perf_counter()
+        made = index.RowIndex.train(
+            128, stamp, vectors[: index.training_size(factory, 128, len(vectors))]
+        )
+        with made.filling():
+            for begin in range(0, len(vectors), BLOCK):
+                part = vectors[begin : begin + BLOCK]
+                made.add(np.arange(begin, begin + len(part)), part)
+        return time.perf_counter() - began, made.search(vectors[:1000], 1)[1]
+
+    with mock.patch.object(faiss, "get_num_gpus", lambda: 0):
+        seconds, rows = build()
+    found: dict[str, Any] = {
+        "factory": factory,
+        "fingerprints": len(vectors),
+        "processor_s": seconds,
+    }
+    if faiss.get_num_gpus():
+        seconds, others = build()
+        found |= {"gpus_s": seconds, "same": float((rows == others).mean())}
+    return found
+
+
 def main() -> None:
     """Measure, print, write."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
@@ -103,6 +143,7 @@ def main() -> None:
     parser.add_argument("--training-batch", type=int, default=256)
     parser.add_argument("--steps", type=int, default=80, help="of training")
     parser.add_argument("--size", type=int, default=8192, help="of the matrices of the peak")
+    parser.add_argument("--fingerprints", type=int, default=2_000_000, help="of the index")
     parser.add_argument("--no-compile", dest="compile", action="store_false")
     args = parser.parse_args()
     if args.device != "cpu" and not torch.cuda.is_available():
@@ -116,7 +157,7 @@ def main() -> None:
         FORWARD_BACKWARD * 2 * trained["pairs_per_s"] * found["operations_per_segment"] / fastest
     )
     found |= {"device": name, "peak_tflops": fastest / 1e12,
-              "training": trained | {"share_of_peak": share}}  # fmt: skip
+              "training": trained | {"share_of_peak": share}, "index": indexing(args)}  # fmt: skip
     print(found)
     common.write("gpu", found)
 

@@ -211,12 +211,16 @@ def gpu() -> str:
     ]  # fmt: skip
     header = ["bfloat16", "segments a second", "times real time", "of the peak",
               "least cosine to the processor's"]  # fmt: skip
-    training = found["training"]
+    training, index = found["training"], found["index"]
+    indexed = f"An index of {index['fingerprints']:,}: {index['processor_s']:.0f} s"
+    if "gpus_s" in index:
+        same = f"{100 * index['same']:.1f} % of the nearest the same"
+        indexed += f", with FAISS's GPUs {index['gpus_s']:.0f} s and {same}"
     return (
         f"{markdown(header, rows)}\n\n{found['device']}, {found['peak_tflops']:.0f} trillion "
         f"operations a second in plain products. Training with a batch of {training['batch']}: "
         f"{training['pairs_per_s']:,.0f} pairs a second, "
-        f"{100 * training['share_of_peak']:.1f} % of the peak."
+        f"{100 * training['share_of_peak']:.1f} % of the peak. {indexed}."
     )
 
 

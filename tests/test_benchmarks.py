@@ -199,12 +199,13 @@ def test_the_gpus_benchmark_runs_without_one(small: Path, monkeypatch: pytest.Mo
         with pytest.raises(SystemExit, match="no GPU"):
             run(gpu, monkeypatch)
     run(gpu, monkeypatch, "--device", "cpu", "--no-compile", "--rounds", 1, "--batch", 8,
-        "--training-batch", 16, "--steps", 8, "--size", 256)  # fmt: skip
+        "--training-batch", 16, "--steps", 8, "--size", 256, "--fingerprints", 3000)  # fmt: skip
     found = common.read("gpu")
     assert found["encoding"]["as it is"]["least_cosine_to_cpu"] > 0.97
     assert found["encoding"]["as it is"]["segments_per_s"] > 0
     assert "Not measured" not in report.filled("<!-- table: gpu -->\n<!-- end -->")
     assert found["training"]["pairs_per_s"] > 0 and found["training"]["share_of_peak"] > 0
+    assert found["index"]["processor_s"] > 0
 
 
 def test_visitors_at_once_get_each_their_own(small: Path, monkeypatch: pytest.MonkeyPatch):
