@@ -1,0 +1,191 @@
+"""Tables of times and memory; see benchmarks.report."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from benchmarks import common
+from benchmarks.common import markdown, percent
+
+
+def load() -> str:
+    """Answers, waits and memory of the app with many clients."""
+    found = common.read("app_load")
+    memory = found["memory_mb_by_minute"]
+    rows = [
+        [endpoint, str(found["answers"][endpoint]), f"{found['median_s'][endpoint]:.1f} s",
+         f"{found['p95_s'][endpoint]:.1f} s"]
+        for endpoint in found["answers"]
+    ]  # fmt: skip
+    return (
+        f"{markdown(['', 'answers', 'median wait', '95 % waited less than'], rows)}\n\n"
+        f"{found['clients']} clients for {found['minutes']:g} minutes: {found['failed']} answers "
+        f"failed, {found['not_their_own']} were not the client's own. Memory of the server in the "
+        f"first minute {memory[0]:.0f} MB, in the last {memory[-1]:.0f} MB."
+    )
+
+
+def encoding() -> str:
+    """Ways to run the network on the processor."""
+    found = common.read("encoding")
+    names = {"fp32": "float32", "bf16": "bfloat16"}
+    rows = [
+        [r["runtime"], names[r["precision"]], f"{r['segments_per_s']:.0f}",
+         f"{r['times_real_time']:.1f}", f"{r['query_5s_s']:.2f} s",
+         f"{100 * r['share_of_plain_products']:.0f} %"]
+        for r in found["rows"]
+    ]  # fmt: skip
+    header = ["run by", "precision", "segments a second", "times real time", "a query of 5 s",
+              "of plain products"]  # fmt: skip
+    peaks = " and ".join(f"{rate:.0f} in {names[p]}" for p, rate in found["plain_gflops"].items())
+    operations = found["operations_per_segment"] / 1e9
+    return (
+        f"{markdown(header, rows)}\n\n{operations:.2f} billion operations a segment ("
+        f"{found['operations_per_segment_once'] / 1e9:.2f} reading once); plain "
+        f"products of the same sizes reach {peaks} (billions a second)."
+    )
+
+
+def gpu() -> str:
+    """What a GPU does."""
+    found = common.read("gpu")
+    rows = [
+        [name, f"{r['segments_per_s']:,.0f}", f"{r['times_real_time']:,.0f}",
+         f"{100 * r['share_of_peak']:.1f} %", f"{r['least_cosine_to_cpu']:.4f}"]
+        for name, r in found["encoding"].items()
+    ]  # fmt: skip
+    header = ["bfloat16", "segments a second", "times real time", "of the peak",
+              "least cosine to the processor's"]  # fmt: skip
+    training, index = found["training"], found["index"]
+    indexed = f"An index of {index['fingerprints']:,}: {index['processor_s']:.0f} s"
+    if "gpus_s" in index:
+        same = f"{100 * index['same']:.1f} % of the nearest the same"
+        indexed += f", with FAISS's GPUs {index['gpus_s']:.0f} s and {same}"
+    return (
+        f"{markdown(header, rows)}\n\n{found['device']}, {found['peak_tflops']:.0f} trillion "
+        f"operations a second in plain products. Training with a batch of {training['batch']}: "
+        f"{training['pairs_per_s']:,.0f} pairs a second, "
+        f"{100 * training['share_of_peak']:.1f} % of the peak. {indexed}."
+    )
+
+
+def indexes() -> str:
+    """Kinds of index on real fingerprints."""
+    found = common.read("index_choice")
+    per_hour = found["fingerprints"] / found["hours"] / 1e6
+    rows = [
+        [f"`{r['factory']}`", f"{r['bytes']:.0f}", f"{r['bytes'] * per_hour:.2f}",
+         f"{r['built_s']:.1f}", "-" if r["nprobe"] is None else str(r["nprobe"]),
+         f"{100 * r['recall_of_exact']:.1f} %", percent(r["hit_50ms"]),
+         f"{1000 * r['query_s']:.1f} ms",
+         "-" if r["tuned_nprobe"] is None else str(r["tuned_nprobe"])]
+        for r in found["rows"]
+    ]  # fmt: skip
+    header = ["index", "bytes a fingerprint", "MB an hour of audio", "built in (s)", "lists probed",
+              "of exact hits", "hits", "a query of 5 s", "tuned to"]  # fmt: skip
+    return markdown(header, rows)
+
+
+def thinned() -> str:
+    """An index of fewer fingerprints."""
+    rows = common.read("index_choice")["thinned"]
+    lengths = list(rows[0]["hit_50ms"])
+    header = [
+        "a fingerprint every",
+        "MB an hour of audio",
+        *(f"hits, {length} s" for length in lengths),
+    ]
+    return markdown(header, (
+        [*(("exact search", "-") if r["hop_s"] is None else
+           (f"{1000 * r['hop_s']:.0f} ms", f"{r['bytes_per_hour'] / 1e6:.2f}")),
+         *(percent(r["hit_50ms"][length]) for length in lengths)]
+        for r in rows
+    ))  # fmt: skip
+
+
+def library_sizes() -> str:
+    """Memory, time and hits as a library grows."""
+
+    def cells(r: dict[str, Any]) -> Iterator[str]:
+        yield f"{r['fingerprints']:,}"
+        yield f"`{r['factory']}`"
+        tuning = r["tuning"]
+        yield f"{tuning['nprobe']}, {tuning['neighbours']}" if tuning else "all"
+        yield f"{r['open_s']:.2f} s, {r['first_query_s']:.1f} s"
+        yield f"{r['idle_mb']:.0f}, {r['searched_mb']:.0f}"
+        yield f"{1000 * r['query_s']:.1f} ms"
+        yield f"{1000 * r['search_s']:.1f} ms"
+        yield percent(r["hit_50ms"])
+        yield "-" if r["recall_of_exact"] is None else f"{100 * r['recall_of_exact']:.1f} %"
+        yield f"{r['indexed'] / r['indexed_s']:,.0f}" if r["indexed"] else "-"
+
+    header = ["fingerprints", "index", "lists, neighbours", "opened, first query",
+              "MB: opened, in use", "a query of 5 s", "FAISS's part", "hits", "of exact hits",
+              "indexed a second"]  # fmt: skip
+    return markdown(header, (list(cells(row)) for row in common.read("scale")["rows"]))
+
+
+def building() -> str:
+    """How fast files become a library."""
+    found = common.read("building")
+    memory = ", ".join(f"{mb:.0f}" for mb in found["memory_mb"])
+    rows = [
+        ["hours of audio an hour", f"{found['times_real_time']:.1f}"],
+        ["of that time: encoding alone takes", f"{100 * found['share_encoding']:.0f} %"],
+        ["of that time: decoding alone takes", f"{100 * found['share_decoding']:.0f} %"],
+        ["memory at each quarter (MB)", memory],
+        ["library on the disk (MB an hour of audio)",
+         f"{found['bytes_per_hour_of_audio'] / 1e6:.1f}"],
+        ["index: fingerprints trained and added a second",
+         f"{found['fingerprints_indexed_per_s']:,.0f}"],
+    ]  # fmt: skip
+    return markdown([f"{found['tracks']} files, {found['hours']:.1f} h", ""], rows)
+
+
+def startup() -> str:
+    """How long programs take to begin."""
+    rows = common.read("startup")["rows"]
+    return markdown(["", "seconds", "most memory (MB)"], (
+        [name, f"{row['seconds']:.2f}", f"{row['mb']:.0f}"] for name, row in rows.items()
+    ))  # fmt: skip
+
+
+def scans() -> str:
+    """Plays found in mixes, and how far off their ends are."""
+    header = ["mix", "hours", "parts", "precision", "recall", "beginning off by", "end off by"]
+    rows = common.read("scan")["rows"]
+    return markdown(header, (
+        [name, f"{row['hours']:.1f}", str(row["parts"]), percent(row["precision"]),
+         percent(row["recall"]), f"{row['median_start_error_s']:.2f} s",
+         f"{row['median_end_error_s']:.2f} s"]
+        for name, row in rows.items()
+    ))  # fmt: skip
+
+
+def waits(key: str, title: str) -> Callable[[], str]:
+    """What a visitor of the app waits for, or what an answer is made of."""
+
+    def table() -> str:
+        seconds = common.read("app_speed")[key]
+        return markdown([title, "median"], (
+            [name, f"{s:.2f} s" if s >= 0.1 else f"{1000 * s:.0f} ms"]
+            for name, s in seconds.items()
+        ))  # fmt: skip
+
+    return table
+
+
+TABLES: dict[str, Callable[[], str]] = {
+    "load": load,
+    "encoding": encoding,
+    "gpu": gpu,
+    "indexes": indexes,
+    "thinned": thinned,
+    "library sizes": library_sizes,
+    "building": building,
+    "startup": startup,
+    "scans": scans,
+    "waits": waits("seconds", "what a visitor waits for"),
+    "answer": waits("answer_parts_s", "an answer to a clip of 7 s, on the server"),
+}
