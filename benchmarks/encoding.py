@@ -5,8 +5,9 @@
 For the trained network as PyTorch runs it and as grafprint/inference.py does, in both precisions,
 and so for the encoder that reads a recording once (with random weights): segments a second, times
 real time at the library's hop, seconds for a query of 5 s, and the share of the rate at which the
-same machine computes plain products of the sizes that the network has, on as many threads. One way
-after the other in each round, so that ratios can be trusted when times cannot; medians of --rounds.
+same machine computes plain products of the sizes that the network has, on as many threads, right
+before. One way after the other in each round, so that ratios can be trusted when times cannot;
+medians of --rounds.
 """
 
 from __future__ import annotations
@@ -171,21 +172,23 @@ def main() -> None:
         ways[FAST_ONCE, name] = reading_once(once, FastSliding(sliding, dtype), True)
     times: dict[tuple[str, str, int], list[float]] = {}
     peaks: dict[str, list[float]] = {name: [] for name in roofs}
+    shares: dict[tuple[str, str], list[float]] = {way: [] for way in ways}
     for number in range(args.rounds + 1):
-        for name, roof in roofs.items():
-            peaks[name].append(roof())
         for way, run in ways.items():
+            # The machine's pace changes within seconds: each way is compared with its neighbour.
+            peaks[way[1]].append(roofs[way[1]]())
             for segments in (SEGMENTS, QUERY):
                 began = time.perf_counter()
                 run(windows[:segments])
                 times.setdefault((*way, segments), []).append(time.perf_counter() - began)
+            rate = SEGMENTS / times[(*way, SEGMENTS)][-1]
+            shares[way].append(rate * operations[way[0]] / peaks[way[1]][-1])
         print(f"round {number} of {args.rounds}", flush=True)
     rows = []
     for runtime, precision in ways:
         many, query = (statistics.median(times[runtime, precision, n][1:])
                        for n in (SEGMENTS, QUERY))  # fmt: skip
         rate = SEGMENTS / many
-        peak = statistics.median(peaks[precision][1:])
         rows.append({
             "runtime": runtime,
             "precision": precision,
@@ -193,7 +196,7 @@ def main() -> None:
             "times_real_time": rate * network.hop_s,
             "query_5s_s": query,
             "gflops": rate * operations[runtime] / 1e9,
-            "share_of_plain_products": rate * operations[runtime] / peak,
+            "share_of_plain_products": statistics.median(shares[runtime, precision][1:]),
         })  # fmt: skip
         print({k: round(v, 3) if isinstance(v, float) else v for k, v in rows[-1].items()})
     common.write("encoding", {

@@ -47,6 +47,15 @@ def encoding() -> str:
     )
 
 
+def parts() -> str:
+    """Milliseconds a segment in each kind of work, for each way to run the network."""
+    found = common.read("parts")["rows"]
+    names = {"fp32": "float32", "bf16": "bfloat16"}
+    header = ["", *(f"{r['runtime']}, {names[r['precision']]}" for r in found)]
+    rows = [[part, *(f"{r['ms'][part]:.2f}" for r in found)] for part in found[0]["ms"]]
+    return markdown(header, [*rows, ["all", *(f"{sum(r['ms'].values()):.2f}" for r in found)]])
+
+
 def gpu() -> str:
     """What a GPU does."""
     found = common.read("gpu")
@@ -179,6 +188,7 @@ def waits(key: str, title: str) -> Callable[[], str]:
 TABLES: dict[str, Callable[[], str]] = {
     "load": load,
     "encoding": encoding,
+    "parts": parts,
     "gpu": gpu,
     "indexes": indexes,
     "thinned": thinned,

@@ -13,7 +13,8 @@ from torch import Tensor, nn
 from grafprint import kernels
 from grafprint.graph import FFN, GraphBlock, KNNGraph
 
-_PRODUCTS = 1 << 16  # inner products between nodes at once: 256 KB
+_PRODUCTS = 1 << 17  # inner products between nodes at once: 512 KB
+_ROWS = 1024  # that weights are laid out for
 ONEDNN = torch.backends.mkldnn.is_available()
 
 
@@ -25,7 +26,7 @@ class Block:
         self._bias = block.position_bias
         self._in = Dense.folded(block.linear_in, dtype)
         self._groups = cast(nn.Conv2d, block.conv.update[0]).groups
-        self._update = Dense(*_update_weights(block), dtype, "gelu")
+        self._update = Grouped(*_update_weights(block), dtype)
         self._out = Dense.folded(block.linear_out, dtype)
         self._ffn_in = Dense.folded(ffn.linear_in, dtype, "gelu")
         self._ffn_out = Dense.folded(ffn.linear_out, dtype)
@@ -49,27 +50,28 @@ class Block:
         graphs, n, _ = unit.shape
         neighbours = torch.empty((graphs, n, self.k), dtype=torch.int64)
         values = torch.empty((graphs, n, self.k))
+        chosen, found = neighbours.numpy(), values.numpy()
         step = _PRODUCTS // n**2
         if step or not ONEDNN:  # several graphs at once
             step = max(1, step)
             for begin in range(0, graphs, step):
                 part = slice(begin, begin + step)
                 products = torch.bmm(unit[part], unit[part].transpose(1, 2))
-                self._choose(products, 0, neighbours[part], values[part])
+                self._choose(products, 0, chosen[part], found[part])
         else:  # some rows of a graph at once
             size = _PRODUCTS // n
             for number, first in itertools.product(range(graphs), range(0, n, size)):
                 part, rows = slice(number, number + 1), slice(first, first + size)
                 products = _linear(unit[number, rows], unit[number], None)[None]
-                self._choose(products, first, neighbours[part, rows], values[part, rows])
+                self._choose(products, first, chosen[part, rows], found[part, rows])
         return KNNGraph(neighbours, (2 - 2 * values).clamp_min(0).sqrt())
 
-    def _choose(self, products: Tensor, first: int, neighbours: Tensor, values: Tensor) -> None:
+    def _choose(
+        self, products: Tensor, first: int, neighbours: np.ndarray, values: np.ndarray
+    ) -> None:
         if self._bias is not None:
             products = products - self._bias[first : first + products.shape[1]] / 2
-        kernels.nearest(
-            products.numpy(), first, self.k, self.dilation, neighbours.numpy(), values.numpy()
-        )
+        kernels.nearest(products.numpy(), first, self.k, self.dilation, neighbours, values)
 
 
 def _unit(y: Tensor) -> Tensor:
@@ -125,6 +127,39 @@ def _linear(x: Tensor, weight: Tensor, bias: Tensor | None, activation: str = "n
     return cast(Tensor, y)
 
 
+class Grouped:
+    """Products of a matrix for each group of channels, with bias and GELU, in one primitive."""
+
+    def __init__(self, weight: Tensor, bias: Tensor, dtype: torch.dtype) -> None:
+        """``weight [groups, out, in]``, ``bias [groups * out]``."""
+        self._groups, self._bias = len(weight), bias.to(dtype)
+        self._weight = weight.to(dtype).flatten(0, 1)[:, :, None, None].contiguous()
+        if ONEDNN:
+            self._weight = torch.ops.mkldnn._reorder_convolution_weight(
+                self._weight, [0, 0], [1, 1], [1, 1], self._groups, [1, len(bias), _ROWS, 1]
+            )
+
+    def __call__(self, rows: Tensor) -> Tensor:
+        """``rows [m, groups * in]`` to ``[m, groups * out]``."""
+        x = rows.view(1, len(rows), 1, -1).permute(0, 3, 1, 2)  # a map of one column
+        if ONEDNN:
+            y = torch.ops.mkldnn._convolution_pointwise(
+                x,
+                self._weight,
+                self._bias,
+                [0, 0],
+                [1, 1],
+                [1, 1],
+                self._groups,
+                "gelu",
+                [],
+                "none",
+            )
+        else:
+            y = F.gelu(F.conv2d(x, self._weight, self._bias, groups=self._groups))
+        return to_rows(y)
+
+
 class Convolution:
     """A convolution with its batch normalisation folded in, and what follows it."""
 
@@ -149,17 +184,16 @@ def _fold(conv: nn.Conv2d, norm: nn.BatchNorm2d) -> tuple[Tensor, Tensor]:
 
 
 def _update_weights(block: GraphBlock) -> tuple[Tensor, Tensor]:
-    """The graph convolution's update as one matrix ``[2C, 2C]`` for nodes and maxima.
+    """The graph convolution's update for nodes and maxima: matrices of its groups, and bias.
 
     Trained on pairs (x, max - x), channel by channel, in groups; here for (x of a group, max of
-    the group): A x + B (max - x) = (A - B) x + B max. A product of the whole matrix, zero between
-    the groups, is quicker than one for each.
+    the group): A x + B (max - x) = (A - B) x + B max.
     """
     conv = cast(nn.Conv2d, block.conv.update[0])
     weight, bias = _fold(conv, cast(nn.BatchNorm2d, block.conv.update[1]))
     pairs = weight.view(conv.groups, -1, weight.shape[1] // 2, 2)  # group, out, channel, half
     own, other = pairs.unbind(-1)
-    return torch.block_diag(*torch.cat([own - other, other], dim=2)), bias
+    return torch.cat([own - other, other], dim=2), bias
 
 
 def to_rows(x: Tensor) -> Tensor:

@@ -44,35 +44,49 @@ def nearest(
     graphs, rows, n = closeness.shape
     nothing = np.float32(-np.inf)
     maxima = np.empty(_LANES, np.float32)
+    steps, parts = (k - 1) * dilation + 1, n // _LANES
+    fours = parts // 4 * 4
     for graph in range(graphs):
         for i in range(rows):
             closeness[graph, i, first + i] = nothing
             for lane in range(_LANES):
                 maxima[lane] = nothing
-            for part in range(n // _LANES):
+            for part in range(0, fours, 4):  # four at a time: the maxima are written less often
+                for lane in range(_LANES):
+                    j = part * _LANES + lane
+                    one = closeness[graph, i, j]
+                    two = closeness[graph, i, j + _LANES]
+                    three = closeness[graph, i, j + 2 * _LANES]
+                    four = closeness[graph, i, j + 3 * _LANES]
+                    one = one if one > two else two
+                    three = three if three > four else four
+                    one = one if one > three else three
+                    maxima[lane] = one if one > maxima[lane] else maxima[lane]
+            for part in range(fours, parts):
                 for lane in range(_LANES):
                     value = closeness[graph, i, part * _LANES + lane]
                     maxima[lane] = value if value > maxima[lane] else maxima[lane]
-            for j in range(n // _LANES * _LANES, n):
+            for j in range(parts * _LANES, n):
                 maxima[j % _LANES] = max(maxima[j % _LANES], closeness[graph, i, j])
-            for place in range((k - 1) * dilation + 1):
+            for place in range(steps):
                 top = nothing
                 for lane in range(_LANES):
                     top = maxima[lane] if maxima[lane] > top else top
                 best = 0
                 while best < _LANES - 1 and maxima[best] != top:
                     best += 1
-                found, rest = -1, nothing
-                for j in range(best, n, _LANES):
-                    value = closeness[graph, i, j]
-                    if value == top and found < 0:
-                        found = j
-                    elif value > rest:
-                        rest = value
-                if found < 0:  # none is a number
+                found = best
+                while found < n and closeness[graph, i, found] != top:
+                    found += _LANES
+                if found >= n:  # none is a number
                     found = min(best, n - 1)
-                closeness[graph, i, found] = nothing
-                maxima[best] = rest
+                if place < steps - 1:
+                    closeness[graph, i, found] = nothing
+                    rest = nothing
+                    for j in range(best, n, _LANES):
+                        value = closeness[graph, i, j]
+                        rest = value if value > rest else rest
+                    maxima[best] = rest
                 if place % dilation == 0:
                     neighbours[graph, i, place // dilation] = found
                     values[graph, i, place // dilation] = top

@@ -19,6 +19,7 @@ from benchmarks import (
     gpu,
     granularity,
     index_choice,
+    parts,
     report,
     scale,
     scan,
@@ -191,6 +192,18 @@ def test_encoding_is_measured(small: Path, monkeypatch: pytest.MonkeyPatch):
     found = common.read("encoding")
     assert len(found["rows"]) == 8 and all(row["segments_per_s"] > 0 for row in found["rows"])
     assert "Not measured" not in report.filled("<!-- table: encoding -->\n<!-- end -->")
+
+
+def test_where_the_encoders_time_goes(small: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(parts, "SEGMENTS", 4)
+    run(parts, monkeypatch, "--rounds", 1)
+    rows = common.read("parts")["rows"]
+    told = {(row["runtime"], row["precision"]): row["ms"] for row in rows}
+    for (runtime, _), ms in told.items():
+        # What is folded away takes no time; everything else is seen in both.
+        folded_away = {parts.NORMALISATIONS} if runtime == "GraFPrint" else set()
+        assert {part for part, spent in ms.items() if not spent} == folded_away
+    assert "| neighbours found |" in report.filled("<!-- table: parts -->\n<!-- end -->")
 
 
 def test_the_gpus_benchmark_runs_without_one(small: Path, monkeypatch: pytest.MonkeyPatch):

@@ -1,0 +1,129 @@
+"""Where the encoder's time goes, as PyTorch runs it and as the product does.
+
+    python -m benchmarks.parts
+
+Milliseconds a segment on one thread, in each kind of work by itself; medians of --rounds, of which
+each runs every way once.
+"""
+
+from __future__ import annotations
+
+import argparse
+import statistics
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from typing import Any
+from unittest import mock
+
+import torch
+from torch import Tensor, nn
+
+from benchmarks import common
+from benchmarks.encoding import as_trained, music
+from grafprint import folded, graph, kernels
+from grafprint.fingerprint import Fingerprinter
+from grafprint.inference import FastGraFPrint
+
+SEGMENTS = 64
+REST = "the rest"
+FINDING, GATHERING = "neighbours found", "neighbours gathered"
+PRODUCTS, UPDATES = "products", "grouped updates"
+CONVOLUTIONS, NORMALISATIONS = "convolutions", "normalisations"
+ACTIVATIONS = "activations"
+PARTS = (PRODUCTS, UPDATES, CONVOLUTIONS, FINDING, GATHERING, NORMALISATIONS, ACTIVATIONS, REST)
+
+
+class Clock:
+    """Seconds spent in each part, less those in the parts within it."""
+
+    def __init__(self) -> None:
+        self.seconds = dict.fromkeys(PARTS, 0.0)
+        self._stack = [REST]
+        self._since = time.perf_counter()
+
+    def _tell(self) -> None:
+        now = time.perf_counter()
+        self.seconds[self._stack[-1]] += now - self._since
+        self._since = now
+
+    def wrapped(self, part: str, function: Callable[..., Any]) -> Callable[..., Any]:
+        """The function, its time counted to the part."""
+
+        def run(*args: Any, **options: Any) -> Any:
+            self._tell()
+            self._stack.append(part)
+            try:
+                return function(*args, **options)
+            finally:
+                self._tell()
+                self._stack.pop()
+
+        return run
+
+
+@contextmanager
+def watched(clock: Clock, encoder: nn.Module, fast: FastGraFPrint) -> Iterator[None]:
+    """Within, both forms of a network tell the clock what they do."""
+    with ExitStack() as patches:
+
+        def watch(owner: Any, name: str, part: str) -> None:
+            wrapped = clock.wrapped(part, getattr(owner, name))
+            patches.enter_context(mock.patch.object(owner, name, wrapped))
+
+        for layer in encoder.modules():
+            if isinstance(layer, nn.Conv2d):
+                small = layer.kernel_size == (1, 1)
+                part = UPDATES if layer.groups > 1 else PRODUCTS if small else CONVOLUTIONS
+                watch(layer, "forward", part)
+            elif isinstance(layer, nn.Linear):
+                watch(layer, "forward", PRODUCTS)
+            elif isinstance(layer, nn.BatchNorm2d):
+                watch(layer, "forward", NORMALISATIONS)
+        watch(graph, "knn", FINDING)
+        watch(graph, "max_relative", GATHERING)
+        watch(nn.functional, "gelu", ACTIVATIONS)
+        for block in (block for stage in fast._stages for block in stage):
+            watch(block, "_graph", FINDING)
+        watch(folded.Grouped, "__call__", UPDATES)
+        watch(folded, "_unit", FINDING)
+        watch(kernels, "with_maxima", GATHERING)
+
+        for kind, part in ((folded.Dense, PRODUCTS), (folded.Convolution, CONVOLUTIONS)):
+            watch(kind, "__call__", part)
+        yield
+
+
+def main() -> None:
+    """Measure and write."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--rounds", type=int, default=15)
+    args = parser.parse_args()
+    network = Fingerprinter.load()
+    windows = music(network, SEGMENTS)
+    torch.set_num_threads(1)
+    found: dict[tuple[str, str], list[dict[str, float]]] = {}
+    for _ in range(args.rounds + 1):
+        for name, dtype in (("fp32", torch.float32), ("bf16", torch.bfloat16)):
+            fast = FastGraFPrint(network.encoder, dtype)
+            ways: dict[str, Callable[[Tensor], Tensor]]
+            ways = {"PyTorch": as_trained(network.encoder, dtype), "GraFPrint": fast}
+            for way, run in ways.items():
+                run(windows)
+                clock = Clock()
+                with watched(clock, network.encoder, fast):
+                    clock.wrapped(REST, run)(windows)
+                found.setdefault((way, name), []).append(clock.seconds)
+    rows = [
+        {"runtime": way, "precision": precision,
+         "ms": {part: 1000 * statistics.median(r[part] for r in rounds[1:]) / SEGMENTS
+                for part in PARTS}}
+        for (way, precision), rounds in found.items()
+    ]  # fmt: skip
+    for row in rows:
+        print(row)
+    common.write("parts", {"model_id": network.model_id, "rows": rows})
+
+
+if __name__ == "__main__":
+    main()
