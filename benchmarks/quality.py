@@ -8,7 +8,7 @@ from typing import Any
 from benchmarks import common, paper
 from benchmarks.common import markdown, percent
 from benchmarks.systems import SYSTEMS
-from grafprint.report import MEASURES
+from grafprint.report import MEASURES, wilson
 
 
 def grid(reverb: bool) -> str:
@@ -114,18 +114,29 @@ def classical(
 
 
 def groups(key: str) -> Callable[[], str]:
-    """Hit rates by kind of noise, room or package, worst first."""
+    """Hit rates by kind of noise, room or package, worst first; then by collections of rooms."""
+    measured = [(length, what) for length in ("1 s", "5 s") for what in ("right_track", "hit_50ms")]
+
+    def pooled(groups: list[dict[str, Any]], length: str, what: str) -> tuple[float, float, float]:
+        queries = [group[length]["queries"] for group in groups]
+        rates = [group[length][what][0] for group in groups]
+        hits = sum(round(n * rate) for n, rate in zip(queries, rates, strict=True))
+        return wilson(hits, sum(queries))
 
     def table() -> str:
         found = common.read("table2-released")[key]
         order = sorted(found, key=lambda name: found[name]["1 s"]["right_track"][0])
+        lines = {name: [found[name]] for name in order}
+        for name in order:
+            collection, _, rest = name.partition("__")
+            if rest:
+                lines.setdefault(f"*all of {collection}*", []).append(found[name])
         header = ["", "queries", *(f"{length}, {what}" for length in ("1 s", "5 s")
                                    for what in ("right track", "within 50 ms"))]  # fmt: skip
         return markdown(header, (
-            [name, str(found[name]["1 s"]["queries"]),
-             *(percent(found[name][length][what]) for length in ("1 s", "5 s")
-               for what in ("right_track", "hit_50ms"))]
-            for name in order
+            [name, str(sum(group["1 s"]["queries"] for group in groups)),
+             *(percent(pooled(groups, *which)) for which in measured)]
+            for name, groups in lines.items()
         ))  # fmt: skip
 
     return table
