@@ -31,7 +31,8 @@ def lay_out(vectors: np.ndarray, progress: Progress) -> np.ndarray:
     """Places ``[n, 2]`` (float32) of unit ``vectors [n, dim]``, by UMAP with inner products.
 
     The larger extent is 0 to 1, the smaller one as much of it as UMAP makes it. The same vectors
-    have the same places on one machine; another one may round differently, which UMAP enlarges.
+    have the same places on one machine with as many threads; another one, or another number, may
+    round differently, which UMAP enlarges.
     ``progress`` is called several times a second except while the layout begins (some
     seconds), and may raise to end the work.
 
