@@ -11,8 +11,8 @@ from matplotlib.figure import Figure
 from benchmarks import common, paper
 from benchmarks.systems import SYSTEMS
 
-COLOURS = {"released": "#111111", "grafprint": "#0b6e99", "nafp": "#c8553d", "te-lsh": "#588157",
-           "te-ht": "#a3b18a", "ast": "#8d6a9f"}  # fmt: skip
+COLOURS = {"released": "#111111", "grafprint": "#0b6e99", "sliding": "#d98e04", "nafp": "#c8553d",
+           "te-lsh": "#588157", "te-ht": "#a3b18a", "ast": "#8d6a9f"}  # fmt: skip
 TITLES = {name: system.title for name, system in SYSTEMS.items()}
 TITLES["released"] = "GraFPrint, released"
 

@@ -31,7 +31,6 @@ from grafprint.recipe import config_of
 from grafprint.training import Progress, train
 
 MUSIC = common.ROOT / "assets" / "music"
-BLOCK = 1 << 16  # fingerprints added at once
 FORWARD_BACKWARD = 3  # operations of a training step, in forward passes
 
 
@@ -116,9 +115,7 @@ def indexing(args: argparse.Namespace) -> dict[str, Any]:
             128, stamp, vectors[: index.training_size(factory, 128, len(vectors))]
         )
         with made.filling():
-            for begin in range(0, len(vectors), BLOCK):
-                part = vectors[begin : begin + BLOCK]
-                made.add(np.arange(begin, begin + len(part)), part)
+            made.add(np.arange(len(vectors)), vectors)
         return time.perf_counter() - began, made.search(vectors[:1000], 1)[1]
 
     with mock.patch.object(faiss, "get_num_gpus", lambda: 0):

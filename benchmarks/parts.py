@@ -35,16 +35,17 @@ PARTS = (PRODUCTS, UPDATES, CONVOLUTIONS, FINDING, GATHERING, NORMALISATIONS, AC
 
 
 class Clock:
-    """Seconds spent in each part, less those in the parts within it."""
+    """Seconds spent in each part, less those in the parts within it, and none outside of all."""
 
     def __init__(self) -> None:
         self.seconds = dict.fromkeys(PARTS, 0.0)
-        self._stack = [REST]
-        self._since = time.perf_counter()
+        self._stack: list[str] = []
+        self._since = 0.0
 
     def _tell(self) -> None:
         now = time.perf_counter()
-        self.seconds[self._stack[-1]] += now - self._since
+        if self._stack:
+            self.seconds[self._stack[-1]] += now - self._since
         self._since = now
 
     def wrapped(self, part: str, function: Callable[..., Any]) -> Callable[..., Any]:
@@ -103,9 +104,11 @@ def main() -> None:
     windows = music(network, SEGMENTS)
     torch.set_num_threads(1)
     found: dict[tuple[str, str], list[dict[str, float]]] = {}
+    precisions = {"fp32": torch.float32, "bf16": torch.bfloat16}
+    folded_once = {name: FastGraFPrint(network.encoder, precisions[name]) for name in precisions}
     for _ in range(args.rounds + 1):
-        for name, dtype in (("fp32", torch.float32), ("bf16", torch.bfloat16)):
-            fast = FastGraFPrint(network.encoder, dtype)
+        for name, dtype in precisions.items():
+            fast = folded_once[name]
             ways: dict[str, Callable[[Tensor], Tensor]]
             ways = {"PyTorch": as_trained(network.encoder, dtype), "GraFPrint": fast}
             for way, run in ways.items():

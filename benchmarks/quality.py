@@ -7,6 +7,7 @@ from typing import Any
 
 from benchmarks import common, paper
 from benchmarks.common import markdown, percent
+from benchmarks.figures import TITLES
 from benchmarks.systems import SYSTEMS
 from grafprint.report import MEASURES, wilson
 
@@ -15,14 +16,13 @@ def grid(reverb: bool) -> str:
     """Table II: a row a length and system, a column an SNR, right track within 50 ms."""
     reports = {name: _read(f"table2-{name}") for name in SYSTEMS}
     reports |= {"released": _read("table2-released")}
-    titles = {name: s.title for name, s in SYSTEMS.items()} | {"released": "GraFPrint, released"}
 
     def rows() -> Iterator[list[str]]:
         for length in paper.LENGTHS_S:
             for name, report in reports.items():
                 if report:
                     cells = _cells(report, length, reverb)
-                    yield [f"{length:g} s", titles[name], *(percent(c["hit_50ms"]) for c in cells)]
+                    yield [f"{length:g} s", TITLES[name], *(percent(c["hit_50ms"]) for c in cells)]
             values = paper.TABLE_II["grafprint"][length][int(reverb)]
             yield [f"{length:g} s", "*paper: GraFPrint*", *(f"*{v:.1f}*" for v in values)]
 

@@ -8,6 +8,8 @@ from typing import Any
 from benchmarks import common
 from benchmarks.common import markdown, percent
 
+PRECISIONS = {"fp32": "float32", "bf16": "bfloat16"}
+
 
 def load() -> str:
     """Answers, waits and memory of the app with many clients."""
@@ -29,16 +31,17 @@ def load() -> str:
 def encoding() -> str:
     """Ways to run the network on the processor."""
     found = common.read("encoding")
-    names = {"fp32": "float32", "bf16": "bfloat16"}
     rows = [
-        [r["runtime"], names[r["precision"]], f"{r['segments_per_s']:.0f}",
+        [r["runtime"], PRECISIONS[r["precision"]], f"{r['segments_per_s']:.0f}",
          f"{r['times_real_time']:.1f}", f"{r['query_5s_s']:.2f} s",
          f"{100 * r['share_of_plain_products']:.0f} %"]
         for r in found["rows"]
     ]  # fmt: skip
     header = ["run by", "precision", "segments a second", "times real time", "a query of 5 s",
               "of plain products"]  # fmt: skip
-    peaks = " and ".join(f"{rate:.0f} in {names[p]}" for p, rate in found["plain_gflops"].items())
+    peaks = " and ".join(
+        f"{rate:.0f} in {PRECISIONS[p]}" for p, rate in found["plain_gflops"].items()
+    )
     operations = found["operations_per_segment"] / 1e9
     return (
         f"{markdown(header, rows)}\n\n{operations:.2f} billion operations a segment ("
@@ -50,8 +53,7 @@ def encoding() -> str:
 def parts() -> str:
     """Milliseconds a segment in each kind of work, for each way to run the network."""
     found = common.read("parts")["rows"]
-    names = {"fp32": "float32", "bf16": "bfloat16"}
-    header = ["", *(f"{r['runtime']}, {names[r['precision']]}" for r in found)]
+    header = ["", *(f"{r['runtime']}, {PRECISIONS[r['precision']]}" for r in found)]
     rows = [[part, *(f"{r['ms'][part]:.2f}" for r in found)] for part in found[0]["ms"]]
     return markdown(header, [*rows, ["all", *(f"{sum(r['ms'].values()):.2f}" for r in found)]])
 

@@ -45,7 +45,7 @@ def propose(library: Library, rows: np.ndarray, positions: np.ndarray) -> Candid
     firsts, starts, counts = firsts[found], starts[found], counts[found]
     # Two tracks may have the same start (before the one, inside the other): they are two. A
     # start is less than the query before the first row, so one number stands for both.
-    before = int(positions[-1]) if len(positions) else 0
+    before = int(positions.max(initial=0))
     width = int(counts.max(initial=0)) + before + 1
     _, which = np.unique(firsts * width + (starts - firsts + before), return_index=True)
     firsts, starts, counts = firsts[which], starts[which], counts[which]
