@@ -6,10 +6,12 @@ import argparse
 import json
 import platform
 from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from benchmarks.systems import SYSTEMS, System
+from benchmarks.workers import Crew, Model, Shared
 from grafprint.banks import noise_bank, room_bank
 from grafprint.evaluation import EvaluationConfig, Report, evaluate, query_tracks
 from grafprint.fingerprint import DEFAULT_MODEL, Fingerprinter
@@ -52,25 +54,54 @@ def options(doc: str) -> argparse.ArgumentParser:
     parser.add_argument("--protocol", choices=["clean", "published"], default="clean")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--work", type=Path, default=Path("runs"), help="for libraries, journals")
+    parser.add_argument("--device", default="cpu", help="of the networks, such as cuda")
     return parser
+
+
+def shared_options(doc: str) -> argparse.ArgumentParser:
+    """The same, for benchmarks whose work several processes can share."""
+    parser = options(doc)
+    parser.add_argument("--processes", type=int, default=1, help="that share the work")
+    parser.add_argument("--out", type=Path, help="for the JSON; default: benchmarks/results")
+    return parser
+
+
+def model(args: argparse.Namespace, name: str) -> Model:
+    """The trained network of a system, to be loaded here or in other processes."""
+    if args.models is None:
+        if name != "grafprint":
+            raise SystemExit(f"the network of {name} must come from --models")
+        return Model(DEFAULT_MODEL, args.device)
+    run = f"{SYSTEMS[name].trained_as}-{args.pairs}"
+    return Model(args.models / run / "encoder.safetensors", args.device)
 
 
 def network(args: argparse.Namespace, name: str) -> Fingerprinter:
     """The trained network of a system."""
-    if args.models is None:
-        if name != "grafprint":
-            raise SystemExit(f"the network of {name} must come from --models")
-        return Fingerprinter.load(DEFAULT_MODEL)
-    run = f"{SYSTEMS[name].trained_as}-{args.pairs}"
-    return Fingerprinter.load(args.models / run / "encoder.safetensors")
+    return model(args, name).load()
+
+
+def shared(crew: Crew | None, trained: Model) -> tuple[Fingerprinter, Shared | None]:
+    """A network for this process, and what its crew, if any, does with it.
+
+    With a crew this process encodes nothing, so its network is on the processor.
+    """
+    if crew is None:
+        return trained.load(), None
+    return replace(trained, device="cpu").load(), Shared(crew, trained)
 
 
 def collection(
-    system: str, fingerprinter: Fingerprinter, folders: Iterable[Path], work: Path
+    system: str,
+    fingerprinter: Fingerprinter,
+    folders: Iterable[Path],
+    work: Path,
+    helpers: Shared | None = None,
 ) -> Library:
     """The system's library of all files in the folders, made or gone on with in ``work``.
 
-    Kept open for writing, so that the caller can add to it.
+    Kept open for writing, so that the caller can add to it. The ``helpers`` hear the files if
+    there are any; the library is the same.
     """
     path = work / f"{system}-{fingerprinter.model_id}"
     made: System = SYSTEMS[system]
@@ -79,9 +110,12 @@ def collection(
     )  # fmt: skip
     library.nprobe = made.nprobe
     for folder in folders:
-        report = library.add_folder(folder, fingerprinter)
-        print(f"{system}: {folder.name}: {len(report.added)} added, {len(report.failed)} failed",
-              flush=True)  # fmt: skip
+        if helpers:
+            added, failed = helpers.add_folder(library, folder, fingerprinter)
+        else:
+            report = library.add_folder(folder, fingerprinter)
+            added, failed = len(report.added), len(report.failed)
+        print(f"{system}: {folder.name}: {added} added, {failed} failed", flush=True)
     return library
 
 
@@ -91,26 +125,36 @@ def measure(
     fingerprinter: Fingerprinter,
     config: EvaluationConfig,
     args: argparse.Namespace,
+    helpers: Shared | None = None,
 ) -> Report:
-    """Evaluate with queries from the test folder; goes on where a run of this name was stopped."""
+    """Evaluate with queries from the test folder; goes on where a run of this name was stopped.
+
+    The work is that of the ``helpers``, if there are any; the outcomes are the same.
+    """
 
     def on_progress(done: int, total: int) -> None:
         if done % 10 == 0 or done == total:
             print(f"{name}: {done}/{total}", flush=True)
 
-    noises = noise_bank(args.noise, "test", 0, 0)
-    rooms = room_bank(args.rooms, "test", 0, 0)
     tracks = query_tracks(library, args.test)
     journal = args.work / "journals" / f"{name}.jsonl"
-    return evaluate(library, fingerprinter, noises, rooms, config, tracks, on_progress, journal)
+    if helpers:
+        noises, rooms, ask = helpers.asking(library, config, args.test, args.noise, args.rooms)
+    else:
+        noises, rooms = noise_bank(args.noise, "test", 0, 0), room_bank(args.rooms, "test", 0, 0)
+        ask = None
+    return evaluate(
+        library, fingerprinter, noises, rooms, config, tracks, on_progress, journal, ask
+    )  # fmt: skip
 
 
-def write(name: str, results: dict[str, Any]) -> None:
-    """Write ``benchmarks/results/NAME.json``, with the machine it was made on."""
-    RESULTS.mkdir(exist_ok=True)
+def write(name: str, results: dict[str, Any], folder: Path | None = None) -> None:
+    """Write ``NAME.json``, with the machine it was made on; without a folder to RESULTS."""
+    folder = folder or RESULTS
+    folder.mkdir(parents=True, exist_ok=True)
     machine = f"{platform.machine()}, {platform.system()}, Python {platform.python_version()}"
     text = json.dumps({"machine": machine, **results}, indent=1)
-    (RESULTS / f"{name}.json").write_text(text + "\n")
+    (folder / f"{name}.json").write_text(text + "\n")
 
 
 def read(name: str) -> dict[str, Any]:

@@ -5,6 +5,8 @@
 
 1, 2, 3 and 5 s; noise, and noise with reverb; 0 to 20 dB. Without --models the released network is
 measured. Writes one file a system to benchmarks/results/; benchmarks.report makes the page of them.
+--processes shares the work, and --device is what the networks run on: the results are the same, but
+for the rounding of the device.
 """
 
 from __future__ import annotations
@@ -17,8 +19,9 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks import common
+from benchmarks import common, workers
 from benchmarks.openset import open_set
+from benchmarks.workers import Crew
 from grafprint.evaluation import Cell, EvaluationConfig, Outcome, Report
 
 
@@ -71,21 +74,22 @@ def times(report: Report) -> list[dict[str, Any]]:
 
 def main() -> None:
     """Measure system by system."""
-    args = common.options(__doc__).parse_args()
+    args = common.shared_options(__doc__).parse_args()
     config = EvaluationConfig(queries=args.queries, protocol=args.protocol, seed=args.seed)
-    for name in args.system or ["grafprint"]:
-        run(name, config, args)
+    with workers.crew(args.processes) as crew:
+        for name in args.system or ["grafprint"]:
+            run(name, config, args, crew)
 
 
-def run(name: str, config: EvaluationConfig, args: argparse.Namespace) -> None:
+def run(name: str, config: EvaluationConfig, args: argparse.Namespace, crew: Crew | None) -> None:
     """Measure one system and write its file."""
-    fingerprinter = common.network(args, name)
+    fingerprinter, helpers = common.shared(crew, common.model(args, name))
     folders = [folder for folder in (args.test, args.distractors) if folder]
     label = f"table2-{name}" if args.models else "table2-released"
     if args.protocol != "clean":
         label += f"-{args.protocol}"
-    with common.collection(name, fingerprinter, folders, args.work) as library:
-        report = common.measure(label, library, fingerprinter, config, args)
+    with common.collection(name, fingerprinter, folders, args.work, helpers) as library:
+        report = common.measure(label, library, fingerprinter, config, args, helpers)
         packages = {t.id: t.path.rsplit("/", 1)[-1].partition("__")[0] for t in library.tracks()}
     common.write(label, {
         "system": name,
@@ -96,7 +100,7 @@ def run(name: str, config: EvaluationConfig, args: argparse.Namespace) -> None:
         "by_noise": by(lambda o: kind_of_noise(o.noise), report),
         "by_room": by(lambda o: o.room or "(none)", report),
         "by_package": by(lambda o: packages[o.track], report),
-    })  # fmt: skip
+    }, args.out)  # fmt: skip
 
 
 if __name__ == "__main__":

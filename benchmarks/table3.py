@@ -10,16 +10,20 @@ the distractors, then the distractors again at other speeds, which is other musi
 
 from __future__ import annotations
 
+import argparse
+import contextlib
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from fractions import Fraction
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 from scipy.io import wavfile
 from scipy.signal import resample_poly
 
-from benchmarks import common
+from benchmarks import common, workers
+from benchmarks.workers import Crew, Heard, Model, Shared
 from grafprint import audio
 from grafprint.evaluation import EvaluationConfig
 from grafprint.fingerprint import Fingerprinter
@@ -28,9 +32,10 @@ from grafprint.library import Library
 # Semitones apart, and never an octave, where a changed copy might resemble its original.
 SPEEDS = [Fraction(17, 16), Fraction(16, 17), Fraction(9, 8), Fraction(8, 9), Fraction(6, 5),
           Fraction(5, 6), Fraction(5, 4), Fraction(4, 5)]  # fmt: skip
+Distractor = tuple[Path, Fraction]  # a file and the speed it is played at
 
 
-def distractors(folder: Path) -> Iterator[tuple[Path, Fraction]]:
+def distractors(folder: Path) -> Iterator[Distractor]:
     """Every file of the folder as it is, then at one speed after the other."""
     files = sorted(p for p in folder.rglob("*") if p.suffix.lower() in audio.AUDIO_SUFFIXES)
     for speed in (Fraction(1), *SPEEDS):
@@ -38,32 +43,69 @@ def distractors(folder: Path) -> Iterator[tuple[Path, Fraction]]:
             yield path, speed
 
 
-def grow(library: Library, fingerprinter: Fingerprinter, folder: Path, size: int) -> None:
+def made(folder: Path, distractor: Distractor) -> Path:
+    """A distractor's file: as it is, or a copy at its speed that is written to ``folder``."""
+    path, speed = distractor
+    file = placed(folder, distractor)
+    if speed != 1:
+        samples = resample_poly(audio.load(path), speed.denominator, speed.numerator)
+        pcm = np.clip(np.round(samples * 32767), -32768, 32767).astype(np.int16)
+        wavfile.write(file, audio.SAMPLE_RATE, pcm)
+    return file
+
+
+def placed(folder: Path, distractor: Distractor) -> Path:
+    """Where :func:`made` has it."""
+    path, speed = distractor
+    if speed == 1:
+        return path
+    return folder / f"{path.stem}@{speed.numerator}-{speed.denominator}.wav"
+
+
+def heard(model: Model, folder: Path, distractor: Distractor) -> Heard | None:
+    """Make a distractor and fingerprint it, in a process of the crew."""
+    return workers.hear(model, made(folder, distractor))
+
+
+def _made_only(folder: Path, wanted: list[Distractor]) -> Generator[None, None, None]:
+    for distractor in wanted:
+        made(folder, distractor)
+        yield None
+
+
+def grow(
+    library: Library,
+    fingerprinter: Fingerprinter,
+    folder: Path,
+    size: int,
+    helpers: Shared | None = None,
+) -> None:
     """Add distractors until the library has ``size`` fingerprints, going on where it was."""
     done = {Path(track.path).name for track in library.tracks()}
     with tempfile.TemporaryDirectory() as temporary:
-        for number, (path, speed) in enumerate(distractors(folder)):
-            if len(library) >= size:
-                return
-            changed = Path(temporary) / f"{path.stem}@{speed.numerator}-{speed.denominator}.wav"
-            if (path.name if speed == 1 else changed.name) in done:
-                continue
-            if speed == 1:
-                library.add(path, fingerprinter)
-            else:
-                samples = resample_poly(audio.load(path), speed.denominator, speed.numerator)
-                pcm = np.clip(np.round(samples * 32767), -32768, 32767).astype(np.int16)
-                wavfile.write(changed, audio.SAMPLE_RATE, pcm)
-                library.add(changed, fingerprinter)
-                changed.unlink()
-            if number % 100 == 0:
-                print(f"{len(library)} of {size} fingerprints", flush=True)
-    raise SystemExit(f"there are distractors for {len(library)} fingerprints, not for {size}")
+        place = Path(temporary)
+        wanted = [d for d in distractors(folder) if placed(place, d).name not in done]
+        if helpers:
+            results = helpers.crew.map(partial(heard, helpers.model, place), wanted)
+        else:
+            results = _made_only(place, wanted)
+        with contextlib.closing(results):
+            for number, distractor in enumerate(wanted):
+                if len(library) >= size:
+                    return
+                result, file = next(results), placed(place, distractor)
+                workers.add(library, file, fingerprinter, result)
+                if file.parent == place:
+                    file.unlink()
+                if number % 100 == 0:
+                    print(f"{len(library)} of {size} fingerprints", flush=True)
+    if len(library) < size:
+        raise SystemExit(f"there are distractors for {len(library)} fingerprints, not for {size}")
 
 
 def main() -> None:
     """Measure at each size."""
-    parser = common.options(__doc__)
+    parser = common.shared_options(__doc__)
     parser.add_argument("--sizes", default="100000,400000,1000000", help="in fingerprints")
     args = parser.parse_args()
     if args.distractors is None:
@@ -71,18 +113,28 @@ def main() -> None:
     config = EvaluationConfig(
         lengths_s=(1.0, 2.0, 5.0), reverbs=(False, True), queries=args.queries, seed=args.seed
     )
-    for name in args.system or ["grafprint"]:
-        fingerprinter = common.network(args, name)
-        label = f"table3-{name}" if args.models else "table3-released"
-        reports = []
-        with common.collection(name, fingerprinter, [args.test], args.work / "grown") as library:
-            for size in map(int, args.sizes.split(",")):
-                grow(library, fingerprinter, args.distractors, size)
-                library.finish()
-                report = common.measure(f"{label}-{size}", library, fingerprinter, config, args)
-                reports.append(report.to_json())
-                common.write(label, {"system": name, "network": fingerprinter.facts,
-                                     "sizes": reports})  # fmt: skip
+    with workers.crew(args.processes) as crew:
+        for name in args.system or ["grafprint"]:
+            run(name, config, args, crew)
+
+
+def run(name: str, config: EvaluationConfig, args: argparse.Namespace, crew: Crew | None) -> None:
+    """Measure one system and write its file, which is there from the first size on."""
+    fingerprinter, helpers = common.shared(crew, common.model(args, name))
+    label = f"table3-{name}" if args.models else "table3-released"
+    reports = []
+    with common.collection(
+        name, fingerprinter, [args.test], args.work / "grown", helpers
+    ) as library:
+        for size in map(int, args.sizes.split(",")):
+            grow(library, fingerprinter, args.distractors, size, helpers)
+            library.finish()
+            report = common.measure(
+                f"{label}-{size}", library, fingerprinter, config, args, helpers
+            )  # fmt: skip
+            reports.append(report.to_json())
+            common.write(label, {"system": name, "network": fingerprinter.facts, "sizes": reports},
+                         args.out)  # fmt: skip
 
 
 if __name__ == "__main__":

@@ -6,8 +6,8 @@ right track within 50 ms of the right time; also counted are +-1 hop and the rig
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator
-from dataclasses import asdict, astuple, fields
+from collections.abc import Callable, Generator, Iterable
+from dataclasses import asdict, astuple, dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -23,9 +23,64 @@ from grafprint.queries import Degrader, Query, Setting
 from grafprint.report import MEASURES, Cell, EvaluationConfig, Outcome, Report, table, to_csv
 
 __all__ = [
-    "MEASURES", "Cell", "EvaluationConfig", "Outcome", "Report", "evaluate", "query_tracks",
-    "reports", "table", "to_csv",
+    "MEASURES", "Ask", "Cell", "EvaluationConfig", "Outcome", "Questions", "Report", "evaluate",
+    "query_tracks", "reports", "table", "to_csv",
 ]  # fmt: skip
+
+# The outcomes of :meth:`Questions.ask` for numbers, in their order.
+Ask = Callable[[range], Iterable[list[Outcome]]]
+
+
+@dataclass(frozen=True, eq=False)
+class Questions:
+    """What an evaluation asks; a question depends on its number and the seed, and on no other.
+
+    ``chosen`` are the tracks to query and their files, ``settings`` those of the cells.
+    """
+
+    library: Library
+    fingerprinter: Fingerprinter
+    degrader: Degrader
+    config: EvaluationConfig
+    chosen: list[tuple[Track, Path]]
+    settings: list[Setting]
+
+    @classmethod
+    def of(
+        cls,
+        library: Library,
+        fingerprinter: Fingerprinter,
+        noises: NoiseBank,
+        rooms: RoomBank,
+        config: EvaluationConfig,
+        tracks: list[Track] | None,
+    ) -> Questions:
+        """Those of :func:`evaluate`, which raises the same errors."""
+        return cls(
+            library,
+            fingerprinter,
+            Degrader(noises, rooms, config.past_s),
+            config,
+            _readable(library, tracks, max(config.lengths_s)),
+            [
+                Setting(length, snr, reverb)
+                for length in config.lengths_s
+                for reverb in config.reverbs
+                for snr in config.snrs_db
+            ],
+        )
+
+    def ask(self, number: int) -> list[Outcome]:
+        """What becomes of question ``number`` in each of the settings."""
+        seed = (self.config.seed, number)
+        rng = np.random.default_rng(seed)
+        track, path = self.chosen[rng.integers(len(self.chosen))]
+        make = (
+            self.degrader.clean if self.config.protocol == "clean" else self.degrader.published
+        )  # fmt: skip
+        queries = make(self.fingerprinter, path, track.duration_s, self.settings, rng, seed)
+        answers = matching.identify_many(self.library, [q.fingerprints for q in queries], top_k=3)
+        return [_outcome(q, track, answer) for q, answer in zip(queries, answers, strict=True)]
 
 
 def evaluate(
@@ -37,17 +92,20 @@ def evaluate(
     tracks: list[Track] | None = None,
     on_progress: Callable[[int, int], None] | None = None,
     journal: Path | None = None,
+    ask: Ask | None = None,
 ) -> Report:
     """Query ``library`` with degraded clips of ``tracks`` (all that can be read, if None).
 
     The same cuts, noises and rooms are used in every cell, so cells can be compared. Outcomes are
     kept in the file ``journal`` as they come; called again, the evaluation goes on from there.
+    ``ask`` answers the same :class:`Questions` elsewhere, as in several processes; if None, they
+    are asked here, one after the other.
 
     Raises:
         ValueError: no track's audio can be read, or none is long enough; or the journal is of
             another evaluation.
     """
-    steps = reports(library, fingerprinter, noises, rooms, config, tracks, journal)
+    steps = reports(library, fingerprinter, noises, rooms, config, tracks, journal, ask)
     report = next(steps)  # before the first new query
     for report in steps:
         if on_progress:
@@ -63,6 +121,7 @@ def reports(
     config: EvaluationConfig | None = None,
     tracks: list[Track] | None = None,
     journal: Path | None = None,
+    ask: Ask | None = None,
 ) -> Generator[Report, None, None]:
     """The same, step by step: the report so far before the first query and after each.
 
@@ -71,35 +130,23 @@ def reports(
     iterator ends the evaluation. Raises ValueError as :func:`evaluate` does.
     """
     config = config or EvaluationConfig()
-    chosen = _readable(library, tracks, max(config.lengths_s))
-    cells = [
-        Cell(Setting(length, snr, reverb), [])
-        for length in config.lengths_s
-        for reverb in config.reverbs
-        for snr in config.snrs_db
-    ]
+    questions = Questions.of(library, fingerprinter, noises, rooms, config, tracks)
+    cells = [Cell(setting, []) for setting in questions.settings]
     report = Report(
-        config, fingerprinter.model_id, len(library.tracks()), len(library), len(chosen),
+        config, fingerprinter.model_id, len(library.tracks()), len(library), len(questions.chosen),
         library.hop_s, cells,
     )  # fmt: skip
-    degrader = Degrader(noises, rooms, config.past_s)
-    make = degrader.clean if config.protocol == "clean" else degrader.published
-    settings = [cell.setting for cell in cells]
     kept = Journal(journal, _subject(library, fingerprinter, config)) if journal else None
     for entry in kept.entries[: config.queries] if kept else []:
         for cell, values in zip(cells, entry, strict=True):
             cell.outcomes.append(Outcome(*values))
     yield report
-    for number in range(report.done, config.queries):
-        seed = (config.seed, number)
-        rng = np.random.default_rng(seed)
-        track, path = chosen[rng.integers(len(chosen))]
-        queries = make(fingerprinter, path, track.duration_s, settings, rng, seed)
-        answers = matching.identify_many(library, [q.fingerprints for q in queries], top_k=3)
-        for cell, query, answer in zip(cells, queries, answers, strict=True):
-            cell.outcomes.append(_outcome(query, track, answer))
+    left = range(report.done, config.queries)
+    for outcomes in ask(left) if ask else map(questions.ask, left):
+        for cell, outcome in zip(cells, outcomes, strict=True):
+            cell.outcomes.append(outcome)
         if kept:
-            kept.add([astuple(cell.outcomes[-1]) for cell in cells])
+            kept.add([astuple(outcome) for outcome in outcomes])
         yield report
 
 
@@ -134,7 +181,7 @@ def query_tracks(library: Library, where: str | Path) -> list[Track]:
 
 def _readable(
     library: Library, tracks: list[Track] | None, longest_s: float
-) -> list[tuple[Track, Any]]:
+) -> list[tuple[Track, Path]]:
     chosen = []
     for track in library.tracks() if tracks is None else tracks:
         path = library.audio_path(track)

@@ -10,11 +10,13 @@ encode in evaluation mode, so that a fingerprint depends on its own second alone
 from __future__ import annotations
 
 import zlib
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from grafprint import audio
 from grafprint.augment import NoiseBank, RoomBank, mix_at_snr, reverberate
@@ -72,7 +74,7 @@ class Degrader:
         past_s = min(self.past_s, time_s)
         music = audio.load(path, start_s=time_s - past_s, duration_s=past_s + longest)
         past = round(past_s * audio.SAMPLE_RATE)
-        heard = [self.degrade(music, past, setting, seed) for setting in settings]
+        heard = list(self.degraded(music, past, settings, seed))
         prints = fingerprinter.many([clip for clip, _, _ in heard])
         return [
             Query(p, time_s, noise, room) for p, (_, noise, room) in zip(prints, heard, strict=True)
@@ -85,21 +87,38 @@ class Degrader:
 
         Room, cut, then noise at the exact SNR of the cut.
         """
-        samples = round(setting.length_s * audio.SAMPLE_RATE)
-        generator = torch.Generator().manual_seed(zlib.crc32(repr(seed).encode()))
-        clip = torch.from_numpy(music[None, : past + samples])
-        response, rooms = self.rooms.draw_named(1, generator)
-        noise, noises = self.noises.draw_named(1, samples, generator)
-        if setting.reverb:
-            clip = reverberate(clip, response)
-        clip = clip[:, past:]
-        if setting.snr_db is not None:
-            clip = mix_at_snr(clip, noise, torch.tensor([setting.snr_db]))
-        return (
-            clip[0].numpy(),
-            noises[0] if setting.snr_db is not None else "",
-            rooms[0] if setting.reverb else "",
-        )
+        return next(self.degraded(music, past, [setting], seed))
+
+    def degraded(
+        self, music: np.ndarray, past: int, settings: list[Setting], seed: tuple[int, ...]
+    ) -> Iterator[tuple[np.ndarray, str, str]]:
+        """:meth:`degrade` in each of several settings.
+
+        What does not depend on the SNR is made once for each length.
+        """
+        drawn: dict[float, tuple[Tensor, str, Tensor, str]] = {}
+        cuts: dict[tuple[float, bool], Tensor] = {}
+        for setting in settings:
+            length_s, reverb = setting.length_s, setting.reverb
+            samples = round(length_s * audio.SAMPLE_RATE)
+            if length_s not in drawn:
+                generator = torch.Generator().manual_seed(zlib.crc32(repr(seed).encode()))
+                response, rooms = self.rooms.draw_named(1, generator)
+                noise, noises = self.noises.draw_named(1, samples, generator)
+                drawn[length_s] = response, rooms[0], noise, noises[0]
+            response, room, noise, name = drawn[length_s]
+            if (length_s, reverb) not in cuts:
+                clip = torch.from_numpy(music[None, : past + samples])
+                # The power that reverberation keeps is that of this length.
+                cuts[length_s, reverb] = (reverberate(clip, response) if reverb else clip)[:, past:]
+            clip = cuts[length_s, reverb]
+            if setting.snr_db is not None:
+                clip = mix_at_snr(clip, noise, torch.tensor([setting.snr_db]))
+            yield (
+                clip[0].numpy(),
+                name if setting.snr_db is not None else "",
+                room if reverb else "",
+            )
 
     def published(
         self,
@@ -123,7 +142,8 @@ class Degrader:
         part = slice((place - before) * hop, (place + most + 1) * hop + audio.SAMPLE_RATE)
         conditions = list(dict.fromkeys((s.snr_db, s.reverb) for s in settings))
         whole_s = len(music) / audio.SAMPLE_RATE
-        heard = {c: self.degrade(music, 0, Setting(whole_s, *c), seed) for c in conditions}
+        whole = [Setting(whole_s, *condition) for condition in conditions]
+        heard = dict(zip(conditions, self.degraded(music, 0, whole, seed), strict=True))
         prints = dict(
             zip(heard, fingerprinter.many([h[0][part] for h in heard.values()]), strict=True)
         )

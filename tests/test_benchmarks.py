@@ -1,7 +1,9 @@
 """The commands of the paper's tables, on trees that look like FMA, MUSAN and AIR."""
 
 import json
+import shutil
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +31,10 @@ from benchmarks import (
     table3,
     train_systems,
 )
+from benchmarks.device_search import DeviceLibrary
 from grafprint import audio
+from grafprint.checkpoint import save_encoder
+from grafprint.encoders import build, features_of
 from grafprint.library import Library
 from tests import audio_files, test_sliding
 from tests.test_baselines import SMALL
@@ -123,6 +128,58 @@ def test_every_table_is_one_command(data: Path, small: Path, monkeypatch: pytest
     for name in ("systems", "scale", "granularity"):
         assert (small / f"results-{name}.png").stat().st_size > 10_000
     assert len(rows) == 4 * 6 and rows[0]["fingerprints"] > 4 * rows[-1]["fingerprints"]
+
+
+def test_several_processes_find_what_one_finds(
+    data: Path, small: Path, monkeypatch: pytest.MonkeyPatch
+):
+    """The same rows in the same order, and the same outcomes; a copy and bad files among them."""
+    test, more = small / "test", small / "more"
+    for folder, numbers in ((test, (14, 15, 16)), (more, (17,))):
+        folder.mkdir()
+        for number in numbers:
+            shutil.copy(data / "fma" / "fma_medium" / "000" / f"{number:06d}.mp3", folder)
+    shutil.copy(test / "000014.mp3", test / "copy.mp3")
+    (test / "bad.mp3").write_bytes(b"no music")
+    audio_files.write(test / "silent.wav", np.zeros(32_000, np.float32), 16_000, "pcm_s16le")
+    network = small / "runs" / f"grafprint-{PAIRS}" / "encoder.safetensors"
+    network.parent.mkdir(parents=True)
+    save_encoder(network, build("grafprint", TINY), features_of("grafprint"))
+    asked = (
+        "--test", test, "--distractors", more, "--noise", data / "musan", "--rooms", data / "air",
+        "--queries", 2, "--sizes", "550,800", "--models", small / "runs", "--pairs", PAIRS,
+    )  # fmt: skip
+    found = []
+    threads = torch.get_num_threads()
+    for processes in (1, 2):
+        # Other processes have one thread each, and sums depend on how segments are shared out.
+        torch.set_num_threads(1 if processes == 1 else threads)
+        work = small / f"work-{processes}"
+        shared = ("--work", work, "--out", work / "out", "--processes", processes)
+        run(table3, monkeypatch, *asked, *shared)
+        written = json.loads((work / "out" / "table3-grafprint.json").read_text())
+        journals = [p.read_text() for p in sorted((work / "journals").iterdir())]
+        with Library.open(next((work / "grown").iterdir())) as library:
+            tracks = [replace(t, path=Path(t.path).name) for t in library.tracks()]
+            rows = library.vectors(np.arange(library.rows)).tobytes()
+            found.append((written, journals, tracks, library.catalogue.checksums, rows))
+    assert found[0] == found[1]
+    titles = [track.title for track in found[0][2]]
+    assert titles[:4] == ["000014", "000015", "000016", "000017"]
+    assert titles[4:] == ["000017@17-16", "000017@16-17"]
+
+
+def test_the_device_finds_the_same_neighbours(tmp_path: Path):
+    """Also where there are fewer than asked for."""
+    with Library.open(common.ROOT / "assets" / "library") as library:
+        device = DeviceLibrary.on("cpu", library.path)
+        queries = library.vectors(np.arange(0, 3000, 10))
+        for k in (None, len(library) + 5):
+            products, rows = library.search(queries[: 3000 if k is None else 2], k)
+            others, found = device.search(queries[: 3000 if k is None else 2], k)
+            assert np.allclose(products, others, atol=1e-5)
+            assert (rows == found).mean() > 0.99  # rounding swaps equals
+        device.release()
 
 
 def test_indexes_are_compared_and_libraries_grown(

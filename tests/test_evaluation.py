@@ -116,6 +116,16 @@ def test_a_query_is_degraded_alone_at_the_exact_snr():
     assert torch.equal(noisy, query(5.0, False)) and not torch.equal(noisy, query(5.0, True))
 
 
+def test_settings_together_give_what_each_gives_alone():
+    music = np.random.default_rng(1).normal(size=64_000).astype(np.float32)
+    settings = [Setting(length, snr, reverb) for length in (1.0, 2.0) for reverb in (False, True)
+                for snr in (None, 0.0, 20.0)]  # fmt: skip
+    together = list(degrader().degraded(music, 16_000, settings, (0, 7)))
+    for setting, (clip, *names) in zip(settings, together, strict=True):
+        alone, *expected = degrader().degrade(music, 16_000, setting, (0, 7))
+        assert np.array_equal(clip, alone) and names == expected
+
+
 def test_published_queries_are_runs_of_the_whole_recordings_fingerprints(fingerprinter):
     path = sorted(MUSIC.glob("*.opus"))[0]
     whole = fingerprinter(audio.load(path))
