@@ -17,6 +17,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from grafprint.filters import band_db, filter_hertz, filtered
+from grafprint.rooms import RoomMaker
 from grafprint.transcode import transcoded
 
 SAMPLE_RATE = 16_000
@@ -79,15 +80,16 @@ def colour(audio: Tensor, generator: torch.Generator) -> Tensor:
     that wanders by 5 dB or so from octave to octave.
     """
     batch, n = audio.shape
-    hertz = filter_hertz(n)
+    hertz = filter_hertz(n).to(audio.device)
 
     def uniform(low: float, high: float) -> Tensor:
-        return low + (high - low) * torch.rand(batch, 1, generator=generator)
+        return low + (high - low) * torch.rand(batch, 1, generator=generator).to(audio.device)
 
     low_hz = 30 * 20 ** uniform(0, 1)
     high_hz = 2000 * 4 ** uniform(0, 1)
     gain_db = band_db(hertz, low_hz, high_hz, uniform(2, 8), uniform(2, 8))
-    knots = 5 * torch.randn(batch, 10, generator=generator)  # one an octave from 16 Hz on
+    # One an octave from 16 Hz on.
+    knots = 5 * torch.randn(batch, 10, generator=generator).to(audio.device)
     octave = (hertz / 16).log2().clamp(0, 8.999)
     left = octave.long()
     wander = torch.lerp(knots[:, left], knots[:, left + 1], octave - left)
@@ -98,6 +100,24 @@ def clip_peaks(audio: Tensor, share: Tensor) -> Tensor:
     """Clip ``audio [B, n]`` at ``share [B]`` of each one's peak, as an overloaded input does."""
     peak = audio.abs().amax(dim=1, keepdim=True) * share.view(-1, 1).to(audio.device)
     return audio.clamp(-peak, peak)
+
+
+def coarsen(audio: Tensor, generator: torch.Generator) -> Tensor:
+    """``audio [B, n]`` as a codec short of bits leaves it: a coarse spectrum, and holes in it.
+
+    Every 20 ms the spectrum is rounded to steps that follow its envelope, -6 to 9 dB from it. Real
+    codecs (:mod:`grafprint.transcode`) work on the processor, one clip at a time; this costs a GPU
+    next to nothing.
+    """
+    level_db = -6 + 15 * torch.rand(len(audio), 1, 1, generator=generator).to(audio.device)
+    window = torch.hann_window(640, device=audio.device)
+    spectrum = torch.stft(audio, 640, 320, window=window, return_complex=True)
+    power = spectrum.abs().square()[:, None]
+    envelope = F.avg_pool2d(power, (17, 1), 1, (8, 0), count_include_pad=False)[:, 0]
+    step = (envelope * 10 ** (level_db / 10)).sqrt().clamp_min(1e-12)[..., None]
+    coarse = (torch.view_as_real(spectrum) / step).round() * step
+    return torch.istft(torch.view_as_complex(coarse), 640, 320, window=window,
+                       length=audio.shape[1])  # fmt: skip
 
 
 def prepare_rir(rir: np.ndarray, max_s: float = 2.0) -> np.ndarray:
@@ -222,9 +242,11 @@ class DegradeConfig:
     past_s: float = 1.0  # music the reverb hears before the segment
     # Nearer to life than the paper's two; see docs/results.md for what each of them is worth.
     speed_change: float = 0.0  # the largest, either way, as a share
+    made_rooms: float = 0.0  # share of the reverb that is of rooms made up on the spot
     colour_probability: float = 0.0  # of a microphone's frequency response
     clip_probability: float = 0.0  # of an overloaded input
     codec_probability: float = 0.0  # of a lossy codec at a low bit rate
+    coarse_probability: float = 0.0  # of what such codecs leave, made up on the spot
 
     @property
     def past_samples(self) -> int:
@@ -246,6 +268,16 @@ class Degrade(nn.Module):
     ) -> None:
         super().__init__()
         self.config, self.noises, self.rooms = config, noises, rooms
+        self.maker = RoomMaker() if config.made_rooms else None
+
+    def _responses(self, rooms: RoomBank, batch: int, generator: torch.Generator) -> Tensor:
+        """Room responses ``[batch, m]``, recorded or made up."""
+        drawn = rooms.draw(batch, generator)
+        if self.maker is None:
+            return drawn
+        made = self.maker.draw(batch, drawn.shape[1], generator)
+        chosen = torch.rand(batch, 1, generator=generator) < self.config.made_rooms
+        return torch.where(chosen.to(drawn.device), made, drawn)
 
     def forward(self, audio: Tensor, generator: torch.Generator) -> Tensor:
         """Degrade ``audio [B, past_samples + n]`` and return the last ``[B, n]``.
@@ -264,8 +296,8 @@ class Degrade(nn.Module):
             audio = change_speed(audio, factor.to(audio.device))
         segment = audio[:, c.past_samples :]
         if self.rooms is not None:
-            wet = reverberate(audio, self.rooms.draw(batch, generator))[:, c.past_samples :]
-            segment = sometimes(c.reverb_probability, wet, segment)
+            wet = reverberate(audio, self._responses(self.rooms, batch, generator))
+            segment = sometimes(c.reverb_probability, wet[:, c.past_samples :], segment)
         if self.noises is not None:
             noise = self.noises.draw(batch, segment.shape[1], generator)
             low, high = c.snr_db
@@ -277,6 +309,8 @@ class Degrade(nn.Module):
         if c.clip_probability:
             share = 0.1 + 0.6 * torch.rand(batch, generator=generator)
             segment = sometimes(c.clip_probability, clip_peaks(segment, share), segment)
+        if c.coarse_probability:
+            segment = sometimes(c.coarse_probability, coarsen(segment, generator), segment)
         if c.codec_probability:
             segment = transcoded(segment, c.codec_probability, generator)
         return segment
@@ -300,8 +334,8 @@ def pair_views(
     start = past + offset
     clean = audio[:, start - margin : start + segment + margin]
     shift = torch.randint(-offset, offset + 1, (len(audio), 1), generator=generator)
-    place = shift + offset + torch.arange(past + segment)
-    return clean, audio.gather(1, place.to(audio.device))
+    moment = offset + torch.arange(past + segment, device=audio.device)
+    return clean, audio.gather(1, shift.to(audio.device) + moment)
 
 
 def crop_length(segment: int, offset: int, past: int, margin: int) -> int:
@@ -320,7 +354,7 @@ def neighbouring(
     """
     low, high = gap
     steps = low * (high / low) ** torch.rand(len(audio), count - 1, generator=generator)
-    starts = F.pad(steps.long().cumsum(dim=1), (1, 0))
-    place = starts[:, :, None] + torch.arange(length)
+    starts = F.pad(steps.long().cumsum(dim=1), (1, 0)).to(audio.device)
+    place = starts[:, :, None] + torch.arange(length, device=audio.device)
     whole = audio[:, None, :].expand(-1, count, -1)
-    return whole.gather(2, place.to(audio.device)).flatten(0, 1)
+    return whole.gather(2, place).flatten(0, 1)

@@ -8,6 +8,7 @@ import json
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -98,6 +99,9 @@ def _read_fma(root: Path, pattern: str) -> list[Source]:
     return [Source(p, p.stem, split[p.stem]) for p in files if p.stem in split]
 
 
+_BLOCK = audio.SAMPLE_RATE // 10
+
+
 class PcmCache:
     """Decoded music in one int16 file, memory-mapped: decode once, crop anywhere at no cost.
 
@@ -168,6 +172,20 @@ class PcmCache:
         """Hours of decoded music."""
         return float(self.count.sum()) / audio.SAMPLE_RATE / 3600
 
+    @cached_property
+    def _energy(self) -> np.ndarray:
+        """Sum of squares up to each tenth of a second of the whole cache, float64."""
+        sums = [0.0]
+        for begin in range(0, len(self.samples), _BLOCK << 10):
+            part = np.asarray(self.samples[begin : begin + (_BLOCK << 10)], np.float32) / 32767
+            sums.extend(np.add.reduceat(np.square(part), np.arange(0, len(part), _BLOCK)))
+        return np.cumsum(sums, dtype=np.float64)
+
+    def power(self, begin: int, end: int) -> float:
+        """Mean square from ``begin`` to ``end`` in the cache, to a tenth of a second."""
+        first, last = begin // _BLOCK, max(begin // _BLOCK + 1, end // _BLOCK)
+        return float(self._energy[last] - self._energy[first]) / ((last - first) * _BLOCK)
+
     def crop(self, number: int, start: int, length: int) -> np.ndarray:
         """Float samples ``[length]`` of file ``number``."""
         begin = self.first[number] + start
@@ -189,11 +207,19 @@ class Crops(Dataset[Tensor]):
 
     Item ``step`` is a float tensor ``[batch, samples]``: one random crop from each of ``batch``
     different tracks. Tracks come in a new random order each epoch. Being stateless, it resumes
-    exactly: no sampler state needs saving.
+    exactly: no sampler state needs saving. On a GPU all music is held there (115 MB an hour), and
+    crops never pass through the processor.
     """
 
     def __init__(
-        self, cache: PcmCache, batch: int, samples: int, seed: int, rank: int = 0, world: int = 1
+        self,
+        cache: PcmCache,
+        batch: int,
+        samples: int,
+        seed: int,
+        rank: int = 0,
+        world: int = 1,
+        device: torch.device | None = None,
     ) -> None:
         self.cache, self.batch, self.samples, self.seed = cache, batch, samples, seed
         self.rank, self.world = rank, world
@@ -209,6 +235,9 @@ class Crops(Dataset[Tensor]):
                 "Choose a smaller --batch or add music."
             )
         self.steps_per_epoch = len(self.tracks) // (batch * world)
+        self.held: Tensor | None = None
+        if device is not None and device.type == "cuda":
+            self.held = torch.from_numpy(np.array(cache.samples)).to(device)
 
     def __getitem__(self, step: int) -> Tensor:
         epoch, place = divmod(step, self.steps_per_epoch)
@@ -216,13 +245,20 @@ class Crops(Dataset[Tensor]):
         begin = (place * self.world + self.rank) * self.batch
         rng = np.random.default_rng([self.seed, step, self.rank, 1])
         picked = [self.tracks[t] for t in order[begin : begin + self.batch]]
-        return torch.from_numpy(np.stack([self._crop(files, rng) for files in picked]))
+        begins = [self._begin(files, rng) for files in picked]
+        if self.held is not None:
+            first = torch.tensor(begins).to(self.held.device, non_blocking=True)
+            where = first[:, None] + torch.arange(self.samples, device=self.held.device)
+            return self.held[where].float() / 32767
+        crops = np.stack([self.cache.samples[b : b + self.samples] for b in begins])
+        return torch.from_numpy(crops.astype(np.float32) / 32767)
 
-    def _crop(self, files: list[int], rng: np.random.Generator) -> np.ndarray:
+    def _begin(self, files: list[int], rng: np.random.Generator) -> int:
+        """Where in the cache a crop of one of the files begins."""
         for _ in range(10):  # music pauses: a silent pair would teach nothing
             number = files[rng.integers(len(files))]
             start = int(rng.integers(self.cache.count[number] - self.samples + 1))
-            crop = self.cache.crop(number, start, self.samples)
-            if np.square(crop).mean() > 1e-6:
+            begin = int(self.cache.first[number]) + start
+            if self.cache.power(begin, begin + self.samples) > 1e-6:
                 break
-        return crop
+        return begin

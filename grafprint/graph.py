@@ -8,11 +8,26 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from types import ModuleType
 from typing import cast
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+
+
+def _gpu_kernels() -> ModuleType | None:
+    if not torch.cuda.is_available():
+        return None
+    try:
+        from grafprint import gpu_kernels
+    except ImportError:  # a build of PyTorch without Triton
+        return None
+    return gpu_kernels
+
+
+_KERNELS = _gpu_kernels()
+MOST_FUSED = 1024  # nodes of a graph whose products fit a GPU's registers
 
 
 @dataclass(frozen=True)
@@ -78,6 +93,9 @@ def knn(
     n = nodes.shape[1]
     if k * dilation > n - 1:
         raise ValueError(f"{k} neighbours at dilation {dilation} need more than {n} nodes")
+    if nodes.is_cuda and _KERNELS and bias is None and own is None and n <= MOST_FUSED:
+        neighbours, cosines = _KERNELS.nearest(nodes.contiguous(), k, dilation)
+        return KNNGraph(neighbours, (2 - 2 * cosines).clamp_min(0).sqrt())
     with torch.autocast(nodes.device.type, enabled=False):
         unit = F.normalize(nodes.float(), dim=-1)
         # |a - b|^2 = 2 - 2<a, b> for unit vectors, so the nearest have the largest product.
@@ -100,6 +118,9 @@ def max_relative(nodes: Tensor, neighbours: Tensor) -> Tensor:
     ``x_i`` does not depend on ``j``, so ``max_j(x_j) - x_i`` is the same and saves k - 1
     subtractions and their memory.
     """
+    if nodes.is_cuda and _KERNELS:
+        most: Tensor = _KERNELS.most_of_neighbours(nodes.contiguous(), neighbours)
+        return most - nodes
     b, n, c = nodes.shape
     first = torch.arange(b, device=nodes.device).view(b, 1, 1) * n
     rows = (neighbours + first).reshape(-1)
@@ -128,7 +149,14 @@ class MaxRelativeConv(nn.Module):
         b, c, h, w = x.shape
         nodes = to_nodes(x)
         both = torch.stack([nodes, max_relative(nodes, neighbours)], dim=-1)
-        return cast(Tensor, self.update(_to_map(both.reshape(b, h * w, 2 * c), h, w)))
+        both = both.reshape(b, h * w, 2 * c)
+        if x.is_cuda:
+            # As one product with a matrix of four blocks: cuDNN's convolutions in groups are far
+            # slower than the zeros that this multiplies.
+            groups = cast(nn.Conv2d, self.update[0]).weight.flatten(1)
+            whole = torch.block_diag(*groups.chunk(cast(nn.Conv2d, self.update[0]).groups))
+            return cast(Tensor, self.update[1](_to_map(F.linear(both, whole), h, w)))
+        return cast(Tensor, self.update(_to_map(both, h, w)))
 
 
 def _to_map(nodes: Tensor, height: int, width: int) -> Tensor:

@@ -10,7 +10,7 @@ import json
 import logging
 import os
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, cast
@@ -103,8 +103,26 @@ class _Run:
         pairs: Tensor = self.pairs(crops, torch.Generator().manual_seed(seed))
         return pairs
 
-    def step(self, step: int, inputs: Tensor) -> tuple[float, float]:
-        """One optimiser step; returns the global batch's loss and its accuracy in [0, 1]."""
+    def batches(self, crops: Iterable[tuple[int, Tensor]]) -> Iterator[tuple[int, Tensor]]:
+        """Numbers of steps and their pairs; on a GPU made on a stream of its own.
+
+        To be advanced in one thread: the stream is current in that one only.
+        """
+        if self.fabric.device.type != "cuda":
+            yield from ((step, self.inputs(step, crop)) for step, crop in crops)
+            return
+        stream = torch.cuda.Stream(self.fabric.device)
+        with torch.cuda.stream(stream):
+            for step, crop in crops:
+                pairs = self.inputs(step, crop)
+                stream.synchronize()
+                yield step, pairs
+
+    def step(self, step: int, inputs: Tensor) -> Tensor:
+        """One optimiser step; the global batch's loss and its accuracy in [0, 1], [2].
+
+        They stay on the device: to ask for them at every step would let a GPU run dry.
+        """
         fabric, config = self.fabric, self.config
         # Drop-path draws from the global generator.
         torch.manual_seed(_seed(config.seed, step, fabric.global_rank))
@@ -135,7 +153,7 @@ class _Run:
                 self.memory[place.to(a.device)] = a.float()
             if self.average:
                 self.average.update_parameters(self.raw)
-        return loss.item(), right.float().mean().item()
+        return torch.stack([loss.detach(), right.float().mean()])
 
     def save(self, step: int, facts: dict[str, Any]) -> None:
         """Write the state to resume from and the network to use."""
@@ -238,8 +256,9 @@ def train(
             f"{config.segments_per_track} segments a track"
         )
     crops = Crops(
-        data["train"], batch, pairs.samples, config.seed, fabric.global_rank, fabric.world_size
-    )
+        data["train"], batch, pairs.samples, config.seed, fabric.global_rank, fabric.world_size,
+        None if config.workers else fabric.device,
+    )  # fmt: skip
     validation = Validation(data["valid"], pairs) if "valid" in data else None
     run = _Run(fabric, config, features, pairs, out)
     if start_from is not None and not resume:
@@ -262,20 +281,16 @@ def train(
         fabric.barrier()
 
     scores: dict[str, float] | None = None
-    sums, since, started = torch.zeros(2), 0, time.monotonic()
-    steps = zip(range(first, config.steps), loader, strict=True)
-    batches: Iterable[tuple[int, Tensor]] = (
-        (step, run.inputs(step, crops)) for step, crops in steps
-    )
-    if fabric.device.type == "cpu":
-        # Making pairs keeps about one core busy and the network not always the others. A GPU makes
-        # them itself, in no time.
-        batches = ahead(batches)
-    for step, inputs in batches:
+    sums, since, started = torch.zeros(2, device=fabric.device), 0, time.monotonic()
+    # Making pairs takes about one core, or a GPU's pauses.
+    steps = zip(range(first, config.steps), cast(Iterable[Tensor], loader), strict=True)
+    for step, inputs in ahead(run.batches(steps)):
         if stop and stop():
             save(step)
             return state_path
-        sums += torch.tensor(run.step(step, inputs))
+        if inputs.is_cuda:  # it was made on another stream, which may not have its memory back yet
+            inputs.record_stream(torch.cuda.current_stream())
+        sums += run.step(step, inputs)
         since += 1
         done = step + 1
         last = done == config.steps
@@ -283,8 +298,8 @@ def train(
             scores = validation.scores(run.best) if fabric.is_global_zero else None
             fabric.barrier()
         if done % report_every == 0 or last:
+            mean_loss, mean_accuracy = (sums / since).tolist()  # waits for the device
             pace = (time.monotonic() - started) / since
-            mean_loss, mean_accuracy = (sums / since).tolist()
             progress = Progress(done, config.steps, mean_loss, mean_accuracy,
                                 learning_rate_at(step, config), pace, scores)  # fmt: skip
             fabric.log_dict({"loss": mean_loss, "accuracy": mean_accuracy,
@@ -292,7 +307,8 @@ def train(
                              **(scores or {})}, done)  # fmt: skip
             if on_progress and fabric.is_global_zero:
                 on_progress(progress)
-            sums, since, started = torch.zeros(2), 0, time.monotonic()
+            sums.zero_()
+            since, started = 0, time.monotonic()
         if done % config.save_every == 0 or last:
             save(done)
     return out / "encoder.safetensors"

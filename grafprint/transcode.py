@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import io
+import os
+from concurrent.futures import ThreadPoolExecutor
 from typing import cast
 
 import av
@@ -47,12 +49,20 @@ def transcode(audio: np.ndarray, codec: str, container: str, bit_rate: int) -> n
 
 def transcoded(audio: Tensor, probability: float, generator: torch.Generator) -> Tensor:
     """Each of ``audio [B, n]``, with the given probability, through a random codec and rate."""
+    # One clip after the other, so that a draw does not depend on how many clips there are.
+    draws = torch.stack([torch.rand(3, generator=generator) for _ in range(len(audio))]).tolist()
+    chosen = [number for number, (chance, *_) in enumerate(draws) if chance < probability]
+    if not chosen:
+        return audio
+
+    def lossy(clip: np.ndarray, number: int) -> np.ndarray:
+        _, which, rate = draws[number]
+        codec, container, rates = CODECS[int(which * len(CODECS))]
+        return transcode(clip, codec, container, rates[int(rate * len(rates))])
+
+    clips = audio[chosen].cpu().numpy()
+    with ThreadPoolExecutor(min(len(chosen), os.cpu_count() or 1)) as pool:
+        heard = np.stack(list(pool.map(lossy, clips, chosen)))
     result = audio.clone()
-    for number in range(len(audio)):
-        chance, which, rate = torch.rand(3, generator=generator).tolist()
-        if chance < probability:
-            codec, container, rates = CODECS[int(which * len(CODECS))]
-            clip = audio[number].cpu().numpy()
-            lossy = transcode(clip, codec, container, rates[int(rate * len(rates))])
-            result[number] = torch.from_numpy(lossy).to(audio.device)
+    result[chosen] = torch.from_numpy(heard).to(audio.device)
     return result

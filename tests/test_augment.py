@@ -1,5 +1,7 @@
 """The degrade chain: exact SNR, aligned reverb with a real tail, seeds, time offset."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -12,6 +14,7 @@ from grafprint.augment import (
     RoomBank,
     change_speed,
     clip_peaks,
+    coarsen,
     colour,
     crop_length,
     mix_at_snr,
@@ -183,3 +186,26 @@ def test_the_steps_nearer_to_life_are_off_until_asked_for():
         assert not torch.isclose(changed, plain).all(dim=1).any()
     faster = Degrade(DegradeConfig(speed_change=0.02))(audio, generator())
     assert faster.shape == plain.shape and not torch.isclose(faster, plain).all(dim=1).any()
+
+
+def test_a_coarse_spectrum_stays_in_place_and_recognisable():
+    time_s = torch.arange(16_000) / 16_000
+    tune = sum(torch.sin(2 * torch.pi * f * time_s) for f in (330, 495, 1320)) / 3
+    music = (tune + 0.02 * torch.randn(16_000, generator=generator()))[None].repeat(6, 1)
+    heard = coarsen(music, generator())
+    assert heard.shape == music.shape and heard.isfinite().all()
+    for one in heard:
+        assert 0.8 < float(torch.corrcoef(torch.stack([one, music[0]]))[0, 1]) < 0.99999
+    assert torch.equal(coarsen(torch.zeros(2, 8000), generator()), torch.zeros(2, 8000))
+
+
+def test_made_rooms_take_the_place_of_recorded_ones():
+    dry = RoomBank([np.eye(1, 8000, dtype=np.float32)[0]])
+    music = torch.randn(8, 16_000 + 8000, generator=generator())
+    config = DegradeConfig(noise_probability=0.0, reverb_probability=1.0, past_s=1.0)
+    assert torch.allclose(
+        Degrade(config, None, dry)(music, generator()), music[:, 16_000:], atol=1e-4
+    )
+    made = Degrade(replace(config, made_rooms=0.5), None, dry)(music, generator())
+    changed = ((made - music[:, 16_000:]).abs() > 0.05).any(dim=1)
+    assert 1 <= changed.sum() <= 7

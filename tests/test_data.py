@@ -121,3 +121,16 @@ def test_a_batch_never_holds_a_track_twice(folder: Path, tmp_path: Path):
     assert len(Crops(cache, 3, 16_000, seed=0).tracks) == 3
     with pytest.raises(DataError, match=r"a batch of 4 needs as many tracks.*there are 3"):
         Crops(cache, 4, 16_000, seed=0)
+
+
+def test_pauses_are_left_out_of_crops(tmp_path: Path):
+    pause = np.zeros(16_000 * 20, np.int16)
+    pause[-16_000 * 4 :] = np.random.default_rng(0).integers(-9000, 9000, 16_000 * 4)
+    (tmp_path / "music").mkdir()
+    wavfile.write(tmp_path / "music/a.wav", 16_000, pause)
+    cache = PcmCache(find_music(tmp_path / "music"), tmp_path / "cache")
+    exact = float(np.square(cache.crop(0, 16_000 * 15, 32_000)).mean())
+    assert cache.power(16_000 * 15, 16_000 * 17) == pytest.approx(exact, rel=1e-4)
+    crops = Crops(cache, 1, 16_000, seed=0)
+    sounding = [bool(crops[step].any()) for step in range(12)]
+    assert sum(sounding) >= 9  # of random ones every fifth would be
