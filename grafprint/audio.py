@@ -63,6 +63,9 @@ class AudioInfo:
     codec: str
 
 
+_FRAMES = 16  # resampled together: a third of a second of Opus
+
+
 class Resampler:
     """Band-limited conversion of a mono signal to 16 kHz, piece by piece and without seams.
 
@@ -216,10 +219,12 @@ def _decode(path: str | os.PathLike[str]) -> Iterator[NDArray[np.float32]]:
         resampler = Resampler(SAMPLE_RATE)
         rate_hz, decoded_s, filled_s = 0, 0.0, 0.0
         origin_s: float | None = None
+        held: list[NDArray[np.float32]] = []  # frames are short, and each call costs as much
         for frame in decoding.frames(path, container, source):
             if frame.sample_rate != rate_hz:  # the first frame, or a file joined from several
+                yield resampler.push(_joined(held))
                 yield resampler.flush()
-                rate_hz = frame.sample_rate
+                held, rate_hz = [], frame.sample_rate
                 decoding.check_header(path, rate_hz, frame.layout.nb_channels)
                 resampler = Resampler(rate_hz)
             try:
@@ -236,10 +241,14 @@ def _decode(path: str | os.PathLike[str]) -> Iterator[NDArray[np.float32]]:
                 origin_s = frame.time if origin_s is None else origin_s
                 gap_s = frame.time - origin_s - decoded_s - filled_s
                 if LEAST_GAP_S <= gap_s <= MOST_GAP_S:
-                    yield resampler.push(np.zeros(round(gap_s * rate_hz), np.float32))
+                    held.append(np.zeros(round(gap_s * rate_hz), np.float32))
                     filled_s += gap_s
-            yield resampler.push(mono)
+            held.append(mono)
             decoded_s += frame.samples / rate_hz
+            if len(held) == _FRAMES:
+                yield resampler.push(_joined(held))
+                held = []
+        yield resampler.push(_joined(held))
         yield resampler.flush()
         header_s = decoding.header_duration_s(container, source)
         # Half a second and 1 % of tolerance: some headers round, and some are estimates.
