@@ -49,7 +49,7 @@ def options(doc: str) -> argparse.ArgumentParser:
     parser.add_argument(
         "--models", type=Path, help="folder of benchmarks.train_systems; default: released network"
     )
-    parser.add_argument("--pairs", type=int, default=64_000, help="of the runs in --models")
+    parser.add_argument("--pairs", type=int, default=256_000, help="of the runs in --models")
     parser.add_argument("--queries", type=int, default=500, help="per cell")
     parser.add_argument("--protocol", choices=["clean", "published"], default="clean")
     parser.add_argument("--seed", type=int, default=0)

@@ -57,24 +57,26 @@ SYSTEMS = {
     "ast": System("AST + IVF-PQ", "transformer", f"IVF{BUCKETS},PQ64", nprobe=NPROBE),
 }
 
-# What all runs share: the released network's way of training. Rates and temperatures that differ
-# are those that did best on the validation split among a few tried.
+# What all runs share: the released network's way of training. Rates that differ are those that did
+# best on the validation split among a few tried.
 COMMON: dict[str, Any] = {
-    "batch": 64,
+    "batch": 256,
     "segments_per_track": 4,
     "gap_s": [0.1, 4.0],
     "average": 0.995,
-    "degrade": {"colour_probability": 0.4, "clip_probability": 0.1, "codec_probability": 0.05},
-}
+    "degrade": {
+        "past_s": 2.0, "made_rooms": 0.5, "colour_probability": 0.4, "clip_probability": 0.1,
+        "coarse_probability": 0.1,
+    },
+}  # fmt: skip
 RUNS: dict[str, dict[str, Any]] = {
-    "grafprint": {"encoder": "grafprint", "learning_rate": 4e-4, "final_learning_rate": 4e-6},
-    "sliding": {"encoder": "sliding", "learning_rate": 4e-4, "final_learning_rate": 4e-6},
-    # At 4e-4 it diverges.
-    "nafp": {"encoder": "nafp", "learning_rate": 1e-4, "final_learning_rate": 1e-6},
+    "grafprint": {"encoder": "grafprint", "learning_rate": 8e-4, "final_learning_rate": 8e-6},
+    "sliding": {"encoder": "sliding", "learning_rate": 8e-4, "final_learning_rate": 8e-6},
+    "nafp": {"encoder": "nafp", "learning_rate": 2e-4, "final_learning_rate": 2e-6},
     "transformer": {
-        "encoder": "transformer", "learning_rate": 1e-4, "final_learning_rate": 1e-6,
+        "encoder": "transformer", "learning_rate": 2e-4, "final_learning_rate": 2e-6,
     },
     "hash-transformer": {
-        "encoder": "hash-transformer", "learning_rate": 1e-4, "final_learning_rate": 1e-6,
+        "encoder": "hash-transformer", "learning_rate": 2e-4, "final_learning_rate": 2e-6,
     },
 }  # fmt: skip

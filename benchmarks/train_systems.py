@@ -1,6 +1,6 @@
 """Train every system that is compared, on the same data, with the same number of pairs.
 
-    python -m benchmarks.train_systems MANIFEST --noise NOISE --rooms ROOMS --pairs 64000
+    python -m benchmarks.train_systems MANIFEST --noise NOISE --rooms ROOMS --pairs 256000
 
 Each run goes to its folder in --work and is taken up where it was stopped; one that is finished is
 left alone. The manifest names the validation split (docs/train-your-own.md).
@@ -25,7 +25,8 @@ def main() -> None:
     parser.add_argument("manifest", type=Path)
     parser.add_argument("--noise", type=Path, required=True)
     parser.add_argument("--rooms", type=Path, required=True)
-    parser.add_argument("--pairs", type=int, default=64_000, help="seen by each")
+    parser.add_argument("--pairs", type=int, default=256_000, help="seen by each")
+    parser.add_argument("--compile", action="store_true", help="compile the networks first")
     parser.add_argument("--only", choices=list(RUNS), action="append")
     parser.add_argument("--work", type=Path, default=Path("runs"))
     parser.add_argument("--cache", type=Path, help="folder for decoded music")
@@ -36,7 +37,8 @@ def main() -> None:
         out = args.work / f"{name}-{args.pairs}"
         steps = args.pairs // COMMON["batch"]
         settings = COMMON | RUNS[name] | {"steps": steps, "seed": args.seed}
-        settings |= {"validate_every": steps, "save_every": max(1, steps // 20)}
+        settings |= {"validate_every": steps, "save_every": max(1, steps // 5)}
+        settings |= {"compile": args.compile}
         started = time.monotonic()
         if not finished(out, steps):
             train(
