@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TypeVar, cast
+from typing import Any, TypeVar, cast
 
 import numba
 import numpy as np
+from llvmlite import ir  # type: ignore[import-untyped]
+from numba import types
+from numba.core import cgutils
+from numba.extending import intrinsic
 
 _LANES = 16  # numbers in a vector
 _F = TypeVar("_F", bound=Callable[..., None])
@@ -147,30 +151,55 @@ def with_maxima(
                     both[graph, i, to + size + c] = value ^ ((value >> sign) & low)
 
 
+@intrinsic
+def _fetch(_: Any, array: types.Array, row: types.Integer, column: types.Integer) -> Any:
+    """Have an element of a two-dimensional array brought to the cache, and do not wait for it."""
+
+    def build(context: Any, builder: Any, signature: Any, values: Any) -> Any:
+        kind, byte, number = signature.args[0], ir.IntType(8).as_pointer(), ir.IntType(32)
+        array = context.make_array(kind)(context, builder, values[0])
+        place = cgutils.get_item_pointer(context, builder, kind, array, values[1:])
+        form = ir.FunctionType(ir.VoidType(), [byte, number, number, number])
+        function = cgutils.get_or_insert_function(builder.module, form, "llvm.prefetch.p0")
+        # To read, to all levels, data.
+        how = [ir.Constant(number, value) for value in (0, 3, 1)]
+        builder.call(function, [builder.bitcast(place, byte), *how])
+        return context.get_dummy_value()
+
+    return types.void(array, types.int64, types.int64), build
+
+
+HALF_SCALE = np.float32(2.0**56)
+_LINE = 32  # halves in a line of the cache
+
+
 @_compiled
 def row_products(
     halves: np.ndarray, rows: np.ndarray, queries: np.ndarray, products: np.ndarray
 ) -> None:
     """Inner products of stored rows with queries, without a copy of the rows: fills ``products``.
 
-    ``halves [R, D]`` are float16 numbers as their bits (uint16); ``rows [c, n]`` says which of them
-    meets each of ``queries [n, D]`` float32; ``products [c, n]`` float32.
+    ``halves [R, D]`` are float16 numbers as their bits (int16); ``rows [c, n]`` says which of them
+    meets each of ``queries [n, D]`` float32, which are given times :data:`HALF_SCALE`;
+    ``products [c, n]`` float32.
 
     The bits of a half, moved to the exponent and mantissa of a float32, are the number times
-    2^-112. NaN and infinity become numbers of 65,536 and more.
+    2^-112: the square of one over the scale, so that nothing overflows on the way. To move them
+    with their sign, widened to 32 bits, fills three bits of the exponent with it; these are
+    cleared. NaN and infinity become numbers of 65,536 and more.
+
+    Rows lie all over the memory, and to wait for them takes most of the time: meanwhile those of
+    the next candidate are fetched.
     """
     dim = halves.shape[1]
-    bits = np.empty(dim, np.uint32)
-    values = bits.view(np.float32)
-    scale = np.float32(2.0**112)
     for c in range(rows.shape[0]):
+        following = min(c + 1, rows.shape[0] - 1)
         for n in range(rows.shape[1]):
-            row = rows[c, n]
-            for i in range(dim):
-                half = np.uint32(halves[row, i])
-                sign = (half & np.uint32(0x8000)) << np.uint32(16)
-                bits[i] = sign | ((half & np.uint32(0x7FFF)) << np.uint32(13))
+            row, ahead = rows[c, n], rows[following, n]
+            for i in range(0, dim, _LINE):
+                _fetch(halves, ahead, i)  # type: ignore[call-arg, arg-type]
             product = np.float32(0)
             for i in range(dim):
-                product += values[i] * scale * queries[n, i]
-            products[c, n] = product
+                bits = (np.int32(halves[row, i]) << 13) & ~0x70000000
+                product += np.int32(bits).view(np.float32) * queries[n, i]
+            products[c, n] = product * HALF_SCALE

@@ -192,6 +192,7 @@ def _answer(
     """Align and decide; ``neighbours [n, k]`` are rows near the segments at ``positions [n]``."""
     queries = fingerprints[positions]
     candidates = sequence.propose(library, neighbours, positions)
+    candidates = sequence.shortlist(library, queries, positions, candidates)
     scores = sequence.scores(library, queries, positions, candidates)
     best = sequence.best_of_tracks(candidates, scores)
     alternatives = _alternatives(library, positions, candidates, best)
@@ -200,15 +201,17 @@ def _answer(
     other = float(scores[rivals[0]]) if rivals else 0.0
     sounding_s, size = (len(queries) - 1) * library.hop_s + library.window_s, len(library)
     threshold = CALIBRATION.score_needed(sounding_s, size, sure)
+    named = best[:top_k]
+    places = candidates.take(named)
+    tracks = [library.track(int(number)) for number in library.track_of(places.firsts)]
+    nearby = sequence.around(library, queries, positions, places)
+    starts = places.starts + sequence.peaks(nearby)
     matches = []
-    for number in best[:top_k]:
-        place, score = candidates.take(np.array([number])), float(scores[number])
-        same = number in alternatives
-        track = library.track(int(library.track_of(place.firsts)[0]))
+    for number, track, start, near in zip(named, tracks, starts, nearby, strict=True):
         library.require_intact(track)
-        start = place.starts[0] + sequence.refine(library, queries, positions, place)
+        score = float(scores[number])
         terms = np.full(len(fingerprints), np.nan, np.float32)
-        terms[positions] = sequence.similarities(library, queries, positions, place)[0]
+        terms[positions] = near[1]
         matches.append(
             Match(
                 track,
@@ -216,7 +219,7 @@ def _answer(
                 score,
                 CALIBRATION.confidence(score, sounding_s, size),
                 terms,
-                same,
+                number in alternatives,
             )
         )
     duration_s = (len(fingerprints) - 1) * library.hop_s + library.window_s

@@ -21,6 +21,7 @@ _STEP = 1 << 16  # rows handled at once
 # A larger file does not stay in memory for long: see _expect.
 _KEPT_BYTES = 1 << 28
 _GAP = 64  # rows between two that are needed, and still worth reading with them
+_LOOKED_AT = 64  # stretches, to tell whether all are in memory
 
 REPAIR = "restore it from a copy, or save what is left with `grafprint library repair`"
 
@@ -171,8 +172,8 @@ class VectorStore:
 
         products = np.empty(rows.shape, np.float32)
         self._expect(rows)
-        queries = np.ascontiguousarray(queries, np.float32)
-        kernels.row_products(self._mapped().view(np.uint16), rows, queries, products)
+        scaled = np.ascontiguousarray(queries, np.float32) * kernels.HALF_SCALE
+        kernels.row_products(self._mapped().view(np.int16), rows, scaled, products)
         return products
 
     def read_range(self, first: int, end: int) -> np.ndarray:
@@ -202,7 +203,8 @@ class VectorStore:
         """Have the disk read what of ``rows [c, n]`` is not in memory, all at once.
 
         Without that each page is waited for when its turn comes, and the system reads much around
-        it that is of no use.
+        it that is of no use. Where a few places are in memory all are taken to be: to ask for
+        thousands takes longer than to use them.
         """
         mapped = self._mapped()
         advise = getattr(mmap, "MADV_WILLNEED", None)  # not on every system
@@ -214,9 +216,24 @@ class VectorStore:
         apart = np.flatnonzero(firsts[1:] > ends[:-1] + _GAP) + 1
         begins = firsts[np.concatenate([[0], apart])] * self._row_bytes
         stops = ends[np.concatenate([apart - 1, [-1]])] * self._row_bytes
+        if self._in_memory(begins[:: -(-len(begins) // _LOOKED_AT)].tolist()):
+            return
         begins -= begins % mmap.PAGESIZE
         for begin, stop in zip(begins.tolist(), stops.tolist(), strict=True):
             mapped._mmap.madvise(advise, begin, stop - begin)  # type: ignore[attr-defined]
+
+    def _in_memory(self, places: list[int]) -> bool:
+        """Whether the bytes at these places need not be read from the disk, if the system tells."""
+        flag = getattr(os, "RWF_NOWAIT", None)  # Linux
+        if flag is None:
+            return False
+        try:
+            with self.path.open("rb", buffering=0) as file:
+                for place in places:
+                    os.preadv(file.fileno(), [bytearray(1)], place, flag)
+        except OSError:  # it would have to wait, or its file system cannot tell
+            return False
+        return True
 
     def _mapped(self) -> np.ndarray:
         if self._map is None:

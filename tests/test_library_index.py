@@ -2,8 +2,10 @@
 
 import json
 import mmap
+import os
 import threading
 from types import SimpleNamespace
+from unittest.mock import Mock
 
 import numpy as np
 import pytest
@@ -175,6 +177,18 @@ def test_products_are_those_of_the_stored_numbers(tmp_path, monkeypatch, kept):
         assert library.products(rows[:0], queries).shape == (0, 7)
 
 
+def test_products_are_exact_for_every_number_of_16_bits(tmp_path):
+    every = np.arange(1 << 16, dtype=np.uint16).view(np.float16)
+    numbers = every[np.isfinite(every)].reshape(-1, DIM)
+    path = tmp_path / "vectors"
+    path.write_bytes(numbers.tobytes())
+    vectors = VectorStore(path, DIM, len(numbers), writable=False)
+    rows = np.arange(len(numbers))[:, None].repeat(DIM, axis=1)
+    np.testing.assert_array_equal(vectors.products(rows, np.eye(DIM, dtype=np.float32)), numbers)
+    scaled = vectors.products(rows, 1e20 * np.eye(DIM, dtype=np.float32))
+    np.testing.assert_allclose(scaled, 1e20 * numbers.astype(np.float32), rtol=1e-6)
+
+
 def test_what_is_read_ahead_lies_in_the_file(tmp_path, monkeypatch):
     """In whole pages, of which rows are parts; what lies far apart, by itself."""
     monkeypatch.setattr(store, "_KEPT_BYTES", 0)
@@ -184,6 +198,11 @@ def test_what_is_read_ahead_lies_in_the_file(tmp_path, monkeypatch):
     vectors = VectorStore(path, DIM, 3000, writable=False)
     ahead = SimpleNamespace(madvise=lambda advice, begin, size: asked.append((begin, size)))
     monkeypatch.setattr(vectors._mapped(), "_mmap", ahead)
+    monkeypatch.setattr(os, "RWF_NOWAIT", 8, raising=False)
+    monkeypatch.setattr(os, "preadv", lambda *_: 1, raising=False)  # all is in memory
+    vectors.products(np.array([[7, 20]]), np.ones((2, DIM), np.float32))
+    assert asked == []
+    monkeypatch.setattr(os, "preadv", Mock(side_effect=BlockingIOError), raising=False)
     vectors.products(np.array([[2990, 2999], [20, 30], [17, 19]]), np.ones((2, DIM), np.float32))
     row, page = 2 * DIM, mmap.PAGESIZE
     low, high = 17 * row // page * page, 2990 * row // page * page

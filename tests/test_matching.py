@@ -9,6 +9,7 @@ from grafprint import audio, matching, sequence
 from grafprint.confidence import CALIBRATION
 from grafprint.library import Library, LibraryError
 from grafprint.matching import MatchError, identify, identify_audio, identify_file
+from grafprint.sequence import Candidates
 from tests.libraries import DIM, Network, excerpt, fill, unit, walk, write_music, write_wav
 
 HOP_S = 0.096
@@ -119,6 +120,31 @@ def test_scores_do_not_depend_on_the_chunks(library, recordings, monkeypatch):
     pieces = identify(library, queries)
     assert [m.track.id for m in pieces.matches] == [m.track.id for m in whole.matches]
     np.testing.assert_allclose([m.score for m in pieces.matches], [m.score for m in whole.matches])
+
+
+def test_of_many_candidates_those_are_scored_that_a_fourth_of_the_segments_prefers(
+    library, recordings, monkeypatch
+):
+    """And a track too short to meet any of these: from the query's fourth segment on, of three."""
+    queries = noisy(recordings[2][10:42], np.random.default_rng(5), 0.1)
+    positions = np.arange(32)
+    everything = sequence.propose(library, library.search(queries, 60)[1], positions)
+    short = Candidates(*(np.append(a, b) for a, b in zip(
+        (everything.starts, everything.firsts, everything.counts), (-3, 0, 3), strict=True
+    )))  # fmt: skip
+    terms = sequence.similarities(library, queries, positions, short)[:, 2::4]
+    few = np.nan_to_num(np.where(np.isnan(terms).all(axis=1, keepdims=True), 9, terms), nan=0)
+    means = few.sum(axis=1) / np.maximum((~np.isnan(terms)).sum(axis=1), 1)
+    monkeypatch.setattr(sequence, "SHORT", 9)
+    kept = sequence.shortlist(library, queries, positions, short)
+    assert len(everything.starts) > 50
+    assert kept.starts.tolist() == short.starts[np.sort(np.argsort(-means)[:9])].tolist()
+    assert kept.counts[-1] == 3
+    assert len(sequence.shortlist(library, queries[:15], positions[:15], short).starts) > 50
+    whole = by_loops(library, queries, 60)
+    best = identify(library, queries, k=60).matches[0]
+    assert best.score == pytest.approx(whole[best.track.id][1], abs=1e-5)
+    assert best.score == pytest.approx(max(score for _, score in whole.values()), abs=1e-5)
 
 
 @pytest.mark.parametrize("offset", [-0.4, -0.2, 0.0, 0.3])
