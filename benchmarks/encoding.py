@@ -28,7 +28,7 @@ from grafprint import audio, inference
 from grafprint.encoders.sliding import Sliding
 from grafprint.fast_sliding import FastSliding
 from grafprint.features import count_frames, stream_windows
-from grafprint.fingerprint import Fingerprinter
+from grafprint.fingerprint import Fingerprinter, computes_bf16
 from grafprint.inference import FastGraFPrint
 from grafprint.library import Library
 from grafprint.stretches import CONTEXT, LENGTH, stretch
@@ -146,6 +146,12 @@ def plain(sizes: list[tuple[int, int, int]], dtype: torch.dtype) -> Callable[[],
     return measure
 
 
+def precisions() -> dict[str, torch.dtype]:
+    """What the processor computes in: float32, and bfloat16 where it has instructions for it."""
+    found = {"fp32": torch.float32, "bf16": torch.bfloat16}
+    return found if computes_bf16(torch.device("cpu")) else {"fp32": found["fp32"]}
+
+
 def main() -> None:
     """Measure and write."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
@@ -164,7 +170,7 @@ def main() -> None:
 
     ways: dict[tuple[str, str], Callable[[Tensor], object]] = {}
     roofs = {}
-    for name, dtype in (("fp32", torch.float32), ("bf16", torch.bfloat16)):
+    for name, dtype in precisions().items():
         roofs[name] = plain(sizes, dtype)
         ways["PyTorch", name] = as_trained(encoder, dtype)
         ways["GraFPrint", name] = FastGraFPrint(encoder, dtype)

@@ -2,7 +2,8 @@
 
 Segments a second in bf16, as it is and compiled, each with the share of the rate at which the same
 device multiplies large matrices of bf16, in the same run; how far its fingerprints are from those
-of the processor; pairs a second in training with the published batch; and, where FAISS was built
+of the processor; neighbours found and gathered by the kernels of gpu_kernels.py and without; pairs
+a second in training with the published batch; and, where FAISS was built
 for GPUs, how long an index of made-up fingerprints takes with them and without, and how many of the
 nearest neighbours are the same. On a machine without a GPU, --device cpu runs the same code.
 """
@@ -25,8 +26,8 @@ from torch import Tensor
 
 from benchmarks import common
 from benchmarks.encoding import music, operations_of
-from grafprint import index
-from grafprint.fingerprint import Fingerprinter
+from grafprint import graph, index
+from grafprint.fingerprint import Fingerprinter, computes_bf16
 from grafprint.recipe import config_of
 from grafprint.training import Progress, train
 
@@ -46,9 +47,14 @@ def seconds(work: Callable[[], object], device: torch.device, rounds: int) -> fl
     return statistics.median(times[2:])
 
 
+def precision(device: torch.device) -> torch.dtype:
+    """bfloat16, but on a processor that would imitate it."""
+    return torch.bfloat16 if computes_bf16(device) else torch.float32
+
+
 def peak(device: torch.device, rounds: int, size: int) -> float:
-    """Operations a second in products of bf16 matrices of ``size`` rows and columns."""
-    a, b = (torch.randn(size, size, device=device, dtype=torch.bfloat16) for _ in range(2))
+    """Operations a second in products of matrices of ``size`` rows and columns."""
+    a, b = (torch.randn(size, size, device=device, dtype=precision(device)) for _ in range(2))
     return 2 * size**3 / seconds(lambda: a @ b, device, rounds)
 
 
@@ -57,12 +63,15 @@ def encoding(device: torch.device, args: argparse.Namespace, peak: float) -> dic
     reference = Fingerprinter.load(precision="fp32")
     windows = music(reference, args.batch)
     expected = reference.encode(windows)
-    network = Fingerprinter.load(device=device, precision="bf16")
+    network = Fingerprinter.load(device=device)
     operations = operations_of(reference.encoder, windows[:1])
     inputs = windows.to(device)
 
     def run(encoder: Callable[[Tensor], Tensor]) -> Tensor:
-        with torch.inference_mode(), torch.autocast(device.type, torch.bfloat16):
+        with (
+            torch.inference_mode(),
+            torch.autocast(device.type, torch.bfloat16, enabled=computes_bf16(device)),
+        ):
             return encoder(inputs)
 
     ways = {"as it is": network.encoder}
@@ -80,6 +89,26 @@ def encoding(device: torch.device, args: argparse.Namespace, peak: float) -> dic
             "mean_cosine_to_cpu": float(cosines.mean()),
         }
     return {"operations_per_segment": operations, "encoding": rows}
+
+
+def layers(device: torch.device, segments: int, rounds: int) -> dict[str, dict[str, float]]:
+    """Milliseconds for the graphs of the first stage, by the fused kernels and by PyTorch alone."""
+    nodes = torch.randn(segments, 512, 64, device=device, dtype=precision(device))
+    neighbours = graph.knn(nodes, 3).neighbours
+    learning = nodes.clone().requires_grad_()
+
+    def gathered() -> None:
+        graph.max_relative(learning, neighbours).sum().backward()
+
+    rows: dict[str, dict[str, float]] = {}
+    ways = {"fused": graph._KERNELS, "plain": None} if graph._KERNELS else {"plain": None}
+    for name, kernels in ways.items():
+        with mock.patch.object(graph, "_KERNELS", kernels):
+            rows[name] = {
+                "neighbours_ms": 1e3 * seconds(lambda: graph.knn(nodes, 3), device, rounds),
+                "maxima_and_gradients_ms": 1e3 * seconds(gathered, device, rounds),
+            }
+    return rows
 
 
 def training(device: torch.device, args: argparse.Namespace) -> dict[str, float]:
@@ -149,6 +178,7 @@ def main() -> None:
     name = torch.cuda.get_device_name(device) if device.type == "cuda" else "the processor"
     fastest = peak(device, args.rounds, args.size)
     found = encoding(device, args, fastest)
+    found["layers"] = layers(device, args.batch, args.rounds)
     trained = training(device, args)
     share = (
         FORWARD_BACKWARD * 2 * trained["pairs_per_s"] * found["operations_per_segment"] / fastest

@@ -20,7 +20,7 @@ import torch
 from torch import Tensor, nn
 
 from benchmarks import common
-from benchmarks.encoding import as_trained, music
+from benchmarks.encoding import as_trained, music, precisions
 from grafprint import folded, graph, kernels
 from grafprint.fingerprint import Fingerprinter
 from grafprint.inference import FastGraFPrint
@@ -104,10 +104,10 @@ def main() -> None:
     windows = music(network, SEGMENTS)
     torch.set_num_threads(1)
     found: dict[tuple[str, str], list[dict[str, float]]] = {}
-    precisions = {"fp32": torch.float32, "bf16": torch.bfloat16}
-    folded_once = {name: FastGraFPrint(network.encoder, precisions[name]) for name in precisions}
+    dtypes = precisions()
+    folded_once = {name: FastGraFPrint(network.encoder, dtypes[name]) for name in dtypes}
     for _ in range(args.rounds + 1):
-        for name, dtype in precisions.items():
+        for name, dtype in dtypes.items():
             fast = folded_once[name]
             ways: dict[str, Callable[[Tensor], Tensor]]
             ways = {"PyTorch": as_trained(network.encoder, dtype), "GraFPrint": fast}

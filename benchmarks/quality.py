@@ -22,13 +22,21 @@ def grid(reverb: bool) -> str:
             for name, report in reports.items():
                 if report:
                     cells = _cells(report, length, reverb)
-                    yield [f"{length:g} s", TITLES[name], *(percent(c["hit_50ms"]) for c in cells)]
+                    yield [f"{length:g} s", TITLES[name], _pairs(report),
+                           *(percent(c["hit_50ms"]) for c in cells)]  # fmt: skip
             values = paper.TABLE_II["grafprint"][length][int(reverb)]
-            yield [f"{length:g} s", "*paper: GraFPrint*", *(f"*{v:.1f}*" for v in values)]
+            yield [f"{length:g} s", "*paper: GraFPrint*", "*3,174,400*",
+                   *(f"*{v:.1f}*" for v in values)]  # fmt: skip
 
     if not any(reports.values()):
         raise FileNotFoundError("benchmarks.table2")
-    return markdown(["query", "system", *(f"{s:g} dB" for s in paper.SNRS_DB)], rows())
+    return markdown(["query", "system", "pairs", *(f"{s:g} dB" for s in paper.SNRS_DB)], rows())
+
+
+def _pairs(report: dict[str, Any]) -> str:
+    """How many pairs the network of a report was trained with, in its last run."""
+    network = report["network"]
+    return f"{network['steps_done'] * network['config']['batch']:,}"
 
 
 def released(measure: str) -> Callable[[], str]:

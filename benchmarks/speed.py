@@ -73,8 +73,15 @@ def gpu() -> str:
     if "gpus_s" in index:
         same = f"{100 * index['same']:.1f} % of the nearest the same"
         indexed += f", with FAISS's GPUs {index['gpus_s']:.0f} s and {same}"
+    layers = "; ".join(
+        f"{way}, {r['neighbours_ms']:.1f} ms for the neighbours and "
+        f"{r['maxima_and_gradients_ms']:.1f} ms for their maxima and gradients"
+        for way, r in found["layers"].items()
+    )
     return (
-        f"{markdown(header, rows)}\n\n{found['device']}, {found['peak_tflops']:.0f} trillion "
+        f"{markdown(header, rows)}\n\nThe graphs of a first-stage block of as many segments as are "
+        f"encoded at once: {layers}.\n\n"
+        f"{found['device']}, {found['peak_tflops']:.0f} trillion "
         f"operations a second in plain products. Training with a batch of {training['batch']}: "
         f"{training['pairs_per_s']:,.0f} pairs a second, "
         f"{100 * training['share_of_peak']:.1f} % of the peak. {indexed}."

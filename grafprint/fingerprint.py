@@ -61,7 +61,7 @@ class Fingerprinter:
         # Channels-last is the layout in which nodes are contiguous: the graph layers need it.
         self.encoder = encoder.to(self.device, memory_format=torch.channels_last).eval()  # type: ignore[call-overload]
         if precision == "auto":
-            precision = "bf16" if _has_fast_bf16(self.device) else "fp32"
+            precision = "bf16" if computes_bf16(self.device) else "fp32"
         self.precision = precision
         # The weights are copied: whoever trains on makes a new Fingerprinter.
         dtype = torch.bfloat16 if precision == "bf16" else torch.float32
@@ -207,7 +207,8 @@ class LiveFingerprints:
         return np.concatenate([np.empty((0, self._fingerprinter.dim), np.float32), *parts])
 
 
-def _has_fast_bf16(device: torch.device) -> bool:
+def computes_bf16(device: torch.device) -> bool:
+    """Whether the device has instructions for bfloat16; where not, it is imitated, slowly."""
     if device.type == "cuda":
         return torch.cuda.is_bf16_supported(including_emulation=False)
     capability = torch.backends.cpu.get_cpu_capability()

@@ -18,6 +18,13 @@ _ROWS = 1024  # that weights are laid out for
 ONEDNN = torch.backends.mkldnn.is_available()
 
 
+def onednn(dtype: torch.dtype) -> bool:
+    """Whether oneDNN computes in it here: not in bfloat16 on processors without AVX-512."""
+    if dtype != torch.bfloat16:
+        return ONEDNN
+    return ONEDNN and bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())
+
+
 class Block:
     """A graph block and its FFN on rows ``[B * N, C]``."""
 
@@ -92,7 +99,8 @@ class Dense:
     ) -> None:
         self._activation, self._bias = activation, bias.to(dtype)
         self._weight = weight.to(dtype).contiguous()
-        if ONEDNN:
+        self._onednn = onednn(dtype)
+        if self._onednn:
             self._weight = torch.ops.mkldnn._reorder_linear_weight(self._weight)
 
     @classmethod
@@ -109,7 +117,7 @@ class Dense:
 
     def __call__(self, x: Tensor, add: Tensor | None = None) -> Tensor:
         """Rows ``[m, in]`` to ``[m, out]``; ``add [m, out]`` is added."""
-        if not ONEDNN:
+        if not self._onednn:
             y = F.linear(x, self._weight, self._bias)
             y = F.gelu(y) if self._activation == "gelu" else y
             return y if add is None else y + add
@@ -134,7 +142,8 @@ class Grouped:
         """``weight [groups, out, in]``, ``bias [groups * out]``."""
         self._groups, self._bias = len(weight), bias.to(dtype)
         self._weight = weight.to(dtype).flatten(0, 1)[:, :, None, None].contiguous()
-        if ONEDNN:
+        self._onednn = onednn(dtype)
+        if self._onednn:
             self._weight = torch.ops.mkldnn._reorder_convolution_weight(
                 self._weight, [0, 0], [1, 1], [1, 1], self._groups, [1, len(bias), _ROWS, 1]
             )
@@ -142,7 +151,7 @@ class Grouped:
     def __call__(self, rows: Tensor) -> Tensor:
         """``rows [m, groups * in]`` to ``[m, groups * out]``."""
         x = rows.view(1, len(rows), 1, -1).permute(0, 3, 1, 2)  # a map of one column
-        if ONEDNN:
+        if self._onednn:
             y = torch.ops.mkldnn._convolution_pointwise(
                 x,
                 self._weight,

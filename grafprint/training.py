@@ -29,6 +29,7 @@ from grafprint.banks import noise_bank, room_bank
 from grafprint.data import Crops, DataError, PcmCache, find_music
 from grafprint.encoders import Encoder, build, describe, features_of, stretch_of
 from grafprint.features import FeatureConfig
+from grafprint.fingerprint import computes_bf16
 from grafprint.losses import nt_xent, triplet
 from grafprint.pairs import Pairs, stretch_views
 from grafprint.recipe import TrainConfig, learning_rate_at
@@ -328,8 +329,13 @@ def _fabric(config: TrainConfig, out: Path, accelerator: str, devices: int | str
         nodes = int(os.environ["WORLD_SIZE"]) // devices
         strategy = "ddp"
     logger = TensorBoardLogger(out, name="tensorboard", version="")
+    precision = config.precision
+    processor = accelerator == "cpu" or (accelerator == "auto" and not torch.cuda.is_available())
+    if precision == "bf16-mixed" and processor and not computes_bf16(torch.device("cpu")):
+        log.warning("this processor has no bfloat16: training in float32")
+        precision = "32-true"
     fabric = Fabric(accelerator=accelerator, devices=devices, num_nodes=nodes, strategy=strategy,
-                    precision=config.precision, loggers=logger)  # type: ignore[arg-type]  # fmt: skip
+                    precision=precision, loggers=logger)  # type: ignore[arg-type]  # fmt: skip
     fabric.launch()
     return fabric
 
