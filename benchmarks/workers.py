@@ -7,7 +7,6 @@ order of the files and numbers, so that libraries and journals are those of a si
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import itertools
 import logging
 import os
@@ -28,7 +27,7 @@ import numpy as np
 import torch
 
 from benchmarks.device_search import DeviceLibrary
-from grafprint import audio, checkpoint, indexing, tags
+from grafprint import audio, checkpoint, indexing
 from grafprint.augment import NoiseBank, RoomBank
 from grafprint.bulk import Failure, audio_files
 from grafprint.data import DataError
@@ -36,9 +35,8 @@ from grafprint.datasets import find_clips, load_clip, of_split
 from grafprint.evaluation import Ask, EvaluationConfig, Outcome, Questions, query_tracks
 from grafprint.fingerprint import Fingerprinter
 from grafprint.index import Stamp
-from grafprint.indexing import AddResult
+from grafprint.indexing import AddResult, Made
 from grafprint.library import Library
-from grafprint.records import File, Recording
 
 GPU_BATCH = 512  # windows at once: fewer leave a GPU waiting
 # Those that the libraries of numbers read when they are loaded.
@@ -153,12 +151,9 @@ _network = lru_cache(maxsize=1)(Model.load)
 
 
 @dataclass(frozen=True, eq=False)
-class Heard:
-    """A file's fingerprints ``[n, dim]``, as precise as libraries keep them, and what it was."""
+class Heard(Made):
+    """A file's fingerprints, as precise as libraries keep them, and what it was then."""
 
-    vectors: np.ndarray
-    duration_s: float
-    content_hash: str
     stamp: tuple[int, int]  # size and time of change
 
 
@@ -174,14 +169,12 @@ def hear(model: Model, file: Path) -> Heard | None:
 
     try:
         stamp = _stamp(file)
-        with file.open("rb") as opened:
-            content_hash = hashlib.file_digest(opened, "sha256").hexdigest()
         vectors = np.concatenate(list(_network(model).stream(chunks())))
     except (OSError, ValueError):  # AudioError among them
         return None
     if not vectors.any():
         return None
-    return Heard(vectors.astype("<f2"), samples / audio.SAMPLE_RATE, content_hash, stamp)
+    return Heard(vectors.astype("<f2"), samples / audio.SAMPLE_RATE, stamp)
 
 
 def _stamp(file: Path) -> tuple[int, int]:
@@ -194,30 +187,10 @@ def add(
 ) -> AddResult:
     """As ``Library.add``, of a file that another process has heard.
 
-    Whatever is not simply new, such as a copy or a file that cannot be used, is left to that.
+    One that it could not use, or that has changed since, is heard again.
     """
-    stored = indexing._stored_path(library.path, file)
-    catalogue, vectors = library.catalogue, library.vector_store
-    new = heard is not None and not (
-        stored in catalogue.files or catalogue.with_content(heard.content_hash)
-    )
-    if heard is None or not new or heard.stamp != _stamp(file):
-        return library.add(file, fingerprinter)
-    with library.adding:
-        try:
-            vectors.append(heard.vectors)
-            recording = Recording(
-                heard.content_hash, heard.duration_s, tags.read(file), vectors.pending,
-                vectors.pending_crc32,
-            )  # fmt: skip
-            vectors.sync()
-        except BaseException:
-            vectors.rollback()
-            raise
-        with library.changing():
-            track = catalogue.put(recording, File(stored, 0, *heard.stamp), None)
-            vectors.commit()
-    return AddResult("added", track)
+    usable = heard is not None and heard.stamp == _stamp(file)
+    return indexing.add_file(library, file, fingerprinter, made=heard if usable else None)
 
 
 # Evaluations ----------------------------------------------------------------------------------

@@ -30,13 +30,25 @@ class AddResult:
     track: Track
 
 
+@dataclass(frozen=True, eq=False)
+class Made:
+    """The fingerprints ``[n, dim]`` of a file, not all of them silent, and its length."""
+
+    vectors: np.ndarray
+    duration_s: float
+
+
 def add_file(
     library: Library,
     file: Path,
     fingerprinter: Fingerprinter,
     heard: Callable[[float], None] | None = None,
+    made: Made | None = None,
 ) -> AddResult:
-    """See ``Library.add``; ``heard(seconds)`` is told how much audio was fingerprinted so far."""
+    """See ``Library.add``; ``heard(seconds)`` is told how much audio was fingerprinted so far.
+
+    ``made`` are the file's fingerprints where they were made elsewhere, by the same network.
+    """
     library.require_writable()
     library.check_model(fingerprinter.model_id)
     with library.adding:
@@ -55,7 +67,11 @@ def add_file(
             return AddResult("unchanged" if unchanged else "duplicate", catalogue.tracks[same.id])
         vectors = library.vector_store
         try:
-            duration_s = _append_vectors(vectors, library.window_s, file, fingerprinter, heard)
+            if made:
+                duration_s = made.duration_s
+                vectors.append(made.vectors)
+            else:
+                duration_s = _append_vectors(vectors, library.window_s, file, fingerprinter, heard)
             after = _stat(file)
             if (after.st_size, after.st_mtime_ns) != (before.st_size, before.st_mtime_ns):
                 raise _error(file, "it changed while it was read; run again when it is complete")

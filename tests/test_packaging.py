@@ -14,6 +14,11 @@ INDIRECT = {
     "tensorboard",  # Lightning's logger writes with it
 }
 
+# Imported where it is there.
+OPTIONAL = {
+    "triton",  # comes with PyTorch's builds for NVIDIA's GPUs, each with the version it needs
+}
+
 
 def pins(name: str) -> dict[str, str]:
     """Package and pinned version of each line of a requirements file."""
@@ -38,7 +43,7 @@ def test_what_is_imported_is_required_and_the_other_way_round():
     distributions = packages_distributions()
     used = {distributions[name][0].lower().replace("_", "-") for name in imported()}
     # Benchmarks and screenshots of the page use what the tests use.
-    used -= set(pins("requirements-dev.txt"))
+    used -= set(pins("requirements-dev.txt")) | OPTIONAL
     assert used == set(pins("requirements.txt")) - INDIRECT
 
 
