@@ -13,7 +13,7 @@ import os
 import pickle
 import tempfile
 from collections import deque
-from collections.abc import Callable, Generator, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable
 from concurrent.futures import Future, ProcessPoolExecutor, wait
 from dataclasses import dataclass, replace
 from functools import lru_cache, partial
@@ -27,7 +27,7 @@ import numpy as np
 import torch
 
 from benchmarks.device_search import DeviceLibrary
-from grafprint import audio, checkpoint, indexing
+from grafprint import checkpoint, indexing
 from grafprint.augment import NoiseBank, RoomBank
 from grafprint.bulk import Failure, audio_files
 from grafprint.data import DataError
@@ -35,7 +35,7 @@ from grafprint.datasets import find_clips, load_clip, of_split
 from grafprint.evaluation import Ask, EvaluationConfig, Outcome, Questions, query_tracks
 from grafprint.fingerprint import Fingerprinter
 from grafprint.index import Stamp
-from grafprint.indexing import AddResult, Made
+from grafprint.indexing import AddResult, Listened, Made
 from grafprint.library import Library
 
 GPU_BATCH = 512  # windows at once: fewer leave a GPU waiting
@@ -159,22 +159,15 @@ class Heard(Made):
 
 def hear(model: Model, file: Path) -> Heard | None:
     """Fingerprint a file; None if it is not one that a library could add."""
-    samples = 0
-
-    def chunks() -> Iterator[np.ndarray]:
-        nonlocal samples
-        for chunk in audio.stream(file):
-            samples += len(chunk)
-            yield chunk
-
+    listened = Listened(file)
     try:
         stamp = _stamp(file)
-        vectors = np.concatenate(list(_network(model).stream(chunks())))
+        vectors = np.concatenate(list(_network(model).stream(listened)))
     except (OSError, ValueError):  # AudioError among them
         return None
     if not vectors.any():
         return None
-    return Heard(vectors.astype("<f2"), samples / audio.SAMPLE_RATE, stamp)
+    return Heard(vectors.astype("<f2"), listened.duration_s, stamp)
 
 
 def _stamp(file: Path) -> tuple[int, int]:

@@ -96,31 +96,40 @@ def _append_vectors(
     heard: Callable[[float], None] | None,
 ) -> float:
     """Append a file's fingerprints, uncommitted; returns its length in seconds."""
-    samples = 0
-
-    def chunks() -> Iterator[np.ndarray]:
-        nonlocal samples
-        for chunk in audio.stream(file):
-            samples += len(chunk)
-            yield chunk
-            if heard:
-                heard(samples / audio.SAMPLE_RATE)
-
-    sounding = False
+    listened, sounding = Listened(file, heard), False
     try:
-        for vectors in fingerprinter.stream(chunks()):
+        for vectors in fingerprinter.stream(listened):
             sounding = sounding or bool(vectors.any())
             store.append(vectors)
     except ValueError:
         # Too short is reported below, with the file's name and length.
-        if not 0 < samples < window_s * audio.SAMPLE_RATE:
+        if not 0 < listened.duration_s < window_s:
             raise
-    duration_s = samples / audio.SAMPLE_RATE
+    duration_s = listened.duration_s
     if duration_s < window_s:
         raise _error(file, f"it is {duration_s:.2f} s long; at least {window_s:g} s is needed")
     if not sounding:
         raise _error(file, "it is silent from beginning to end")
     return duration_s
+
+
+class Listened:
+    """The samples of a file in chunks, and how long those are that were taken."""
+
+    def __init__(self, file: Path, heard: Callable[[float], None] | None = None) -> None:
+        self._file, self._heard, self._samples = file, heard, 0
+
+    @property
+    def duration_s(self) -> float:
+        """Seconds of audio so far."""
+        return self._samples / audio.SAMPLE_RATE
+
+    def __iter__(self) -> Iterator[np.ndarray]:
+        for chunk in audio.stream(self._file):
+            self._samples += len(chunk)
+            yield chunk
+            if self._heard:
+                self._heard(self.duration_s)
 
 
 def _stored_path(library: Path, file: Path) -> str:

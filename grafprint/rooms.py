@@ -7,7 +7,8 @@ import math
 import torch
 from torch import Tensor, nn
 
-SAMPLE_RATE = 16_000
+from grafprint.audio import SAMPLE_RATE
+
 _MOST_DECAY = 3 * math.log(10)  # of an amplitude within the reverberation time: 60 dB
 _EARLY = 16  # reflections that are heard one by one
 
