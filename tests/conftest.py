@@ -28,7 +28,7 @@ FLAGS = [
     "--disable-sync",
 ]
 SECOND = 1000
-# How long a page may take on a slow machine: what is compiled on first use takes most of a minute there.
+# On a slow machine what is compiled on first use takes most of a minute.
 PATIENCE = 180 * SECOND
 
 

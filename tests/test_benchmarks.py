@@ -35,6 +35,7 @@ from benchmarks.device_search import DeviceLibrary
 from grafprint import audio
 from grafprint.checkpoint import save_encoder
 from grafprint.encoders import build, features_of
+from grafprint.fingerprint import Fingerprinter
 from grafprint.library import Library
 from tests import audio_files, test_sliding
 from tests.test_baselines import SMALL
@@ -167,6 +168,26 @@ def test_several_processes_find_what_one_finds(
     titles = [track.title for track in found[0][2]]
     assert titles[:4] == ["000014", "000015", "000016", "000017"]
     assert titles[4:] == ["000017@17-16", "000017@16-17"]
+
+
+def test_a_library_of_a_coarser_hop_is_a_part_of_the_finer(data: Path, tmp_path: Path):
+    encoder, features = build("grafprint", TINY), features_of("grafprint")
+    fine, coarse = (Fingerprinter(encoder, replace(features, hop_frames=n)) for n in (3, 9))
+    with (
+        Library.create(tmp_path / "whole", fine) as whole,
+        Library.create(tmp_path / "heard", coarse) as heard,
+    ):
+        for number in (14, 15):
+            file = data / "fma" / "fma_medium" / "000" / f"{number:06d}.mp3"
+            whole.add(file, fine)
+            heard.add(file, coarse)
+        with granularity.thinned(whole, coarse, 3, tmp_path) as part:
+            assert [t.count for t in part.tracks()] == [t.count for t in heard.tracks()]
+            assert len(whole) > 2.9 * len(part)
+            rows = np.arange(len(part))
+            assert np.allclose(part.vectors(rows), heard.vectors(rows), atol=2e-3)
+        with granularity.thinned(whole, coarse, 3, tmp_path) as again:  # goes on: all is there
+            assert len(again) == len(rows) and len(again.tracks()) == 2
 
 
 def test_the_device_finds_the_same_neighbours(tmp_path: Path):
