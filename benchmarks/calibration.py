@@ -41,9 +41,9 @@ GRID = EvaluationConfig(
 )
 WRONG_NAMES = 0.01
 # A track of which ten clean seconds score so much on another one has a version in the library, and
-# naming that is not wrong. There are three (a fast version, one theme in three tracks, one song
-# played twice), at 0.74 and more; the next highest is at 0.64.
-VERSION = 0.7
+# naming that is not wrong. With the bundled network there is one (a song, there as a recording and
+# rendered from its notes), at 0.62 to 0.65; the next highest is at 0.50.
+VERSION = 0.57
 
 
 class Remembering(Fingerprinter):
