@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import atexit
+import os
+import shutil
+import tempfile
 from typing import Any
 
 import gradio as gr
@@ -39,8 +43,22 @@ TABS = (
 )
 
 
+def keep_apart() -> None:
+    """Give this process a folder of its own for visitors' clips, unless GRADIO_TEMP_DIR names one.
+
+    Gradio's default is one folder for all its programs on a computer, where other users can read. A
+    file lies there by its content, and a page that closes deletes it, also when another program's
+    visitor has chosen the same and still waits.
+    """
+    if not os.environ.get("GRADIO_TEMP_DIR"):
+        folder = tempfile.mkdtemp(prefix="grafprint-")
+        atexit.register(shutil.rmtree, folder, ignore_errors=True)
+        os.environ["GRADIO_TEMP_DIR"] = folder
+
+
 def build(studio: Studio) -> gr.Blocks:
     """The page of a studio."""
+    keep_apart()
 
     def known(name: str) -> str:
         try:

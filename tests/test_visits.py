@@ -1,6 +1,10 @@
 """Several visitors at once: none sees another's clip, and who has to wait is told."""
 
+import os
+import subprocess
+import sys
 import threading
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -9,7 +13,7 @@ from playwright.sync_api import Browser, Page, expect
 from benchmarks.caller import Caller, file_of
 from demo.identify.identifier import Identifier
 from grafprint.matching import Answer
-from tests.conftest import EXAMPLES, PATIENCE
+from tests.conftest import ASSETS, EXAMPLES, PATIENCE
 from tests.test_app import answer, upload
 
 
@@ -64,3 +68,28 @@ def test_who_has_to_wait_sees_that(page: Page, address: str, monkeypatch: pytest
         for other in others:
             other.join()
     expect(page.locator("#answer .gp-card")).to_contain_text("Found", timeout=PATIENCE)
+
+
+PROGRAM = """
+import os
+from pathlib import Path
+from demo.app import keep_apart
+keep_apart()
+folder = Path(os.environ["GRADIO_TEMP_DIR"])
+keep_apart()
+assert os.environ["GRADIO_TEMP_DIR"] == str(folder)
+from gradio.utils import get_upload_folder
+assert get_upload_folder() == str(folder) and folder.stat().st_mode & 0o77 == 0
+print(folder)
+"""
+
+
+def test_every_program_keeps_its_visitors_clips_in_a_folder_of_its_own(address: str):
+    """Gradio deletes a page's clips when it closes, whoever else on the computer has the same."""
+    environment = {name: v for name, v in os.environ.items() if name != "GRADIO_TEMP_DIR"}
+    other = subprocess.run(
+        [sys.executable, "-c", PROGRAM], env=environment, cwd=ASSETS.parent,
+        capture_output=True, text=True, check=True,
+    ).stdout.strip()  # fmt: skip
+    mine = os.environ["GRADIO_TEMP_DIR"]
+    assert mine != other and Path(mine).exists() and not Path(other).exists()
