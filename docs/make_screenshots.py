@@ -27,6 +27,8 @@ COLOURS = 128  # of a picture: enough, and a quarter of the size
 def take(page: Page, name: str, height: int) -> None:
     """Save the top of the page, ``height`` pixels of it."""
     time.sleep(2)  # waveforms and canvases
+    working = page.get_by_text("processing |").filter(visible=True)
+    expect(working).to_have_count(0, timeout=PATIENCE_MS)
     page.evaluate("window.scrollTo(0, 0)")
     shot = page.screenshot(full_page=True, clip={"x": 0, "y": 0, "width": 1100, "height": height})
     with Image.open(io.BytesIO(shot)) as image:
