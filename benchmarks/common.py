@@ -91,6 +91,17 @@ def shared(crew: Crew | None, trained: Model) -> tuple[Fingerprinter, Shared | N
     return replace(trained, device="cpu").load(), Shared(crew, trained)
 
 
+def opened(system: str, fingerprinter: Fingerprinter, work: Path) -> Library:
+    """The system's library with this network in ``work``, to be added to; empty if it is new."""
+    path = work / f"{system}-{fingerprinter.model_id}"
+    made: System = SYSTEMS[system]
+    library = Library.open(path, writable=True) if path.exists() else made.create(
+        path, fingerprinter
+    )  # fmt: skip
+    library.nprobe = made.nprobe
+    return library
+
+
 def collection(
     system: str,
     fingerprinter: Fingerprinter,
@@ -103,12 +114,7 @@ def collection(
     Kept open for writing, so that the caller can add to it. The ``helpers`` hear the files if
     there are any; the library is the same.
     """
-    path = work / f"{system}-{fingerprinter.model_id}"
-    made: System = SYSTEMS[system]
-    library = Library.open(path, writable=True) if path.exists() else made.create(
-        path, fingerprinter
-    )  # fmt: skip
-    library.nprobe = made.nprobe
+    library = opened(system, fingerprinter, work)
     for folder in folders:
         if helpers:
             added, failed = helpers.add_folder(library, folder, fingerprinter)

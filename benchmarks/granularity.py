@@ -16,7 +16,6 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks import common, workers
-from benchmarks.systems import SYSTEMS
 from grafprint.evaluation import EvaluationConfig
 from grafprint.fingerprint import Fingerprinter
 from grafprint.indexing import Made, add_file
@@ -31,10 +30,7 @@ def thinned(whole: Library, fingerprinter: Fingerprinter, every: int, work: Path
 
     ``fingerprinter`` has that hop. Kept open for writing.
     """
-    path = work / f"grafprint-{fingerprinter.model_id}"
-    library = Library.open(path, writable=True) if path.exists() else SYSTEMS["grafprint"].create(
-        path, fingerprinter
-    )  # fmt: skip
+    library = common.opened("grafprint", fingerprinter, work)
     for track in whole.tracks():
         vectors = whole.vectors(np.arange(track.first, track.first + track.count, every))
         if (file := whole.audio_path(track)) and vectors.any():
