@@ -55,6 +55,10 @@ def from_file(path: str | None) -> Clip:
     if not path:
         raise ClipError("there is no clip: record one or choose a file")
     name = Path(path).name
+    if not Path(path).exists():
+        raise ClipError(
+            f"“{name}” is not here any more: clips are kept for an hour; choose it again"
+        )
     try:
         samples, start_s = matching.loudest(
             itertools.islice(audio.stream(path, chunk_s=1.0), LONGEST_S)

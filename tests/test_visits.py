@@ -8,10 +8,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from gradio.route_utils import delete_files_created_by_app
 from playwright.sync_api import Browser, Page, expect
 
 from benchmarks.caller import Caller, file_of
+from demo.app import launch
 from demo.identify.identifier import Identifier
+from demo.studio import Studio
 from grafprint.matching import Answer
 from tests.conftest import ASSETS, EXAMPLES, PATIENCE
 from tests.test_app import answer, upload
@@ -41,6 +44,28 @@ def test_two_visitors_do_not_see_each_others_clips(chromium: Browser, address: s
     expect_explained(yours, "hall.opus")
     for context in contexts:
         context.close()
+
+
+def test_clips_are_deleted_after_their_time_and_examples_are_not(
+    chromium: Browser, studio: Studio, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setenv("GRADIO_TEMP_DIR", str(tmp_path))
+    served = launch(studio, prevent_thread_lock=True, quiet=True)
+    context = chromium.new_context()
+    page = context.new_page()
+    assert served.local_url
+    page.goto(served.local_url)
+    upload(page, EXAMPLES / "engine.opus")
+    assert "Randomness Decides" in answer(page, "found")
+    delete_files_created_by_app(served, age=0)  # what Gradio does of itself, by the clock
+    assert not list(tmp_path.rglob("*.opus"))
+    page.get_by_role("button", name="Identify", exact=True).click()
+    assert "choose it again" in answer(page, "problem")
+    page.get_by_text("In a busy café").first.click()
+    assert "Musicbox" in answer(page, "found")
+    context.close()
+    served.close()
+    assert (EXAMPLES / "cafe.opus").exists()
 
 
 def test_who_has_to_wait_sees_that(page: Page, address: str, monkeypatch: pytest.MonkeyPatch):

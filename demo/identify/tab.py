@@ -147,8 +147,11 @@ def _examples(clip: gr.Audio, folder: Path | None) -> Any:
     if folder is None or not (listing := folder / "examples.json").is_file():
         return None
     entries = json.loads(listing.read_text(encoding="utf-8"))
+    files = [str(folder / entry["file"]) for entry in entries]
+    # Served from where they lie: Gradio's copies are deleted like clips, and never made again.
+    gr.set_static_paths(files)
     shown = gr.Examples(
-        [[str(folder / entry["file"])] for entry in entries],
+        [[file] for file in files],
         inputs=[clip],
         cache_examples=False,
         example_labels=[entry["label"] for entry in entries],
