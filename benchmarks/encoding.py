@@ -28,9 +28,10 @@ from grafprint import audio, inference
 from grafprint.encoders.sliding import Sliding
 from grafprint.fast_sliding import FastSliding
 from grafprint.features import count_frames, stream_windows
-from grafprint.fingerprint import Fingerprinter, computes_bf16
+from grafprint.fingerprint import Fingerprinter
 from grafprint.inference import FastGraFPrint
 from grafprint.library import Library
+from grafprint.precision import computes_bf16
 from grafprint.stretches import CONTEXT, LENGTH, stretch
 
 SEGMENTS = 2 * LENGTH

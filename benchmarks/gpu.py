@@ -27,7 +27,8 @@ from torch import Tensor
 from benchmarks import common
 from benchmarks.encoding import music, operations_of
 from grafprint import graph, index
-from grafprint.fingerprint import Fingerprinter, computes_bf16
+from grafprint.fingerprint import Fingerprinter
+from grafprint.precision import computes_bf16
 from grafprint.recipe import config_of
 from grafprint.training import Progress, train
 

@@ -25,6 +25,7 @@ from grafprint.features import (
 )
 from grafprint.graph import BlockGraph
 from grafprint.inference import FastGraFPrint
+from grafprint.precision import faster_in_bf16
 from grafprint.stretches import stream_stretches
 
 DEFAULT_MODEL = Path(__file__).parent.parent / "assets" / "grafprint.safetensors"
@@ -50,8 +51,8 @@ class Fingerprinter:
         """Wrap a network.
 
         ``batch`` segments are encoded at once. ``precision`` is ``fp32``, ``bf16`` or ``auto``:
-        bf16 where the processor has instructions for it (more than twice as fast, fingerprints
-        differ by a cosine of about 0.001). ``facts`` tell how the network was trained.
+        bf16 where that is faster (by twice on many processors; fingerprints differ by a cosine of
+        about 0.001). ``facts`` tell how the network was trained.
         """
         if precision not in ("auto", "bf16", "fp32"):
             raise ValueError(f"precision is auto, bf16 or fp32, not {precision!r}")
@@ -61,7 +62,7 @@ class Fingerprinter:
         # Channels-last is the layout in which nodes are contiguous: the graph layers need it.
         self.encoder = encoder.to(self.device, memory_format=torch.channels_last).eval()  # type: ignore[call-overload]
         if precision == "auto":
-            precision = "bf16" if computes_bf16(self.device) else "fp32"
+            precision = "bf16" if faster_in_bf16(self.device) else "fp32"
         self.precision = precision
         # The weights are copied: whoever trains on makes a new Fingerprinter.
         dtype = torch.bfloat16 if precision == "bf16" else torch.float32
@@ -205,14 +206,6 @@ class LiveFingerprints:
         encode = self._fingerprinter.encoded
         parts = [encode(*piece) for piece in self._windows.push(_checked(samples))]
         return np.concatenate([np.empty((0, self._fingerprinter.dim), np.float32), *parts])
-
-
-def computes_bf16(device: torch.device) -> bool:
-    """Whether the device has instructions for bfloat16; where not, it is imitated, slowly."""
-    if device.type == "cuda":
-        return torch.cuda.is_bf16_supported(including_emulation=False)
-    capability = torch.backends.cpu.get_cpu_capability()
-    return capability.startswith("AVX512") and torch.cpu._is_avx512_bf16_supported()
 
 
 def _checked(chunk: np.ndarray) -> Tensor:

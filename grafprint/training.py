@@ -29,9 +29,9 @@ from grafprint.banks import noise_bank, room_bank
 from grafprint.data import Crops, DataError, PcmCache, find_music
 from grafprint.encoders import Encoder, build, describe, features_of, stretch_of
 from grafprint.features import FeatureConfig
-from grafprint.fingerprint import computes_bf16
 from grafprint.losses import nt_xent, triplet
 from grafprint.pairs import Pairs, stretch_views
+from grafprint.precision import computes_bf16
 from grafprint.recipe import TrainConfig, learning_rate_at
 from grafprint.validation import Validation
 

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from grafprint.augment import Degrade, DegradeConfig
 from grafprint.features import add_positions, normalise
-from grafprint.fingerprint import computes_bf16
+from grafprint.precision import faster_in_bf16
 from grafprint.stretches import reading
 
 if TYPE_CHECKING:
@@ -105,6 +105,6 @@ class Validation:
 
     def _encode(self, encoder: Encoder, inputs: Tensor) -> Tensor:
         # The plain method: a compiled network would be compiled anew for each size of a batch.
-        enabled = computes_bf16(inputs.device)
+        enabled = faster_in_bf16(inputs.device)
         with torch.autocast(inputs.device.type, torch.bfloat16, enabled=enabled):
             return torch.cat([encoder.forward(part).flatten(0, -2) for part in inputs.split(128)])
