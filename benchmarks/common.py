@@ -10,12 +10,15 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from benchmarks.systems import SYSTEMS, System
 from benchmarks.workers import Crew, Model, Shared
 from grafprint.banks import noise_bank, room_bank
 from grafprint.evaluation import EvaluationConfig, Report, evaluate, query_tracks
 from grafprint.fingerprint import DEFAULT_MODEL, Fingerprinter
-from grafprint.library import Library
+from grafprint.indexing import Made
+from grafprint.library import Library, Track
 
 ROOT = Path(__file__).parent.parent
 RESULTS = ROOT / "benchmarks" / "results"
@@ -100,6 +103,12 @@ def opened(system: str, fingerprinter: Fingerprinter, work: Path) -> Library:
     )  # fmt: skip
     library.nprobe = made.nprobe
     return library
+
+
+def taken(library: Library, track: Track, every: int = 1) -> Made:
+    """A track's fingerprints for another library: every ``every``-th, which is a coarser hop."""
+    rows = np.arange(track.first, track.first + track.count, every)
+    return Made(library.vectors(rows).astype("<f2"), track.duration_s)
 
 
 def collection(

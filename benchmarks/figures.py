@@ -63,7 +63,7 @@ def scale() -> Figure:
     for panel, reverb in zip(panels, (False, True), strict=True):
         for name, report in reports.items():
             sizes = [r["fingerprints"] for r in report["sizes"]]
-            for length, style in ((1.0, "-"), (5.0, "--")):
+            for length, style in ((1.0, "-"), (2.0, "--")):
                 cells = [
                     c for r in report["sizes"] for c in r["cells"]
                     if (c["length_s"], c["reverb"], c["snr_db"]) == (length, reverb, 10.0)

@@ -13,12 +13,10 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
-
 from benchmarks import common, workers
 from grafprint.evaluation import EvaluationConfig
 from grafprint.fingerprint import Fingerprinter
-from grafprint.indexing import Made, add_file
+from grafprint.indexing import add_file
 from grafprint.library import Library
 
 HOPS_FRAMES = (3, 6, 9, 15)
@@ -32,9 +30,8 @@ def thinned(whole: Library, fingerprinter: Fingerprinter, every: int, work: Path
     """
     library = common.opened("grafprint", fingerprinter, work)
     for track in whole.tracks():
-        vectors = whole.vectors(np.arange(track.first, track.first + track.count, every))
-        if (file := whole.audio_path(track)) and vectors.any():
-            made = Made(vectors.astype("<f2"), track.duration_s)
+        made = common.taken(whole, track, every)
+        if (file := whole.audio_path(track)) and made.vectors.any():
             add_file(library, file, fingerprinter, made=made)
     library.finish()
     return library
