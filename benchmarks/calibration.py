@@ -16,12 +16,9 @@ the absent queries get a name. What the lead over the next track would add is me
 from __future__ import annotations
 
 import argparse
-import hashlib
 from collections import Counter
-from collections.abc import Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from scipy.special import expit
@@ -29,11 +26,12 @@ from sklearn.linear_model import LogisticRegression
 
 from benchmarks import common
 from benchmarks.openset import reliability
+from benchmarks.workers import Model
 from grafprint.banks import noise_bank, room_bank
 from grafprint.confidence import Calibration
 from grafprint.data import find_music
 from grafprint.evaluation import EvaluationConfig, Report, evaluate
-from grafprint.fingerprint import DEFAULT_MODEL, Fingerprinter
+from grafprint.fingerprint import DEFAULT_MODEL
 from grafprint.library import Library
 
 GRID = EvaluationConfig(
@@ -44,20 +42,6 @@ WRONG_NAMES = 0.01
 # naming that is not wrong. With the bundled network there is one (a song, there as a recording and
 # rendered from its notes), at 0.62 to 0.65; the next highest is at 0.50.
 VERSION = 0.57
-
-
-class Remembering(Fingerprinter):
-    """Encodes the same clips once: either library is asked with the same queries."""
-
-    def __init__(self, *args: Any, **options: Any) -> None:
-        super().__init__(*args, **options)
-        self._heard: dict[bytes, list[np.ndarray]] = {}
-
-    def many(self, clips: Sequence[np.ndarray]) -> list[np.ndarray]:
-        key = hashlib.sha256(b"".join(clip.tobytes() for clip in clips)).digest()
-        if key not in self._heard:
-            self._heard[key] = super().many(clips)
-        return self._heard[key]
 
 
 def without_versions(report: Report) -> list[int]:
@@ -135,7 +119,7 @@ def main() -> None:
     parser.add_argument("--queries", type=int, default=100)
     args = parser.parse_args()
 
-    fingerprinter = Remembering.load(args.model)
+    fingerprinter = Model(args.model, memory=args.work / "queries").load()
     noises, rooms = noise_bank(args.noise, "train", 0, 0), room_bank(args.rooms, "train", 0, 0)
     sources = [source for source in find_music(args.manifest) if source.split == "valid"]
     # A track of several excerpts may repeat itself in them: such a match would be a right one.

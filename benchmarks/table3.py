@@ -16,6 +16,7 @@ import contextlib
 import math
 import tempfile
 from collections.abc import Generator, Iterable, Iterator
+from dataclasses import replace
 from fractions import Fraction
 from functools import partial
 from pathlib import Path
@@ -140,7 +141,8 @@ def main() -> None:
 
 def run(name: str, config: EvaluationConfig, args: argparse.Namespace, crew: Crew | None) -> None:
     """Measure one system and write its file, which is there from the first size on."""
-    fingerprinter, helpers = common.shared(crew, common.model(args, name))
+    asked = replace(common.model(args, name), memory=args.work / "queries")
+    fingerprinter, helpers = common.shared(crew, asked)
     label = f"table3-{name}" if args.models else "table3-released"
     heard, work = args.work / f"{name}-{fingerprinter.model_id}", args.work / "grown"
     with common.opened(name, fingerprinter, work) as library:

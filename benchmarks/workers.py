@@ -27,6 +27,7 @@ import numpy as np
 import torch
 
 from benchmarks.device_search import DeviceLibrary
+from benchmarks.remembering import Remembering
 from grafprint import checkpoint, indexing
 from grafprint.augment import NoiseBank, RoomBank
 from grafprint.bulk import Failure, audio_files
@@ -50,11 +51,15 @@ _Result = TypeVar("_Result")
 
 @dataclass(frozen=True)
 class Model:
-    """Where a network is and what it runs on; ``hop_frames`` None: its own hop."""
+    """Where a network is and what it runs on; ``hop_frames`` None: its own hop.
+
+    In the folder ``memory`` are the queries that it has encoded, if they are to be asked again.
+    """
 
     path: Path
     device: str = "cpu"
     hop_frames: int | None = None
+    memory: Path | None = None
 
     def load(self) -> Fingerprinter:
         """The network. Raises CheckpointError if it cannot be used."""
@@ -62,7 +67,11 @@ class Model:
         if self.hop_frames is not None:
             features = replace(features, hop_frames=self.hop_frames)
         batch = 64 if self.device == "cpu" else GPU_BATCH
-        return Fingerprinter(encoder, features, self.device, batch, facts=facts)
+        if self.memory is None:
+            return Fingerprinter(encoder, features, self.device, batch, facts=facts)
+        remembering = Remembering(encoder, features, self.device, batch, facts=facts)
+        remembering.memory = self.memory
+        return remembering
 
 
 class Crew:

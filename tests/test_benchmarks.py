@@ -32,6 +32,7 @@ from benchmarks import (
     train_systems,
 )
 from benchmarks.device_search import DeviceLibrary
+from benchmarks.workers import Model
 from grafprint import audio
 from grafprint.checkpoint import save_encoder
 from grafprint.encoders import build, features_of
@@ -188,6 +189,24 @@ def test_a_library_of_a_coarser_hop_is_a_part_of_the_finer(data: Path, tmp_path:
             assert np.allclose(part.vectors(rows), heard.vectors(rows), atol=2e-3)
         with granularity.thinned(whole, coarse, 3, tmp_path) as again:  # goes on: all is there
             assert len(again) == len(rows) and len(again.tracks()) == 2
+
+
+def test_queries_that_are_remembered_are_encoded_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    path = tmp_path / "network.safetensors"
+    save_encoder(path, build("grafprint", TINY), features_of("grafprint"))
+    rng = np.random.default_rng(0)
+    clips = [rng.standard_normal(n, np.float32) for n in (16_000, 40_000)]
+    fresh = Model(path).load().many(clips)
+    first = Model(path, memory=tmp_path / "queries").load().many(clips)
+    again = Model(path, memory=tmp_path / "queries").load()
+    with monkeypatch.context() as patch:
+        patch.setattr(again, "encoded", None)  # nothing is
+        kept = again.many(clips)
+    for found in (first, kept):
+        assert all(np.array_equal(a, b) for a, b in zip(fresh, found, strict=True))
+    assert len(again.many(clips[:1])) == 1 and len(list((tmp_path / "queries").iterdir())) == 2
 
 
 def test_the_device_finds_the_same_neighbours(tmp_path: Path):
