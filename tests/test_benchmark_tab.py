@@ -81,9 +81,15 @@ def test_what_cannot_be_measured_is_said_in_words(asked, words):
 def choose(page: Page, lengths: set[str], snrs: set[str]) -> None:
     """Open the tab and leave only these boxes ticked."""
     page.get_by_role("tab", name="Benchmark").click()
-    for place, wanted in (("#benchmark-lengths", lengths), ("#benchmark-snrs", snrs)):
+    expect(page.locator("#benchmark-plan")).to_contain_text("cells of", timeout=PATIENCE)
+    for place, wanted, count in (
+        ("#benchmark-lengths", lengths, len(benchmark.LENGTHS_S)),
+        ("#benchmark-snrs", snrs, len(benchmark.SNRS_DB) + 1),
+    ):
         boxes = page.locator(f"{place} label:has(input[type=checkbox])")
-        for i in range(boxes.count()):
+        # The parts of a tab appear one by one when it is first opened.
+        expect(boxes).to_have_count(count, timeout=PATIENCE)
+        for i in range(count):
             box = boxes.nth(i)
             box.locator("input").set_checked(box.inner_text().strip() in wanted)
     page.get_by_label("without", exact=True).check()
