@@ -29,6 +29,7 @@ from benchmarks import common, workers
 from benchmarks.workers import Crew, Heard, Model, Shared
 from grafprint import audio, indexing
 from grafprint.bulk import audio_files
+from grafprint.decoding import AudioError
 from grafprint.evaluation import EvaluationConfig
 from grafprint.fingerprint import Fingerprinter
 from grafprint.library import Library
@@ -98,7 +99,8 @@ def grow(
                 if len(library) >= size:
                     return
                 result, file = next(results), placed(place, distractor)
-                workers.add(library, file, fingerprinter, result)
+                with contextlib.suppress(AudioError):  # as one that is silent throughout
+                    workers.add(library, file, fingerprinter, result)
                 if file.parent == place:
                     file.unlink()
                 if number % 100 == 0:
@@ -144,22 +146,24 @@ def run(name: str, config: EvaluationConfig, args: argparse.Namespace, crew: Cre
     asked = replace(common.model(args, name), memory=args.work / "queries")
     fingerprinter, helpers = common.shared(crew, asked)
     label = f"table3-{name}" if args.models else "table3-released"
-    heard, work = args.work / f"{name}-{fingerprinter.model_id}", args.work / "grown"
-    with common.opened(name, fingerprinter, work) as library:
-        take(library, fingerprinter, heard, audio_files(args.test, []), math.inf)
+    heard = args.work / f"{name}-{fingerprinter.model_id}"
+    tests = audio_files(args.test, [])
+    more = [path for path, speed in distractors(args.distractors) if speed == 1]
     reports = []
-    with common.collection(name, fingerprinter, [args.test], work, helpers) as library:
-        more = [path for path, speed in distractors(args.distractors) if speed == 1]
-        for size in map(int, args.sizes.split(",")):
+    for size in map(int, args.sizes.split(",")):
+        work = args.work / "grown" / str(size)  # each its own, so that any can be gone on with
+        with common.opened(name, fingerprinter, work) as library:
+            take(library, fingerprinter, heard, tests, math.inf)
+        with common.collection(name, fingerprinter, [args.test], work, helpers) as library:
             take(library, fingerprinter, heard, more, size)
             grow(library, fingerprinter, args.distractors, size, helpers)
             library.finish()
             report = common.measure(
                 f"{label}-{size}", library, fingerprinter, config, args, helpers
             )  # fmt: skip
-            reports.append(report.to_json())
-            common.write(label, {"system": name, "network": fingerprinter.facts, "sizes": reports},
-                         args.out)  # fmt: skip
+        reports.append(report.to_json())
+        common.write(label, {"system": name, "network": fingerprinter.facts, "sizes": reports},
+                     args.out)  # fmt: skip
 
 
 if __name__ == "__main__":
