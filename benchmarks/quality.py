@@ -66,12 +66,12 @@ def scale() -> str:
     for name in ("released", *SYSTEMS):
         for report in (_read(f"table3-{name}") or {"sizes": []})["sizes"]:
             cells = _cells(report, 1.0, True)
-            rows.append([f"{report['fingerprints']:,}", name,
+            rows.append([f"{report['fingerprints']:,}", TITLES[name],
                          *(percent(c["hit_50ms"]) for c in cells)])  # fmt: skip
     if not rows:
         raise FileNotFoundError("benchmarks.table3")
     for name, values in paper.TABLE_III.items():
-        rows.append(["*fma-large*", f"*paper: {name}*", *(f"*{v:.1f}*" for v in values)])
+        rows.append(["*fma-large*", f"*paper: {TITLES[name]}*", *(f"*{v:.1f}*" for v in values)])
     return markdown(["fingerprints", "system", *(f"{s:g} dB" for s in paper.SNRS_DB)], rows)
 
 
