@@ -6,7 +6,8 @@
 Noisy and reverberated queries are searched for in a library that grows: first the test tracks, then
 the distractors, then the distractors again at other speeds, which is other music to a fingerprint
 (pitch and tempo change by 6 % and more). The same queries are asked at each size. What
-benchmarks.table2 has heard in the same --work is taken from its library.
+benchmarks.table2 has heard in the same --work is taken from its library, and what the size before
+has from that size's.
 """
 
 from __future__ import annotations
@@ -146,21 +147,24 @@ def run(name: str, config: EvaluationConfig, args: argparse.Namespace, crew: Cre
     asked = replace(common.model(args, name), memory=args.work / "queries")
     fingerprinter, helpers = common.shared(crew, asked)
     label = f"table3-{name}" if args.models else "table3-released"
-    heard = args.work / f"{name}-{fingerprinter.model_id}"
+    heard = [args.work / f"{name}-{fingerprinter.model_id}"]
     tests = audio_files(args.test, [])
     more = [path for path, speed in distractors(args.distractors) if speed == 1]
     reports = []
     for size in map(int, args.sizes.split(",")):
         work = args.work / "grown" / str(size)  # each its own, so that any can be gone on with
         with common.opened(name, fingerprinter, work) as library:
-            take(library, fingerprinter, heard, tests, math.inf)
+            for source in heard:
+                take(library, fingerprinter, source, tests, math.inf)
         with common.collection(name, fingerprinter, [args.test], work, helpers) as library:
-            take(library, fingerprinter, heard, more, size)
+            for source in heard:
+                take(library, fingerprinter, source, more, size)
             grow(library, fingerprinter, args.distractors, size, helpers)
             library.finish()
             report = common.measure(
                 f"{label}-{size}", library, fingerprinter, config, args, helpers
             )  # fmt: skip
+        heard.append(library.path)
         reports.append(report.to_json())
         common.write(label, {"system": name, "network": fingerprinter.facts, "sizes": reports},
                      args.out)  # fmt: skip
