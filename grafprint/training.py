@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import logging
+import math
 import os
 import time
 from collections.abc import Callable, Iterable, Iterator
@@ -65,6 +66,16 @@ def _seed(*parts: int) -> int:
         state = (state * 0xBF58476D1CE4E5B9) & (2**64 - 1)
         state ^= state >> 29
     return state >> 1
+
+
+class DivergedError(RuntimeError):
+    """The loss or the weights are not numbers any more; what was saved before is kept."""
+
+    def __init__(self, what: str, step: int, out: Path) -> None:
+        super().__init__(
+            f"by step {step} the {what} not finite any more: a smaller learning rate, or float32 "
+            f"(--precision 32-true), may help. What {out} holds of this run was saved before."
+        )
 
 
 class _Run:
@@ -157,7 +168,9 @@ class _Run:
         return torch.stack([loss.detach(), right.float().mean()])
 
     def save(self, step: int, facts: dict[str, Any]) -> None:
-        """Write the state to resume from and the network to use."""
+        """Write the state to resume from and the network to use; DivergedError if it is none."""
+        if not all(p.isfinite().all() for p in self.raw.parameters()):
+            raise DivergedError("weights are", step, self.path.parent)
         slots, rest = checkpoint.pack_optimiser(self.raw_optimiser)
         tensors = {f"encoder.{k}": v for k, v in self.raw.state_dict().items()}
         tensors |= {f"optimiser.{k}": v for k, v in slots.items()}
@@ -236,6 +249,7 @@ def train(
     Raises:
         DataError: no usable music, or fewer tracks than the batch.
         FileExistsError: ``out`` holds a run and ``resume`` is False.
+        DivergedError: the loss or the weights have become infinite or NaN.
     """
     fabric = _fabric(config, out, accelerator, devices)
     features = features_of(config.encoder)
@@ -300,6 +314,8 @@ def train(
             fabric.barrier()
         if done % report_every == 0 or last:
             mean_loss, mean_accuracy = (sums / since).tolist()  # waits for the device
+            if not math.isfinite(mean_loss):
+                raise DivergedError("loss is", done, out)
             pace = (time.monotonic() - started) / since
             progress = Progress(done, config.steps, mean_loss, mean_accuracy,
                                 learning_rate_at(step, config), pace, scores)  # fmt: skip

@@ -10,6 +10,7 @@ from grafprint import audio
 from grafprint.augment import mix_at_snr
 from grafprint.checkpoint import load_encoder, save_encoder
 from grafprint.encoders import ENCODERS, Encoder, HashTransformer, build, describe, features_of
+from grafprint.encoders.nafp import Halving
 from grafprint.features import LogMel, windows
 from grafprint.losses import nt_xent
 from tests.audio_files import MUSIC
@@ -45,6 +46,17 @@ def test_it_has_the_published_size(name: str, parameters: float):
         z = network.eval()(segments(name, 3))
     assert z.shape == (3, 128)
     torch.testing.assert_close(z.norm(dim=1), torch.ones(3))
+
+
+@pytest.mark.parametrize("axis", [2, 3])
+@pytest.mark.parametrize("length", [1, 2, 3, 8])
+def test_nafp_halves_short_axes_as_a_padded_convolution_does(axis: int, length: int):
+    torch.manual_seed(0)
+    layer = Halving(4, 6, axis)
+    x = torch.randn(2, 4, *((length, 5) if axis == 2 else (5, length)))
+    whole = torch.nn.Conv2d.forward(layer, x)
+    assert whole.shape[axis] == (length + 1) // 2
+    torch.testing.assert_close(layer(x), whole)
 
 
 def test_nafp_on_its_own_front_end_is_as_large_as_published():

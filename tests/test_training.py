@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 import time
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import pytest
@@ -21,7 +21,7 @@ from grafprint.checkpoint import CheckpointError, identity, load_encoder
 from grafprint.data import DataError
 from grafprint.encoders import features_of
 from grafprint.recipe import TrainConfig, learning_rate_at, load_config
-from grafprint.training import Progress, train
+from grafprint.training import DivergedError, Progress, train
 from tests import audio_files
 from tests.test_baselines import SMALL
 
@@ -98,6 +98,18 @@ def test_a_stopped_run_resumes_to_the_very_same_weights(data: Path, tmp_path: Pa
     reports = run(data, tmp_path / "parts", settings, resume=True)
     assert [r.step for r in reports] == [6, 7, 8]
     assert same(weights(tmp_path / "whole"), weights(tmp_path / "parts"))
+
+
+def test_a_run_that_diverges_says_so_and_keeps_what_was_good(data: Path, tmp_path: Path):
+    settings = config(steps=9, save_every=2)
+    run(data, tmp_path, replace(settings, steps=2))
+    good = weights(tmp_path)
+    # Adam's step is about the rate, whatever the gradient: the weights overflow in the next one.
+    wild = replace(settings, learning_rate=1e30)
+    with pytest.raises(DivergedError, match=r"by step \d the .* smaller learning rate"):
+        run(data, tmp_path, wild, resume=True)
+    assert same(weights(tmp_path), good)
+    assert load_encoder(tmp_path / "encoder.safetensors")[2]["steps_done"] == 2
 
 
 def test_memory_average_and_neighbours_resume_exactly_too(data: Path, tmp_path: Path):

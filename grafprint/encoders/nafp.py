@@ -20,6 +20,30 @@ class NAFPConfig:
     dim: int = 128
 
 
+class Halving(nn.Conv2d):
+    """A convolution of three taps and stride two along one axis, whose length n becomes ceil(n/2).
+
+    Where that is one, the taps that would meet nothing but padding are left out, which changes
+    nothing but the time; and with padding, oneDNN's bfloat16 convolutions of maps this narrow
+    were now and then NaN on processors with AMX (PyTorch 2.14).
+    """
+
+    def __init__(self, before: int, after: int, axis: int) -> None:
+        """``axis`` 2 for mel bins, 3 for frames."""
+        kernel, stride, padding = (
+            ((3, 1), (2, 1), (1, 0)) if axis == 2 else ((1, 3), (1, 2), (0, 1))
+        )
+        super().__init__(before, after, kernel, stride, padding)
+        self.axis = axis
+
+    def forward(self, x: Tensor) -> Tensor:
+        """``[n, before, F, T]`` to ``[n, after, F, T]`` with the axis halved."""
+        length = x.shape[self.axis]
+        if length > 2:
+            return super().forward(x)
+        return F.conv2d(x, self.weight.narrow(self.axis, 1, length), self.bias)
+
+
 class NAFP(Encoder):
     """Windows ``[n, 3, 64, 32]`` to fingerprints ``[n, 128]``; only the amplitudes are used.
 
@@ -42,13 +66,13 @@ class NAFP(Encoder):
         for before, after in zip((1, *c.widths[:-1]), c.widths, strict=True):
             frames = (frames + 1) // 2
             layers += [
-                nn.Conv2d(before, after, (1, 3), stride=(1, 2), padding=(0, 1)),
+                Halving(before, after, axis=3),
                 nn.LayerNorm([after, bins, frames]),
                 nn.ReLU(),
             ]
             bins = (bins + 1) // 2
             layers += [
-                nn.Conv2d(after, after, (3, 1), stride=(2, 1), padding=(1, 0)),
+                Halving(after, after, axis=2),
                 nn.LayerNorm([after, bins, frames]),
                 nn.ReLU(),
             ]
