@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 import platform
 from collections.abc import Iterable
 from dataclasses import replace
@@ -14,7 +15,9 @@ import numpy as np
 
 from benchmarks.systems import SYSTEMS, System
 from benchmarks.workers import Crew, Model, Shared
+from grafprint import indexing
 from grafprint.banks import noise_bank, room_bank
+from grafprint.bulk import audio_files
 from grafprint.evaluation import EvaluationConfig, Report, evaluate, query_tracks
 from grafprint.fingerprint import DEFAULT_MODEL, Fingerprinter
 from grafprint.indexing import Made
@@ -94,6 +97,12 @@ def shared(crew: Crew | None, trained: Model) -> tuple[Fingerprinter, Shared | N
     return replace(trained, device="cpu").load(), Shared(crew, trained)
 
 
+def twins(system: str) -> list[str]:
+    """The other systems with the same network."""
+    network = SYSTEMS[system].trained_as
+    return [name for name, s in SYSTEMS.items() if s.trained_as == network and name != system]
+
+
 def opened(system: str, fingerprinter: Fingerprinter, work: Path) -> Library:
     """The system's library with this network in ``work``, to be added to; empty if it is new."""
     path = work / f"{system}-{fingerprinter.model_id}"
@@ -111,6 +120,21 @@ def taken(library: Library, track: Track, every: int = 1) -> Made:
     return Made(library.vectors(rows).astype("<f2"), track.duration_s)
 
 
+def take(
+    library: Library, fingerprinter: Fingerprinter, heard: Path, files: Iterable[Path], size: float
+) -> None:
+    """Add those of the files that the library in ``heard`` has, until there are ``size`` prints."""
+    if not heard.exists():
+        return
+    with Library.open(heard, model_id=fingerprinter.model_id) as other:
+        tracks = {other.audio_path(track): track for track in other.tracks()}
+        for file in files:
+            if len(library) >= size:
+                return
+            if track := tracks.get(file.resolve()):
+                indexing.add_file(library, file, fingerprinter, made=taken(other, track))
+
+
 def collection(
     system: str,
     fingerprinter: Fingerprinter,
@@ -121,10 +145,14 @@ def collection(
     """The system's library of all files in the folders, made or gone on with in ``work``.
 
     Kept open for writing, so that the caller can add to it. The ``helpers`` hear the files if
-    there are any; the library is the same.
+    there are any; the library is the same. What a system with the same network has heard is taken
+    from its library.
     """
     library = opened(system, fingerprinter, work)
     for folder in folders:
+        for other in twins(system):
+            place = work / f"{other}-{fingerprinter.model_id}"
+            take(library, fingerprinter, place, audio_files(folder, []), math.inf)
         if helpers:
             added, failed = helpers.add_folder(library, folder, fingerprinter)
         else:

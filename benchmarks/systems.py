@@ -58,7 +58,8 @@ SYSTEMS = {
 }
 
 # What all runs share: the released network's way of training. The rates follow those that did best
-# on the validation split at a quarter of this batch; at this one they were not searched again.
+# on the validation split at a quarter of this batch, which were half of these; at this one they
+# were not searched again.
 COMMON: dict[str, Any] = {
     "batch": 256,
     "segments_per_track": 4,
@@ -74,9 +75,17 @@ RUNS: dict[str, dict[str, Any]] = {
     "sliding": {"encoder": "sliding", "learning_rate": 8e-4, "final_learning_rate": 8e-6},
     "nafp": {"encoder": "nafp", "learning_rate": 2e-4, "final_learning_rate": 2e-6},
     "transformer": {
-        "encoder": "transformer", "learning_rate": 2e-4, "final_learning_rate": 2e-6,
+        "encoder": "transformer", "learning_rate": 6e-5, "final_learning_rate": 6e-7,
     },
     "hash-transformer": {
-        "encoder": "hash-transformer", "learning_rate": 2e-4, "final_learning_rate": 2e-6,
+        "encoder": "hash-transformer", "learning_rate": 6e-5, "final_learning_rate": 6e-7,
     },
 }  # fmt: skip
+
+
+def recipe(name: str, pairs: int, batch: int) -> dict[str, Any]:
+    """The settings of a run; for another batch than COMMON's the rates go with its root."""
+    run = RUNS[name]
+    scale = (batch / COMMON["batch"]) ** 0.5
+    rates = {rate: run[rate] * scale for rate in ("learning_rate", "final_learning_rate")}
+    return COMMON | run | rates | {"batch": batch, "steps": pairs // batch}

@@ -15,6 +15,7 @@ import argparse
 import re
 from collections import defaultdict
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -83,7 +84,10 @@ def main() -> None:
 
 def run(name: str, config: EvaluationConfig, args: argparse.Namespace, crew: Crew | None) -> None:
     """Measure one system and write its file."""
-    fingerprinter, helpers = common.shared(crew, common.model(args, name))
+    asked = common.model(args, name)
+    if common.twins(name):  # whose network encodes the same queries
+        asked = replace(asked, memory=args.work / "queries")
+    fingerprinter, helpers = common.shared(crew, asked)
     folders = [folder for folder in (args.test, args.distractors) if folder]
     label = f"table2-{name}" if args.models else "table2-released"
     if args.protocol != "clean":

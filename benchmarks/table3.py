@@ -16,7 +16,7 @@ import argparse
 import contextlib
 import math
 import tempfile
-from collections.abc import Generator, Iterable, Iterator
+from collections.abc import Generator, Iterator
 from dataclasses import replace
 from fractions import Fraction
 from functools import partial
@@ -28,7 +28,7 @@ from scipy.signal import resample_poly
 
 from benchmarks import common, workers
 from benchmarks.workers import Crew, Heard, Model, Shared
-from grafprint import audio, indexing
+from grafprint import audio
 from grafprint.bulk import audio_files
 from grafprint.decoding import AudioError
 from grafprint.evaluation import EvaluationConfig
@@ -110,23 +110,6 @@ def grow(
         raise SystemExit(f"there are distractors for {len(library)} fingerprints, not for {size}")
 
 
-def take(
-    library: Library, fingerprinter: Fingerprinter, heard: Path, files: Iterable[Path], size: float
-) -> None:
-    """Add those of the files that the library in ``heard`` has, until there are ``size`` prints."""
-    if not heard.exists():
-        return
-    with Library.open(heard, model_id=fingerprinter.model_id) as other:
-        tracks = {other.audio_path(track): track for track in other.tracks()}
-        for file in files:
-            if len(library) >= size:
-                return
-            if track := tracks.get(file.resolve()):
-                indexing.add_file(
-                    library, file, fingerprinter, made=common.taken(other, track)
-                )  # fmt: skip
-
-
 def main() -> None:
     """Measure at each size."""
     parser = common.shared_options(__doc__)
@@ -155,10 +138,10 @@ def run(name: str, config: EvaluationConfig, args: argparse.Namespace, crew: Cre
         work = args.work / "grown" / str(size)  # each its own, so that any can be gone on with
         with common.opened(name, fingerprinter, work) as library:
             for source in heard:
-                take(library, fingerprinter, source, tests, math.inf)
+                common.take(library, fingerprinter, source, tests, math.inf)
         with common.collection(name, fingerprinter, [args.test], work, helpers) as library:
             for source in heard:
-                take(library, fingerprinter, source, more, size)
+                common.take(library, fingerprinter, source, more, size)
             grow(library, fingerprinter, args.distractors, size, helpers)
             library.finish()
             report = common.measure(

@@ -3,7 +3,8 @@
     python -m benchmarks.train_systems MANIFEST --noise NOISE --rooms ROOMS --pairs 256000
 
 Each run goes to its folder in --work and is taken up where it was stopped; one that is finished is
-left alone. The manifest names the validation split (docs/train-your-own.md).
+left alone. Smaller batches take more steps of as many pairs, which suits small budgets. The
+manifest names the validation split (docs/train-your-own.md).
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from benchmarks.systems import COMMON, RUNS
+from benchmarks.systems import COMMON, RUNS, recipe
 from grafprint import checkpoint
 from grafprint.recipe import config_of
 from grafprint.training import Progress, train
@@ -26,6 +27,7 @@ def main() -> None:
     parser.add_argument("--noise", type=Path, required=True)
     parser.add_argument("--rooms", type=Path, required=True)
     parser.add_argument("--pairs", type=int, default=256_000, help="seen by each")
+    parser.add_argument("--batch", type=int, default=COMMON["batch"], help="pairs a step")
     parser.add_argument("--compile", action="store_true", help="compile the networks first")
     parser.add_argument("--only", choices=list(RUNS), action="append")
     parser.add_argument("--work", type=Path, default=Path("runs"))
@@ -35,10 +37,10 @@ def main() -> None:
 
     for name in args.only or RUNS:
         out = args.work / f"{name}-{args.pairs}"
-        steps = args.pairs // COMMON["batch"]
-        settings = COMMON | RUNS[name] | {"steps": steps, "seed": args.seed}
+        settings = recipe(name, args.pairs, args.batch)
+        steps = settings["steps"]
         settings |= {"validate_every": steps, "save_every": max(1, steps // 5)}
-        settings |= {"compile": args.compile}
+        settings |= {"compile": args.compile, "seed": args.seed}
         started = time.monotonic()
         if not finished(out, steps):
             train(

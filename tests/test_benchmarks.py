@@ -113,6 +113,8 @@ def test_every_table_is_one_command(data: Path, small: Path, monkeypatch: pytest
         assert written["query_tracks"] == 4  # FMA's test tracks
         protocol = "published" if name == "grafprint-published" else "clean"
         assert written["protocol"] == written["config"]["protocol"] == protocol
+    # One network serves two systems: what it has encoded for one, it need not for the other.
+    assert len(list((small / "work" / "queries").iterdir())) == 2
     # TE's libraries search in the buckets they should.
     for name in ("te-lsh", "te-ht"):
         path = next((small / "work").glob(f"{name}-*"))
