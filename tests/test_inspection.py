@@ -83,7 +83,9 @@ def test_the_graphs_are_those_of_the_forward_pass(
     fingerprinter: Fingerprinter, inputs: torch.Tensor, graphs: list[list[NodeGraph]]
 ):
     prints, blocks = fingerprinter.graphs(inputs)
-    assert torch.allclose(prints, fingerprinter.encode(inputs), atol=1e-5)
+    # Processors with AMX compute bfloat16 products of other sizes in another order.
+    tolerance = 1e-5 if fingerprinter.precision == "fp32" else 5e-3
+    assert torch.allclose(prints, fingerprinter.encode(inputs), atol=tolerance)
     for i, listed in enumerate(graphs):
         assert [g.number for g in listed] == list(range(len(blocks)))
         for graph, block in zip(listed, blocks, strict=True):
