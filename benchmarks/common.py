@@ -103,9 +103,14 @@ def twins(system: str) -> list[str]:
     return [name for name, s in SYSTEMS.items() if s.trained_as == network and name != system]
 
 
+def place(system: str, fingerprinter: Fingerprinter, work: Path) -> Path:
+    """Where in ``work`` the system's library with this network is."""
+    return work / f"{system}-{fingerprinter.model_id}"
+
+
 def opened(system: str, fingerprinter: Fingerprinter, work: Path) -> Library:
     """The system's library with this network in ``work``, to be added to; empty if it is new."""
-    path = work / f"{system}-{fingerprinter.model_id}"
+    path = place(system, fingerprinter, work)
     made: System = SYSTEMS[system]
     library = Library.open(path, writable=True) if path.exists() else made.create(
         path, fingerprinter
@@ -151,8 +156,8 @@ def collection(
     library = opened(system, fingerprinter, work)
     for folder in folders:
         for other in twins(system):
-            place = work / f"{other}-{fingerprinter.model_id}"
-            take(library, fingerprinter, place, audio_files(folder, []), math.inf)
+            heard = place(other, fingerprinter, work)
+            take(library, fingerprinter, heard, audio_files(folder, []), math.inf)
         if helpers:
             added, failed = helpers.add_folder(library, folder, fingerprinter)
         else:

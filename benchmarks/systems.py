@@ -58,8 +58,8 @@ SYSTEMS = {
 }
 
 # What all runs share: the released network's way of training. The rates follow those that did best
-# on the validation split at a quarter of this batch, which were half of these; at this one they
-# were not searched again.
+# on the validation split at a quarter of this batch, which were half of these (the transformers' by
+# the training loss); at this one they were not searched again.
 COMMON: dict[str, Any] = {
     "batch": 256,
     "segments_per_track": 4,

@@ -130,7 +130,7 @@ def run(name: str, config: EvaluationConfig, args: argparse.Namespace, crew: Cre
     asked = replace(common.model(args, name), memory=args.work / "queries")
     fingerprinter, helpers = common.shared(crew, asked)
     label = f"table3-{name}" if args.models else "table3-released"
-    heard = [args.work / f"{name}-{fingerprinter.model_id}"]
+    heard = [common.place(name, fingerprinter, args.work)]
     tests = audio_files(args.test, [])
     more = [path for path, speed in distractors(args.distractors) if speed == 1]
     reports = []
