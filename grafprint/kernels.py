@@ -187,19 +187,55 @@ def row_products(
     2^-112: the square of one over the scale, so that nothing overflows on the way. To move them
     with their sign, widened to 32 bits, fills three bits of the exponent with it; these are
     cleared. NaN and infinity become numbers of 65,536 and more.
-
-    Rows lie all over the memory, and to wait for them takes most of the time: meanwhile those of
-    the next candidate are fetched.
     """
     dim = halves.shape[1]
     for c in range(rows.shape[0]):
-        following = min(c + 1, rows.shape[0] - 1)
         for n in range(rows.shape[1]):
-            row, ahead = rows[c, n], rows[following, n]
-            for i in range(0, dim, _LINE):
-                _fetch(halves, ahead, i)  # type: ignore[call-arg, arg-type]
+            row = rows[c, n]
             product = np.float32(0)
             for i in range(dim):
                 bits = (np.int32(halves[row, i]) << 13) & ~0x70000000
                 product += np.int32(bits).view(np.float32) * queries[n, i]
             products[c, n] = product * HALF_SCALE
+
+
+@_compiled
+def candidate_sums(
+    halves: np.ndarray,
+    places: np.ndarray,
+    positions: np.ndarray,
+    queries: np.ndarray,
+    sums: np.ndarray,
+    counts: np.ndarray,
+) -> None:
+    """Sums over a query's segments of :func:`row_products` with the rows that candidates propose.
+
+    ``places [3, c]`` int64 are start, first row and row count of each candidate's track:
+    ``queries [n, D]``, at ``positions [n]`` of the query, meet the rows from the start on, as far
+    as they are the track's. Fills ``sums [c]`` float64 and ``counts [c]`` int64, of how many.
+
+    Rows lie all over the memory, and to wait for them takes most of the time: meanwhile those of
+    the next candidate are fetched.
+    """
+    dim = halves.shape[1]
+    for c in range(places.shape[1]):
+        start, first = places[0, c], places[1, c]
+        end = first + places[2, c]
+        following = min(c + 1, places.shape[1] - 1)
+        next_start, next_first = places[0, following], places[1, following]
+        next_last = next_first + places[2, following] - 1
+        total, count = np.float64(0), 0
+        for n in range(len(positions)):
+            ahead = max(next_first, min(next_last, next_start + positions[n]))
+            for i in range(0, dim, _LINE):
+                _fetch(halves, ahead, i)  # type: ignore[call-arg, arg-type]
+            row = start + positions[n]
+            if row < first or row >= end:
+                continue
+            product = np.float32(0)
+            for i in range(dim):
+                bits = (np.int32(halves[row, i]) << 13) & ~0x70000000
+                product += np.int32(bits).view(np.float32) * queries[n, i]
+            total += product * HALF_SCALE
+            count += 1
+        sums[c], counts[c] = total, count

@@ -275,6 +275,16 @@ class Library(LibraryFolder):
         """Inner products ``[c, n]`` of the stored rows ``[c, n]`` with ``queries [n, dim]``."""
         return self.vector_store.products(rows, queries)
 
+    def sums(
+        self, places: np.ndarray, positions: np.ndarray, queries: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Sums of a query's products with the rows from many places on; see store.py."""
+        return self.vector_store.sums(places, positions, queries)
+
+    def expect(self, firsts: np.ndarray, ends: np.ndarray) -> None:
+        """Have the disk read rows ``firsts [c]`` to ``ends [c]`` (exclusive), all at once."""
+        self.vector_store.expect(firsts, ends)
+
     def spans(self, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """For row numbers ``[...]``: whose they are, and that track's first row and row count.
 

@@ -192,8 +192,7 @@ def _answer(
     """Align and decide; ``neighbours [n, k]`` are rows near the segments at ``positions [n]``."""
     queries = fingerprints[positions]
     candidates = sequence.propose(library, neighbours, positions)
-    candidates = sequence.shortlist(library, queries, positions, candidates)
-    scores = sequence.scores(library, queries, positions, candidates)
+    candidates, scores = sequence.scored(library, queries, positions, candidates)
     best = sequence.best_of_tracks(candidates, scores)
     alternatives = _alternatives(library, positions, candidates, best)
     rivals = [number for number in best[1:] if number not in alternatives]

@@ -13,10 +13,9 @@ if TYPE_CHECKING:
 
 # A candidate must lie inside its track with so much of the query, or with the whole track.
 MIN_OVERLAP = 0.5
-# See shortlist.
-SHORT = 256
-_COARSE, _COARSE_FROM = 4, 16
-_CHUNK = 1 << 20  # places of segments looked at together (about 20 MB)
+# See scored.
+SHORT = 128
+_COARSE = ((32, 8), (16, 4))  # of a query of so many segments, every so many-th
 
 
 @dataclass(frozen=True)
@@ -57,21 +56,50 @@ def propose(library: Library, rows: np.ndarray, positions: np.ndarray) -> Candid
     return candidates.take(overlap >= enough)
 
 
-def shortlist(
+def scored(
     library: Library, queries: np.ndarray, positions: np.ndarray, candidates: Candidates
-) -> Candidates:
-    """Those of many candidates that may be among the best, by every fourth segment of the query.
+) -> tuple[Candidates, np.ndarray]:
+    """Those of the candidates that may be among the best, and their scores [c].
 
-    Segments that follow each other share most of their second, so a fourth of them says nearly
-    what all do. No bound guarantees it: of 300 real noisy queries of 5 s in 3 million fingerprints,
-    with 1,900 candidates each, the best five tracks' best ones were among the first 45. All that
-    do not meet any of these segments are kept, and all of a query of few segments.
+    Eq. 8: the mean inner product over the segments inside the track.
+
+    Of many, those are scored that every fourth segment of the query likes best, or every eighth of
+    3 s and more. Segments that follow each other share most of their second, so these say nearly
+    what all do. No bound guarantees it; benchmarks/scale.py counts how often it made a difference.
+    All that do not meet any of these segments are kept, and all of a query of few segments.
     """
-    if len(candidates.starts) <= SHORT or len(positions) < _COARSE_FROM:
-        return candidates
-    some = np.s_[_COARSE // 2 :: _COARSE]
-    means = scores(library, queries[some], positions[some], candidates)
-    return candidates.take(~(means < np.partition(means, -SHORT)[-SHORT]))
+    _expect(library, positions, candidates)
+    every = next((every for least, every in _COARSE if len(positions) >= least), None)
+    if every is None or len(candidates.starts) <= SHORT:
+        return candidates, _means(*_sums(library, queries, positions, candidates))
+    some = np.zeros(len(positions), bool)
+    some[every // 2 :: every] = True
+    sums, counts = _sums(library, queries[some], positions[some], candidates)
+    means = _means(sums, counts)
+    kept = ~(means < np.partition(means, -SHORT)[-SHORT])
+    candidates = candidates.take(kept)
+    other_sums, other_counts = _sums(library, queries[~some], positions[~some], candidates)
+    return candidates, _means(sums[kept] + other_sums, counts[kept] + other_counts)
+
+
+def _expect(library: Library, positions: np.ndarray, candidates: Candidates) -> None:
+    """Have the disk read what the candidates will be compared with."""
+    ends = candidates.firsts + candidates.counts
+    firsts = np.maximum(candidates.starts + positions[0], candidates.firsts)
+    stops = np.minimum(candidates.starts + positions[-1] + 1, ends)
+    library.expect(np.minimum(firsts, ends), stops)
+
+
+def _sums(
+    library: Library, queries: np.ndarray, positions: np.ndarray, candidates: Candidates
+) -> tuple[np.ndarray, np.ndarray]:
+    places = np.stack([candidates.starts, candidates.firsts, candidates.counts])
+    return library.sums(places, positions, queries)
+
+
+def _means(sums: np.ndarray, counts: np.ndarray) -> np.ndarray:
+    """Infinite where nothing was compared."""
+    return np.where(counts, sums, np.inf) / np.maximum(counts, 1)
 
 
 def _overlap(positions: np.ndarray, candidates: Candidates) -> np.ndarray:
@@ -79,25 +107,6 @@ def _overlap(positions: np.ndarray, candidates: Candidates) -> np.ndarray:
     before = candidates.firsts - candidates.starts
     inside = np.searchsorted(positions, [before, before + candidates.counts])
     return np.asarray(inside[1] - inside[0])
-
-
-def scores(
-    library: Library, queries: np.ndarray, positions: np.ndarray, candidates: Candidates
-) -> np.ndarray:
-    """Eq. 8 for every candidate: the mean inner product over the segments inside the track, [c].
-
-    Infinite where no segment is.
-    """
-    means = np.empty(len(candidates.starts))
-    step = max(1, _CHUNK // len(queries))
-    for begin in range(0, len(means), step):
-        rows, inside = _rows(positions, candidates.take(np.s_[begin : begin + step]))
-        terms = library.products(rows, queries)
-        terms[~inside] = 0
-        counts = inside.sum(axis=1)
-        sums = np.where(counts, terms.sum(axis=1, dtype=np.float64), np.inf)
-        means[begin : begin + step] = sums / np.maximum(counts, 1)
-    return means
 
 
 def similarities(

@@ -18,10 +18,10 @@ import numpy as np
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 _READ_ONLY = {errno.EROFS, errno.EACCES, errno.EPERM}
 _STEP = 1 << 16  # rows handled at once
-# A larger file does not stay in memory for long: see _expect.
+# A larger file does not stay in memory for long: see expect.
 _KEPT_BYTES = 1 << 28
 _GAP = 64  # rows between two that are needed, and still worth reading with them
-_LOOKED_AT = 64  # stretches, to tell whether all are in memory
+_LOOKED_AT = 16  # stretches, to tell whether all are in memory
 
 REPAIR = "restore it from a copy, or save what is left with `grafprint library repair`"
 
@@ -171,10 +171,26 @@ class VectorStore:
         from grafprint import kernels  # its compiler takes long to import, and only this needs it
 
         products = np.empty(rows.shape, np.float32)
-        self._expect(rows)
-        scaled = np.ascontiguousarray(queries, np.float32) * kernels.HALF_SCALE
-        kernels.row_products(self._mapped().view(np.int16), rows, scaled, products)
+        kernels.row_products(self._halves(), rows, _scaled(queries), products)
         return products
+
+    def sums(
+        self, places: np.ndarray, positions: np.ndarray, queries: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Sums of inner products of a query with the rows from each of many places on.
+
+        ``places [3, c]``: the row that the query's first segment would meet, and the first row and
+        number of rows that count. ``queries [n, dim]`` are segments at ``positions [n]``. Returns
+        sums, float64 [c], and over how many segments, int64 [c].
+        """
+        from grafprint import kernels
+
+        sums, counts = np.empty(places.shape[1]), np.empty(places.shape[1], np.int64)
+        places = np.ascontiguousarray(places, np.int64)
+        kernels.candidate_sums(
+            self._halves(), places, positions, _scaled(queries), sums, counts
+        )  # fmt: skip
+        return sums, counts
 
     def read_range(self, first: int, end: int) -> np.ndarray:
         """Rows ``first`` to ``end`` (exclusive), float32 ``[end - first, dim]``."""
@@ -199,8 +215,8 @@ class VectorStore:
             self._file.close()
             self._file = None
 
-    def _expect(self, rows: np.ndarray) -> None:
-        """Have the disk read what of ``rows [c, n]`` is not in memory, all at once.
+    def expect(self, firsts: np.ndarray, ends: np.ndarray) -> None:
+        """Have the disk read what of rows ``firsts [c]`` to ``ends [c]`` is not in memory, at once.
 
         Without that each page is waited for when its turn comes, and the system reads much around
         it that is of no use. Where a few places are in memory all are taken to be: to ask for
@@ -208,9 +224,8 @@ class VectorStore:
         """
         mapped = self._mapped()
         advise = getattr(mmap, "MADV_WILLNEED", None)  # not on every system
-        if advise is None or not rows.size or mapped.nbytes <= _KEPT_BYTES:
+        if advise is None or not len(firsts) or mapped.nbytes <= _KEPT_BYTES:
             return
-        firsts, ends = rows.min(axis=1), rows.max(axis=1) + 1
         order = np.argsort(firsts)
         firsts, ends = firsts[order], np.maximum.accumulate(ends[order])
         apart = np.flatnonzero(firsts[1:] > ends[:-1] + _GAP) + 1
@@ -235,6 +250,10 @@ class VectorStore:
             return False
         return True
 
+    def _halves(self) -> np.ndarray:
+        """The rows as the bits of their numbers."""
+        return self._mapped().view(np.int16)
+
     def _mapped(self) -> np.ndarray:
         if self._map is None:
             shape = (self.rows, self.dim)
@@ -245,3 +264,10 @@ class VectorStore:
                 else np.empty(shape, np.float16)
             )
         return self._map
+
+
+def _scaled(queries: np.ndarray) -> np.ndarray:
+    """Queries as the loops over stored rows want them."""
+    from grafprint import kernels
+
+    return np.ascontiguousarray(queries, np.float32) * kernels.HALF_SCALE

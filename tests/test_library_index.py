@@ -162,9 +162,7 @@ def test_a_library_of_silence_can_be_tuned(tmp_path):
         assert library.search(vectors[:2])[1][0, 0] == 0
 
 
-@pytest.mark.parametrize("kept", [store._KEPT_BYTES, 0])  # none read ahead, all of it
-def test_products_are_those_of_the_stored_numbers(tmp_path, monkeypatch, kept):
-    monkeypatch.setattr(store, "_KEPT_BYTES", kept)
+def test_products_are_those_of_the_stored_numbers(tmp_path):
     vectors = walk(np.random.default_rng(0), 60)
     vectors[3] = 0
     vectors[4, ::2] = 1e-6  # below the least normal number of 16 bits
@@ -175,6 +173,26 @@ def test_products_are_those_of_the_stored_numbers(tmp_path, monkeypatch, kept):
         expected = np.einsum("cnd,nd->cn", library.vectors(rows), queries)
         np.testing.assert_allclose(library.products(rows, queries), expected, atol=1e-6)
         assert library.products(rows[:0], queries).shape == (0, 7)
+
+
+def test_sums_are_over_the_segments_inside_the_rows_that_count(tmp_path):
+    vectors = walk(np.random.default_rng(0), 60)
+    queries = np.random.default_rng(1).standard_normal((3, DIM)).astype(np.float32)
+    positions = np.array([0, 2, 5])
+    # All inside; begins before; ends after; wholly outside; at the very ends of the file.
+    starts, firsts = [10, 18, 37, 50, -2, 55], [5, 20, 30, 20, 0, 50]
+    counts = [30, 20, 10, 9, 9, 10]
+    with Library.create(tmp_path / "library", Network()) as library:
+        fill(library, [vectors])
+        sums, found = library.sums(np.array([starts, firsts, counts]), positions, queries)
+        none = library.sums(np.empty((3, 0), np.int64), positions, queries)
+        for c, (start, first, count) in enumerate(zip(starts, firsts, counts, strict=True)):
+            inside = [n for n, p in enumerate(positions) if first <= start + p < first + count]
+            expected = sum(library.vectors(start + positions[n]) @ queries[n] for n in inside)
+            assert found[c] == len(inside)
+            assert sums[c] == pytest.approx(expected, abs=1e-5)
+    assert found.tolist() == [3, 2, 2, 0, 2, 2]
+    assert [len(part) for part in none] == [0, 0]
 
 
 def test_products_are_exact_for_every_number_of_16_bits(tmp_path):
@@ -200,10 +218,10 @@ def test_what_is_read_ahead_lies_in_the_file(tmp_path, monkeypatch):
     monkeypatch.setattr(vectors._mapped(), "_mmap", ahead)
     monkeypatch.setattr(os, "RWF_NOWAIT", 8, raising=False)
     monkeypatch.setattr(os, "preadv", lambda *_: 1, raising=False)  # all is in memory
-    vectors.products(np.array([[7, 20]]), np.ones((2, DIM), np.float32))
+    vectors.expect(np.array([7]), np.array([21]))
     assert asked == []
     monkeypatch.setattr(os, "preadv", Mock(side_effect=BlockingIOError), raising=False)
-    vectors.products(np.array([[2990, 2999], [20, 30], [17, 19]]), np.ones((2, DIM), np.float32))
+    vectors.expect(np.array([2990, 20, 17]), np.array([3000, 31, 20]))
     row, page = 2 * DIM, mmap.PAGESIZE
     low, high = 17 * row // page * page, 2990 * row // page * page
     assert asked == [(low, 31 * row - low), (high, 3000 * row - high)]

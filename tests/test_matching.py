@@ -113,34 +113,29 @@ def test_scores_of_real_music_equal_a_triple_loop(music, fingerprinter):
     assert answer.matches[0].track.title == "track 2"
 
 
-def test_scores_do_not_depend_on_the_chunks(library, recordings, monkeypatch):
-    queries = noisy(recordings[2][10:40], np.random.default_rng(5))
-    whole = identify(library, queries)
-    monkeypatch.setattr(sequence, "_CHUNK", 3 * queries.size)
-    pieces = identify(library, queries)
-    assert [m.track.id for m in pieces.matches] == [m.track.id for m in whole.matches]
-    np.testing.assert_allclose([m.score for m in pieces.matches], [m.score for m in whole.matches])
-
-
-def test_of_many_candidates_those_are_scored_that_a_fourth_of_the_segments_prefers(
-    library, recordings, monkeypatch
+@pytest.mark.parametrize(("segments", "every", "start"), [(31, 4, -3), (32, 8, -5)])
+def test_of_many_candidates_those_are_scored_that_a_part_of_the_segments_prefers(
+    library, recordings, monkeypatch, segments, every, start
 ):
-    """And a track too short to meet any of these: from the query's fourth segment on, of three."""
-    queries = noisy(recordings[2][10:42], np.random.default_rng(5), 0.1)
-    positions = np.arange(32)
+    """And a track too short to meet any of these: three rows between two of them."""
+    queries = noisy(recordings[2][10 : 10 + segments], np.random.default_rng(5), 0.1)
+    positions = np.arange(segments)
     everything = sequence.propose(library, library.search(queries, 60)[1], positions)
     short = Candidates(*(np.append(a, b) for a, b in zip(
-        (everything.starts, everything.firsts, everything.counts), (-3, 0, 3), strict=True
+        (everything.starts, everything.firsts, everything.counts), (start, 0, 3), strict=True
     )))  # fmt: skip
-    terms = sequence.similarities(library, queries, positions, short)[:, 2::4]
+    terms = sequence.similarities(library, queries, positions, short)[:, every // 2 :: every]
     few = np.nan_to_num(np.where(np.isnan(terms).all(axis=1, keepdims=True), 9, terms), nan=0)
     means = few.sum(axis=1) / np.maximum((~np.isnan(terms)).sum(axis=1), 1)
     monkeypatch.setattr(sequence, "SHORT", 9)
-    kept = sequence.shortlist(library, queries, positions, short)
+    kept, scores = sequence.scored(library, queries, positions, short)
     assert len(everything.starts) > 50
     assert kept.starts.tolist() == short.starts[np.sort(np.argsort(-means)[:9])].tolist()
     assert kept.counts[-1] == 3
-    assert len(sequence.shortlist(library, queries[:15], positions[:15], short).starts) > 50
+    means = np.nanmean(sequence.similarities(library, queries, positions, kept), axis=1)
+    np.testing.assert_allclose(scores, means, atol=1e-6)
+    few, _ = sequence.scored(library, queries[:15], positions[:15], short)
+    assert len(few.starts) > 50
     whole = by_loops(library, queries, 60)
     best = identify(library, queries, k=60).matches[0]
     assert best.score == pytest.approx(whole[best.track.id][1], abs=1e-5)
