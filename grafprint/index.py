@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import json
 import logging
-import zlib
+from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import cast
+from typing import Any
 
 import faiss
 import numpy as np
 
-from grafprint import gpus
+from grafprint import gpus, index_file, inverted
+from grafprint.inverted import Alive, Portion, ivf_of
 from grafprint.store import replace, replace_text, writing
 from grafprint.tuning import Tuning
 
@@ -64,7 +65,7 @@ def training_size(factory: str, dim: int, n: int) -> int:
     made = _make(factory, dim)
     if made.is_trained:
         return 0
-    ivf = _ivf(made)
+    ivf = ivf_of(made)
     return min(n, max(_TRAIN_LEAST, _TRAIN_PER_CENTROID * ivf.nlist if ivf else 0))
 
 
@@ -98,10 +99,21 @@ class Stamp:
 
 
 class RowIndex:
-    """A FAISS index over a library's rows by inner product; its ids are row numbers."""
+    """A FAISS index over a library's rows by inner product; its ids are row numbers.
 
-    def __init__(self, index: faiss.Index, stamp: Stamp, tuning: Tuning | None = None) -> None:
-        self._index = index
+    Inverted lists of most kinds are mapped from the file once there is one (inverted.py), and
+    copied to memory only to be changed there.
+    """
+
+    def __init__(
+        self,
+        index: faiss.Index,
+        structure: np.ndarray | None,
+        stamp: Stamp,
+        tuning: Tuning | None = None,
+    ) -> None:
+        """``structure`` is the index serialised without entries, if its lists can be mapped."""
+        self._index, self._structure, self._mapped = index, structure, False
         self.stamp = stamp
         self.tuning = tuning  # what an exact one has no need of
 
@@ -119,7 +131,7 @@ class RowIndex:
             ValueError: ``stamp.factory`` is not a FAISS factory string.
         """
         index = _make(stamp.factory, dim)
-        ivf = _ivf(index)
+        ivf = ivf_of(index)
         if buckets is not None and ivf is not None and ivf.nlist == len(buckets):
             # FAISS leaves a quantiser alone that has as many centroids as there are lists.
             ivf.quantizer.add(np.ascontiguousarray(buckets, np.float32))
@@ -130,7 +142,8 @@ class RowIndex:
             except RuntimeError as failure:  # its only reason, the string being valid
                 _log.info("%s cannot be trained yet (%s)", stamp.factory, failure)
                 index = _make(EXACT, dim)
-        return cls(index, stamp)
+        mappable = inverted.supported(ivf_of(index))
+        return cls(index, faiss.serialize_index(index) if mappable else None, stamp)
 
     @property
     def exact(self) -> bool:
@@ -139,9 +152,14 @@ class RowIndex:
         return inner is not None and isinstance(faiss.downcast_index(inner), faiss.IndexFlat)
 
     @property
+    def in_file(self) -> bool:
+        """Whether its lists are mapped from a file once it is saved, and written without memory."""
+        return self._structure is not None
+
+    @property
     def lists(self) -> int:
         """Number of inverted lists; 1 if it has none."""
-        ivf = _ivf(self._index)
+        ivf = ivf_of(self._index)
         return int(ivf.nlist) if ivf else 1
 
     def neighbours(self, segments: int) -> int:
@@ -159,16 +177,18 @@ class RowIndex:
 
     def add(self, rows: np.ndarray, vectors: np.ndarray) -> None:
         """Add ``vectors [n, dim]`` of ``rows [n]``; zero vectors (silence) are left out."""
-        sounding, vectors = _sounding(vectors)
+        rows, vectors = _heard(rows, vectors)
         if len(vectors):
-            self._index.add_with_ids(vectors, np.ascontiguousarray(rows[sounding], np.int64))
+            self._to_memory()
+            self._index.add_with_ids(vectors, rows)
 
     def filling(self) -> AbstractContextManager[None]:
         """Within, much is added: GPUs help if FAISS has any."""
-        return gpus.comparing(_ivf(self._index))
+        return gpus.comparing(ivf_of(self._index))
 
     def remove(self, dead: np.ndarray) -> bool:
         """Remove the rows for which ``dead [rows]`` is true; False if this kind of index cannot."""
+        self._to_memory()
         bitmap = np.packbits(dead, bitorder="little")
         try:
             self._index.remove_ids(faiss.IDSelectorBitmap(bitmap))  # type: ignore[arg-type,call-arg]
@@ -187,68 +207,88 @@ class RowIndex:
         Best first. Where there are fewer than ``k``, the rest has row -1 and product -inf. The
         products are exact or those of the codes, after the kind of index.
         """
-        ivf = _ivf(self._index)
+        ivf = ivf_of(self._index)
         if ivf is not None:
             ivf.nprobe = nprobe or self.nprobe(len(queries))
         scores, rows = self._index.search(np.ascontiguousarray(queries, np.float32), k)
         scores[rows < 0] = -np.inf
         return scores, rows
 
-    def save(self, path: Path) -> None:
-        """Write the index to ``path``, and its stamp with a checksum beside it as JSON.
+    def save(
+        self,
+        path: Path,
+        stamp: Stamp | None = None,
+        additions: Iterable[Portion] = (),
+        alive: Alive | None = None,
+        on_written: Callable[[RowIndex], None] | None = None,
+    ) -> RowIndex:
+        """Write the index to ``path``, and its stamp with checksums beside it as JSON.
 
-        Raises LibraryError if the disk is full or read-only.
+        Returns the index that is there then. Where it is :attr:`in_file`, that has ``additions`` as
+        well and the ``stamp`` that goes with them, and lacks the rows that are not ``alive`` (None:
+        all are); memory does not grow with any of it. ``on_written`` sees it before it takes the
+        place of an older one.
+
+        Raises LibraryError if the disk is full or read-only, and what ``additions`` raise.
         """
-        checksum = 0
-        ivf = _ivf(self._index)
+        made, known = self, dict[str, Any]()
+        ivf = ivf_of(self._index)
         if ivf is not None:
             ivf.nprobe = NPROBE  # the file does not depend on past searches
 
         def write(partial: Path) -> None:
-            def write_piece(piece: bytes) -> None:
-                nonlocal checksum
-                checksum = zlib.crc32(piece, checksum)
-                file.write(piece)
-
-            # Through a Python file: FAISS's own does not notice when the last bytes do not fit.
-            with partial.open("wb") as file:
-                writer = faiss.PyCallbackIOWriter(write_piece)  # type: ignore[attr-defined]
-                faiss.write_index(self._index, writer)
+            nonlocal made
+            if self._structure is None:
+                known.update(index_file.write_whole(partial, self._index))
+                return
+            sounding = (
+                (rows[s], v) for rows, vectors in additions for s, v in [_sounding(vectors)]
+            )
+            with self.filling():
+                known.update(index_file.write_lists(
+                    partial, self._index, self._structure, sounding, alive
+                ))  # fmt: skip
+            made = RowIndex._read(partial, known, stamp or self.stamp, self.tuning)
+            if on_written:
+                on_written(made)
 
         replace(path, write)
-        tuning = asdict(self.tuning) if self.tuning else None
-        record = json.dumps({**asdict(self.stamp), "tuning": tuning, "crc32": checksum}, indent=1)
-        replace_text(_record(path), record)
+        tuning = asdict(made.tuning) if made.tuning else None
+        text = json.dumps({**asdict(made.stamp), "tuning": tuning, **known}, indent=1)
+        replace_text(_record(path), text)
+        return made
 
     @classmethod
     def load(cls, path: Path) -> RowIndex | None:
         """The index saved at ``path``; None if there is none or it is damaged in any way."""
         try:
-            record = json.loads(_record(path).read_text(encoding="utf-8"))
-            expected, tuned = record.pop("crc32"), record.pop("tuning", None)
-            stamp, tuning = Stamp(**record), Tuning(**tuned) if tuned else None
-            checksum = 0
-            with path.open("rb") as file:
-                while piece := file.read(1 << 24):
-                    checksum = zlib.crc32(piece, checksum)
-            # FAISS may crash on a damaged file, so it gets to see none.
-            if checksum != expected:
-                raise ValueError("its checksum is wrong")
-            return cls(faiss.read_index(str(path)), stamp, tuning)
+            stamp, tuning, known = _recorded(path)
+            return cls._read(path, known, stamp, tuning)
         except FileNotFoundError:
             return None
         except (OSError, ValueError, TypeError, KeyError, AttributeError, RuntimeError) as failure:
             _log.warning("%s is damaged and will be made anew (%s)", path, failure)
             return None
 
+    @classmethod
+    def _read(
+        cls, path: Path, known: dict[str, Any], stamp: Stamp, tuning: Tuning | None
+    ) -> RowIndex:
+        made = cls(*index_file.read(path, known), stamp, tuning)
+        made._mapped = made.in_file
+        return made
+
+    def _to_memory(self) -> None:
+        """Before it is changed."""
+        if self._mapped and self._structure is not None:
+            self._index = index_file.in_memory(self._index, self._structure)
+            self._mapped = False
+
 
 def saved_stamp(path: Path) -> Stamp | None:
     """What the index saved at ``path`` stands for, by its record; None if there is none."""
     try:
-        record = json.loads(_record(path).read_text(encoding="utf-8"))
-        del record["crc32"]
-        record.pop("tuning", None)
-        return Stamp(**record) if path.is_file() else None
+        return _recorded(path)[0] if path.is_file() else None
     except (OSError, ValueError, TypeError, KeyError):
         return None
 
@@ -276,7 +316,7 @@ def _make(factory: str, dim: int) -> faiss.Index:
     owner = getattr(index, "index", index) if _is(index, faiss.IndexPreTransform) else index
     if not (_is(owner, faiss.IndexIVF) or _is(index, faiss.IndexIDMap)):
         index = faiss.index_factory(dim, f"IDMap,{factory}", faiss.METRIC_INNER_PRODUCT)
-    ivf = _ivf(index)
+    ivf = ivf_of(index)
     if isinstance(ivf, faiss.IndexIVFPQ):
         # Ordering the codes for a kind of search that is not used takes most of the training.
         ivf.do_polysemous_training = False  # type: ignore[attr-defined]
@@ -289,17 +329,25 @@ def _is(index: faiss.Index, kind: type) -> bool:
     return isinstance(faiss.downcast_index(index), kind)
 
 
-def _ivf(index: faiss.Index) -> faiss.IndexIVF | None:
-    """The inverted file in an index, however wrapped."""
-    ivf = faiss.try_extract_index_ivf(index)
-    return None if ivf is None else cast(faiss.IndexIVF, faiss.downcast_index(ivf))
-
-
 def _sounding(vectors: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Which of ``vectors [n, dim]`` are not silence, bool [n], and those, ready for FAISS."""
     sounding = np.asarray(vectors.any(axis=1))
     return sounding, np.ascontiguousarray(vectors[sounding], np.float32)
 
 
+def _heard(rows: np.ndarray, vectors: np.ndarray) -> Portion:
+    """Rows and vectors less silence."""
+    sounding, vectors = _sounding(vectors)
+    return np.asarray(rows[sounding], np.int64), vectors
+
+
 def _record(path: Path) -> Path:
     return path.with_suffix(".json")
+
+
+def _recorded(path: Path) -> tuple[Stamp, Tuning | None, dict[str, Any]]:
+    """Stamp and tuning of a saved index, and what its file is checked by."""
+    record = json.loads(_record(path).read_text(encoding="utf-8"))
+    known = {name: record.pop(name) for name in ("crc32", "lists") if name in record}
+    tuned = record.pop("tuning", None)
+    return Stamp(**record), Tuning(**tuned) if tuned else None, known

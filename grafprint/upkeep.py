@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -72,38 +73,66 @@ class IndexKeeper:
 
     def current(self, wanted: Stamp, table: RowTable, vectors: VectorStore) -> RowIndex:
         """An index of the state ``wanted``, by whichever way takes the least work."""
-        current, self._index = self._index, None  # until it is in step again
-        if current is None and wanted.factory != index.EXACT:
-            current = RowIndex.load(self._path)
-        if current is None or not _can_catch_up(current, wanted, table):
-            sample = _sample(wanted.factory, table, vectors)
-            buckets = np.load(self._buckets) if self._buckets.is_file() else None
-            current = RowIndex.train(vectors.dim, wanted, sample, buckets)
-            _add(current, 0, wanted.rows, table, vectors)
-        else:
-            _add(current, current.stamp.rows, wanted.rows, table, vectors)
+        current, self._index = (
+            self._begun(wanted, table, vectors),
+            None,
+        )  # until it is in step again
+        if current.stamp.removals != wanted.removals and not current.remove(
+            ~table.live(0, current.stamp.rows)
+        ):
+            current = _empty(wanted, table, vectors, self._buckets)
+        with current.filling():
+            for rows, new in _portions(current.stamp.rows, wanted.rows, table, vectors):
+                current.add(rows, new)
         current.stamp = wanted
-        if current.lists > 1 and (not current.tuning or current.tuning.outgrown(len(current))):
-            current.tuning = tune(current, table, vectors)
+        _tune(current, table, vectors)
         self._index = current
         return current
 
     def save(self, wanted: Stamp, table: RowTable, vectors: VectorStore) -> None:
         """Have the state ``wanted`` on the disk. Raises LibraryError if the disk is full.
 
-        An exact index is as quick to make as to read, so only others are saved.
+        An exact index is as quick to make as to read, so only others are saved. Where lists can
+        be in a file, what is new is merged with them there.
         """
         if wanted.factory == index.EXACT:
             index.delete(self._path)
         elif index.saved_stamp(self._path) != wanted:
-            current = self.current(wanted, table, vectors)
-            if not current.exact:
-                current.save(self._path)
+            begun = self._begun(wanted, table, vectors)
+            if not begun.in_file:
+                current = self.current(wanted, table, vectors)
+                if not current.exact:
+                    current.save(self._path)
+                return
+            removed = begun.stamp.removals != wanted.removals
+            self._index = begun.save(
+                self._path,
+                wanted,
+                _portions(begun.stamp.rows, wanted.rows, table, vectors),
+                (lambda rows: table.spans(rows)[0] >= 0) if removed else None,
+                lambda made: _tune(made, table, vectors),
+            )
+
+    def _begun(self, wanted: Stamp, table: RowTable, vectors: VectorStore) -> RowIndex:
+        """The index in memory, the saved one or a new, empty one: what can become ``wanted``."""
+        begun = self._index
+        if begun is None and wanted.factory != index.EXACT:
+            begun = RowIndex.load(self._path)
+        if begun is None or not _can_catch_up(begun, wanted):
+            return _empty(wanted, table, vectors, self._buckets)
+        return begun
 
 
-def _can_catch_up(current: RowIndex, wanted: Stamp, table: RowTable) -> bool:
-    """Whether adding rows will do; rows that have died since are removed here."""
-    has = current.stamp
+def _empty(wanted: Stamp, table: RowTable, vectors: VectorStore, buckets: Path) -> RowIndex:
+    """An index of the kind wanted that has no rows yet, trained."""
+    sample = _sample(wanted.factory, table, vectors)
+    directions = np.load(buckets) if buckets.is_file() else None
+    return RowIndex.train(vectors.dim, replace(wanted, rows=0), sample, directions)
+
+
+def _can_catch_up(begun: RowIndex, wanted: Stamp) -> bool:
+    """Whether it has become what is wanted when rows were added and removed."""
+    has = begun.stamp
     if (has.library_id, has.generation, has.factory) != (
         wanted.library_id,
         wanted.generation,
@@ -112,17 +141,24 @@ def _can_catch_up(current: RowIndex, wanted: Stamp, table: RowTable) -> bool:
         return False
     if has.rows > wanted.rows:
         return False
-    if current.exact and wanted.factory != index.EXACT and has.rows < wanted.rows:
-        return False  # there may be enough to train on now
-    return has.removals == wanted.removals or current.remove(~table.live(0, has.rows))
+    # Of an exact one: there may be enough to train on now.
+    return not begun.exact or wanted.factory == index.EXACT or has.rows == wanted.rows
 
 
-def _add(target: RowIndex, first: int, end: int, table: RowTable, vectors: VectorStore) -> None:
-    with target.filling():
-        for begin in range(first, end, _BLOCK):
-            stop = min(begin + _BLOCK, end)
-            live = table.live(begin, stop)
-            target.add(np.arange(begin, stop)[live], vectors.read_range(begin, stop)[live])
+def _portions(
+    first: int, end: int, table: RowTable, vectors: VectorStore
+) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """The rows from ``first`` to ``end`` that belong to tracks, and their vectors."""
+    for begin in range(first, end, _BLOCK):
+        stop = min(begin + _BLOCK, end)
+        live = table.live(begin, stop)
+        yield np.arange(begin, stop)[live], vectors.read_range(begin, stop)[live]
+
+
+def _tune(current: RowIndex, table: RowTable, vectors: VectorStore) -> None:
+    """Find how far it has to look, unless that is known."""
+    if current.lists > 1 and (not current.tuning or current.tuning.outgrown(len(current))):
+        current.tuning = tune(current, table, vectors)
 
 
 def _sample(factory: str, table: RowTable, vectors: VectorStore) -> np.ndarray:
