@@ -23,7 +23,7 @@ from grafprint.inverted import Alive, Portion, ivf_of
 # fingerprints themselves.
 CHECKED_BYTES = 1 << 28
 _PAGE = 4096
-_PIECE = 1 << 24
+_PIECE = 1 << 20
 
 
 @dataclass(frozen=True)
