@@ -10,7 +10,7 @@ from pathlib import Path
 
 from grafprint import index, store
 from grafprint.catalogue import Catalogue
-from grafprint.index import Stamp
+from grafprint.index import RowIndex, Stamp
 from grafprint.lock import WriterLock
 from grafprint.records import Track
 from grafprint.store import LibraryError, VectorStore
@@ -94,6 +94,11 @@ class LibraryFolder:
         with self.lock:
             tracks = list(self.catalogue.tracks.values())
         return [track for track in tracks if not self._is_intact(track)]
+
+    def index_is_damaged(self) -> bool:
+        """Whether the saved index, if there is one, is not what was written; reads it all."""
+        path = self.path / INDEX
+        return path.is_file() and RowIndex.load(path, thorough=True) is None
 
     def require_intact(self, track: Track) -> None:
         """Raise LibraryError if a track's fingerprints are no longer what was written."""

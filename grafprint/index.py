@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import math
 from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass
@@ -248,7 +249,8 @@ class RowIndex:
                 known.update(index_file.write_lists(
                     partial, self._index, self._structure, sounding, alive
                 ))  # fmt: skip
-            made = RowIndex._read(partial, known, stamp or self.stamp, self.tuning)
+            made = RowIndex(*index_file.read(partial, known, 0), stamp or self.stamp, self.tuning)
+            made._mapped = True
             if on_written:
                 on_written(made)
 
@@ -259,22 +261,20 @@ class RowIndex:
         return made
 
     @classmethod
-    def load(cls, path: Path) -> RowIndex | None:
-        """The index saved at ``path``; None if there is none or it is damaged in any way."""
+    def load(cls, path: Path, *, thorough: bool = False) -> RowIndex | None:
+        """The index saved at ``path``; None if there is none or it is damaged.
+
+        Of very large lists the bytes are only looked at if ``thorough``.
+        """
         try:
             stamp, tuning, known = _recorded(path)
-            return cls._read(path, known, stamp, tuning)
+            checked = math.inf if thorough else index_file.CHECKED_BYTES
+            made = cls(*index_file.read(path, known, checked), stamp, tuning)
         except FileNotFoundError:
             return None
         except (OSError, ValueError, TypeError, KeyError, AttributeError, RuntimeError) as failure:
             _log.warning("%s is damaged and will be made anew (%s)", path, failure)
             return None
-
-    @classmethod
-    def _read(
-        cls, path: Path, known: dict[str, Any], stamp: Stamp, tuning: Tuning | None
-    ) -> RowIndex:
-        made = cls(*index_file.read(path, known), stamp, tuning)
         made._mapped = made.in_file
         return made
 

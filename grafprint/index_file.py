@@ -95,11 +95,14 @@ def write_lists(
     return {"crc32": head, "lists": asdict(layout)}
 
 
-def read(path: Path, known: dict[str, Any]) -> tuple[faiss.Index, np.ndarray | None]:
+def read(
+    path: Path, known: dict[str, Any], checked_bytes: float
+) -> tuple[faiss.Index, np.ndarray | None]:
     """An index, and what to write lists of it with (None for one that was written whole).
 
-    ``known`` is what writing it returned. Raises ValueError if the file does not agree with it,
-    OSError if it cannot be read, RuntimeError if FAISS does not know it.
+    ``known`` is what writing it returned; lists of up to ``checked_bytes`` are checked. Raises
+    ValueError if the file does not agree with it, OSError if it cannot be read, RuntimeError if
+    FAISS does not know it.
     """
     # FAISS may crash on a damaged file, so it gets to see none.
     if "lists" not in known:
@@ -117,7 +120,7 @@ def read(path: Path, known: dict[str, Any]) -> tuple[faiss.Index, np.ndarray | N
     size = inverted.file_bytes(ivf, sizes)
     if path.stat().st_size != layout.begin + size:
         raise ValueError("it is too short or too long")
-    if size <= CHECKED_BYTES:
+    if size <= checked_bytes:
         _check(path, layout.begin, size, layout.crc32)
     inverted.attach(ivf, path, layout.begin, sizes)
     index.ntotal = ivf.ntotal

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
-from grafprint import folder
+from grafprint import folder, index_file
 from grafprint.cli import app
 from grafprint.library import Library, LibraryError
 from grafprint.matching import identify
@@ -136,3 +136,25 @@ def test_indexing_again_brings_back_what_was_lost(tmp_path, fingerprinter):
         report = library.add_folder(music, fingerprinter)
         assert (len(report.added), len(report.unchanged)) == (1, 1)
         assert library.damaged() == []
+
+
+def test_a_check_reads_the_index_too(tmp_path, monkeypatch):
+    """Of a large one it alone does; a search that meets the damage goes on without what is lost."""
+    vectors = walk(np.random.default_rng(0), 2000)
+    with Library.create(tmp_path / "library", Network(), factory="IVF8,SQ8") as library:
+        fill(library, [vectors])
+    check = ["library", "check", "--library", str(tmp_path / "library")]
+    assert "1 tracks, all as they were written" in CliRunner().invoke(app, check).stdout
+    index = tmp_path / "library" / "index.faiss"
+    content = bytearray(index.read_bytes())
+    content[-4000:] = b"\xff\x7f" * 2000  # ids, of no rows
+    index.write_bytes(content)
+    monkeypatch.setattr(index_file, "CHECKED_BYTES", 0)
+    with Library.open(tmp_path / "library") as library:
+        assert identify(library, vectors[100:130]).matches[0].start_s == pytest.approx(9.6, abs=0.01)
+        assert (library.search(vectors[:500], 2000)[1] > 2000).any()
+    result = CliRunner().invoke(app, check)
+    assert result.exit_code != 0
+    assert "index is damaged: delete" in str(result.exception)
+    index.unlink()
+    assert CliRunner().invoke(app, check).exit_code == 0

@@ -152,15 +152,21 @@ def compact(
 @commands.command()
 def check(library: LibraryOption = BUNDLED_LIBRARY) -> None:
     """Read all of a library and say whether it is as it was written."""
+    from grafprint.folder import INDEX
     from grafprint.library import Library, LibraryError
     from grafprint.store import REPAIR
 
     with Library.open(library) as opened:  # which finds damage of other kinds
         damaged, tracks = opened.damaged(), len(opened.tracks())
+        index_is_damaged = opened.index_is_damaged()
     for track in damaged:
         out.print(escape(f"damaged: {track.title}"), highlight=False, soft_wrap=True)
     if damaged:
         raise LibraryError(f"{len(damaged)} of {tracks} tracks are damaged: {REPAIR}")
+    if index_is_damaged:
+        raise LibraryError(
+            f"the search index is damaged: delete {opened.path / INDEX}, it will be made anew"
+        )
     out.print(f"{tracks} tracks, all as they were written", highlight=False)
 
 
