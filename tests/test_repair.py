@@ -151,7 +151,8 @@ def test_a_check_reads_the_index_too(tmp_path, monkeypatch):
     index.write_bytes(content)
     monkeypatch.setattr(index_file, "CHECKED_BYTES", 0)
     with Library.open(tmp_path / "library") as library:
-        assert identify(library, vectors[100:130]).matches[0].start_s == pytest.approx(9.6, abs=0.01)
+        best = identify(library, vectors[100:130]).matches[0]
+        assert best.start_s == pytest.approx(9.6, abs=0.01)
         assert (library.search(vectors[:500], 2000)[1] > 2000).any()
     result = CliRunner().invoke(app, check)
     assert result.exit_code != 0
