@@ -242,13 +242,11 @@ class RowIndex:
             if self._structure is None:
                 known.update(index_file.write_whole(partial, self._index))
                 return
-            sounding = (
-                (rows[s], v) for rows, vectors in additions for s, v in [_sounding(vectors)]
-            )
+            heard = (_heard(*portion) for portion in additions)
             with self.filling():
-                known.update(index_file.write_lists(
-                    partial, self._index, self._structure, sounding, alive
-                ))  # fmt: skip
+                known.update(
+                    index_file.write_lists(partial, self._index, self._structure, heard, alive)
+                )
             made = RowIndex(*index_file.read(partial, known, 0), stamp or self.stamp, self.tuning)
             made._mapped = True
             if on_written:
