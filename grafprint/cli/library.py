@@ -62,9 +62,11 @@ def index(
         task = bar.add_task("indexing", total=None, heard="")
 
         def on_progress(file: str, done: int, total: int, audio_s: float) -> None:
+            # After the last one the index is made, which takes minutes in a large library.
+            doing = escape(Path(file).name[:40]) if done < total else "finishing"
             bar.update(
                 task, completed=done, total=total, heard=f"{clock(audio_s)} of audio",
-                description=escape(Path(file).name[:40]),
+                description=doing,
             )  # fmt: skip
 
         report = opened.add_folder(folder, fingerprinter, on_progress, prune=prune)
