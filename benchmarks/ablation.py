@@ -44,6 +44,7 @@ def degrade(**options: Any) -> dict[str, Any]:
 ROWS: dict[str, dict[str, Any]] = {
     "base": {},
     "base, another seed": {"seed": 1},
+    "base, a third seed": {"seed": 2},
     "one segment a track (no hard negatives)": {"segments_per_track": 1},
     "2 segments a track": {"segments_per_track": 2},
     "8 segments a track": {"segments_per_track": 8},

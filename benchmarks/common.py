@@ -6,7 +6,9 @@ import argparse
 import json
 import math
 import platform
-from collections.abc import Iterable
+import threading
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -40,6 +42,26 @@ def resident_mb(pid: int | str = "self", kind: str = "VmRSS") -> float:
 def anonymous_mb() -> float:
     """Resident memory of this process, without the files that are mapped into it."""
     return resident_mb(kind="RssAnon")
+
+
+@contextmanager
+def peak_mb() -> Iterator[Callable[[], float]]:
+    """Within, what is given says by how much :func:`anonymous_mb` has grown at the most so far."""
+    before = most = anonymous_mb()
+    done = threading.Event()
+
+    def watch() -> None:
+        nonlocal most
+        while not done.wait(0.05):
+            most = max(most, anonymous_mb())
+
+    watcher = threading.Thread(target=watch)
+    watcher.start()
+    try:
+        yield lambda: max(most, anonymous_mb()) - before
+    finally:
+        done.set()
+        watcher.join()
 
 
 def options(doc: str) -> argparse.ArgumentParser:

@@ -126,14 +126,17 @@ def reliability() -> Figure:
 
 
 def ablation() -> Figure:
-    """What each change adds or takes, as bars."""
+    """What each change adds or takes, as bars; grey: where the base lies with other seeds."""
     rows = common.read("ablation")["rows"]
-    names = [name for name in rows if name != "base"]
+    seeds = [name for name in rows if name.startswith("base")]
+    names = [name for name in rows if name not in seeds]
     base = rows["base"]["scores"]
     figure = Figure(figsize=(9, 0.32 * len(names) + 1.2), layout="constrained")
     panels = figure.subplots(1, 3, sharey=True)
     for panel, key in zip(panels, ("noise", "reverb", "life"), strict=True):
         change = [100 * (rows[name]["scores"][key] - base[key]) for name in names]
+        among = [100 * (rows[name]["scores"][key] - base[key]) for name in seeds]
+        panel.axvspan(min(among), max(among), color="0.88")
         colours = ["#588157" if c > 0 else "#c8553d" for c in change]
         panel.barh(range(len(names)), change, color=colours)
         panel.set(yticks=range(len(names)), yticklabels=names, xlabel="points",

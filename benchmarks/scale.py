@@ -6,11 +6,12 @@
 LIBRARY holds real music, TEST's tracks among it. For each size the library before is copied and
 grown by made-up tracks of some minutes: two real tracks heard at once, that is the normalised sums
 of their fingerprints, with a little noise, one pair after the other. For a size below LIBRARY's,
-tracks that are not asked for are left out. At each size, in a process of its own: seconds to open
-it and memory (resident, that of files not counted), idle and after searches; then the median time
-of 5 s queries in search and alignment, the same asked again when nothing has to be read from the
-disk, the part of it in FAISS's search, hits, how many answers are the same when every candidate is
-scored with the whole query, and how many are the exact search's.
+tracks that are not asked for are left out. Then the index is made: seconds, and the most memory
+that this takes besides. At each size, in a process of its own: seconds to open it and memory
+(resident, that of files not counted), idle and after searches; then the median time of 5 s queries
+in search and alignment, the same asked again when nothing has to be read from the disk, the part of
+it in FAISS's search, hits, how many answers are the same when every candidate is scored with the
+whole query, and how many are the exact search's.
 """
 
 from __future__ import annotations
@@ -159,6 +160,9 @@ def main() -> None:
             shrink(library, size, lookups.load(kept).tracks)
             grow(library, size, args.seed)
             grown_s, stamp = time.perf_counter() - began, library.stamp()
+            with common.peak_mb() as peak:
+                library.finish()
+                indexing_mb = peak()
         caught_up = before is not None and before.factory == stamp.factory
         indexed = stamp.rows - (before.rows if before and caught_up else 0)
         indexed_s = time.perf_counter() - began - grown_s
@@ -169,6 +173,7 @@ def main() -> None:
         rows.append({
             **json.loads(done.stdout.splitlines()[-1]), "grown_s": grown_s,
             "indexed": 0 if stamp.factory == index.EXACT else indexed, "indexed_s": indexed_s,
+            "indexing_mb": indexing_mb,
         })  # fmt: skip
         print(rows[-1], flush=True)
         common.write("scale", {"queries": args.queries, "rows": rows})

@@ -124,6 +124,7 @@ def thinned() -> str:
 
 def library_sizes() -> str:
     """Memory, time and hits as a library grows."""
+    found = common.read("scale")
 
     def cells(r: dict[str, Any]) -> Iterator[str]:
         yield f"{r['fingerprints']:,}"
@@ -136,12 +137,15 @@ def library_sizes() -> str:
         yield f"{1000 * r['search_s']:.1f} ms"
         yield percent(r["hit_50ms"])
         yield "-" if r["recall_of_exact"] is None else f"{100 * r['recall_of_exact']:.1f} %"
+        yield f"{r['same_by_all_candidates']} of {found['queries']}"
         yield f"{r['indexed'] / r['indexed_s']:,.0f}" if r["indexed"] else "-"
+        yield f"{r['indexing_mb']:.0f}" if r["indexed"] else "-"
 
     header = ["fingerprints", "index", "lists, neighbours", "opened, first query",
               "MB: opened, in use", "a query of 5 s, again", "FAISS's part", "hits",
-              "of exact hits", "indexed a second"]  # fmt: skip
-    return markdown(header, (list(cells(row)) for row in common.read("scale")["rows"]))
+              "of exact hits", "the same by all candidates", "indexed a second",
+              "MB to index"]  # fmt: skip
+    return markdown(header, (list(cells(row)) for row in found["rows"]))
 
 
 def building() -> str:
@@ -157,6 +161,7 @@ def building() -> str:
          f"{found['bytes_per_hour_of_audio'] / 1e6:.1f}"],
         ["index: fingerprints trained and added a second",
          f"{found['fingerprints_indexed_per_s']:,.0f}"],
+        ["index: memory to make it (MB)", f"{found['indexing_mb']:.0f}"],
     ]  # fmt: skip
     return markdown([f"{found['tracks']} files, {found['hours']:.1f} h", ""], rows)
 

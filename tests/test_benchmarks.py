@@ -254,6 +254,7 @@ def test_indexes_are_compared_and_libraries_grown(
     smaller, row = common.read("scale")["rows"]
     assert size // 2 <= smaller["fingerprints"] < size * 0.8 and smaller["recall_of_exact"] == 1
     assert row["fingerprints"] == size and row["recall_of_exact"] == 1
+    assert row["same_by_all_candidates"] == 4 and row["indexing_mb"] >= 0
     assert f"{size:,}" in report.filled("<!-- table: library sizes -->\n<!-- end -->")
     with Library.open(small / "work" / f"scale-{size}") as grown:
         assert len({track.content_hash for track in grown.tracks()}) == len(grown.tracks()) > 32
@@ -270,6 +271,7 @@ def test_building_and_beginning_are_measured(
     assert found["tracks"] >= 3 and found["fingerprints"] > 3 * 100
     assert found["times_real_time"] > 0 and found["fingerprints_indexed_per_s"] > 0
     assert 0 < found["share_decoding"] < found["share_encoding"]
+    assert found["indexing_mb"] >= 0
     assert len(found["memory_mb"]) == 4 and min(found["memory_mb"]) > 50
     assert found["bytes_per_hour_of_audio"] > 256 * 3600 / 0.096
 
