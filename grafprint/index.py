@@ -114,7 +114,7 @@ class RowIndex:
         tuning: Tuning | None = None,
     ) -> None:
         """``structure`` is the index serialised without entries, if its lists can be mapped."""
-        self._index, self._structure, self._mapped = index, structure, False
+        self._index, self._structure = index, structure
         self.stamp = stamp
         self.tuning = tuning  # what an exact one has no need of
 
@@ -232,7 +232,8 @@ class RowIndex:
 
         Raises LibraryError if the disk is full or read-only, and what ``additions`` raise.
         """
-        made, known = self, dict[str, Any]()
+        made = self
+        known: dict[str, Any] = {}
         ivf = ivf_of(self._index)
         if ivf is not None:
             ivf.nprobe = NPROBE  # the file does not depend on past searches
@@ -248,7 +249,6 @@ class RowIndex:
                     index_file.write_lists(partial, self._index, self._structure, heard, alive)
                 )
             made = RowIndex(*index_file.read(partial, known, 0), stamp or self.stamp, self.tuning)
-            made._mapped = True
             if on_written:
                 on_written(made)
 
@@ -267,20 +267,17 @@ class RowIndex:
         try:
             stamp, tuning, known = _recorded(path)
             checked = math.inf if thorough else index_file.CHECKED_BYTES
-            made = cls(*index_file.read(path, known, checked), stamp, tuning)
+            return cls(*index_file.read(path, known, checked), stamp, tuning)
         except FileNotFoundError:
             return None
         except (OSError, ValueError, TypeError, KeyError, AttributeError, RuntimeError) as failure:
             _log.warning("%s is damaged and will be made anew (%s)", path, failure)
             return None
-        made._mapped = made.in_file
-        return made
 
     def _to_memory(self) -> None:
         """Before it is changed."""
-        if self._mapped and self._structure is not None:
+        if self._structure is not None and inverted.mapped(ivf_of(self._index)):
             self._index = index_file.in_memory(self._index, self._structure)
-            self._mapped = False
 
 
 def saved_stamp(path: Path) -> Stamp | None:

@@ -81,6 +81,11 @@ def attach(ivf: faiss.IndexIVF, path: Path, begin: int, sizes: np.ndarray) -> No
     ivf.ntotal = int(sizes.sum())
 
 
+def mapped(ivf: faiss.IndexIVF | None) -> bool:
+    """Whether the index has its lists in a file."""
+    return ivf is not None and type(_lists(ivf)).__name__ == "OnDiskInvertedLists"
+
+
 def load(ivf: faiss.IndexIVF, source: faiss.IndexIVF) -> None:
     """Copy the lists of ``source`` into the memory of an index of the same kind without any."""
     own = _lists(ivf)
