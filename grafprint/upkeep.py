@@ -73,10 +73,8 @@ class IndexKeeper:
 
     def current(self, wanted: Stamp, table: RowTable, vectors: VectorStore) -> RowIndex:
         """An index of the state ``wanted``, by whichever way takes the least work."""
-        current, self._index = (
-            self._begun(wanted, table, vectors),
-            None,
-        )  # until it is in step again
+        current = self._begun(wanted, table, vectors)
+        self._index = None  # until it is in step again
         if current.stamp.removals != wanted.removals and not current.remove(
             ~table.live(0, current.stamp.rows)
         ):
