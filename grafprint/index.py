@@ -14,7 +14,7 @@ from typing import Any
 import faiss
 import numpy as np
 
-from grafprint import gpus, index_file, inverted
+from grafprint import gpus, index_file, inverted, rotation
 from grafprint.inverted import Alive, Portion, ivf_of
 from grafprint.store import replace, replace_text, writing
 from grafprint.tuning import Tuning
@@ -138,8 +138,10 @@ class RowIndex:
             ivf.quantizer.add(np.ascontiguousarray(buckets, np.float32))
         if not index.is_trained:
             try:
+                _, heard = _sounding(sample)
+                rotation.train(index, heard)
                 with gpus.comparing(ivf):
-                    index.train(_sounding(sample)[1])
+                    index.train(heard)
             except RuntimeError as failure:  # its only reason, the string being valid
                 _log.info("%s cannot be trained yet (%s)", stamp.factory, failure)
                 index = _make(EXACT, dim)
