@@ -122,6 +122,14 @@ def thinned() -> str:
     ))  # fmt: skip
 
 
+def rotations() -> str:
+    """Ways to turn fingerprints before codes are made of them."""
+    rows = common.read("index_choice")["rotations"]
+    return markdown(["rotation", "found in (s)", "error of the codes"], (
+        [r["rotation"], f"{r['found_s']:.1f}", f"{r['error']:.3f}"] for r in rows
+    ))  # fmt: skip
+
+
 def library_sizes() -> str:
     """Memory, time and hits as a library grows."""
     found = common.read("scale")
@@ -206,6 +214,7 @@ TABLES: dict[str, Callable[[], str]] = {
     "gpu": gpu,
     "indexes": indexes,
     "thinned": thinned,
+    "rotations": rotations,
     "library sizes": library_sizes,
     "building": building,
     "startup": startup,

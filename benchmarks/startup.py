@@ -31,6 +31,7 @@ COMMANDS: dict[str, tuple[str, ...]] = {
     "`grafprint --help`": (*GRAFPRINT, "--help"),
     "`grafprint library list`": (*GRAFPRINT, "library", "list"),
     "`import grafprint.library`": ("-c", "import grafprint.library"),
+    "`import torch`": ("-c", "import torch"),
     "loading the network": (
         "-c", "from grafprint.fingerprint import Fingerprinter; Fingerprinter.load()",
     ),

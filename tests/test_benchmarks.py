@@ -245,7 +245,9 @@ def test_indexes_are_compared_and_libraries_grown(
     assert list(whole["hit_50ms"]) == ["1", "2", "5"] and whole["hit_50ms"]["5"][0] > 0.5
     assert searched["hit_50ms"]["5"][0] > 0.5
     assert fewer[-1]["bytes_per_hour"] < 0.5 * whole["bytes_per_hour"]
-    for table in ("indexes", "thinned"):
+    errors = [way["error"] for way in common.read("index_choice")["rotations"]]
+    assert len(errors) == 3 and 0 < errors[2] < errors[0]
+    for table in ("indexes", "thinned", "rotations"):
         assert "Not measured" not in report.filled(f"<!-- table: {table} -->\n<!-- end -->")
 
     with Library.open(library) as opened:
