@@ -7,7 +7,7 @@ and so for the encoder that reads a recording once (with random weights): segmen
 real time at the library's hop, seconds for a query of 5 s, and the share of the rate at which the
 same machine computes plain products of the sizes that the network has, on as many threads, right
 before. One way after the other in each round, so that ratios can be trusted when times cannot;
-medians of --rounds.
+medians of --rounds. With --compiled also as PyTorch's compiler makes it, which needs a C++ one.
 """
 
 from __future__ import annotations
@@ -36,6 +36,7 @@ from grafprint.stretches import CONTEXT, LENGTH, stretch
 
 SEGMENTS = 2 * LENGTH
 QUERY = 43  # segments of a query of 5 s
+COMPILED = "PyTorch, compiled"
 ONCE, FAST_ONCE = "PyTorch, reading once", "GraFPrint, reading once"
 
 
@@ -157,6 +158,7 @@ def main() -> None:
     """Measure and write."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--rounds", type=int, default=15)
+    parser.add_argument("--compiled", action="store_true")
     args = parser.parse_args()
     network = Fingerprinter.load()
     windows = music(network, SEGMENTS)
@@ -166,7 +168,9 @@ def main() -> None:
     frames = count_frames(LENGTH + 2 * CONTEXT, network.features)
     whole = torch.rand(1, 3, network.features.n_mels, frames)
     operations = dict.fromkeys((ONCE, FAST_ONCE), operations_of(sliding, whole) / LENGTH)
-    operations["PyTorch"] = operations["GraFPrint"] = operations_of(encoder, windows[:1])
+    operations |= dict.fromkeys(
+        ("PyTorch", COMPILED, "GraFPrint"), operations_of(encoder, windows[:1])
+    )
     sizes = products(encoder, windows[:32])
 
     ways: dict[tuple[str, str], Callable[[Tensor], object]] = {}
@@ -174,6 +178,9 @@ def main() -> None:
     for name, dtype in precisions().items():
         roofs[name] = plain(sizes, dtype)
         ways["PyTorch", name] = as_trained(encoder, dtype)
+        if args.compiled:
+            compiled = cast(nn.Module, torch.compile(encoder, dynamic=False))
+            ways[COMPILED, name] = as_trained(compiled, dtype)
         ways["GraFPrint", name] = FastGraFPrint(encoder, dtype)
         ways[ONCE, name] = reading_once(once, as_trained(sliding, dtype), False)
         ways[FAST_ONCE, name] = reading_once(once, FastSliding(sliding, dtype), True)

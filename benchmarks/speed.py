@@ -50,6 +50,27 @@ def encoding() -> str:
     )
 
 
+def precisions() -> str:
+    """Hits in float32 and bfloat16."""
+    found = common.read("precisions")
+    header = ["query", "reverb", "SNR", *(PRECISIONS[p] for p in found["precisions"]), "difference"]
+    rows = [
+        [f"{r['length_s']:g} s", "yes" if r["reverb"] else "no", f"{r['snr_db']:g} dB",
+         *(f"{100 * rate:.1f}" for rate in r["hit_50ms"]), f"{100 * r['difference']:+.1f}"]
+        for r in found["rows"]
+    ]  # fmt: skip
+    both = found["all"]
+    low, high = (100 * end for end in both["interval"])
+    rows.append([
+        "all", "", "", *(f"{100 * rate:.2f}" for rate in both["hit_50ms"]),
+        f"{100 * both['difference']:+.2f} ({low:+.2f} to {high:+.2f})",
+    ])  # fmt: skip
+    return markdown(header, rows) + (
+        f"\n\n{found['references']:,} references; of {both['queries']:,} queries {both['lost']} "
+        f"were lost in bfloat16, and {both['won']} won."
+    )
+
+
 def parts() -> str:
     """Milliseconds a segment in each kind of work, for each way to run the network."""
     found = common.read("parts")["rows"]
@@ -210,6 +231,7 @@ def waits(key: str, title: str) -> Callable[[], str]:
 TABLES: dict[str, Callable[[], str]] = {
     "load": load,
     "encoding": encoding,
+    "precisions": precisions,
     "parts": parts,
     "gpu": gpu,
     "indexes": indexes,

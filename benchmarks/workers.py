@@ -51,7 +51,7 @@ _Result = TypeVar("_Result")
 
 @dataclass(frozen=True)
 class Model:
-    """Where a network is and what it runs on; ``hop_frames`` None: its own hop.
+    """Where a network is, what it runs on and how precisely; ``hop_frames`` None: its own hop.
 
     In the folder ``memory`` are the queries that it has encoded, if they are to be asked again.
     """
@@ -60,6 +60,7 @@ class Model:
     device: str = "cpu"
     hop_frames: int | None = None
     memory: Path | None = None
+    precision: str = "auto"
 
     def load(self) -> Fingerprinter:
         """The network. Raises CheckpointError if it cannot be used."""
@@ -68,8 +69,10 @@ class Model:
             features = replace(features, hop_frames=self.hop_frames)
         batch = 64 if self.device == "cpu" else GPU_BATCH
         if self.memory is None:
-            return Fingerprinter(encoder, features, self.device, batch, facts=facts)
-        remembering = Remembering(encoder, features, self.device, batch, facts=facts)
+            return Fingerprinter(
+                encoder, features, self.device, batch, self.precision, facts
+            )  # fmt: skip
+        remembering = Remembering(encoder, features, self.device, batch, self.precision, facts)
         remembering.memory = self.memory
         return remembering
 

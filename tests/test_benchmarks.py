@@ -22,6 +22,7 @@ from benchmarks import (
     granularity,
     index_choice,
     parts,
+    precisions,
     report,
     scale,
     scan,
@@ -125,6 +126,16 @@ def test_every_table_is_one_command(data: Path, small: Path, monkeypatch: pytest
     assert [r["fingerprints"] >= size for r, size in zip(grown, (2900, 3000), strict=True)]
     with Library.open(next((small / "work" / "grown" / "3000").iterdir())) as library:
         assert any("@17-16" in track.path for track in library.tracks())
+
+    run(precisions, monkeypatch, *asked)
+    both = common.read("precisions")
+    assert [row["queries"] for row in both["rows"]] == 12 * [2] and both["all"]["queries"] == 24
+    low, high = both["all"]["interval"]
+    assert low <= both["all"]["difference"] <= high
+    first, second = both["all"]["hit_50ms"]
+    won = both["all"]["won"] - both["all"]["lost"]
+    assert both["all"]["difference"] == pytest.approx(second - first) == pytest.approx(won / 24)
+    assert "lost in bfloat16" in report.filled("<!-- table: precisions -->\n<!-- end -->")
 
     run(granularity, monkeypatch, *asked)
     rows = common.read("granularity")["rows"]
