@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from benchmarks import common
+from benchmarks import common, paired
 from benchmarks.common import markdown, percent
 
 PRECISIONS = {"fp32": "float32", "bf16": "bfloat16"}
@@ -53,21 +53,13 @@ def encoding() -> str:
 def precisions() -> str:
     """Hits in float32 and bfloat16."""
     found = common.read("precisions")
-    header = ["query", "reverb", "SNR", *(PRECISIONS[p] for p in found["precisions"]), "difference"]
-    rows = [
-        [f"{r['length_s']:g} s", "yes" if r["reverb"] else "no", f"{r['snr_db']:g} dB",
-         *(f"{100 * rate:.1f}" for rate in r["hit_50ms"]), f"{100 * r['difference']:+.1f}"]
-        for r in found["rows"]
-    ]  # fmt: skip
-    both = found["all"]
-    low, high = (100 * end for end in both["interval"])
-    rows.append([
-        "all", "", "", *(f"{100 * rate:.2f}" for rate in both["hit_50ms"]),
-        f"{100 * both['difference']:+.2f} ({low:+.2f} to {high:+.2f})",
-    ])  # fmt: skip
-    return markdown(header, rows) + (
-        f"\n\n{found['references']:,} references; of {both['queries']:,} queries {both['lost']} "
-        f"were lost in bfloat16, and {both['won']} won."
+    return paired.table(found, [PRECISIONS[p] for p in found["precisions"]])
+
+
+def fast_library() -> str:
+    """Hits in a library by the fast network."""
+    return paired.table(
+        common.read("fast_library"), ["library by GraFPrint", "by the fast network"]
     )
 
 
@@ -180,19 +172,22 @@ def library_sizes() -> str:
 def building() -> str:
     """How fast files become a library."""
     found = common.read("building")
-    memory = ", ".join(f"{mb:.0f}" for mb in found["memory_mb"])
+    ways = [found["bundled"], found["fast"]]
     rows = [
-        ["hours of audio an hour", f"{found['times_real_time']:.1f}"],
-        ["of that time: encoding alone takes", f"{100 * found['share_encoding']:.0f} %"],
-        ["of that time: decoding alone takes", f"{100 * found['share_decoding']:.0f} %"],
-        ["memory at each quarter (MB)", memory],
+        ["hours of audio an hour", *(f"{w['times_real_time']:.1f}" for w in ways)],
+        *([f"of that time: {part} alone takes",
+           *(f"{100 * w[f'share_{part}']:.0f} %" for w in ways)]
+          for part in ("encoding", "decoding")),
+        ["memory at each quarter (MB)",
+         *(", ".join(f"{mb:.0f}" for mb in w["memory_mb"]) for w in ways)],
         ["library on the disk (MB an hour of audio)",
-         f"{found['bytes_per_hour_of_audio'] / 1e6:.1f}"],
+         *(f"{w['bytes_per_hour_of_audio'] / 1e6:.1f}" for w in ways)],
         ["index: fingerprints trained and added a second",
-         f"{found['fingerprints_indexed_per_s']:,.0f}"],
-        ["index: memory to make it (MB)", f"{found['indexing_mb']:.0f}"],
+         *(f"{w['fingerprints_indexed_per_s']:,.0f}" for w in ways)],
+        ["index: memory to make it (MB)", *(f"{w['indexing_mb']:.0f}" for w in ways)],
     ]  # fmt: skip
-    return markdown([f"{found['tracks']} files, {found['hours']:.1f} h", ""], rows)
+    header = [f"{ways[0]['tracks']} files, {ways[0]['hours']:.1f} h", "GraFPrint", "`--fast`"]
+    return markdown(header, rows)
 
 
 def startup() -> str:
@@ -232,6 +227,7 @@ TABLES: dict[str, Callable[[], str]] = {
     "load": load,
     "encoding": encoding,
     "precisions": precisions,
+    "fast library": fast_library,
     "parts": parts,
     "gpu": gpu,
     "indexes": indexes,

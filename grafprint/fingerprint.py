@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 import torch
@@ -26,9 +26,15 @@ from grafprint.features import (
 from grafprint.graph import BlockGraph
 from grafprint.inference import FastGraFPrint
 from grafprint.precision import faster_in_bf16
+from grafprint.store import LibraryError
 from grafprint.stretches import stream_stretches
 
+if TYPE_CHECKING:
+    from grafprint.library import Library
+
 DEFAULT_MODEL = Path(__file__).parent.parent / "assets" / "grafprint.safetensors"
+# It imitates that one, for building libraries.
+FAST_MODEL = DEFAULT_MODEL.with_name("grafprint-fast.safetensors")
 
 
 class Fingerprinter:
@@ -58,7 +64,11 @@ class Fingerprinter:
             raise ValueError(f"precision is auto, bf16 or fp32, not {precision!r}")
         self.features = features or FeatureConfig()
         self.device = torch.device(device)
-        self.model_id = checkpoint.identity(encoder, self.features)
+        self.facts = facts or {}
+        # Of one that imitates another: it makes the fingerprints of that one.
+        self.model_id: str = self.facts.get("imitates") or checkpoint.identity(
+            encoder, self.features
+        )
         # Channels-last is the layout in which nodes are contiguous: the graph layers need it.
         self.encoder = encoder.to(self.device, memory_format=torch.channels_last).eval()  # type: ignore[call-overload]
         if precision == "auto":
@@ -73,7 +83,6 @@ class Fingerprinter:
             self._fast = FastGraFPrint(cast(GraFPrint, self.encoder), dtype)
         self.logmel = LogMel(self.features)
         self.batch = batch
-        self.facts = facts or {}
 
     @classmethod
     def load(
@@ -92,6 +101,15 @@ class Fingerprinter:
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
             return cls(build(encoder))
+
+    def check_query(self, library: Library) -> None:
+        """Raise LibraryError unless clips fingerprinted here can be looked up in the library."""
+        library.check_model(self.model_id)
+        if "imitates" in self.facts:
+            raise LibraryError(
+                "this network imitates another one on clean music, for building libraries, and has "
+                f"not learned to hear through noise: ask with that one ({self.model_id})"
+            )
 
     @property
     def dim(self) -> int:

@@ -49,6 +49,16 @@ class ImitationConfig:
     encoder_options: dict[str, Any] = field(default_factory=lambda: dict(HALF))
 
 
+def load_config(path: Path) -> ImitationConfig:
+    """The settings of a run. Raises FileNotFoundError, or ValueError if they are damaged."""
+    if not path.is_file():
+        raise FileNotFoundError(f"{path.parent}: nothing to resume there")
+    try:
+        return ImitationConfig(**json.loads(path.read_text(encoding="utf-8")))
+    except TypeError as error:
+        raise ValueError(f"{path}: {error}") from error
+
+
 @dataclass(frozen=True)
 class Progress:
     """After a step: how alike the fingerprints are (mean inner product), lately and held out."""
@@ -148,16 +158,17 @@ def imitate(
     """Train a network to make the fingerprints that a library has; returns where it is.
 
     ``features`` are those of the network that made them. In ``out`` are then
-    ``encoder.safetensors`` (to use), ``state.safetensors`` (to resume) and ``config.json``. ``stop``
-    is asked before every step; on True the state is saved and training ends early.
+    ``encoder.safetensors`` (to use), ``state.safetensors`` (to resume) and ``config.json``.
+    ``stop`` is asked before every step; on True the state is saved and training ends early.
 
     Raises LibraryError as :class:`Lessons` does, FileExistsError if ``out`` holds a run and
     ``resume`` is False, CheckpointError for a state that does not fit.
     """
     state = out / "state.safetensors"
-    if state.exists() != resume:
-        raise (FileNotFoundError(f"{out}: nothing to resume there") if resume else
-               FileExistsError(f"{out} holds a run already; use --resume, or another --out"))  # fmt: skip
+    if resume and not state.exists():
+        raise FileNotFoundError(f"{out}: nothing to resume there")
+    if state.exists() and not resume:
+        raise FileExistsError(f"{out} holds a run already; use --resume, or another --out")
     out.mkdir(parents=True, exist_ok=True)
     lessons = Lessons(library, features, config, on_decode)
     with torch.random.fork_rng(devices=[]):
@@ -199,7 +210,7 @@ def imitate(
         nn.utils.clip_grad_norm_(encoder.parameters(), 1.0)
         optimiser.step()
         share = min(_SMOOTHED, (step - first) / (step - first + 1))
-        recent = share * recent + (1 - share) * float(alike)
+        recent = share * recent + (1 - share) * float(alike.detach())
         done = step + 1
         if done % config.save_every == 0 or done == config.steps:
             with autocast:

@@ -32,7 +32,7 @@ class LiveQuery:
         self, library: Library, fingerprinter: Fingerprinter, config: LiveConfig | None = None
     ) -> None:
         """Begin to listen. Raises LibraryError if another network made the library."""
-        library.check_model(fingerprinter.model_id)
+        fingerprinter.check_query(library)
         self.config = config or LiveConfig()
         self.answer: Answer | None = None
         self.sure = False

@@ -261,7 +261,7 @@ def identify_audio(
     if samples.ndim != 1:
         raise ValueError(f"mono audio [samples] is expected, got an array of {samples.shape}")
     pieces = np.split(samples, range(audio.SAMPLE_RATE, len(samples), audio.SAMPLE_RATE))
-    library.check_model(fingerprinter.model_id)
+    fingerprinter.check_query(library)
     clip, start_s = loudest(pieces, longest_s)
     return _identify_clip(library, fingerprinter, clip, start_s, top_k=top_k, k=k, sure=sure)
 
@@ -283,7 +283,7 @@ def identify_file(
     As :func:`identify_audio`, with ``query_start_s`` counted from the beginning of the file. Memory
     is bounded however long the file is. Also raises AudioError if it cannot be read.
     """
-    library.check_model(fingerprinter.model_id)
+    fingerprinter.check_query(library)
     # Seconds, so that the loudest part can be chosen in one pass without holding them all.
     pieces = audio.stream(path, chunk_s=1.0, start_s=start_s, duration_s=duration_s)
     clip, offset_s = loudest(pieces, longest_s)

@@ -102,7 +102,7 @@ def scans(
     the last one is whole. Raises as :func:`scan` does.
     """
     path = Path(path)
-    library.check_model(fingerprinter.model_id)
+    fingerprinter.check_query(library)
     follower = _Follower(Timeline(library, config))
     if state and state.is_file():
         follower = _Follower.resumed(state, path, library, config)

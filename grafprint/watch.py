@@ -36,7 +36,7 @@ def watch(
     Raises LibraryError if another network made the library, MatchError if that is empty, and what
     the blocks raise.
     """
-    library.check_model(fingerprinter.model_id)
+    fingerprinter.check_query(library)
     timeline, live = Timeline(library, config), fingerprinter.live()
     announced: list[Play] = []
     for block in blocks:

@@ -36,6 +36,7 @@ err = Console(stderr=True)
 ROOT = Path(__file__).parent.parent.parent
 BUNDLED_LIBRARY = ROOT / "assets" / "library"
 BUNDLED_MODEL = ROOT / "assets" / "grafprint.safetensors"
+FAST_MODEL = ROOT / "assets" / "grafprint-fast.safetensors"
 
 LibraryOption = Annotated[
     Path, typer.Option("--library", "-l", help="Folder of the library.", show_default="bundled")

@@ -13,6 +13,7 @@ from rich.table import Table
 from grafprint.cli.console import (
     BUNDLED_LIBRARY,
     BUNDLED_MODEL,
+    FAST_MODEL,
     DeviceOption,
     LibraryOption,
     ModelOption,
@@ -37,6 +38,9 @@ def index(
     folder: Annotated[Path, typer.Argument(help="Music: a folder, or one file.")],
     library: Annotated[Path, typer.Option("--library", "-l", help="Folder of the library.")],
     model: ModelOption = BUNDLED_MODEL,
+    fast: Annotated[
+        bool, typer.Option("--fast", help="Several times as fast, and nearly as good.")
+    ] = False,
     device: DeviceOption = "cpu",
     prune: Annotated[
         bool, typer.Option(help="Remove tracks whose files are gone from the folder.")
@@ -51,7 +55,9 @@ def index(
     """
     from grafprint.library import Library
 
-    fingerprinter = load_fingerprinter(model, device)
+    if fast and model != BUNDLED_MODEL:
+        raise ValueError("--fast is of the bundled network: name your own fast one with --model")
+    fingerprinter = load_fingerprinter(FAST_MODEL if fast else model, device)
     if (library / "library.sqlite3").is_file():
         opened = Library.open(library, model_id=fingerprinter.model_id, writable=True)
     else:
