@@ -17,6 +17,7 @@ from benchmarks import (
     building,
     common,
     encoding,
+    fast_library,
     figures,
     gpu,
     granularity,
@@ -275,16 +276,33 @@ def test_indexes_are_compared_and_libraries_grown(
         assert norms == pytest.approx(1, abs=1e-2)
 
 
+def test_libraries_by_the_fast_network_are_compared(
+    data: Path, small: Path, monkeypatch: pytest.MonkeyPatch
+):
+    asked = (
+        "--test", data / "fma" / "fma_medium", "--noise", data / "musan", "--rooms", data / "air",
+        "--queries", 3, "--work", small / "work",
+    )  # fmt: skip
+    run(fast_library, monkeypatch, *asked)
+    found = common.read("fast_library")
+    assert 0.7 < found["likeness_percentiles"]["5"] < found["likeness"] < 0.999
+    assert [row["queries"] for row in found["rows"]] == 12 * [3]
+    own, fast = found["all"]["hit_50ms"]
+    assert own > 0.5 and fast > 0.5
+    assert "by the fast network" in report.filled("<!-- table: fast library -->\n<!-- end -->")
+
+
 def test_building_and_beginning_are_measured(
     data: Path, small: Path, monkeypatch: pytest.MonkeyPatch
 ):
     monkeypatch.setattr(building, "FACTORY", "IVF4,SQ8")
     run(building, monkeypatch, "--music", data / "fma" / "fma_medium", "--minutes", 0.2)
-    found = common.read("building")
-    assert found["tracks"] >= 3 and found["fingerprints"] > 3 * 100
-    assert found["times_real_time"] > 0 and found["fingerprints_indexed_per_s"] > 0
-    assert 0 < found["share_decoding"] < found["share_encoding"]
-    assert found["indexing_mb"] >= 0
+    written = common.read("building")
+    for found in (written["bundled"], written["fast"]):
+        assert found["tracks"] >= 3 and found["fingerprints"] > 3 * 100
+        assert found["times_real_time"] > 0 and found["fingerprints_indexed_per_s"] > 0
+        assert found["share_decoding"] > 0 and found["share_encoding"] > 0
+        assert found["indexing_mb"] >= 0
     assert len(found["memory_mb"]) == 4 and min(found["memory_mb"]) > 50
     assert found["bytes_per_hour_of_audio"] > 256 * 3600 / 0.096
 

@@ -10,7 +10,7 @@ import torch
 
 from grafprint import audio, matching
 from grafprint.checkpoint import CheckpointError, load_encoder
-from grafprint.fingerprint import Fingerprinter
+from grafprint.fingerprint import FAST_MODEL, Fingerprinter
 from grafprint.imitation import ImitationConfig, Lessons, Progress, imitate
 from grafprint.library import Library, LibraryError
 from grafprint.live import LiveQuery
@@ -152,3 +152,34 @@ def test_likeness_leaves_silence_out():
 
     assert float(likeness(wanted, wanted)) == pytest.approx(1)
     assert np.isfinite(float(likeness(-wanted, wanted)))
+
+
+def test_the_bundled_one_makes_what_the_bundled_network_makes(library, teacher, tmp_path):
+    from typer.testing import CliRunner
+
+    from grafprint.cli import app
+
+    fast = Fingerprinter.load(FAST_MODEL)
+    assert fast.model_id == teacher.model_id
+    alike = []
+    for track in library.tracks()[:4]:
+        path = library.audio_path(track)
+        assert path is not None
+        vectors = fast(audio.load(path, duration_s=20))
+        own = library.vectors(np.arange(track.first, track.first + len(vectors)))
+        alike.append((vectors * own)[:-10].sum(axis=1)[own[:-10].any(axis=1)].mean())
+    assert min(alike) > 0.85 and np.mean(alike) > 0.9
+
+    run, place = CliRunner().invoke, str(tmp_path / "made")
+    music = sorted((ASSETS / "music").glob("*.opus"))[1]
+    done = run(app, ["index", str(music), "-l", place, "--fast"])
+    assert done.exit_code == 0 and "1 added" in done.output, done.output
+    done = run(app, ["index", str(music), "-l", place])
+    assert done.exit_code == 0 and "1 unchanged" in done.output, done.output
+    clip = audio.load(music, start_s=6.3, duration_s=5)
+    with Library.open(place) as made:
+        answer = matching.identify_audio(made, teacher, clip)
+    assert answer.identified and answer.best is not None
+    assert answer.best.start_s == pytest.approx(6.3, abs=0.05)
+    refused = run(app, ["index", str(music), "-l", place, "--fast", "--model", "mine.safetensors"])
+    assert "name your own fast one with --model" in str(refused.exception)
