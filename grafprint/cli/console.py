@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import logging
+import signal
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 from unicodedata import category
@@ -91,6 +93,19 @@ def progress() -> Progress:
         TimeRemainingColumn(),
         console=err,
     )
+
+
+def until_interrupted() -> Callable[[], bool]:
+    """From here on Ctrl-C and SIGTERM only set what the function that is returned says."""
+    interrupted = False
+
+    def interrupt(*_: object) -> None:
+        nonlocal interrupted
+        interrupted = True
+
+    signal.signal(signal.SIGINT, interrupt)
+    signal.signal(signal.SIGTERM, interrupt)
+    return lambda: interrupted
 
 
 def load_fingerprinter(model: Path, device: str) -> Fingerprinter:

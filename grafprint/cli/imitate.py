@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import signal
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -17,6 +16,7 @@ from grafprint.cli.console import (
     load_fingerprinter,
     out,
     progress,
+    until_interrupted,
 )
 
 if TYPE_CHECKING:
@@ -53,14 +53,7 @@ def imitate(
     fingerprinter = load_fingerprinter(model, "cpu")
     config = load_config(run / "config.json") if resume else ImitationConfig()
     config = replace(config, steps=steps or config.steps, hours=hours or config.hours)
-    interrupted = False
-
-    def interrupt(*_: object) -> None:
-        nonlocal interrupted
-        interrupted = True
-
-    signal.signal(signal.SIGINT, interrupt)
-    signal.signal(signal.SIGTERM, interrupt)
+    interrupted = until_interrupted()
     with Library.open(library) as opened, progress() as bar:
         fingerprinter.check_query(opened)
         decoding = bar.add_task("decoding", total=None)
@@ -76,10 +69,10 @@ def imitate(
 
         made = learn(
             opened, fingerprinter.features, config, run, device=device, resume=resume,
-            on_progress=on_progress, stop=lambda: interrupted,
+            on_progress=on_progress, stop=interrupted,
             on_decode=lambda done, total: bar.update(decoding, completed=done, total=total),
         )  # fmt: skip
-    if interrupted:
+    if interrupted():
         again = f"grafprint imitate {library} --out {run} --resume"
         out.print(f"stopped; go on with: {again}", soft_wrap=True)
     else:

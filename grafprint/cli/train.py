@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import json
 import logging
-import signal
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from grafprint.cli.console import err, out, progress
+from grafprint.cli.console import err, out, progress, until_interrupted
 
 if TYPE_CHECKING:
     from grafprint.training import Progress
@@ -91,14 +90,7 @@ def train(
             "degrade": None if snr_db is None else replace(config.degrade, snr_db=snr_db),
         }  # fmt: skip
         config = replace(config, **{k: v for k, v in given.items() if v is not None})
-    interrupted = False
-
-    def interrupt(*_: object) -> None:
-        nonlocal interrupted
-        interrupted = True
-
-    signal.signal(signal.SIGINT, interrupt)
-    signal.signal(signal.SIGTERM, interrupt)
+    interrupted = until_interrupted()
     with progress() as bar:
         decoding = bar.add_task("decoding", total=None)
         training = bar.add_task("training", total=config.steps, visible=False)
@@ -115,10 +107,10 @@ def train(
         result = run_training(
             config, music, run, noise=noise, rooms=rooms, cache=cache, resume=resume,
             start_from=start_from,
-            accelerator=accelerator, on_progress=on_progress, stop=lambda: interrupted,
+            accelerator=accelerator, on_progress=on_progress, stop=interrupted,
             on_decode=lambda done, total: bar.update(decoding, completed=done, total=total),
         )  # fmt: skip
-    if interrupted:
+    if interrupted():
         out.print(
             f"stopped; go on with: grafprint train {music} --out {run} --resume", soft_wrap=True
         )
