@@ -27,12 +27,13 @@ from scipy.io import wavfile
 from scipy.signal import resample_poly
 
 from benchmarks import common, workers
-from benchmarks.workers import Crew, Heard, Model, Shared
+from benchmarks.workers import Crew, Model, Shared
 from grafprint import audio
 from grafprint.bulk import audio_files
 from grafprint.decoding import AudioError
 from grafprint.evaluation import EvaluationConfig
 from grafprint.fingerprint import Fingerprinter
+from grafprint.indexing import Made, add_file
 from grafprint.library import Library
 
 # Semitones apart, and never an octave, where a changed copy might resemble its original.
@@ -68,7 +69,7 @@ def placed(folder: Path, distractor: Distractor) -> Path:
     return folder / f"{path.stem}@{speed.numerator}-{speed.denominator}.wav"
 
 
-def heard(model: Model, folder: Path, distractor: Distractor) -> Heard | None:
+def heard(model: Model, folder: Path, distractor: Distractor) -> Made | None:
     """Make a distractor and fingerprint it, in a process of the crew."""
     return workers.hear(model, made(folder, distractor))
 
@@ -101,7 +102,7 @@ def grow(
                     return
                 result, file = next(results), placed(place, distractor)
                 with contextlib.suppress(AudioError):  # as one that is silent throughout
-                    workers.add(library, file, fingerprinter, result)
+                    add_file(library, file, fingerprinter, made=result)
                 if file.parent == place:
                     file.unlink()
                 if number % 100 == 0:

@@ -36,7 +36,7 @@ from grafprint.datasets import find_clips, load_clip, of_split
 from grafprint.evaluation import Ask, EvaluationConfig, Outcome, Questions, query_tracks
 from grafprint.fingerprint import Fingerprinter
 from grafprint.index import Stamp
-from grafprint.indexing import AddResult, Listened, Made
+from grafprint.indexing import Listened, Made
 from grafprint.library import Library
 
 GPU_BATCH = 512  # windows at once: fewer leave a GPU waiting
@@ -162,40 +162,17 @@ _network = lru_cache(maxsize=1)(Model.load)
 # Libraries ------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, eq=False)
-class Heard(Made):
-    """A file's fingerprints, as precise as libraries keep them, and what it was then."""
-
-    stamp: tuple[int, int]  # size and time of change
-
-
-def hear(model: Model, file: Path) -> Heard | None:
+def hear(model: Model, file: Path) -> Made | None:
     """Fingerprint a file; None if it is not one that a library could add."""
     listened = Listened(file)
     try:
-        stamp = _stamp(file)
+        stamp = indexing.stamp(file)
         vectors = np.concatenate(list(_network(model).stream(listened)))
     except (OSError, ValueError):  # AudioError among them
         return None
     if not vectors.any():
         return None
-    return Heard(vectors.astype("<f2"), listened.duration_s, stamp)
-
-
-def _stamp(file: Path) -> tuple[int, int]:
-    stat = file.stat()
-    return stat.st_size, stat.st_mtime_ns
-
-
-def add(
-    library: Library, file: Path, fingerprinter: Fingerprinter, heard: Heard | None
-) -> AddResult:
-    """As ``Library.add``, of a file that another process has heard.
-
-    One that it could not use, or that has changed since, is heard again.
-    """
-    usable = heard is not None and heard.stamp == _stamp(file)
-    return indexing.add_file(library, file, fingerprinter, made=heard if usable else None)
+    return Made(vectors.astype("<f2"), listened.duration_s, stamp)
 
 
 # Evaluations ----------------------------------------------------------------------------------
@@ -261,7 +238,8 @@ class Shared:
             for file in files:
                 heard = None if indexing.real(file) in known else next(results)
                 try:
-                    added += add(library, file, fingerprinter, heard).status == "added"
+                    result = indexing.add_file(library, file, fingerprinter, made=heard)
+                    added += result.status == "added"
                 except ValueError:  # AudioError among them
                     failed += 1
         library.finish()

@@ -63,7 +63,7 @@ class AudioInfo:
     codec: str
 
 
-_FRAMES = 16  # resampled together: a third of a second of Opus
+_FRAMES = 16  # mixed and resampled together: a third of a second of Opus
 
 
 class Resampler:
@@ -219,12 +219,20 @@ def _decode(path: str | os.PathLike[str]) -> Iterator[NDArray[np.float32]]:
         resampler = Resampler(SAMPLE_RATE)
         rate_hz, decoded_s, filled_s = 0, 0.0, 0.0
         origin_s: float | None = None
-        held: list[NDArray[np.float32]] = []  # frames are short, and each call costs as much
+        held: list[NDArray[np.generic]] = []  # frames are short, and each call costs as much
+
+        def mono() -> NDArray[np.float32]:
+            mixed = _mono(np.concatenate(held)) if held else _joined([])
+            held.clear()
+            if wrong := unusable(mixed):
+                raise decoding.error(path, f"it holds {wrong}", "record or export it again")
+            return mixed
+
         for frame in decoding.frames(path, container, source):
             if frame.sample_rate != rate_hz:  # the first frame, or a file joined from several
-                yield resampler.push(_joined(held))
+                yield resampler.push(mono())
                 yield resampler.flush()
-                held, rate_hz = [], frame.sample_rate
+                rate_hz = frame.sample_rate
                 decoding.check_header(path, rate_hz, frame.layout.nb_channels)
                 resampler = Resampler(rate_hz)
             try:
@@ -232,23 +240,20 @@ def _decode(path: str | os.PathLike[str]) -> Iterator[NDArray[np.float32]]:
             except ValueError:
                 reason = f"its samples are of type {frame.format.name}"
                 raise decoding.error(path, reason, decoding.CONVERT) from None
-            mono = _mono(
-                samples.T if frame.format.is_planar else samples.reshape(frame.samples, -1)
-            )
-            if wrong := unusable(mono):
-                raise decoding.error(path, f"it holds {wrong}", "record or export it again")
+            samples = samples.T if frame.format.is_planar else samples.reshape(frame.samples, -1)
+            other = held and (held[0].dtype, held[0].shape[1]) != (samples.dtype, samples.shape[1])
+            if len(held) == _FRAMES or other:
+                yield resampler.push(mono())
             if frame.time is not None:
                 origin_s = frame.time if origin_s is None else origin_s
                 gap_s = frame.time - origin_s - decoded_s - filled_s
                 if LEAST_GAP_S <= gap_s <= MOST_GAP_S:
-                    held.append(np.zeros(round(gap_s * rate_hz), np.float32))
+                    yield resampler.push(mono())
+                    yield resampler.push(np.zeros(round(gap_s * rate_hz), np.float32))
                     filled_s += gap_s
-            held.append(mono)
+            held.append(samples)
             decoded_s += frame.samples / rate_hz
-            if len(held) == _FRAMES:
-                yield resampler.push(_joined(held))
-                held = []
-        yield resampler.push(_joined(held))
+        yield resampler.push(mono())
         yield resampler.flush()
         header_s = decoding.header_duration_s(container, source)
         # Half a second and 1 % of tolerance: some headers round, and some are estimates.

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 from collections.abc import Callable, Generator, Iterator, Sequence
+from contextlib import closing
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
+from threading import Event
 from typing import TYPE_CHECKING, NamedTuple
 
 from grafprint import audio
-from grafprint.indexing import Status, add_file, real, shown
+from grafprint.indexing import Made, Status, add_file, hear, real, shown
 from grafprint.store import LibraryError
 
 if TYPE_CHECKING:
@@ -18,6 +21,13 @@ if TYPE_CHECKING:
     from grafprint.library import Library
 
 Progress = Callable[[str, int, int, float], None]
+
+
+LONG_S = 600.0  # longer files are fingerprinted by all threads together
+
+
+class _Enough(Exception):
+    """What makes :func:`hear` end early."""
 
 
 class Failure(NamedTuple):
@@ -92,8 +102,8 @@ def add_files(
 
     Files that cannot be used are reported, after those that ``failed`` already. Closing the
     iterator ends it between two files; those before are in the library. ``Library.finish`` is the
-    caller's. ``progress`` is as for ``Library.add_folder``. Raises LibraryError as ``Library.add``
-    does.
+    caller's. On a processor those that come next are fingerprinted meanwhile, on a thread each.
+    ``progress`` is as for ``Library.add_folder``. Raises LibraryError as ``Library.add`` does.
     """
     report = IndexReport(failed=list(failed))
     lists: dict[Status, list[str]] = {"added": report.added, "updated": report.updated,
@@ -103,19 +113,58 @@ def add_files(
         if progress:
             progress(shown(file), number, len(files), report.audio_s + heard_s)
 
-    for number, file in enumerate(files):
-        yield IndexStep(shown(file), number, len(files), report)
-        tell(file, number, 0.0)
-        try:
-            result = add_file(library, file, fingerprinter, partial(tell, file, number))
-        except ValueError as error:  # AudioError among them
-            report.failed.append(Failure(shown(file), str(error)))
-        else:
-            lists[result.status].append(shown(file))
-            if result.status in ("added", "updated"):
-                report = replace(report, audio_s=report.audio_s + result.track.duration_s)
-        tell(file, number + 1, 0.0)
+    with closing(_heard(library, files, fingerprinter)) as heard:
+        for number, file in enumerate(files):
+            yield IndexStep(shown(file), number, len(files), report)
+            tell(file, number, 0.0)
+            try:
+                if isinstance(made := next(heard), ValueError):
+                    raise made
+                telling = partial(tell, file, number)
+                result = add_file(library, file, fingerprinter, telling, made)
+            except ValueError as error:  # AudioError among them
+                report.failed.append(Failure(shown(file), str(error)))
+            else:
+                lists[result.status].append(shown(file))
+                if result.status in ("added", "updated"):
+                    report = replace(report, audio_s=report.audio_s + result.track.duration_s)
+            tell(file, number + 1, 0.0)
     yield IndexStep("", len(files), len(files), report)
+
+
+def _heard(
+    library: Library, files: list[Path], fingerprinter: Fingerprinter
+) -> Generator[Made | ValueError | None, None, None]:
+    """The fingerprints of each file, or what is wrong with it; None where they are not made here.
+
+    So it is for files that the library knows, for long ones and one alone, whose parts the threads
+    share, and for all on a GPU.
+    """
+    if fingerprinter.device.type != "cpu" or len(files) == 1:
+        yield from itertools.repeat(None, len(files))
+        return
+    from grafprint.inference import side_by_side
+
+    stopped = Event()
+
+    def enough(heard_s: float) -> None:
+        if stopped.is_set() or heard_s > LONG_S:
+            raise _Enough
+
+    def one(file: Path) -> Made | ValueError | None:
+        try:
+            if (audio.probe(file).duration_s or 0.0) > LONG_S:
+                return None
+            return hear(library, file, fingerprinter, enough)
+        except _Enough:
+            return None
+        except ValueError as error:
+            return error
+
+    try:
+        yield from side_by_side(one, files)
+    finally:
+        stopped.set()
 
 
 def audio_files(folder: Path, failed: list[Failure]) -> list[Path]:

@@ -13,12 +13,12 @@ import numpy as np
 
 from grafprint import audio, tags
 from grafprint.records import File, Recording, Track
-from grafprint.store import VectorStore
 
 if TYPE_CHECKING:
     from grafprint.fingerprint import Fingerprinter
     from grafprint.library import Library
 
+Stamp = tuple[int, int]
 Status = Literal["added", "updated", "unchanged", "duplicate"]
 
 
@@ -32,10 +32,14 @@ class AddResult:
 
 @dataclass(frozen=True, eq=False)
 class Made:
-    """The fingerprints ``[n, dim]`` of a file, not all of them silent, and its length."""
+    """The fingerprints ``[n, dim]`` of a file, not all of them silent, and its length.
+
+    Of a file whose :func:`stamp` is not this one any more they are not used.
+    """
 
     vectors: np.ndarray
     duration_s: float
+    stamp: Stamp | None = None
 
 
 def add_file(
@@ -53,13 +57,13 @@ def add_file(
     library.check_model(fingerprinter.model_id)
     with library.adding:
         catalogue, stored = library.catalogue, _stored_path(library.path, file)
-        before = _stat(file)
+        before = stamp(file)
         known = catalogue.files.get(stored)
-        if known and (known.size, known.mtime_ns) == (before.st_size, before.st_mtime_ns):
+        if known and (known.size, known.mtime_ns) == before:
             return AddResult("unchanged", catalogue.tracks[known.track])
         content_hash = _content_hash(file)
         same = catalogue.with_content(content_hash)
-        entry = File(stored, same.id if same else 0, before.st_size, before.st_mtime_ns)
+        entry = File(stored, same.id if same else 0, *before)
         if same:  # touched, moved or copied
             with library.changing():
                 catalogue.put_file(entry)
@@ -67,13 +71,14 @@ def add_file(
             return AddResult("unchanged" if unchanged else "duplicate", catalogue.tracks[same.id])
         vectors = library.vector_store
         try:
-            if made:
+            if made and made.stamp in (None, before):
                 duration_s = made.duration_s
                 vectors.append(made.vectors)
             else:
-                duration_s = _append_vectors(vectors, library.window_s, file, fingerprinter, heard)
-            after = _stat(file)
-            if (after.st_size, after.st_mtime_ns) != (before.st_size, before.st_mtime_ns):
+                duration_s = _hear(
+                    Listened(file, heard), library.window_s, fingerprinter, vectors.append
+                )
+            if stamp(file) != before:
                 raise _error(file, "it changed while it was read; run again when it is complete")
             recording = Recording(
                 content_hash, duration_s, tags.read(file), vectors.pending, vectors.pending_crc32
@@ -88,28 +93,46 @@ def add_file(
         return AddResult("updated" if known else "added", track)
 
 
-def _append_vectors(
-    store: VectorStore,
+def hear(
+    library: Library, file: Path, fingerprinter: Fingerprinter, heard: Callable[[float], None]
+) -> Made | None:
+    """The fingerprints for :func:`add_file`, so that it has only to store them; None if it has.
+
+    ``heard`` is as for :func:`add_file`, and may raise to end this. Raises AudioError.
+    """
+    now, catalogue = stamp(file), library.catalogue
+    known = catalogue.files.get(_stored_path(library.path, file))
+    if known and (known.size, known.mtime_ns) == now:
+        return None
+    if catalogue.with_content(_content_hash(file)):
+        return None
+    parts: list[np.ndarray] = []
+    duration_s = _hear(Listened(file, heard), library.window_s, fingerprinter, parts.append)
+    return Made(np.concatenate(parts), duration_s, now)
+
+
+def _hear(
+    listened: Listened,
     window_s: float,
-    file: Path,
     fingerprinter: Fingerprinter,
-    heard: Callable[[float], None] | None,
+    append: Callable[[np.ndarray], None],
 ) -> float:
-    """Append a file's fingerprints, uncommitted; returns its length in seconds."""
-    listened, sounding = Listened(file, heard), False
+    """Fingerprint a file, part by part; returns its length in seconds."""
+    sounding = False
     try:
         for vectors in fingerprinter.stream(listened):
             sounding = sounding or bool(vectors.any())
-            store.append(vectors)
+            append(vectors)
     except ValueError:
         # Too short is reported below, with the file's name and length.
         if not 0 < listened.duration_s < window_s:
             raise
     duration_s = listened.duration_s
     if duration_s < window_s:
-        raise _error(file, f"it is {duration_s:.2f} s long; at least {window_s:g} s is needed")
+        reason = f"it is {duration_s:.2f} s long; at least {window_s:g} s is needed"
+        raise _error(listened.file, reason)
     if not sounding:
-        raise _error(file, "it is silent from beginning to end")
+        raise _error(listened.file, "it is silent from beginning to end")
     return duration_s
 
 
@@ -117,7 +140,7 @@ class Listened:
     """The samples of a file in chunks, and how long those are that were taken."""
 
     def __init__(self, file: Path, heard: Callable[[float], None] | None = None) -> None:
-        self._file, self._heard, self._samples = file, heard, 0
+        self.file, self._heard, self._samples = file, heard, 0
 
     @property
     def duration_s(self) -> float:
@@ -125,7 +148,7 @@ class Listened:
         return self._samples / audio.SAMPLE_RATE
 
     def __iter__(self) -> Iterator[np.ndarray]:
-        for chunk in audio.stream(self._file):
+        for chunk in audio.stream(self.file):
             self._samples += len(chunk)
             yield chunk
             if self._heard:
@@ -151,11 +174,13 @@ def real(path: Path) -> Path:
     return Path(os.path.realpath(path.parent), path.name) if path.name else path.resolve()
 
 
-def _stat(file: Path) -> os.stat_result:
+def stamp(file: Path) -> Stamp:
+    """A file's size and time of change. Raises AudioError if it cannot be reached."""
     try:
-        return file.stat()
+        stat = file.stat()
     except OSError as failure:
         raise _error(file, f"{failure.strerror}; check the name and the permissions") from failure
+    return stat.st_size, stat.st_mtime_ns
 
 
 def _content_hash(file: Path) -> str:

@@ -8,6 +8,7 @@ compiled loops, and every thread works on its own segments, in portions that fit
 from __future__ import annotations
 
 import os
+import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -60,7 +61,7 @@ class FastGraFPrint:
 
     def __call__(self, x: Tensor) -> Tensor:
         """Fingerprints ``[n, dim]`` (float32, unit length) of windows ``x [n, 3, F, T]``."""
-        parts = min(len(x) // _LEAST, torch.get_num_threads())
+        parts = min(len(x) // _LEAST, _threads())
         if parts <= 1:
             return self._run(x, None)
         return torch.cat(list(_workers().map(self._run, x.tensor_split(parts))))
@@ -115,18 +116,47 @@ class FastGraFPrint:
 
 
 def side_by_side(work: Callable[[_Part], _Result], parts: Iterable[_Part]) -> Iterator[_Result]:
-    """``work`` of each part, in order, on one thread each; few parts are held at once."""
+    """``work`` of each part, in order, on one thread each; few parts are held at once.
+
+    Within such work the threads are taken, and parts are done one after the other.
+    """
+    if _threads() == 1:
+        yield from map(work, parts)
+        return
     waiting: deque[Future[_Result]] = deque()
-    for part in parts:
-        waiting.append(_workers().submit(work, part))
-        if len(waiting) > torch.get_num_threads():
+    try:
+        for part in parts:
+            waiting.append(_workers().submit(work, part))
+            if len(waiting) > _threads():
+                yield waiting.popleft().result()
+        while waiting:
             yield waiting.popleft().result()
-    for result in waiting:
-        yield result.result()
+    finally:  # where the caller goes no further
+        for future in waiting:
+            future.cancel()
 
 
 @cache
 def _workers() -> ThreadPoolExecutor:
     """Threads in which PyTorch uses one processor each."""
     os.register_at_fork(after_in_child=_workers.cache_clear)  # threads do not survive it
-    return ThreadPoolExecutor(os.cpu_count(), "encoder", lambda: torch.set_num_threads(1))
+    return ThreadPoolExecutor(os.cpu_count(), "encoder", _begin)
+
+
+class _Thread(threading.local):
+    """Whether this is one of :func:`_workers`, which must not wait for another of them."""
+
+    works = False
+
+
+_thread = _Thread()
+
+
+def _begin() -> None:
+    _thread.works = True
+    torch.set_num_threads(1)
+
+
+def _threads() -> int:
+    """How many threads may share the work of this one."""
+    return 1 if _thread.works else torch.get_num_threads()

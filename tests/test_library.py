@@ -9,7 +9,7 @@ import mutagen
 import numpy as np
 import pytest
 
-from grafprint import audio
+from grafprint import audio, bulk
 from grafprint.audio import AudioError
 from grafprint.encoders import build
 from grafprint.fingerprint import Fingerprinter
@@ -171,7 +171,8 @@ def test_single_files_and_missing_folders(library, folder, fingerprinter):
         library.add_folder(folder / "track 0.wav" / "deeper", fingerprinter)
 
 
-def test_progress_tells_files_and_seconds(library, folder, fingerprinter):
+def test_progress_tells_files_and_seconds(library, folder, fingerprinter, monkeypatch):
+    monkeypatch.setattr(bulk, "LONG_S", 30.5)
     write_wav(folder / "long.wav", excerpt(1, 0, 31.0))
     told = []
     library.add_folder(folder, fingerprinter, lambda *event: told.append(event))
