@@ -4,7 +4,8 @@
 
 The released network fingerprints the queries; the music is fingerprinted by it, and by the network
 that imitates it (grafprint/imitation.py): 1, 2 and 5 s, noise at 0 and 10 dB, without and with
-reverb, right within 50 ms. How alike the fingerprints of the test tracks are is measured, too.
+reverb, right within 50 ms. How alike the fingerprints of the test tracks are is measured, too, and
+how many right answers are sure enough to be given, and wrong ones where the track is not there.
 """
 
 from __future__ import annotations
@@ -12,12 +13,14 @@ from __future__ import annotations
 import argparse
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
-from benchmarks import common, workers
+from benchmarks import common, openset, workers
 from benchmarks.paired import compared, grid
 from benchmarks.workers import Crew
+from grafprint.confidence import CALIBRATION
 from grafprint.evaluation import Report, query_tracks
 from grafprint.fingerprint import FAST_MODEL
 from grafprint.library import Library
@@ -35,6 +38,11 @@ def likeness(first: Library, second: Library, test: Path) -> np.ndarray:
         )
         products.append((a * b).sum(axis=1)[a.any(axis=1)])
     return np.concatenate(products)
+
+
+def named(report: Report) -> list[dict[str, Any]]:
+    """Of clips of each length, the shares named, right and wrong, at the default confidence."""
+    return [row for row in openset.open_set(report)["curve"] if row["sure"] == CALIBRATION.sure]
 
 
 def run(fast: bool, args: argparse.Namespace, crew: Crew | None) -> tuple[Library, Report]:
@@ -60,6 +68,7 @@ def main() -> None:
     print(products.mean(), percentiles)
     common.write("fast_library", {
         "likeness": float(products.mean()), "likeness_percentiles": percentiles,
+        "named": [named(report) for report in (first, second)],
         **compared([first, second]),
     }, args.out)  # fmt: skip
 

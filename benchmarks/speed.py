@@ -58,9 +58,15 @@ def precisions() -> str:
 
 def fast_library() -> str:
     """Hits in a library by the fast network."""
-    return paired.table(
-        common.read("fast_library"), ["library by GraFPrint", "by the fast network"]
-    )
+    found, names = common.read("fast_library"), ["library by GraFPrint", "by the fast network"]
+    rows = [
+        [f"{own['length_s']:g} s", *(percent(r[key]) for key in ("found", "wrong_when_absent")
+                                     for r in (own, fast))]
+        for own, fast in zip(*found["named"], strict=True)
+    ]  # fmt: skip
+    header = ["query", *(f"{what}, {name}" for what in ("named rightly", "named though absent")
+                         for name in names)]  # fmt: skip
+    return f"{paired.table(found, names)}\n\n{markdown(header, rows)}"
 
 
 def parts() -> str:

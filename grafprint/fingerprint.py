@@ -147,9 +147,8 @@ class Fingerprinter:
         """
         tensors = (_checked(chunk) for chunk in chunks)
         if self.encoder.stretch > 1:
-            yield from inference.side_by_side(
-                lambda part: self.encoded(*part), stream_stretches(tensors, self.logmel)
-            )
+            stretches = stream_stretches(tensors, self.logmel, mirrored="imitates" in self.facts)
+            yield from inference.side_by_side(lambda part: self.encoded(*part), stretches)
             return
         for inputs, silent in stream_windows(tensors, self.logmel, self.batch):
             yield self.encoded(inputs, silent)

@@ -39,17 +39,19 @@ def stretch(logmel: Tensor, config: FeatureConfig) -> Tensor:
 
 
 def stream_stretches(
-    chunks: Iterable[Tensor], logmel: LogMel
+    chunks: Iterable[Tensor], logmel: LogMel, *, mirrored: bool = False
 ) -> Iterator[tuple[Tensor, Tensor, slice]]:
     """Stretches of a recording that arrives in pieces: ``(input, silent [m], which)``.
 
     ``which`` of the input's windows are not in a stretch before or after it; ``silent`` is of
-    these. Stretches begin at the same places however the recording is cut into pieces. Raises
-    ValueError when the audio is shorter than a window.
+    these. Stretches begin at the same places however the recording is cut into pieces. If
+    ``mirrored``, the recording's beginning is put before it backwards, for encoders that have only
+    learned from windows with sound around them. Raises ValueError when the audio is shorter than a
+    window.
     """
     c = logmel.config
     stream = LogMelStream(logmel)
-    pending, before, seen = torch.zeros(0, c.n_mels), 0, 0
+    pending, before, seen, lead = torch.zeros(0, c.n_mels), 0, 0, CONTEXT * c.hop_frames
 
     def part(first: int, end: int) -> tuple[Tensor, Tensor, slice]:
         total = count_windows(len(pending), c)
@@ -59,15 +61,21 @@ def stream_stretches(
             slice(first, end),
         )  # fmt: skip
 
+    def grow(frames: Tensor) -> None:
+        nonlocal pending, before, mirrored
+        pending = torch.cat([pending, frames])
+        if mirrored and len(pending) >= lead:
+            pending, before, mirrored = torch.cat([pending[:lead].flip(0), pending]), CONTEXT, False
+
     for chunk in chunks:
         seen += len(chunk)
-        pending = torch.cat([pending, stream.push(chunk)])
+        grow(stream.push(chunk))
         while count_windows(len(pending), c) >= before + LENGTH + CONTEXT:
             yield part(before, before + LENGTH)
             pending = pending[(before + LENGTH - CONTEXT) * c.hop_frames :]
             before = CONTEXT
     require_a_window(seen, c)
-    pending = torch.cat([pending, stream.finish()])
+    grow(stream.finish())
     while before < (total := count_windows(len(pending), c)):
         end = min(before + LENGTH, total)
         yield part(before, end)

@@ -22,6 +22,12 @@ def fingerprinter() -> Fingerprinter:
     return Fingerprinter(build("sliding", SMALL), precision="fp32")
 
 
+@pytest.fixture(scope="module")
+def imitator(fingerprinter) -> Fingerprinter:
+    """The same network as one that imitates another: recordings begin mirrored."""
+    return Fingerprinter(fingerprinter.encoder, precision="fp32", facts={"imitates": "another"})
+
+
 def noise(seconds: float) -> np.ndarray:
     rng = np.random.default_rng(0)
     return 0.1 * rng.standard_normal(round(seconds * 16_000)).astype(np.float32)
@@ -65,8 +71,9 @@ def test_a_window_alone_is_a_stretch_of_one(fingerprinter):
 
 
 @pytest.mark.parametrize("seconds", [1.0, 3.3, 7.0, 7.2, 8.1, 16.0])
-def test_audio_in_pieces_gives_the_same_fingerprints(fingerprinter, seconds):
-    audio = noise(seconds)
+@pytest.mark.parametrize("network", ["fingerprinter", "imitator"])
+def test_audio_in_pieces_gives_the_same_fingerprints(network, seconds, request):
+    fingerprinter, audio = request.getfixturevalue(network), noise(seconds)
     whole = fingerprinter(audio)
     assert len(whole) == fingerprinter.count(len(audio))
     pieces = np.split(audio, [100, 9_000, 9_001, 15_999])
@@ -82,6 +89,18 @@ def test_stretches_are_joined_without_a_seam(fingerprinter):
     whole = fingerprinter(audio)[LENGTH - 20 : LENGTH + 10]
     likeness = (around[:30] * whole).sum(axis=1)
     assert likeness[CONTEXT : CONTEXT + 10].min() > 0.95
+
+
+def test_a_mirrored_beginning_is_sound_around_the_first_windows(fingerprinter, imitator):
+    audio = noise(16.0)
+    hop = 3 * 512
+    lead = audio[: CONTEXT * hop][::-1]
+    likeness = (imitator(audio) * fingerprinter(np.concatenate([lead, audio]))[CONTEXT:]).sum(
+        axis=1
+    )
+    assert likeness.min() > 0.95
+    plain = (fingerprinter(audio) * imitator(audio)).sum(axis=1)
+    assert plain[0] < 0.999 and plain[40:].min() > 0.99
 
 
 def test_silence_within_a_recording_is_the_zero_vector(fingerprinter):
