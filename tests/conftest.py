@@ -14,6 +14,8 @@ from demo.identify.identifier import Identifier
 from demo.studio import Studio
 from grafprint import audio
 from grafprint.fingerprint import DEFAULT_MODEL, Fingerprinter
+from grafprint.library import Library
+from tests.libraries import write_music
 
 ASSETS = Path(__file__).parent.parent / "assets"
 EXAMPLES = ASSETS / "examples"
@@ -90,3 +92,17 @@ def page(chromium: Browser, address: str) -> Iterator[Page]:
 def fingerprinter() -> Fingerprinter:
     """The bundled network; a seeded untrained one where there are no weights."""
     return Fingerprinter.load() if DEFAULT_MODEL.exists() else Fingerprinter.untrained(seed=0)
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """Three files of two seconds each."""
+    write_music(tmp_path / "music", 3)
+    return tmp_path / "music"
+
+
+@pytest.fixture
+def library(tmp_path: Path, fingerprinter: Fingerprinter) -> Iterator[Library]:
+    """A new one."""
+    with Library.create(tmp_path / "library", fingerprinter) as library:
+        yield library

@@ -6,26 +6,12 @@ from pathlib import Path
 from threading import Event
 
 import numpy as np
-import pytest
 import torch
 
 from grafprint import audio, bulk, inference
 from grafprint.indexing import add_file, hear
 from grafprint.library import Library
-from tests.libraries import excerpt, write_music, write_wav
-
-
-@pytest.fixture
-def folder(tmp_path):
-    """Three files of two seconds each."""
-    write_music(tmp_path / "music", 3)
-    return tmp_path / "music"
-
-
-@pytest.fixture
-def library(tmp_path, fingerprinter):
-    with Library.create(tmp_path / "library", fingerprinter) as library:
-        yield library
+from tests.libraries import excerpt, write_wav
 
 
 def test_what_is_heard_ahead_is_what_would_be_heard(library, folder, fingerprinter, tmp_path):
@@ -49,7 +35,12 @@ def test_only_what_the_library_lacks_is_heard(library, folder, fingerprinter, mo
     shutil.copy(folder / "track 1.wav", folder / "twin.wav")
     write_wav(folder / "track 2.wav", excerpt(7, 30, 3.0))
     streamed, stream = [], audio.stream
-    monkeypatch.setattr(audio, "stream", lambda path: streamed.append(path.name) or stream(path))
+
+    def noting(path):
+        streamed.append(path.name)
+        return stream(path)
+
+    monkeypatch.setattr(audio, "stream", noting)
     assert library.add_folder(folder, fingerprinter).updated == [str(folder / "track 2.wav")]
     assert streamed == ["track 2.wav"]
 
@@ -60,6 +51,7 @@ def test_a_file_that_changed_after_it_was_heard_is_heard_again(library, folder, 
     write_wav(file, excerpt(7, 30, 3.0))
     assert add_file(library, file, fingerprinter, made=made).track.duration_s == 3
     untouched = hear(library, other, fingerprinter, lambda _: None)
+    assert untouched is not None
     track = add_file(library, other, fingerprinter, made=untouched).track
     rows = np.arange(track.first, track.first + track.count)
     np.testing.assert_array_equal(library.vectors(rows), untouched.vectors.astype(np.float16))

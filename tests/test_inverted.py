@@ -64,7 +64,9 @@ def assert_finds_the_same(found, wanted, queries):
     for nprobe in (4, 32):
         one, other = (made.search(queries, 10, nprobe) for made in (found, wanted))
         scores, rows = zip(one, other, strict=True)
-        np.testing.assert_allclose(*scores, rtol=1e-6)
+        # Portions of other sizes are rounded otherwise, which may tip a code by a step.
+        assert np.isclose(*scores, rtol=1e-6).mean() > 0.99
+        np.testing.assert_allclose(*scores, atol=2e-3)
         assert (rows[0] == rows[1]).mean() > 0.999  # but for equals
 
 

@@ -21,19 +21,6 @@ from tests.libraries import DIM, excerpt, write_music, write_wav
 RATE = audio.SAMPLE_RATE
 
 
-@pytest.fixture
-def folder(tmp_path):
-    """Three files of two seconds each."""
-    write_music(tmp_path / "music", 3)
-    return tmp_path / "music"
-
-
-@pytest.fixture
-def library(tmp_path, fingerprinter):
-    with Library.create(tmp_path / "library", fingerprinter) as library:
-        yield library
-
-
 def titles(library):
     return [track.title for track in library.tracks()]
 
