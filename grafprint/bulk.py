@@ -13,7 +13,7 @@ from threading import Event
 from typing import TYPE_CHECKING, NamedTuple
 
 from grafprint import audio
-from grafprint.indexing import Made, Status, add_file, hear, real, shown
+from grafprint.indexing import Made, Status, add_file, hear, is_unchanged, real, shown
 from grafprint.store import LibraryError
 
 if TYPE_CHECKING:
@@ -147,14 +147,15 @@ def _heard(
 
     stopped = Event()
 
-    def enough(heard_s: float) -> None:
-        if stopped.is_set() or heard_s > LONG_S:
+    def enough(seconds: float | None) -> None:
+        if stopped.is_set() or (seconds or 0.0) > LONG_S:
             raise _Enough
 
     def one(file: Path) -> Made | ValueError | None:
         try:
-            if (audio.probe(file).duration_s or 0.0) > LONG_S:
+            if is_unchanged(library, file):  # of many files no more is to be asked
                 return None
+            enough(audio.probe(file).duration_s)
             return hear(library, file, fingerprinter, enough)
         except _Enough:
             return None

@@ -93,18 +93,21 @@ def add_file(
         return AddResult("updated" if known else "added", track)
 
 
+def is_unchanged(library: Library, file: Path) -> bool:
+    """Whether a file is what the library knows, by its stamp alone. Raises AudioError."""
+    known = library.catalogue.files.get(_stored_path(library.path, file))
+    return known is not None and (known.size, known.mtime_ns) == stamp(file)
+
+
 def hear(
     library: Library, file: Path, fingerprinter: Fingerprinter, heard: Callable[[float], None]
 ) -> Made | None:
-    """The fingerprints for :func:`add_file`, so that it has only to store them; None if it has.
+    """The fingerprints for :func:`add_file`, which then only stores them; None of a copy.
 
     ``heard`` is as for :func:`add_file`, and may raise to end this. Raises AudioError.
     """
-    now, catalogue = stamp(file), library.catalogue
-    known = catalogue.files.get(_stored_path(library.path, file))
-    if known and (known.size, known.mtime_ns) == now:
-        return None
-    if catalogue.with_content(_content_hash(file)):
+    now = stamp(file)
+    if library.catalogue.with_content(_content_hash(file)):
         return None
     parts: list[np.ndarray] = []
     duration_s = _hear(Listened(file, heard), library.window_s, fingerprinter, parts.append)

@@ -34,15 +34,24 @@ def test_only_what_the_library_lacks_is_heard(library, folder, fingerprinter, mo
     os.utime(folder / "track 0.wav", ns=(1, 1))
     shutil.copy(folder / "track 1.wav", folder / "twin.wav")
     write_wav(folder / "track 2.wav", excerpt(7, 30, 3.0))
-    streamed, stream = [], audio.stream
+    opened: dict[str, list[str]] = {"probe": [], "stream": []}
 
-    def noting(path):
-        streamed.append(path.name)
-        return stream(path)
+    def note(name):
+        open_it = getattr(audio, name)
 
-    monkeypatch.setattr(audio, "stream", noting)
+        def noting(path):
+            opened[name].append(path.name)
+            return open_it(path)
+
+        monkeypatch.setattr(audio, name, noting)
+
+    for name in opened:
+        note(name)
     assert library.add_folder(folder, fingerprinter).updated == [str(folder / "track 2.wav")]
-    assert streamed == ["track 2.wav"]
+    assert opened["stream"] == ["track 2.wav"]
+    opened["probe"].clear()
+    assert not library.add_folder(folder, fingerprinter).updated
+    assert opened == {"probe": [], "stream": ["track 2.wav"]}
 
 
 def test_a_file_that_changed_after_it_was_heard_is_heard_again(library, folder, fingerprinter):
