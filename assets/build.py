@@ -21,11 +21,13 @@ import av
 import numpy as np
 import torch
 
-from grafprint import audio, embedding, synthesis
-from grafprint.augment import mix_at_snr, prepare_rir, reverberate
+from grafprint import audio
+from grafprint.degradation import synthetic_noise, synthetic_rooms
+from grafprint.degradation.effects import mix_at_snr, prepare_rir, reverberate
+from grafprint.explore import library_map
 from grafprint.fingerprint import Fingerprinter
-from grafprint.folder import BACKUP
 from grafprint.library import Library
+from grafprint.library.folder import BACKUP
 
 ASSETS = Path(__file__).parent
 RATE = audio.SAMPLE_RATE
@@ -69,7 +71,7 @@ def build_library(fingerprinter: Fingerprinter) -> None:
 def build_map() -> None:
     """Write assets/library/map.npz, of the library as it is."""
     with Library.open(ASSETS / "library") as library:
-        embedding.save(library, embedding.make(library, lambda share, stage: None))
+        library_map.save(library, library_map.make(library, lambda share, stage: None))
 
 
 def own_tune(seconds: float) -> np.ndarray:
@@ -100,14 +102,14 @@ def degraded(example: Example, seed: int) -> np.ndarray:
         )
     clip = torch.from_numpy(music)[None]
     if example.rt60_s is not None:
-        response = prepare_rir(synthesis.room(example.rt60_s, rng))
+        response = prepare_rir(synthetic_rooms.room(example.rt60_s, rng))
         clip = reverberate(clip, torch.from_numpy(response)[None])
     clip = clip[:, round(past_s * RATE) :]
     samples = clip.shape[1]
     if example.noise == "crowd":
-        noise = synthesis.crowd_noise(samples, rng)
+        noise = synthetic_noise.crowd_noise(samples, rng)
     else:
-        noise = synthesis.coloured_noise(example.noise, samples, rng)
+        noise = synthetic_noise.coloured_noise(example.noise, samples, rng)
     noisy = mix_at_snr(clip, torch.from_numpy(noise)[None], torch.tensor([example.snr_db]))[0]
     return (0.9 * noisy / noisy.abs().max()).numpy()
 

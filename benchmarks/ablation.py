@@ -3,8 +3,8 @@
     python -m benchmarks.ablation MANIFEST --noise NOISE --rooms ROOMS
 
 Every row trains a GraFPrint encoder of half the width from nothing on --pairs pairs, as the base
-does but for one change, and scores it on the validation tracks (grafprint/validation.py): 1 s
-queries at 0-10 dB, right within 50 ms. Rows that are in the results already are not run again.
+does but for one change, and scores it on the validation tracks (grafprint/training/validation.py):
+1 s queries at 0-10 dB, right within 50 ms. Rows that are in the results already are not run again.
 """
 
 from __future__ import annotations
@@ -15,12 +15,11 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from benchmarks import common
-from grafprint.augment import NoiseBank, RoomBank
-from grafprint.banks import noise_bank, room_bank
-from grafprint.checkpoint import load_encoder
-from grafprint.recipe import config_of
+from benchmarks.shared import common
+from grafprint.degradation.banks import NoiseBank, RoomBank, noise_bank, room_bank
+from grafprint.models.checkpoint import load_encoder
 from grafprint.training import train
+from grafprint.training.config import config_of
 
 HALF = {"widths": [32, 64, 128, 256], "pooled_width": 512, "hidden_width": 2048}
 LIFE = {"colour_probability": 0.4, "clip_probability": 0.1, "codec_probability": 0.05}

@@ -21,9 +21,9 @@ from typing import Any
 import numpy as np
 from scipy.io import wavfile
 
-from benchmarks import visitor
-from benchmarks.caller import Caller, file_of
-from benchmarks.common import ROOT, markdown, resident_mb, write
+from benchmarks.shared import browser_session
+from benchmarks.shared.app_client import Caller, file_of
+from benchmarks.shared.common import ROOT, markdown, resident_mb, write
 from grafprint import audio
 from grafprint.library import Library
 
@@ -99,7 +99,7 @@ def visitors(count: int, folder: Path) -> list[Visitor]:
     return found
 
 
-def load(clients: list[Visitor], minutes: float, served: visitor.Served) -> list[float]:
+def load(clients: list[Visitor], minutes: float, served: browser_session.Served) -> list[float]:
     """Let all clients work at once; the server's memory in MB, every few seconds."""
     until = time.monotonic() + 60 * minutes
     threads = [
@@ -122,7 +122,7 @@ def main() -> None:
     args = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         clients = visitors(args.clients, Path(folder))
-        with visitor.running() as served:
+        with browser_session.running() as served:
             memory = load(clients, args.minutes, served)
     waits = {
         "identify": [s for c in clients for s in c.identified_s],

@@ -20,13 +20,14 @@ import numpy as np
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 from scipy.io import wavfile
 
-from benchmarks import visitor
-from benchmarks.common import ROOT, markdown, write
+from benchmarks.shared import browser_session
+from benchmarks.shared.common import ROOT, markdown, write
 from demo import clips
+from demo.identifier import Identifier
 from demo.identify import compare
-from demo.identify.identifier import Identifier
 from demo.studio import Studio
-from grafprint import audio, embedding, matching
+from grafprint import audio, matching
+from grafprint.explore import library_map
 from grafprint.fingerprint import Fingerprinter
 from grafprint.library import Library
 from tests.libraries import fill, walk
@@ -41,9 +42,9 @@ def large_library(folder: Path) -> float:
     """Make a library of 50,000 fingerprints with its map; the seconds that drawing it took."""
     rng = np.random.default_rng(0)
     with Library.create(folder, Fingerprinter.load()) as library:
-        fill(library, (walk(rng, visitor.POINTS // TRACKS) for _ in range(TRACKS)))
+        fill(library, (walk(rng, browser_session.POINTS // TRACKS) for _ in range(TRACKS)))
         began = time.perf_counter()
-        embedding.save(library, embedding.make(library, lambda share, stage: None))
+        library_map.save(library, library_map.make(library, lambda share, stage: None))
         return time.perf_counter() - began
 
 
@@ -87,20 +88,22 @@ def repeated(work: Callable[[Page], float], page: Page, runs: int) -> float:
 def used(browser: Browser, runs: int) -> dict[str, float]:
     """All that is measured on the bundled library."""
     times = {}
-    with visitor.running() as served:
-        page = visitor.opened(browser, served.address)
-        times["stop of a recording of 4 s to answer"] = repeated(visitor.recorded, page, runs)
+    with browser_session.running() as served:
+        page = browser_session.opened(browser, served.address)
+        times["stop of a recording of 4 s to answer"] = repeated(
+            browser_session.recorded, page, runs
+        )
         page.get_by_role("tab", name="Degrade").click()
         page.get_by_label("A track of the library").click()
-        expect(page.locator("#verdict .gp-card")).to_be_visible(timeout=visitor.PATIENCE_MS)
+        expect(page.locator("#verdict .gp-card")).to_be_visible(timeout=browser_session.PATIENCE_MS)
         time.sleep(2)
-        times["slider to verdict, 5 s clip"] = repeated(visitor.slid, page, runs)
+        times["slider to verdict, 5 s clip"] = repeated(browser_session.slid, page, runs)
         page.get_by_role("tab", name="Graph").click()
         page.wait_for_function(
             "() => document.querySelector('.gp-graph canvas')?.toDataURL().length > 20000",
-            timeout=visitor.PATIENCE_MS,
+            timeout=browser_session.PATIENCE_MS,
         )
-        times["node click to redraw, 512 nodes"] = repeated(visitor.clicked, page, runs)
+        times["node click to redraw, 512 nodes"] = repeated(browser_session.clicked, page, runs)
         page.close()
     return times
 
@@ -120,14 +123,14 @@ def main() -> None:
         browser = playwright.chromium.launch(
             executable_path=chromium, args=[*FLAGS, f"--use-file-for-fake-audio-capture={heard}"]
         )
-        start = statistics.median(visitor.start_up(browser) for _ in range(runs))
+        start = statistics.median(browser_session.start_up(browser) for _ in range(runs))
         times = {"start to first page": start, **used(browser, runs)}
         times["drawing a map of 50,000 points (once)"] = large_library(Path(folder) / "large")
-        with visitor.running("--library", str(Path(folder) / "large")) as served:
-            page = visitor.opened(browser, served.address)
-            times["tab to map of 50,000 points"] = repeated(visitor.mapped, page, runs)
-            times["pan of 50,000 points to frame"] = repeated(visitor.moved, page, runs)
-            times["hover over 50,000 points"] = repeated(visitor.hovered, page, runs)
+        with browser_session.running("--library", str(Path(folder) / "large")) as served:
+            page = browser_session.opened(browser, served.address)
+            times["tab to map of 50,000 points"] = repeated(browser_session.mapped, page, runs)
+            times["pan of 50,000 points to frame"] = repeated(browser_session.moved, page, runs)
+            times["hover over 50,000 points"] = repeated(browser_session.hovered, page, runs)
         browser.close()
     studio = Studio.load(ASSETS / "library", ASSETS / "grafprint.safetensors")
     parts = server_parts(studio.identifier(), ASSETS / "examples" / "cafe.opus")

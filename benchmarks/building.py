@@ -20,12 +20,13 @@ from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
-from benchmarks import common
-from grafprint import audio, bulk, folder
+from benchmarks.shared import common
+from grafprint import audio
+from grafprint.audio import folders
 from grafprint.fingerprint import DEFAULT_MODEL, FAST_MODEL, Fingerprinter
-from grafprint.index import coded
-from grafprint.inference import side_by_side
-from grafprint.library import Library
+from grafprint.library import Library, add_folder, folder
+from grafprint.library.index.row_index import coded
+from grafprint.threads import side_by_side
 
 QUARTERS = (0.25, 0.5, 0.75, 1.0)
 FACTORY = coded(256)  # fewer lists than the product has at least, for a library of this size
@@ -35,9 +36,9 @@ def build(
     library: Library, fingerprinter: Fingerprinter, music: Path, limit_s: float
 ) -> tuple[float, list[float]]:
     """Index until the time is over; the seconds it took, and memory before each file in MB."""
-    files = bulk.audio_files(music, [])
+    files = folders.audio_files(music, [])
     began, memory = time.perf_counter(), []
-    for _ in bulk.add_files(library, files, fingerprinter):
+    for _ in add_folder.add_files(library, files, fingerprinter):
         memory.append(common.anonymous_mb())
         if time.perf_counter() - began > limit_s:
             break

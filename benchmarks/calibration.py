@@ -24,15 +24,15 @@ import numpy as np
 from scipy.special import expit
 from sklearn.linear_model import LogisticRegression
 
-from benchmarks import common
-from benchmarks.openset import reliability
-from benchmarks.workers import Model
-from grafprint.banks import noise_bank, room_bank
-from grafprint.confidence import Calibration
-from grafprint.data import find_music
+from benchmarks.shared import common
+from benchmarks.shared.open_set import reliability
+from benchmarks.shared.workers import Model
+from grafprint.audio.datasets import find_music
+from grafprint.degradation.banks import noise_bank, room_bank
 from grafprint.evaluation import EvaluationConfig, Report, evaluate
 from grafprint.fingerprint import DEFAULT_MODEL
 from grafprint.library import Library
+from grafprint.matching.confidence import Calibration
 
 GRID = EvaluationConfig(
     lengths_s=(1.0, 2.0, 5.0, 10.0), snrs_db=(0.0, 10.0, None), reverbs=(False, True), seed=1

@@ -2,12 +2,13 @@
 
     python -m benchmarks.encoding
 
-For the trained network as PyTorch runs it and as grafprint/inference.py does, in both precisions,
-and so for the encoder that reads a recording once (with random weights): segments a second, times
-real time at the library's hop, seconds for a query of 5 s, and the share of the rate at which the
-same machine computes plain products of the sizes that the network has, on as many threads, right
-before. One way after the other in each round, so that ratios can be trusted when times cannot;
-medians of --rounds. With --compiled also as PyTorch's compiler makes it, which needs a C++ one.
+For the trained network as PyTorch runs it and as grafprint/models/fast/grafprint.py does, in both
+precisions, and so for the encoder that reads a recording once (with random weights): segments a
+second, times real time at the library's hop, seconds for a query of 5 s, and the share of the rate
+at which the same machine computes plain products of the sizes that the network has, on as many
+threads, right before. One way after the other in each round, so that ratios can be trusted when
+times cannot; medians of --rounds. With --compiled also as PyTorch's compiler makes it, which needs
+a C++ one.
 """
 
 from __future__ import annotations
@@ -23,16 +24,16 @@ import torch
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from benchmarks import common
-from grafprint import audio, inference
-from grafprint.encoders.sliding import Sliding
-from grafprint.fast_sliding import FastSliding
-from grafprint.features import count_frames, stream_windows
+from benchmarks.shared import common
+from grafprint import audio, threads
 from grafprint.fingerprint import Fingerprinter
-from grafprint.inference import FastGraFPrint
 from grafprint.library import Library
-from grafprint.precision import computes_bf16
-from grafprint.stretches import CONTEXT, LENGTH, stretch
+from grafprint.models.chunking import CONTEXT, LENGTH, stretch
+from grafprint.models.encoders.sliding import Sliding
+from grafprint.models.fast.grafprint import FastGraFPrint
+from grafprint.models.fast.precision import computes_bf16
+from grafprint.models.fast.sliding import FastSliding
+from grafprint.models.features import count_frames, stream_windows
 
 SEGMENTS = 2 * LENGTH
 QUERY = 43  # segments of a query of 5 s
@@ -78,7 +79,7 @@ def reading_once(
             once(len(windows))
             return
         counts = [LENGTH + 2 * CONTEXT] * (SEGMENTS // LENGTH)
-        list(inference.side_by_side(once, counts) if side_by_side else map(once, counts))
+        list(threads.side_by_side(once, counts) if side_by_side else map(once, counts))
 
     return run
 

@@ -3,9 +3,10 @@
     python -m benchmarks.fast_library --test TEST --distractors TRAIN --noise NOISE --rooms ROOMS
 
 The released network fingerprints the queries; the music is fingerprinted by it, and by the network
-that imitates it (grafprint/imitation.py): 1, 2 and 5 s, noise at 0 and 10 dB, without and with
-reverb, right within 50 ms. How alike the fingerprints of the test tracks are is measured, too, and
-how many right answers are sure enough to be given, and wrong ones where the track is not there.
+that imitates it (grafprint/training/distillation.py): 1, 2 and 5 s, noise at 0 and 10 dB,
+without and with reverb, right within 50 ms. How alike the fingerprints of the test tracks are is
+measured, too, and how many right answers are sure enough to be given, and wrong ones where the
+track is not there.
 """
 
 from __future__ import annotations
@@ -17,13 +18,13 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks import common, openset, workers
-from benchmarks.paired import compared, grid
-from benchmarks.workers import Crew
-from grafprint.confidence import CALIBRATION
+from benchmarks.shared import common, open_set, workers
+from benchmarks.shared.paired_comparison import compared, grid
+from benchmarks.shared.workers import Crew
 from grafprint.evaluation import Report, query_tracks
 from grafprint.fingerprint import FAST_MODEL
 from grafprint.library import Library
+from grafprint.matching.confidence import CALIBRATION
 
 
 def likeness(first: Library, second: Library, test: Path) -> np.ndarray:
@@ -42,7 +43,7 @@ def likeness(first: Library, second: Library, test: Path) -> np.ndarray:
 
 def named(report: Report) -> list[dict[str, Any]]:
     """Of clips of each length, the shares named, right and wrong, at the default confidence."""
-    return [row for row in openset.open_set(report)["curve"] if row["sure"] == CALIBRATION.sure]
+    return [row for row in open_set.open_set(report)["curve"] if row["sure"] == CALIBRATION.sure]
 
 
 def run(fast: bool, args: argparse.Namespace, crew: Crew | None) -> tuple[Library, Report]:

@@ -2,7 +2,7 @@
 
 Segments a second in bf16, as it is and compiled, each with the share of the rate at which the same
 device multiplies large matrices of bf16, in the same run; how far its fingerprints are from those
-of the processor; neighbours found and gathered by the kernels of gpu_kernels.py and without; pairs
+of the processor; neighbours found and gathered by the kernels of triton_kernels.py and without; pairs
 a second in training with the published batch; and, where FAISS was built
 for GPUs, how long an index of made-up fingerprints takes with them and without, and how many of the
 nearest neighbours are the same. On a machine without a GPU, --device cpu runs the same code.
@@ -24,13 +24,14 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from benchmarks import common
 from benchmarks.encoding import music, operations_of
-from grafprint import graph, index
+from benchmarks.shared import common
 from grafprint.fingerprint import Fingerprinter
-from grafprint.precision import computes_bf16
-from grafprint.recipe import config_of
+from grafprint.library.index import row_index
+from grafprint.models import graph
+from grafprint.models.fast.precision import computes_bf16
 from grafprint.training import Progress, train
+from grafprint.training.config import config_of
 
 MUSIC = common.ROOT / "assets" / "music"
 FORWARD_BACKWARD = 3  # operations of a training step, in forward passes
@@ -134,15 +135,15 @@ def indexing(args: argparse.Namespace) -> dict[str, Any]:
     rng = np.random.default_rng(0)
     vectors = rng.standard_normal((args.fingerprints, 128), np.float32)
     vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
-    factory = index.choose_factory(len(vectors))
-    if factory == index.EXACT:  # too few to need one
-        factory = index.coded(16)
+    factory = row_index.choose_factory(len(vectors))
+    if factory == row_index.EXACT:  # too few to need one
+        factory = row_index.coded(16)
 
     def build() -> tuple[float, np.ndarray]:
-        stamp = index.Stamp("", 0, len(vectors), 0, factory)
+        stamp = row_index.Stamp("", 0, len(vectors), 0, factory)
         began = time.perf_counter()
-        made = index.RowIndex.train(
-            128, stamp, vectors[: index.training_size(factory, 128, len(vectors))]
+        made = row_index.RowIndex.train(
+            128, stamp, vectors[: row_index.training_size(factory, 128, len(vectors))]
         )
         with made.filling():
             made.add(np.arange(len(vectors)), vectors)

@@ -13,11 +13,11 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
-from benchmarks import common, workers
+from benchmarks.shared import common, workers
 from grafprint.evaluation import EvaluationConfig
 from grafprint.fingerprint import Fingerprinter
-from grafprint.indexing import add_file
 from grafprint.library import Library
+from grafprint.library.add_file import add_file
 
 HOPS_FRAMES = (3, 6, 9, 15)
 TOLERANCES_S = (0.05, 0.1, 0.125, 0.25)

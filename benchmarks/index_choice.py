@@ -22,14 +22,14 @@ from typing import Any
 import faiss
 import numpy as np
 
-from benchmarks import common, lookups
-from benchmarks.lookups import K, Lookups
-from grafprint.index import RowIndex, Stamp, coded, training_size
+from benchmarks.shared import common, search_queries
+from benchmarks.shared.search_queries import K, Lookups
+from grafprint.evaluation.queries import Setting
+from grafprint.evaluation.report import wilson
 from grafprint.library import Library
-from grafprint.queries import Setting
-from grafprint.report import wilson
-from grafprint.rotation import balanced
-from grafprint.tuning import tune
+from grafprint.library.index.opq import balanced
+from grafprint.library.index.row_index import RowIndex, Stamp, coded, training_size
+from grafprint.library.index_tuning import tune
 
 LENGTHS_S = (1.0, 2.0, 5.0)
 LISTS = 256
@@ -101,7 +101,7 @@ def measure(library: Library, queries: Lookups, factory: str, exact: np.ndarray)
     }
 
 
-def searched_by(index: RowIndex) -> lookups.Search:
+def searched_by(index: RowIndex) -> search_queries.Search:
     """Search for the segments of one clip, as far as the index is tuned to look."""
     return lambda q, _: index.search(q, index.neighbours(len(q)))
 
@@ -163,7 +163,7 @@ ROTATIONS: dict[str, Callable[[np.ndarray], np.ndarray]] = {
 }
 
 
-def hits(queries: Lookups, found: lookups.Found) -> tuple[float, float, float]:
+def hits(queries: Lookups, found: search_queries.Found) -> tuple[float, float, float]:
     """The share that is right, and its interval."""
     right = queries.right(found)
     return wilson(int(right.sum()), len(right))
@@ -186,16 +186,18 @@ def hours(library: Library) -> float:
 
 def main() -> None:
     """Measure, print, write."""
-    args = lookups.options(__doc__).parse_args()
+    args = search_queries.options(__doc__).parse_args()
     rows: list[dict[str, Any]] = []
     with Library.open(args.library) as library:
         of = {
-            length: lookups.load(lookups.make(library, Setting(length, 5.0, True), args))
+            length: search_queries.load(
+                search_queries.make(library, Setting(length, 5.0, True), args)
+            )
             for length in LENGTHS_S
         }
         queries = of[2.0]
         exact = queries.right(
-            queries.answers(library, lookups.ExactSearch(library, queries.prints))
+            queries.answers(library, search_queries.ExactSearch(library, queries.prints))
         )
         results: dict[str, Any] = {
             "queries": args.queries, "fingerprints": len(library), "hours": hours(library),

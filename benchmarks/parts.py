@@ -19,11 +19,12 @@ from unittest import mock
 import torch
 from torch import Tensor, nn
 
-from benchmarks import common
 from benchmarks.encoding import as_trained, music, precisions
-from grafprint import folded, graph, kernels
+from benchmarks.shared import common
 from grafprint.fingerprint import Fingerprinter
-from grafprint.inference import FastGraFPrint
+from grafprint.models import graph
+from grafprint.models.fast import fused_layers, kernels
+from grafprint.models.fast.grafprint import FastGraFPrint
 
 SEGMENTS = 64
 REST = "the rest"
@@ -86,11 +87,14 @@ def watched(clock: Clock, encoder: nn.Module, fast: FastGraFPrint) -> Iterator[N
         watch(nn.functional, "gelu", ACTIVATIONS)
         for block in (block for stage in fast._stages for block in stage):
             watch(block, "_graph", FINDING)
-        watch(folded.Grouped, "__call__", UPDATES)
-        watch(folded, "_unit", FINDING)
+        watch(fused_layers.Grouped, "__call__", UPDATES)
+        watch(fused_layers, "_unit", FINDING)
         watch(kernels, "with_maxima", GATHERING)
 
-        for kind, part in ((folded.Dense, PRODUCTS), (folded.Convolution, CONVOLUTIONS)):
+        for kind, part in (
+            (fused_layers.Dense, PRODUCTS),
+            (fused_layers.Convolution, CONVOLUTIONS),
+        ):
             watch(kind, "__call__", part)
         yield
 

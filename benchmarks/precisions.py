@@ -12,9 +12,9 @@ from __future__ import annotations
 import argparse
 from dataclasses import replace
 
-from benchmarks import common, workers
-from benchmarks.paired import compared, grid
-from benchmarks.workers import Crew
+from benchmarks.shared import common, workers
+from benchmarks.shared.paired_comparison import compared, grid
+from benchmarks.shared.workers import Crew
 from grafprint.evaluation import EvaluationConfig, Report
 
 PRECISIONS = ("fp32", "bf16")

@@ -11,7 +11,8 @@ from __future__ import annotations
 import argparse
 import re
 
-from benchmarks import common, figures, quality, speed
+from benchmarks.pages import accuracy_tables, figures, speed_tables
+from benchmarks.shared import common
 
 PAGES = tuple(
     common.ROOT / page
@@ -25,7 +26,7 @@ PAGES = tuple(
         "docs/scan.md",
     )
 )
-TABLES = quality.TABLES | speed.TABLES
+TABLES = accuracy_tables.TABLES | speed_tables.TABLES
 
 
 def filled(text: str) -> str:

@@ -30,15 +30,17 @@ from unittest import mock
 
 import numpy as np
 
-from benchmarks import common, lookups
-from benchmarks.lookups import Lookups
-from grafprint import index, matching, sequence
-from grafprint.folder import INDEX
+from benchmarks.shared import common, search_queries
+from benchmarks.shared.search_queries import Lookups
+from grafprint import matching
+from grafprint.audio.metadata import Tags
+from grafprint.evaluation.queries import Setting
+from grafprint.evaluation.report import wilson
 from grafprint.library import Library
-from grafprint.queries import Setting
-from grafprint.records import File, Recording, Track
-from grafprint.report import wilson
-from grafprint.tags import Tags
+from grafprint.library.folder import INDEX
+from grafprint.library.index import row_index
+from grafprint.library.records import File, Recording, Track
+from grafprint.matching import alignment
 
 SETTING = Setting(5.0, 5.0, True)  # 5 s, 5 dB, reverb
 PAIRS = 10  # one after the other in a made-up track
@@ -109,7 +111,7 @@ def measure(path: Path, queries: Lookups) -> dict[str, Any]:
     tuning = asdict(library.tuning) if library.tuning else None
     found = queries.answers(library)
     right = queries.right(found)
-    with mock.patch.object(sequence, "SHORT", sys.maxsize):
+    with mock.patch.object(alignment, "SHORT", sys.maxsize):
         of_all = queries.answers(library)
     result = {
         "fingerprints": len(library),
@@ -123,10 +125,10 @@ def measure(path: Path, queries: Lookups) -> dict[str, Any]:
         "again_s": statistics.median(again),
         "search_s": statistics.median(searching),
         "hit_50ms": wilson(int(right.sum()), len(right)),
-        "same_by_all_candidates": int(lookups.same(found, of_all).sum()),
+        "same_by_all_candidates": int(search_queries.same(found, of_all).sum()),
     }
-    expected = queries.answers(library, lookups.ExactSearch(library, queries.prints))
-    agreeing = lookups.same(found, expected)
+    expected = queries.answers(library, search_queries.ExactSearch(library, queries.prints))
+    agreeing = search_queries.same(found, expected)
     found_of_exact = right[queries.right(expected)]
     return {
         **result,
@@ -137,15 +139,15 @@ def measure(path: Path, queries: Lookups) -> dict[str, Any]:
 
 def main() -> None:
     """Grow and measure, or (--measure) measure one."""
-    parser = lookups.options(__doc__)
+    parser = search_queries.options(__doc__)
     parser.add_argument("--sizes", default="1000000")
     parser.add_argument("--measure", type=Path, help=argparse.SUPPRESS)
     args = parser.parse_args()
     if args.measure:
-        print(json.dumps(measure(args.library, lookups.load(args.measure))))
+        print(json.dumps(measure(args.library, search_queries.load(args.measure))))
         return
     with Library.open(args.library) as library:
-        kept, all_of_it = lookups.make(library, SETTING, args), len(library)
+        kept, all_of_it = search_queries.make(library, SETTING, args), len(library)
     rows, source = [], args.library
     for size in map(int, args.sizes.split(",")):
         place = args.work / f"scale-{size}"
@@ -154,10 +156,10 @@ def main() -> None:
             place.with_name("scale.partial").rename(place)
         if size >= all_of_it:
             source = place  # of the next
-        before = index.saved_stamp(place / INDEX)
+        before = row_index.saved_stamp(place / INDEX)
         began = time.perf_counter()
         with Library.open(place, writable=True) as library:
-            shrink(library, size, lookups.load(kept).tracks)
+            shrink(library, size, search_queries.load(kept).tracks)
             grow(library, size, args.seed)
             grown_s, stamp = time.perf_counter() - began, library.stamp()
             with common.peak_mb() as peak:
@@ -172,7 +174,7 @@ def main() -> None:
         )  # fmt: skip
         rows.append({
             **json.loads(done.stdout.splitlines()[-1]), "grown_s": grown_s,
-            "indexed": 0 if stamp.factory == index.EXACT else indexed, "indexed_s": indexed_s,
+            "indexed": 0 if stamp.factory == row_index.EXACT else indexed, "indexed_s": indexed_s,
             "indexing_mb": indexing_mb,
         })  # fmt: skip
         print(rows[-1], flush=True)

@@ -20,19 +20,19 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from benchmarks import common
+from benchmarks.shared import common
 from grafprint import audio
 from grafprint.audio import SAMPLE_RATE
-from grafprint.augment import NoiseBank, RoomBank, mix_at_snr, reverberate
-from grafprint.banks import noise_bank, room_bank
+from grafprint.degradation.banks import NoiseBank, RoomBank, noise_bank, room_bank
+from grafprint.degradation.effects import mix_at_snr, reverberate
+from grafprint.degradation.synthetic_noise import cafe
 from grafprint.evaluation import query_tracks
+from grafprint.evaluation.mixes import Mix, Part
+from grafprint.evaluation.report import wilson
 from grafprint.fingerprint import Fingerprinter
 from grafprint.library import Library, Track
-from grafprint.mixes import Mix, Part
-from grafprint.plays import Play
-from grafprint.report import wilson
 from grafprint.scan import scan
-from grafprint.soundscapes import cafe
+from grafprint.scan.plays import Play
 
 PARTS = 30  # of each mix, a third of them strangers
 LENGTHS_S = (8.0, 28.0)

@@ -13,8 +13,8 @@ import sys
 import time
 from typing import Any
 
-from benchmarks import common, visitor
-from benchmarks.common import ROOT, markdown
+from benchmarks.shared import browser_session, common
+from benchmarks.shared.common import ROOT, markdown
 
 CLIP = ROOT / "assets" / "examples" / "cafe.opus"
 GRAFPRINT = ("-m", "grafprint")
@@ -53,7 +53,7 @@ def once(command: tuple[str, ...]) -> tuple[float, float]:
 
 def app() -> tuple[float, float]:
     """Seconds to the first connection, and the memory when idle in MB."""
-    with visitor.running() as served:
+    with browser_session.running() as served:
         seconds = time.perf_counter() - served.began
         time.sleep(3)  # what is loaded in the background
         return seconds, common.resident_mb(served.pid)

@@ -20,9 +20,9 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks import common, workers
-from benchmarks.openset import open_set
-from benchmarks.workers import Crew
+from benchmarks.shared import common, workers
+from benchmarks.shared.open_set import open_set
+from benchmarks.shared.workers import Crew
 from grafprint.evaluation import Cell, EvaluationConfig, Outcome, Report
 
 

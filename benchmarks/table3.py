@@ -26,15 +26,15 @@ import numpy as np
 from scipy.io import wavfile
 from scipy.signal import resample_poly
 
-from benchmarks import common, workers
-from benchmarks.workers import Crew, Model, Shared
+from benchmarks.shared import common, workers
+from benchmarks.shared.workers import Crew, Model, Shared
 from grafprint import audio
-from grafprint.bulk import audio_files
-from grafprint.decoding import AudioError
+from grafprint.audio.folders import audio_files
+from grafprint.errors import AudioError
 from grafprint.evaluation import EvaluationConfig
 from grafprint.fingerprint import Fingerprinter
-from grafprint.indexing import Made, add_file
 from grafprint.library import Library
+from grafprint.library.add_file import Made, add_file
 
 # Semitones apart, and never an octave, where a changed copy might resemble its original.
 SPEEDS = [Fraction(17, 16), Fraction(16, 17), Fraction(9, 8), Fraction(8, 9), Fraction(6, 5),

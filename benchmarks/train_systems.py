@@ -14,10 +14,10 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from benchmarks.systems import COMMON, RUNS, recipe
-from grafprint import checkpoint
-from grafprint.recipe import config_of
+from benchmarks.shared.systems import COMMON, RUNS, recipe
+from grafprint.models import checkpoint
 from grafprint.training import Progress, train
+from grafprint.training.config import config_of
 
 
 def main() -> None:

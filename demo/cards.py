@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from html import escape
 
-from grafprint.breaking import Truth, judge
+from grafprint.evaluation.breaking_point import Truth, judge
 from grafprint.library import Track
 from grafprint.matching import LONGEST_S, Answer, Match
 

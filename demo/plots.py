@@ -15,7 +15,7 @@ from matplotlib.figure import Figure
 from matplotlib.text import Text
 from PIL import Image
 
-from grafprint.features import FeatureConfig
+from grafprint.models.features import FeatureConfig
 
 GREY = "#7d8896"  # in between: contrast on white and on black
 TEAL, AMBER = "#0d9488", "#d97706"

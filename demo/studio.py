@@ -9,10 +9,10 @@ from typing import Any
 
 import gradio as gr
 
-from demo.identify.identifier import Identifier
+from demo.identifier import Identifier
 from grafprint.fingerprint import Fingerprinter
-from grafprint.folder import CATALOGUE
 from grafprint.library import Library, LibraryError
+from grafprint.library.folder import CATALOGUE
 
 # How events run that only change what is shown: without a queue, and not for programs.
 AT_ONCE: dict[str, Any] = {

@@ -18,8 +18,9 @@ from matplotlib.figure import Figure
 
 from demo.explain import stages
 from demo.explain.stages import Scene
-from grafprint import audio, synthesis
-from grafprint.augment import mix_at_snr, prepare_rir, reverberate
+from grafprint import audio
+from grafprint.degradation import synthetic_noise, synthetic_rooms
+from grafprint.degradation.effects import mix_at_snr, prepare_rir, reverberate
 from grafprint.fingerprint import DEFAULT_MODEL, Fingerprinter
 from grafprint.library import Library
 
@@ -43,10 +44,10 @@ def noisy_query() -> np.ndarray:
         start_s=QUERY_START_S - past_s,
         duration_s=QUERY_LENGTH_S + past_s,
     )
-    room = prepare_rir(synthesis.room(0.4, rng))
+    room = prepare_rir(synthetic_rooms.room(0.4, rng))
     wet = reverberate(torch.from_numpy(music)[None], torch.from_numpy(room)[None])
     wet = wet[:, round(past_s * audio.SAMPLE_RATE) :]
-    noise = torch.from_numpy(synthesis.crowd_noise(wet.shape[1], rng))[None]
+    noise = torch.from_numpy(synthetic_noise.crowd_noise(wet.shape[1], rng))[None]
     return mix_at_snr(wet, noise, torch.tensor([SNR_DB]))[0].numpy()
 
 

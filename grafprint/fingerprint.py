@@ -11,23 +11,24 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from grafprint import checkpoint, inference
 from grafprint.audio import unusable
-from grafprint.encoders import Encoder, GraFPrint, build
-from grafprint.encoders.sliding import Sliding
-from grafprint.fast_sliding import FastSliding
-from grafprint.features import (
+from grafprint.errors import LibraryError
+from grafprint.models import checkpoint
+from grafprint.models.chunking import stream_stretches
+from grafprint.models.encoders import Encoder, GraFPrint, build
+from grafprint.models.encoders.sliding import Sliding
+from grafprint.models.fast.grafprint import FastGraFPrint, supports
+from grafprint.models.fast.precision import faster_in_bf16
+from grafprint.models.fast.sliding import FastSliding
+from grafprint.models.features import (
     FeatureConfig,
     LogMel,
     WindowStream,
     count_windows,
     stream_windows,
 )
-from grafprint.graph import BlockGraph
-from grafprint.inference import FastGraFPrint
-from grafprint.precision import faster_in_bf16
-from grafprint.store import LibraryError
-from grafprint.stretches import stream_stretches
+from grafprint.models.graph import BlockGraph
+from grafprint.threads import side_by_side
 
 if TYPE_CHECKING:
     from grafprint.library import Library
@@ -79,7 +80,7 @@ class Fingerprinter:
         self._fast: FastGraFPrint | FastSliding | None = None
         if self.device.type == "cpu" and isinstance(self.encoder, Sliding):
             self._fast = FastSliding(self.encoder, dtype)
-        elif self.device.type == "cpu" and inference.supports(self.encoder):
+        elif self.device.type == "cpu" and supports(self.encoder):
             self._fast = FastGraFPrint(cast(GraFPrint, self.encoder), dtype)
         self.logmel = LogMel(self.features)
         self.batch = batch
@@ -148,7 +149,7 @@ class Fingerprinter:
         tensors = (_checked(chunk) for chunk in chunks)
         if self.encoder.stretch > 1:
             stretches = stream_stretches(tensors, self.logmel, mirrored="imitates" in self.facts)
-            yield from inference.side_by_side(lambda part: self.encoded(*part), stretches)
+            yield from side_by_side(lambda part: self.encoded(*part), stretches)
             return
         for inputs, silent in stream_windows(tensors, self.logmel, self.batch):
             yield self.encoded(inputs, silent)

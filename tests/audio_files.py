@@ -9,7 +9,9 @@ from av.audio.stream import AudioStream
 from numpy.typing import NDArray
 from scipy.signal import resample_poly
 
-MUSIC = sorted((Path(__file__).parent.parent / "assets" / "music").glob("*.opus"))
+from tests.paths import ASSETS
+
+MUSIC = sorted((ASSETS / "music").glob("*.opus"))
 LAYOUTS = {1: "mono", 2: "stereo", 6: "5.1", 8: "7.1"}
 
 

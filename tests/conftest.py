@@ -10,14 +10,14 @@ from playwright.sync_api import Browser, Page, expect, sync_playwright
 from scipy.io import wavfile
 
 from demo.app import launch
-from demo.identify.identifier import Identifier
+from demo.identifier import Identifier
 from demo.studio import Studio
 from grafprint import audio
 from grafprint.fingerprint import DEFAULT_MODEL, Fingerprinter
 from grafprint.library import Library
 from tests.libraries import write_music
+from tests.paths import ASSETS
 
-ASSETS = Path(__file__).parent.parent / "assets"
 EXAMPLES = ASSETS / "examples"
 FLAGS = [
     "--headless",

@@ -56,11 +56,12 @@ def damaged(content: bytes, number: int, seed: int) -> bytes:
 
 def audio_case(file: Path, number: int, seed: int, folder: Path) -> None:
     """Read a damaged audio file, its header and its tags."""
-    from grafprint import audio, tags
+    from grafprint import audio
+    from grafprint.audio import metadata
 
     path = folder / f"damaged{file.suffix}"
     path.write_bytes(damaged(file.read_bytes(), number, seed))
-    tags.read(path)
+    metadata.read(path)
     for read in (audio.probe, lambda p: sum(len(c) for c in audio.stream(p, duration_s=60.0))):
         try:
             read(path)
@@ -70,7 +71,8 @@ def audio_case(file: Path, number: int, seed: int, folder: Path) -> None:
 
 def network_case(file: Path, number: int, seed: int, folder: Path) -> None:
     """Load a damaged network."""
-    from grafprint.checkpoint import CheckpointError, load_encoder
+    from grafprint.errors import CheckpointError
+    from grafprint.models.checkpoint import load_encoder
 
     path = folder / "damaged.safetensors"
     path.write_bytes(damaged(file.read_bytes(), number, seed))
@@ -85,7 +87,7 @@ def library_case(file: Path, number: int, seed: int, folder: Path) -> None:
     import shutil
 
     from grafprint.library import Library, LibraryError
-    from grafprint.repair import repair
+    from grafprint.library.repair import repair
 
     path = folder / "library"
     shutil.rmtree(path, ignore_errors=True)
@@ -107,7 +109,7 @@ def library_case(file: Path, number: int, seed: int, folder: Path) -> None:
 def array_case(file: Path, number: int, seed: int, folder: Path) -> None:
     """Samples of any shape, type, rate and value."""
     from grafprint import audio
-    from grafprint.features import LogMel, stream_windows
+    from grafprint.models.features import LogMel, stream_windows
 
     rng = np.random.default_rng((seed, number))
     shape = [(0,), (1,), (700,), (20_000,), (20_000, 2), (3, 70_000), (2, 2, 2), (40_000, 8)]

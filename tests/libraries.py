@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 from scipy.io import wavfile
 
 from grafprint import audio
+from grafprint.audio.metadata import Tags
 from grafprint.library import Library
-from grafprint.records import File, Recording, Track
-from grafprint.tags import Tags
+from grafprint.library.records import File, Recording, Track
 from tests.audio_files import MUSIC
 
 DIM = 128

@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 import torch
 
-from grafprint.checkpoint import load_encoder, save_encoder
-from grafprint.encoders import GraFPrint, GraFPrintConfig
-from grafprint.features import FeatureConfig, LogMel, windows
 from grafprint.fingerprint import Fingerprinter
+from grafprint.models.checkpoint import load_encoder, save_encoder
+from grafprint.models.encoders import GraFPrint, GraFPrintConfig
+from grafprint.models.features import FeatureConfig, LogMel, windows
 from tests.audio_files import music
 
 SMALL = GraFPrintConfig(widths=(16, 32, 48, 64), pooled_width=64, hidden_width=96)

@@ -9,15 +9,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from grafprint.checkpoint import save_encoder
-from grafprint.encoders import build
-from grafprint.features import FeatureConfig
 from grafprint.library import Library
+from grafprint.models.checkpoint import save_encoder
+from grafprint.models.encoders import build
+from grafprint.models.features import FeatureConfig
 from tests import audio_files
 from tests.libraries import Network, fill, walk
-from tests.test_training import TINY
+from tests.paths import ROOT
+from tests.training.test_training import TINY
 
-ROOT = Path(__file__).parent.parent
 # More for a long run: GRAFPRINT_FUZZ=20 tries twenty times as many, with other seeds.
 TIMES = int(os.environ.get("GRAFPRINT_FUZZ", "1"))
 SEED = 20250406

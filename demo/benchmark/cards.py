@@ -13,7 +13,7 @@ from demo import plots, work
 from demo.cards import clock, many
 from demo.downloads import links
 from grafprint.evaluation import MEASURES, EvaluationConfig, Report, to_csv
-from grafprint.plots import hit_rates
+from grafprint.evaluation.plots import hit_rates
 
 TEAL, AMBER = "13 148 136", "217 119 6"
 

@@ -16,8 +16,7 @@ from demo import cards, work
 from demo.benchmark import cards as benchmark_cards
 from demo.studio import AT_ONCE, Studio, Visit
 from grafprint import evaluation
-from grafprint.augment import NoiseBank, RoomBank
-from grafprint.banks import noise_bank, room_bank
+from grafprint.degradation.banks import NoiseBank, RoomBank, noise_bank, room_bank
 from grafprint.evaluation import MEASURES, EvaluationConfig, Report
 from grafprint.library import LibraryError
 

@@ -13,8 +13,8 @@ from demo.degrade import chain
 from demo.degrade.chain import HIGHEST_HZ, MADE, NONE, OWN, Own, Values
 from demo.degrade.recordings import Recordings, own_noise, own_room
 from demo.studio import Studio
-from grafprint.breaking import holds_until_db
 from grafprint.degradation import Degradation
+from grafprint.evaluation.breaking_point import holds_until_db
 from grafprint.library import LibraryError
 
 

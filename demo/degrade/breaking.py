@@ -11,7 +11,13 @@ from matplotlib.axes import Axes
 from demo import plots
 from demo.degrade.chain import MADE, NONE, OWN, RECORDED, Values
 from demo.degrade.controls import spelt
-from grafprint.breaking import ROOM_RT60_S, SNRS_DB, Judgement, Point, holds_until_db
+from grafprint.evaluation.breaking_point import (
+    ROOM_RT60_S,
+    SNRS_DB,
+    Judgement,
+    Point,
+    holds_until_db,
+)
 
 # Filled, half filled, hollow.
 _FILL = {"place": "full", "track": "left", "wrong": "none"}

@@ -14,11 +14,11 @@ import torch
 from demo import cards, plots
 from demo.clips import Clip, ClipError
 from demo.degrade.recordings import Recordings
-from demo.identify.identifier import Identifier
+from demo.identifier import Identifier
 from grafprint import audio
-from grafprint.augment import NoiseBank
-from grafprint.breaking import Point, Truth, sweep, truth_from
 from grafprint.degradation import Degradation, degrade
+from grafprint.degradation.banks import NoiseBank
+from grafprint.evaluation.breaking_point import Point, Truth, sweep, truth_from
 from grafprint.library import LibraryError
 
 # Of longer clips the first so much is used: it has to be quick.

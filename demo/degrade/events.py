@@ -15,7 +15,7 @@ from demo.degrade.chain import Own, Taken, Values
 from demo.degrade.controls import A_TRACK, CLIP_S, YOUR_CLIP, fitted
 from demo.degrade.recordings import Recordings
 from demo.studio import Studio
-from grafprint import breaking as core
+from grafprint.evaluation import breaking_point as core
 from grafprint.library import LibraryError
 
 

@@ -13,9 +13,11 @@ import numpy as np
 
 from demo.clips import ClipError
 from demo.studio import Studio
-from grafprint import audio, datasets
-from grafprint.augment import NoiseBank, prepare_rir
-from grafprint.data import DataError
+from grafprint import audio
+from grafprint.audio import datasets
+from grafprint.degradation.banks import NoiseBank
+from grafprint.degradation.effects import prepare_rir
+from grafprint.errors import DataError
 
 LONGEST_NOISE_S, LONGEST_ROOM_S = 120.0, 10.0  # of visitors' own files
 MOST_LISTED = 500

@@ -13,11 +13,11 @@ from matplotlib.patches import Rectangle
 
 from demo.plots import AMBER, GREY, TEAL
 from grafprint import audio, matching
-from grafprint.features import add_positions, normalise, slice_windows
 from grafprint.fingerprint import Fingerprinter
-from grafprint.graph import BlockGraph
 from grafprint.library import Library, Track
 from grafprint.matching import Answer
+from grafprint.models.features import add_positions, normalise, slice_windows
+from grafprint.models.graph import BlockGraph
 
 NEIGHBOURS = 20
 # Nodes of a later block whose edges are drawn, as parts of its grid, and their colours.

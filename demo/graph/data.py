@@ -11,8 +11,8 @@ from matplotlib.colors import LinearSegmentedColormap
 
 from demo import plots
 from demo.graph.scene import Look
-from grafprint.features import FeatureConfig, mel_bin_hz
-from grafprint.inspection import NodeGraph, compare, histogram, reach
+from grafprint.explore.graphs import NodeGraph, compare, histogram, reach
+from grafprint.models.features import FeatureConfig, mel_bin_hz
 
 # On the dark ground of a spectrogram by night and by day; clusters are Okabe and Ito's, which
 # most colour-blind people tell apart.

@@ -16,8 +16,8 @@ from matplotlib.lines import Line2D
 
 from demo.graph import data as graph_data
 from demo.graph.scene import Look
-from grafprint.features import FeatureConfig
-from grafprint.inspection import NodeGraph, compare
+from grafprint.explore.graphs import NodeGraph, compare
+from grafprint.models.features import FeatureConfig
 
 _STYLES: dict[str, Any] = {"survived": "-", "vanished": "--", "appeared": ":"}
 _LEGEND = {"survived": "in both", "vanished": "vanished", "appeared": "appeared"}

@@ -10,11 +10,11 @@ import torch
 from demo import clips
 from demo.clips import Clip, ClipError
 from demo.studio import Studio
-from grafprint import inspection
 from grafprint.audio import SAMPLE_RATE
 from grafprint.degradation import Degradation, degrade
+from grafprint.explore import graphs
+from grafprint.explore.graphs import NodeGraph
 from grafprint.fingerprint import Fingerprinter
-from grafprint.inspection import NodeGraph
 
 SNR_DB = 5.0  # of the crowd that is made up where the visitor has degraded nothing
 SHOWN_S = 10.0  # how much of a track is shown where the visitor has no clip
@@ -83,9 +83,9 @@ def look(fingerprinter: Fingerprinter, shown: Scene, start_s: float) -> Look:
     """The graphs of the segments of a scene nearest a time, from one forward pass."""
     start_s = min(max(0.0, start_s), shown.last_s)
     inputs = torch.cat(
-        [inspection.segment(fingerprinter, s, start_s) for s in (shown.clean, shown.degraded)]
+        [graphs.segment(fingerprinter, s, start_s) for s in (shown.clean, shown.degraded)]
     )
-    _, (clean, degraded) = inspection.inspect(fingerprinter, inputs)
+    _, (clean, degraded) = graphs.inspect(fingerprinter, inputs)
     hop_s = fingerprinter.hop_s
     return Look(
         shown.names, round(start_s / hop_s) * hop_s, inputs[:, 2].numpy(), (clean, degraded)

@@ -16,8 +16,8 @@ from demo.graph import plots as graph_plots
 from demo.graph import scene as graph_scene
 from demo.graph.scene import Look, Scene
 from demo.studio import FORGET_S, Studio, Visit
-from grafprint import graph_files, inspection
-from grafprint.inspection import compare
+from grafprint.explore import graph_export, graphs
+from grafprint.explore.graphs import compare
 
 _HERE = Path(__file__).parent
 _HTML, _DRAW, _SCRIPT = (
@@ -95,14 +95,14 @@ def build(studio: Studio, visit: Visit, tab: gr.Tab) -> None:
         """
         try:
             samples = clips.from_file(path).samples
-            inputs = inspection.segment(fingerprinter, samples, float(second or 0))
+            inputs = graphs.segment(fingerprinter, samples, float(second or 0))
         except (ClipError, ValueError) as error:
             raise gr.Error(str(error), print_exception=False) from error
-        graphs = inspection.inspect(fingerprinter, inputs)[1][0]
+        blocks = graphs.inspect(fingerprinter, inputs)[1][0]
         number = int(1 if block is None else block)
-        if not 1 <= number <= len(graphs):
-            raise gr.Error(f"there are blocks 1 to {len(graphs)}", print_exception=False)
-        return graph_files.to_json(graph_files.to_networkx(graphs[number - 1]))
+        if not 1 <= number <= len(blocks):
+            raise gr.Error(f"there are blocks 1 to {len(blocks)}", print_exception=False)
+        return graph_export.to_json(graph_export.to_networkx(blocks[number - 1]))
 
     second = gr.Slider(
         0, 9, 0, step=0.1, label="Second of the clip",
@@ -161,8 +161,8 @@ def _write(
         return path
     side = 1 if side == 1 else 0
     shared = compare(*pair)
-    made = graph_files.to_networkx(pair[side], (shared.kept, shared.known)[side])
-    text = graph_files.graphml_text(made) if suffix == "graphml" else graph_files.json_text(made)
+    made = graph_export.to_networkx(pair[side], (shared.kept, shared.known)[side])
+    text = graph_export.graphml_text(made) if suffix == "graphml" else graph_export.json_text(made)
     path = path.with_stem(f"{path.stem}-{SIDES[side]}")
     path.write_text(text, encoding="utf-8")
     return path

@@ -18,10 +18,10 @@ from demo import cards
 from demo.clips import Clip
 from demo.studio import Studio
 from grafprint import audio
-from grafprint.features import LogMelStream
 from grafprint.library import LibraryError
-from grafprint.live import LiveQuery
 from grafprint.matching import LONGEST_S, MatchError
+from grafprint.matching.live import LiveQuery
+from grafprint.models.features import LogMelStream
 
 MOST_LISTENERS = 32
 FORGET_S = 120.0  # after the last piece

@@ -10,11 +10,11 @@ import gradio as gr
 
 from demo import cards, clips
 from demo.clips import ClipError
+from demo.identifier import Page
 from demo.identify import compare
-from demo.identify.identifier import Page
 from demo.identify.live import ListenError, Listening
 from demo.studio import AT_ONCE, Studio, Visit
-from grafprint.confidence import CALIBRATION
+from grafprint.matching.confidence import CALIBRATION
 
 MOST_MATCHES = 50
 LIVE = (

@@ -9,8 +9,8 @@ from typing import Any
 
 from demo import cards, work
 from demo.library import shelf
-from grafprint.bulk import IndexReport, IndexStep
 from grafprint.library import Track
+from grafprint.library.add_folder import IndexReport, IndexStep
 
 MOST_NAMED = 50  # files of each kind that a report lists by name
 

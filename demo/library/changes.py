@@ -15,8 +15,8 @@ from demo.library import cards as library_cards
 from demo.library import shelf
 from demo.library.shelf import ShelfError
 from demo.studio import AT_ONCE, Studio, Visit
-from grafprint.bulk import IndexReport, IndexStep
 from grafprint.library import LibraryError
+from grafprint.library.add_folder import IndexReport, IndexStep
 
 MOST_CHOICES = 200  # tracks offered for removal; a search narrows them down
 # One change at a time on the whole server; the others wait.

@@ -13,9 +13,9 @@ from pathlib import Path
 from typing import Any
 
 from demo.studio import Studio
-from grafprint import bulk
-from grafprint.bulk import IndexReport, IndexStep
+from grafprint.audio import folders
 from grafprint.library import Library, LibraryError, Track
+from grafprint.library.add_folder import IndexReport, IndexStep, add_files
 
 MUSIC = "music"  # the folder inside a library that keeps what visitors have uploaded
 HOW_TO_ALLOW = (
@@ -99,7 +99,7 @@ def create(studio: Studio, name: str) -> str:
 
 
 def add_uploads(studio: Studio, name: str, uploads: list[Path]) -> Generator[IndexStep, None, None]:
-    """Keep uploaded files beside a library and add them; see ``bulk.add_files``.
+    """Keep uploaded files beside a library and add them; see ``add_files``.
 
     Files that cannot be used, or were not reached before the iterator was closed, are not kept.
     Raises ShelfError, LibraryError.
@@ -109,7 +109,7 @@ def add_uploads(studio: Studio, name: str, uploads: list[Path]) -> Generator[Ind
         report = IndexReport()
         try:
             files = [_keep(upload, library.path / MUSIC, made) for upload in uploads]
-            for step in bulk.add_files(library, files, studio.fingerprinter):
+            for step in add_files(library, files, studio.fingerprinter):
                 report = step.report
                 yield step
         finally:
@@ -120,16 +120,16 @@ def add_uploads(studio: Studio, name: str, uploads: list[Path]) -> Generator[Ind
 
 
 def add_folder(studio: Studio, name: str, folder: str) -> Generator[IndexStep, None, None]:
-    """Add every audio file below a folder of the server, which stay there; see ``bulk.add_files``.
+    """Add every audio file below a folder of the server, which stay there; see ``add_files``.
 
     Raises ShelfError, LibraryError.
     """
     with _writing(studio, name) as library:
         if not folder.strip():
             raise ShelfError("Type the path of a folder that holds music.")
-        unreadable: list[bulk.Failure] = []
-        files = bulk.audio_files(Path(folder.strip()).expanduser(), unreadable)
-        yield from bulk.add_files(library, files, studio.fingerprinter, failed=unreadable)
+        unreadable: list[folders.Failure] = []
+        files = folders.audio_files(Path(folder.strip()).expanduser(), unreadable)
+        yield from add_files(library, files, studio.fingerprinter, failed=unreadable)
 
 
 def remove(studio: Studio, name: str, track_id: int) -> Track:
@@ -138,7 +138,7 @@ def remove(studio: Studio, name: str, track_id: int) -> Track:
         return library.remove(track_id)
 
 
-def reason(failure: bulk.Failure) -> str:
+def reason(failure: folders.Failure) -> str:
     """Why a file was left out, without naming it and the folder it is in again."""
     text = _AUDIO_ERROR.sub("", failure.reason)
     return text.replace(failure.path, Path(failure.path).name)

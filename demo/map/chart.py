@@ -11,7 +11,7 @@ from functools import cached_property
 
 import numpy as np
 
-from grafprint.embedding import Map, Placer
+from grafprint.explore.library_map import Map, Placer
 from grafprint.library import Library, Track
 
 BY = ("track", "artist", "time")  # what colours can tell

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 from demo.map.chart import Chart
 from demo.studio import Studio
-from grafprint import embedding
+from grafprint.explore import library_map
 from grafprint.library import Library, LibraryError
 
 _TELL_S = 0.25  # between two reports
@@ -60,8 +60,8 @@ class Maps:
             chart = self._charts.get(name)
             if chart is None or chart.library is not library:
                 # One that could not be stored is only here; it still counts if nothing changed.
-                fits = chart is not None and embedding.fits(library, chart.drawn)
-                drawn = chart.drawn if chart and fits else embedding.load(library)
+                fits = chart is not None and library_map.fits(library, chart.drawn)
+                drawn = chart.drawn if chart and fits else library_map.load(library)
                 if drawn is None:
                     return None
                 self._charts[name] = chart = Chart(library, drawn)
@@ -98,11 +98,11 @@ class Maps:
 
     def _work(self, name: str, library: Library, job: _Job) -> None:
         try:
-            drawn = embedding.make(library, job.tell)
+            drawn = library_map.make(library, job.tell)
             with self._lock:
                 self._charts[name] = Chart(library, drawn)
             try:
-                embedding.save(library, drawn)
+                library_map.save(library, drawn)
             except LibraryError as error:  # then it is drawn again when the program is next run
                 _log.warning("%s", error)
         except _Stopped:

@@ -9,9 +9,8 @@ from pathlib import Path
 
 from demo import downloads, work
 from demo.cards import clock, many
-from grafprint import tracklist
-from grafprint.plays import Play
-from grafprint.scan import Gap, Scan
+from grafprint.scan import Gap, Scan, export
+from grafprint.scan.plays import Play
 
 _HUES = (174, 32, 262, 205, 340, 90, 290, 60)  # of tracks, in the order in which they come
 _TICKS = 6
@@ -82,8 +81,8 @@ def files(scan: Scan, name: str) -> str:
     scan = replace(scan, path=name)
     texts = {
         "JSON": ("application/json", json.dumps(scan.to_json(), indent=1, ensure_ascii=False)),
-        "CSV": ("text/csv", tracklist.to_csv(scan)),
-        "cue sheet": ("application/x-cue", tracklist.to_cue(scan)),
+        "CSV": ("text/csv", export.to_csv(scan)),
+        "cue sheet": ("application/x-cue", export.to_cue(scan)),
     }
     return downloads.links({
         kind: (f"{Path(name).stem}.{kind.split()[0].lower()}", mime, text.encode())

@@ -9,9 +9,9 @@ import numpy as np
 
 from demo.clips import ClipError
 from grafprint.audio import SAMPLE_RATE, AudioError
+from grafprint.degradation.synthetic_noise import cafe
+from grafprint.evaluation.mixes import Mix
 from grafprint.library import Library
-from grafprint.mixes import Mix
-from grafprint.soundscapes import cafe
 
 _PARTS_S = (16.0, 22.0, 14.0, 18.0)
 _FADE_S = 3.0

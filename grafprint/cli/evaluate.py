@@ -57,11 +57,11 @@ def evaluate(
     Tracks of the library are cut at random times, degraded and searched for. For an honest
     figure, noises and rooms must be others than those the network was trained with.
     """
-    from grafprint.banks import noise_bank, room_bank
+    from grafprint.degradation.banks import noise_bank, room_bank
     from grafprint.evaluation import EvaluationConfig, query_tracks, table
     from grafprint.evaluation import evaluate as run_evaluation
+    from grafprint.evaluation.plots import hit_rates
     from grafprint.library import Library
-    from grafprint.plots import hit_rates
 
     choices = {"without": (False,), "with": (True,), "both": (False, True)}
     if reverb not in choices:

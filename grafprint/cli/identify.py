@@ -87,7 +87,7 @@ def listen(
     as_json: JsonOption = False,
 ) -> None:
     """Listen to the microphone and say what is playing."""
-    from grafprint import microphone as capture
+    from grafprint.audio import microphone as capture
     from grafprint.library import Library
     from grafprint.matching import identify_audio
 

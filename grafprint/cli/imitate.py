@@ -20,7 +20,7 @@ from grafprint.cli.console import (
 )
 
 if TYPE_CHECKING:
-    from grafprint.imitation import Progress
+    from grafprint.training.distillation import Progress
 
 
 def register(app: typer.Typer) -> None:
@@ -46,9 +46,9 @@ def imitate(
     It learns from those that LIBRARY has, and is used by: grafprint index --model
     OUT/encoder.safetensors ...
     """
-    from grafprint.imitation import ImitationConfig, load_config
-    from grafprint.imitation import imitate as learn
     from grafprint.library import Library
+    from grafprint.training.distillation import ImitationConfig, load_config
+    from grafprint.training.distillation import imitate as learn
 
     fingerprinter = load_fingerprinter(model, "cpu")
     config = load_config(run / "config.json") if resume else ImitationConfig()

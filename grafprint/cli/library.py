@@ -160,9 +160,9 @@ def compact(
 @commands.command()
 def check(library: LibraryOption = BUNDLED_LIBRARY) -> None:
     """Read all of a library and say whether it is as it was written."""
-    from grafprint.folder import INDEX
     from grafprint.library import Library, LibraryError
-    from grafprint.store import REPAIR
+    from grafprint.library.folder import INDEX
+    from grafprint.library.vectors import REPAIR
 
     with Library.open(library) as opened:  # which finds damage of other kinds
         damaged, tracks = opened.damaged(), len(opened.tracks())
@@ -183,7 +183,7 @@ def repair_library(
     library: Annotated[Path, typer.Option("--library", "-l", help="Folder of the library.")],
 ) -> None:
     """Save what is left of a damaged library. Index the music again to bring back what is lost."""
-    from grafprint.repair import repair
+    from grafprint.library.repair import repair
 
     done = repair(library)
     for track in done.lost:

@@ -69,7 +69,7 @@ def scan(
 ) -> None:
     """Find out what plays when in a mix, a radio show or a film, gaps included."""
     from grafprint.audio import AudioError
-    from grafprint.bulk import Failure, audio_files
+    from grafprint.audio.folders import Failure, audio_files
     from grafprint.library import Library
     from grafprint.scan import scan as follow
 
@@ -120,33 +120,34 @@ def _target(folder: Path, path: Path, ending: str) -> Path:
 
 
 def _write(folder: Path, path: Path, found: Scan) -> None:
-    from grafprint import store, tracklist
+    from grafprint import files
+    from grafprint.scan import export
 
     texts = {
-        "csv": tracklist.to_csv(found),
-        "cue": tracklist.to_cue(found),
+        "csv": export.to_csv(found),
+        "cue": export.to_cue(found),
         # The last one: it says that all are there.
         "json": json.dumps(found.to_json(), indent=1, ensure_ascii=False) + "\n",
     }
     for ending, text in texts.items():
-        store.replace_text(_target(folder, path, ending), text)
+        files.replace_text(_target(folder, path, ending), text)
 
 
 def _print(found: Scan, form: Format) -> None:
-    from grafprint import tracklist
+    from grafprint.scan import export
 
     if form is Format.json:
         print_json(found.to_json())
     elif form is Format.csv:
-        typer.echo(tracklist.to_csv(found), nl=False)
+        typer.echo(export.to_csv(found), nl=False)
     elif form is Format.cue:
-        typer.echo(tracklist.to_cue(found), nl=False)
+        typer.echo(export.to_cue(found), nl=False)
     else:
         out.print(_table(found))
 
 
 def _table(found: Scan) -> Table:
-    from grafprint.plays import Play
+    from grafprint.scan.plays import Play
 
     view = Table("from", "to", "title", "artist", "of the track", "score",
                  title=escape(found.path), title_justify="left")  # fmt: skip

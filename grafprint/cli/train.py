@@ -72,8 +72,8 @@ def train(
 
     On several GPUs: torchrun --nproc-per-node N -m grafprint train ... Ctrl-C saves and stops.
     """
-    from grafprint.recipe import TrainConfig, load_config
     from grafprint.training import train as run_training
+    from grafprint.training.config import TrainConfig, load_config
 
     logging.getLogger("lightning").setLevel(logging.ERROR)
     if resume:

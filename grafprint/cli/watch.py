@@ -24,7 +24,7 @@ from grafprint.cli.console import (
 )
 
 if TYPE_CHECKING:
-    from grafprint.watch import Event
+    from grafprint.scan.monitor import Event
 
 
 def register(app: typer.Typer) -> None:
@@ -55,15 +55,16 @@ def watch(
     ] = 10.0,
 ) -> None:
     """Listen without end and say which tracks are heard."""
-    from grafprint import audio, listening
-    from grafprint import watch as watching
+    from grafprint import audio
+    from grafprint.audio import live_sources
     from grafprint.library import Library
+    from grafprint.scan import monitor as watching
 
     fingerprinter = load_fingerprinter(model, device)
     began = datetime.now().astimezone()
     with (
         Library.open(library, model_id=fingerprinter.model_id) as opened,
-        closing(listening.blocks(source, idle_s=idle)) as blocks,
+        closing(live_sources.blocks(source, idle_s=idle)) as blocks,
         err.status("listening (Ctrl-C ends it)"),
     ):
         wanted = blocks if seconds is None else _first(blocks, seconds * audio.SAMPLE_RATE)
@@ -112,7 +113,7 @@ def _entry(event: Event, began: datetime) -> dict[str, Any]:
 
 
 def _append(log: Path, entry: dict[str, Any]) -> None:
-    from grafprint.store import writing
+    from grafprint.files import writing
 
     with writing(log), log.open("a", encoding="utf-8") as file:
         file.write(json.dumps(entry, ensure_ascii=False) + "\n")

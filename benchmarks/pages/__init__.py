@@ -1,0 +1,1 @@
+"""Tables and figures of the documentation, made from the results."""

@@ -1,0 +1,248 @@
+"""Tables of times and memory; see benchmarks.report."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from benchmarks.shared import common, paired_comparison
+from benchmarks.shared.common import markdown, percent
+
+PRECISIONS = {"fp32": "float32", "bf16": "bfloat16"}
+
+
+def load() -> str:
+    """Answers, waits and memory of the app with many clients."""
+    found = common.read("app_load")
+    memory = found["memory_mb_by_minute"]
+    rows = [
+        [endpoint, str(found["answers"][endpoint]), f"{found['median_s'][endpoint]:.1f} s",
+         f"{found['p95_s'][endpoint]:.1f} s"]
+        for endpoint in found["answers"]
+    ]  # fmt: skip
+    return (
+        f"{markdown(['', 'answers', 'median wait', '95 % waited less than'], rows)}\n\n"
+        f"{found['clients']} clients for {found['minutes']:g} minutes: {found['failed']} answers "
+        f"failed, {found['not_their_own']} were not the client's own. Memory of the server in the "
+        f"first minute {memory[0]:.0f} MB, in the last {memory[-1]:.0f} MB."
+    )
+
+
+def encoding() -> str:
+    """Ways to run the network on the processor."""
+    found = common.read("encoding")
+    rows = [
+        [r["runtime"], PRECISIONS[r["precision"]], f"{r['segments_per_s']:.0f}",
+         f"{r['times_real_time']:.1f}", f"{r['query_5s_s']:.2f} s",
+         f"{100 * r['share_of_plain_products']:.0f} %"]
+        for r in found["rows"]
+    ]  # fmt: skip
+    header = ["run by", "precision", "segments a second", "times real time", "a query of 5 s",
+              "of plain products"]  # fmt: skip
+    peaks = " and ".join(
+        f"{rate:.0f} in {PRECISIONS[p]}" for p, rate in found["plain_gflops"].items()
+    )
+    operations = found["operations_per_segment"] / 1e9
+    return (
+        f"{markdown(header, rows)}\n\n{operations:.2f} billion operations a segment ("
+        f"{found['operations_per_segment_once'] / 1e9:.2f} reading once); plain "
+        f"products of the same sizes reach {peaks} (billions a second)."
+    )
+
+
+def precisions() -> str:
+    """Hits in float32 and bfloat16."""
+    found = common.read("precisions")
+    return paired_comparison.table(found, [PRECISIONS[p] for p in found["precisions"]])
+
+
+def fast_library() -> str:
+    """Hits in a library by the fast network."""
+    found, names = common.read("fast_library"), ["library by GraFPrint", "by the fast network"]
+    rows = [
+        [f"{own['length_s']:g} s", *(percent(r[key]) for key in ("found", "wrong_when_absent")
+                                     for r in (own, fast))]
+        for own, fast in zip(*found["named"], strict=True)
+    ]  # fmt: skip
+    header = ["query", *(f"{what}, {name}" for what in ("named rightly", "named though absent")
+                         for name in names)]  # fmt: skip
+    return f"{paired_comparison.table(found, names)}\n\n{markdown(header, rows)}"
+
+
+def parts() -> str:
+    """Milliseconds a segment in each kind of work, for each way to run the network."""
+    found = common.read("parts")["rows"]
+    header = ["", *(f"{r['runtime']}, {PRECISIONS[r['precision']]}" for r in found)]
+    rows = [[part, *(f"{r['ms'][part]:.2f}" for r in found)] for part in found[0]["ms"]]
+    return markdown(header, [*rows, ["all", *(f"{sum(r['ms'].values()):.2f}" for r in found)]])
+
+
+def gpu() -> str:
+    """What a GPU does."""
+    found = common.read("gpu")
+    rows = [
+        [name, f"{r['segments_per_s']:,.0f}", f"{r['times_real_time']:,.0f}",
+         f"{100 * r['share_of_peak']:.1f} %", f"{r['least_cosine_to_cpu']:.4f}"]
+        for name, r in found["encoding"].items()
+    ]  # fmt: skip
+    header = ["bfloat16", "segments a second", "times real time", "of the peak",
+              "least cosine to the processor's"]  # fmt: skip
+    training, index = found["training"], found["index"]
+    indexed = f"An index of {index['fingerprints']:,}: {index['processor_s']:.0f} s"
+    if "gpus_s" in index:
+        same = f"{100 * index['same']:.1f} % of the nearest the same"
+        indexed += f", with FAISS's GPUs {index['gpus_s']:.0f} s and {same}"
+    layers = "; ".join(
+        f"{way}, {r['neighbours_ms']:.1f} ms for the neighbours and "
+        f"{r['maxima_and_gradients_ms']:.1f} ms for their maxima and gradients"
+        for way, r in found["layers"].items()
+    )
+    return (
+        f"{markdown(header, rows)}\n\nThe graphs of a first-stage block of as many segments as are "
+        f"encoded at once: {layers}.\n\n"
+        f"{found['device']}, {found['peak_tflops']:.0f} trillion "
+        f"operations a second in plain products. Training with a batch of {training['batch']}: "
+        f"{training['pairs_per_s']:,.0f} pairs a second, "
+        f"{100 * training['share_of_peak']:.1f} % of the peak. {indexed}."
+    )
+
+
+def indexes() -> str:
+    """Kinds of index on real fingerprints."""
+    found = common.read("index_choice")
+    per_hour = found["fingerprints"] / found["hours"] / 1e6
+    rows = [
+        [f"`{r['factory']}`", f"{r['bytes']:.0f}", f"{r['bytes'] * per_hour:.2f}",
+         f"{r['built_s']:.1f}", "-" if r["nprobe"] is None else str(r["nprobe"]),
+         f"{100 * r['recall_of_exact']:.1f} %", percent(r["hit_50ms"]),
+         f"{1000 * r['query_s']:.1f} ms",
+         "-" if r["tuned_nprobe"] is None else str(r["tuned_nprobe"])]
+        for r in found["rows"]
+    ]  # fmt: skip
+    header = ["index", "bytes a fingerprint", "MB an hour of audio", "built in (s)", "lists probed",
+              "of exact hits", "hits", "a query of 5 s", "tuned to"]  # fmt: skip
+    return markdown(header, rows)
+
+
+def thinned() -> str:
+    """An index of fewer fingerprints."""
+    rows = common.read("index_choice")["thinned"]
+    lengths = list(rows[0]["hit_50ms"])
+    header = [
+        "a fingerprint every",
+        "MB an hour of audio",
+        *(f"hits, {length} s" for length in lengths),
+    ]
+    return markdown(header, (
+        [*(("exact search", "-") if r["hop_s"] is None else
+           (f"{1000 * r['hop_s']:.0f} ms", f"{r['bytes_per_hour'] / 1e6:.2f}")),
+         *(percent(r["hit_50ms"][length]) for length in lengths)]
+        for r in rows
+    ))  # fmt: skip
+
+
+def rotations() -> str:
+    """Ways to turn fingerprints before codes are made of them."""
+    rows = common.read("index_choice")["rotations"]
+    return markdown(["rotation", "found in (s)", "error of the codes"], (
+        [r["rotation"], f"{r['found_s']:.1f}", f"{r['error']:.3f}"] for r in rows
+    ))  # fmt: skip
+
+
+def library_sizes() -> str:
+    """Memory, time and hits as a library grows."""
+    found = common.read("scale")
+
+    def cells(r: dict[str, Any]) -> Iterator[str]:
+        yield f"{r['fingerprints']:,}"
+        yield f"`{r['factory']}`"
+        tuning = r["tuning"]
+        yield f"{tuning['nprobe']}, {tuning['neighbours']}" if tuning else "all"
+        yield f"{r['open_s']:.2f} s, {r['first_query_s']:.1f} s"
+        yield f"{r['idle_mb']:.0f}, {r['searched_mb']:.0f}"
+        yield f"{1000 * r['query_s']:.1f}, {1000 * r['again_s']:.1f} ms"
+        yield f"{1000 * r['search_s']:.1f} ms"
+        yield percent(r["hit_50ms"])
+        yield "-" if r["recall_of_exact"] is None else f"{100 * r['recall_of_exact']:.1f} %"
+        yield f"{r['same_by_all_candidates']} of {found['queries']}"
+        yield f"{r['indexed'] / r['indexed_s']:,.0f}" if r["indexed"] else "-"
+        yield f"{r['indexing_mb']:.0f}" if r["indexed"] else "-"
+
+    header = ["fingerprints", "index", "lists, neighbours", "opened, first query",
+              "MB: opened, in use", "a query of 5 s, again", "FAISS's part", "hits",
+              "of exact hits", "the same by all candidates", "indexed a second",
+              "MB to index"]  # fmt: skip
+    return markdown(header, (list(cells(row)) for row in found["rows"]))
+
+
+def building() -> str:
+    """How fast files become a library."""
+    found = common.read("building")
+    ways = [found["bundled"], found["fast"]]
+    rows = [
+        ["hours of audio an hour", *(f"{w['times_real_time']:.1f}" for w in ways)],
+        *([f"of that time: {part} alone takes",
+           *(f"{100 * w[f'share_{part}']:.0f} %" for w in ways)]
+          for part in ("encoding", "decoding")),
+        ["memory at each quarter (MB)",
+         *(", ".join(f"{mb:.0f}" for mb in w["memory_mb"]) for w in ways)],
+        ["library on the disk (MB an hour of audio)",
+         *(f"{w['bytes_per_hour_of_audio'] / 1e6:.1f}" for w in ways)],
+        ["index: fingerprints trained and added a second",
+         *(f"{w['fingerprints_indexed_per_s']:,.0f}" for w in ways)],
+        ["index: memory to make it (MB)", *(f"{w['indexing_mb']:.0f}" for w in ways)],
+    ]  # fmt: skip
+    header = [f"{ways[0]['tracks']} files, {ways[0]['hours']:.1f} h", "GraFPrint", "`--fast`"]
+    return markdown(header, rows)
+
+
+def startup() -> str:
+    """How long programs take to begin."""
+    rows = common.read("startup")["rows"]
+    return markdown(["", "seconds", "most memory (MB)"], (
+        [name, f"{row['seconds']:.2f}", f"{row['mb']:.0f}"] for name, row in rows.items()
+    ))  # fmt: skip
+
+
+def scans() -> str:
+    """Plays found in mixes, and how far off their ends are."""
+    header = ["mix", "hours", "parts", "precision", "recall", "beginning off by", "end off by"]
+    rows = common.read("scan")["rows"]
+    return markdown(header, (
+        [name, f"{row['hours']:.1f}", str(row["parts"]), percent(row["precision"]),
+         percent(row["recall"]), f"{row['median_start_error_s']:.2f} s",
+         f"{row['median_end_error_s']:.2f} s"]
+        for name, row in rows.items()
+    ))  # fmt: skip
+
+
+def waits(key: str, title: str) -> Callable[[], str]:
+    """What a visitor of the app waits for, or what an answer is made of."""
+
+    def table() -> str:
+        seconds = common.read("app_speed")[key]
+        return markdown([title, "median"], (
+            [name, f"{s:.2f} s" if s >= 0.1 else f"{1000 * s:.0f} ms"]
+            for name, s in seconds.items()
+        ))  # fmt: skip
+
+    return table
+
+
+TABLES: dict[str, Callable[[], str]] = {
+    "load": load,
+    "encoding": encoding,
+    "precisions": precisions,
+    "fast library": fast_library,
+    "parts": parts,
+    "gpu": gpu,
+    "indexes": indexes,
+    "thinned": thinned,
+    "rotations": rotations,
+    "library sizes": library_sizes,
+    "building": building,
+    "startup": startup,
+    "scans": scans,
+    "waits": waits("seconds", "what a visitor waits for"),
+    "answer": waits("answer_parts_s", "an answer to a clip of 7 s, on the server"),
+}

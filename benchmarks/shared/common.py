@@ -1,0 +1,244 @@
+"""What the accuracy benchmarks share: their options, the libraries they search, their results."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+import platform
+import threading
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from benchmarks.shared.systems import SYSTEMS, System
+from benchmarks.shared.workers import Crew, Model, Shared
+from grafprint.audio.folders import audio_files
+from grafprint.degradation.banks import noise_bank, room_bank
+from grafprint.evaluation import EvaluationConfig, Report, evaluate, query_tracks
+from grafprint.fingerprint import DEFAULT_MODEL, Fingerprinter
+from grafprint.library import Library, Track, add_file
+from grafprint.library.add_file import Made
+
+ROOT = Path(__file__).parent.parent.parent
+RESULTS = ROOT / "benchmarks" / "results"
+FIGURES = ROOT / "docs" / "figures"
+
+
+def resident_mb(pid: int | str = "self", kind: str = "VmRSS") -> float:
+    """Resident memory of a process, in thousands of Linux's kB, which have 1,024 bytes.
+
+    ``kind`` is a line of ``/proc/PID/status``.
+    """
+    status = Path(f"/proc/{pid}/status").read_text(encoding="utf-8")
+    return int(status.split(f"{kind}:")[1].split()[0]) / 1e3
+
+
+def anonymous_mb() -> float:
+    """Resident memory of this process, without the files that are mapped into it."""
+    return resident_mb(kind="RssAnon")
+
+
+@contextmanager
+def peak_mb() -> Iterator[Callable[[], float]]:
+    """Within, what is given says by how much :func:`anonymous_mb` has grown at the most so far."""
+    before = most = anonymous_mb()
+    done = threading.Event()
+
+    def watch() -> None:
+        nonlocal most
+        while not done.wait(0.05):
+            most = max(most, anonymous_mb())
+
+    watcher = threading.Thread(target=watch)
+    watcher.start()
+    try:
+        yield lambda: max(most, anonymous_mb()) - before
+    finally:
+        done.set()
+        watcher.join()
+
+
+def options(doc: str) -> argparse.ArgumentParser:
+    """A parser with the data, the systems and the place to work."""
+    parser = argparse.ArgumentParser(description=doc.splitlines()[0])
+    parser.add_argument("--test", type=Path, required=True, help="folder of the tracks to query")
+    parser.add_argument("--distractors", type=Path, help="folder of more references")
+    parser.add_argument("--noise", type=Path, required=True, help="noises, not trained with")
+    parser.add_argument("--rooms", type=Path, required=True, help="responses, not trained with")
+    parser.add_argument(
+        "--system", action="append", choices=list(SYSTEMS), help="default: grafprint"
+    )
+    parser.add_argument(
+        "--models", type=Path, help="folder of benchmarks.train_systems; default: released network"
+    )
+    parser.add_argument("--pairs", type=int, default=256_000, help="of the runs in --models")
+    parser.add_argument("--queries", type=int, default=500, help="per cell")
+    parser.add_argument("--protocol", choices=["clean", "published"], default="clean")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--work", type=Path, default=Path("runs"), help="for libraries, journals")
+    parser.add_argument("--device", default="cpu", help="of the networks, such as cuda")
+    return parser
+
+
+def shared_options(doc: str) -> argparse.ArgumentParser:
+    """The same, for benchmarks whose work several processes can share."""
+    parser = options(doc)
+    parser.add_argument("--processes", type=int, default=1, help="that share the work")
+    parser.add_argument("--out", type=Path, help="for the JSON; default: benchmarks/results")
+    return parser
+
+
+def model(args: argparse.Namespace, name: str) -> Model:
+    """The trained network of a system, to be loaded here or in other processes."""
+    if args.models is None:
+        if name != "grafprint":
+            raise SystemExit(f"the network of {name} must come from --models")
+        return Model(DEFAULT_MODEL, args.device)
+    run = f"{SYSTEMS[name].trained_as}-{args.pairs}"
+    return Model(args.models / run / "encoder.safetensors", args.device)
+
+
+def network(args: argparse.Namespace, name: str) -> Fingerprinter:
+    """The trained network of a system."""
+    return model(args, name).load()
+
+
+def shared(crew: Crew | None, trained: Model) -> tuple[Fingerprinter, Shared | None]:
+    """A network for this process, and what its crew, if any, does with it.
+
+    With a crew this process encodes nothing, so its network is on the processor.
+    """
+    if crew is None:
+        return trained.load(), None
+    return replace(trained, device="cpu").load(), Shared(crew, trained)
+
+
+def twins(system: str) -> list[str]:
+    """The other systems with the same network."""
+    network = SYSTEMS[system].trained_as
+    return [name for name, s in SYSTEMS.items() if s.trained_as == network and name != system]
+
+
+def place(system: str, fingerprinter: Fingerprinter, work: Path) -> Path:
+    """Where in ``work`` the system's library with this network is."""
+    return work / f"{system}-{fingerprinter.model_id}"
+
+
+def opened(system: str, fingerprinter: Fingerprinter, work: Path) -> Library:
+    """The system's library with this network in ``work``, to be added to; empty if it is new."""
+    path = place(system, fingerprinter, work)
+    made: System = SYSTEMS[system]
+    library = Library.open(path, writable=True) if path.exists() else made.create(
+        path, fingerprinter
+    )  # fmt: skip
+    library.nprobe = made.nprobe
+    return library
+
+
+def taken(library: Library, track: Track, every: int = 1) -> Made:
+    """A track's fingerprints for another library: every ``every``-th, which is a coarser hop."""
+    rows = np.arange(track.first, track.first + track.count, every)
+    return Made(library.vectors(rows).astype("<f2"), track.duration_s)
+
+
+def take(
+    library: Library, fingerprinter: Fingerprinter, heard: Path, files: Iterable[Path], size: float
+) -> None:
+    """Add those of the files that the library in ``heard`` has, until there are ``size`` prints."""
+    if not heard.exists():
+        return
+    with Library.open(heard, model_id=fingerprinter.model_id) as other:
+        tracks = {other.audio_path(track): track for track in other.tracks()}
+        for file in files:
+            if len(library) >= size:
+                return
+            if track := tracks.get(file.resolve()):
+                add_file.add_file(library, file, fingerprinter, made=taken(other, track))
+
+
+def collection(
+    system: str,
+    fingerprinter: Fingerprinter,
+    folders: Iterable[Path],
+    work: Path,
+    helpers: Shared | None = None,
+) -> Library:
+    """The system's library of all files in the folders, made or gone on with in ``work``.
+
+    Kept open for writing, so that the caller can add to it. The ``helpers`` hear the files if
+    there are any; the library is the same. What a system with the same network has heard is taken
+    from its library.
+    """
+    library = opened(system, fingerprinter, work)
+    for folder in folders:
+        for other in twins(system):
+            heard = place(other, fingerprinter, work)
+            take(library, fingerprinter, heard, audio_files(folder, []), math.inf)
+        if helpers:
+            added, failed = helpers.add_folder(library, folder, fingerprinter)
+        else:
+            report = library.add_folder(folder, fingerprinter)
+            added, failed = len(report.added), len(report.failed)
+        print(f"{system}: {folder.name}: {added} added, {failed} failed", flush=True)
+    return library
+
+
+def measure(
+    name: str,
+    library: Library,
+    fingerprinter: Fingerprinter,
+    config: EvaluationConfig,
+    args: argparse.Namespace,
+    helpers: Shared | None = None,
+) -> Report:
+    """Evaluate with queries from the test folder; goes on where a run of this name was stopped.
+
+    The work is that of the ``helpers``, if there are any; the outcomes are the same.
+    """
+
+    def on_progress(done: int, total: int) -> None:
+        if done % 10 == 0 or done == total:
+            print(f"{name}: {done}/{total}", flush=True)
+
+    tracks = query_tracks(library, args.test)
+    journal = args.work / "journals" / f"{name}.jsonl"
+    if helpers:
+        noises, rooms, ask = helpers.asking(library, config, args.test, args.noise, args.rooms)
+    else:
+        noises, rooms = noise_bank(args.noise, "test", 0, 0), room_bank(args.rooms, "test", 0, 0)
+        ask = None
+    return evaluate(
+        library, fingerprinter, noises, rooms, config, tracks, on_progress, journal, ask
+    )  # fmt: skip
+
+
+def write(name: str, results: dict[str, Any], folder: Path | None = None) -> None:
+    """Write ``NAME.json``, with the machine it was made on; without a folder to RESULTS."""
+    folder = folder or RESULTS
+    folder.mkdir(parents=True, exist_ok=True)
+    machine = f"{platform.machine()}, {platform.system()}, Python {platform.python_version()}"
+    text = json.dumps({"machine": machine, **results}, indent=1)
+    (folder / f"{name}.json").write_text(text + "\n")
+
+
+def read(name: str) -> dict[str, Any]:
+    """What :func:`write` wrote; raises FileNotFoundError if it was not made yet."""
+    result: dict[str, Any] = json.loads((RESULTS / f"{name}.json").read_text())
+    return result
+
+
+def markdown(header: list[str], rows: Iterable[list[str]]) -> str:
+    """A table."""
+    lines = [header, ["---"] * len(header), *rows]
+    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
+
+
+def percent(rate: tuple[float, float, float]) -> str:
+    """A rate and its interval."""
+    middle, low, high = (100 * x for x in rate)
+    return f"{middle:.1f} ({low:.1f}-{high:.1f})"

@@ -1,0 +1,60 @@
+"""How far confidences can be trusted: reliability, and wrong names against found ones.
+
+Every query of an evaluation counts twice: as it is, and as if its track were not in the library,
+when the best other track is what it would be taken for.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from grafprint.evaluation.report import Report, wilson
+from grafprint.matching.confidence import CALIBRATION
+
+ASKED = sorted((0.5, 0.8, 0.9, 0.95, CALIBRATION.sure, 0.995, 0.999))  # confidences, for the curve
+
+
+def reliability(confidences: np.ndarray, right: np.ndarray, bins: int = 10) -> dict[str, Any]:
+    """Expected calibration error, and bins of equal width that hold any answers.
+
+    A bin is (mean confidence, share right with its 95 % interval, number of answers).
+    """
+    place = np.minimum((confidences * bins).astype(int), bins - 1)
+    rows = [
+        (float(confidences[place == b].mean()),
+         wilson(int(right[place == b].sum()), int((place == b).sum())), int((place == b).sum()))
+        for b in range(bins) if (place == b).any()
+    ]  # fmt: skip
+    error = sum(n * abs(c - rate) for c, (rate, _, _), n in rows) / len(right)
+    return {"expected_calibration_error": float(error), "bins": rows}
+
+
+def open_set(report: Report) -> dict[str, Any]:
+    """What the calibration in use is worth on the report's queries."""
+    lengths, present, right, absent = [], [], [], []
+    for cell in report.cells:
+        length = cell.setting.length_s
+        for o in cell.outcomes:
+            lengths.append(length)
+            present.append(CALIBRATION.confidence(o.score, length, report.fingerprints))
+            right.append(o.right_track())
+            absent.append(CALIBRATION.confidence(o.wrong_score, length, report.fingerprints))
+    length_s, ours, is_right, others = map(np.array, (lengths, present, right, absent))
+    everything = np.concatenate([ours, others])
+    return {
+        **reliability(everything, np.concatenate([is_right, np.zeros(len(others), bool)])),
+        "curve": [
+            {"length_s": length, "sure": sure,
+             "found": _share(ours[here] >= sure, is_right[here]),
+             "wrong_when_present": _share(ours[here] >= sure, ~is_right[here]),
+             "wrong_when_absent": _share(others[here] >= sure)}
+            for length in sorted(set(lengths)) for here in [length_s == length] for sure in ASKED
+        ],
+    }  # fmt: skip
+
+
+def _share(*tests: np.ndarray) -> tuple[float, float, float]:
+    passed = np.logical_and.reduce(tests)
+    return wilson(int(passed.sum()), len(passed))

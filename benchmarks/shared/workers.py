@@ -1,0 +1,256 @@
+"""Processes that share the work of the accuracy benchmarks: hearing files, asking questions.
+
+Each has a network of its own on the device and uses one thread. What they find is taken in the
+order of the files and numbers, so that libraries and journals are those of a single process.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import logging
+import os
+import pickle
+import tempfile
+from collections import deque
+from collections.abc import Callable, Generator, Iterable
+from concurrent.futures import Future, ProcessPoolExecutor, wait
+from dataclasses import dataclass, replace
+from functools import lru_cache, partial
+from multiprocessing import get_context
+from pathlib import Path
+from typing import TypeVar
+from unittest import mock
+
+import faiss
+import numpy as np
+import torch
+
+from benchmarks.shared.caching_fingerprinter import Remembering
+from benchmarks.shared.gpu_exact_search import DeviceLibrary
+from grafprint.audio.datasets import find_clips, load_clip, of_split
+from grafprint.audio.folders import Failure, audio_files
+from grafprint.degradation.banks import NoiseBank, RoomBank
+from grafprint.errors import DataError
+from grafprint.evaluation import Ask, EvaluationConfig, Outcome, Questions, query_tracks
+from grafprint.fingerprint import Fingerprinter
+from grafprint.library import Library, add_file
+from grafprint.library.add_file import Listened, Made
+from grafprint.library.index.row_index import Stamp
+from grafprint.models import checkpoint
+
+GPU_BATCH = 512  # windows at once: fewer leave a GPU waiting
+# Those that the libraries of numbers read when they are loaded.
+_THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMBA_NUM_THREADS")
+
+log = logging.getLogger(__name__)
+
+_Item = TypeVar("_Item")
+_Result = TypeVar("_Result")
+
+
+@dataclass(frozen=True)
+class Model:
+    """Where a network is, what it runs on and how precisely; ``hop_frames`` None: its own hop.
+
+    In the folder ``memory`` are the queries that it has encoded, if they are to be asked again.
+    """
+
+    path: Path
+    device: str = "cpu"
+    hop_frames: int | None = None
+    memory: Path | None = None
+    precision: str = "auto"
+
+    def load(self) -> Fingerprinter:
+        """The network. Raises CheckpointError if it cannot be used."""
+        encoder, features, facts = checkpoint.load_encoder(self.path)
+        if self.hop_frames is not None:
+            features = replace(features, hop_frames=self.hop_frames)
+        batch = 64 if self.device == "cpu" else GPU_BATCH
+        if self.memory is None:
+            return Fingerprinter(
+                encoder, features, self.device, batch, self.precision, facts
+            )  # fmt: skip
+        remembering = Remembering(encoder, features, self.device, batch, self.precision, facts)
+        remembering.memory = self.memory
+        return remembering
+
+
+class Crew:
+    """``processes`` processes, begun when they are first needed; a context manager ends them."""
+
+    def __init__(self, processes: int) -> None:
+        self._ahead = 2 * processes
+        self._stack = contextlib.ExitStack()
+        self._folder = Path(self._stack.enter_context(tempfile.TemporaryDirectory()))
+        self._banks: dict[tuple[Path, Path], Path] = {}
+        # They inherit it, and read it before anything of theirs could set it.
+        self._stack.enter_context(mock.patch.dict(os.environ, dict.fromkeys(_THREADS, "1")))
+        self._executor = self._stack.enter_context(
+            ProcessPoolExecutor(processes, get_context("spawn"), _begin)
+        )
+
+    def __enter__(self) -> Crew:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._stack.close()
+
+    def map(
+        self, work: Callable[[_Item], _Result], items: Iterable[_Item]
+    ) -> Generator[_Result, None, None]:
+        """``work`` of each item, in their order; few are begun before they are asked for.
+
+        Closing the iterator waits for those. Raises what ``work`` raises.
+        """
+        waiting: deque[Future[_Result]] = deque()
+        left = iter(items)
+        try:
+            for item in itertools.islice(left, self._ahead):
+                waiting.append(self._executor.submit(work, item))
+            while waiting:
+                result = waiting.popleft().result()
+                for item in itertools.islice(left, 1):
+                    waiting.append(self._executor.submit(work, item))
+                yield result
+        finally:
+            for future in waiting:
+                future.cancel()
+            wait(waiting)
+
+    def banks(self, noise: Path, rooms: Path) -> Path:
+        """A file of the noises and rooms for tests, decoded by all processes and only once."""
+        if (noise, rooms) not in self._banks:
+            path = self._folder / f"banks-{len(self._banks)}"
+            found = NoiseBank(*self._clips(noise)), RoomBank(*self._clips(rooms))
+            path.write_bytes(pickle.dumps(found))
+            self._banks[noise, rooms] = path
+        return self._banks[noise, rooms]
+
+    def _clips(self, where: Path) -> tuple[list[np.ndarray], list[str]]:
+        """As ``datasets.load_clips``."""
+        paths = [source.path for source in of_split(find_clips(where), "test")]
+        found = list(zip(paths, self.map(_clip, paths), strict=True))
+        kept = [(clip, path.stem) for path, clip in found if clip is not None]
+        if not kept:
+            raise DataError(f"{where}: none of the files could be decoded")
+        return [clip for clip, _ in kept], [name for _, name in kept]
+
+
+def crew(processes: int) -> contextlib.AbstractContextManager[Crew | None]:
+    """A crew, or None for a single process."""
+    return Crew(processes) if processes > 1 else contextlib.nullcontext()
+
+
+def _begin() -> None:
+    torch.set_num_threads(1)
+    faiss.omp_set_num_threads(1)
+
+
+def _clip(path: Path) -> np.ndarray | None:
+    try:
+        return load_clip(path)
+    except ValueError as error:
+        log.warning("left out: %s", error)
+        return None
+
+
+_network = lru_cache(maxsize=1)(Model.load)
+
+
+# Libraries ------------------------------------------------------------------------------------
+
+
+def hear(model: Model, file: Path) -> Made | None:
+    """Fingerprint a file; None if it is not one that a library could add."""
+    listened = Listened(file)
+    try:
+        stamp = add_file.stamp(file)
+        vectors = np.concatenate(list(_network(model).stream(listened)))
+    except (OSError, ValueError):  # AudioError among them
+        return None
+    if not vectors.any():
+        return None
+    return Made(vectors.astype("<f2"), listened.duration_s, stamp)
+
+
+# Evaluations ----------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Place:
+    """What an evaluation is of, so that every process can open it. ``stamp``: the library's."""
+
+    model: Model
+    library: Path
+    stamp: Stamp
+    nprobe: int | None
+    test: Path
+    banks: Path
+    config: EvaluationConfig
+
+
+def ask(place: Place, number: int) -> list[Outcome]:
+    """``Questions.ask``."""
+    return _questions(place).ask(number)
+
+
+@lru_cache(maxsize=1)
+def _questions(place: Place) -> Questions:
+    device = place.model.device
+    library = (
+        Library.open(place.library) if device == "cpu" else DeviceLibrary.on(device, place.library)
+    )  # fmt: skip
+    library.nprobe = place.nprobe
+    tracks = query_tracks(library, place.test)
+    noises, rooms = load_banks(place.banks)
+    return Questions.of(library, _network(place.model), noises, rooms, place.config, tracks)
+
+
+@lru_cache(maxsize=1)
+def load_banks(path: Path) -> tuple[NoiseBank, RoomBank]:
+    """What :meth:`Crew.banks` has written."""
+    noises, rooms = pickle.loads(path.read_bytes())
+    return noises, rooms
+
+
+# Both -----------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, eq=False)
+class Shared:
+    """The work with one network that a crew takes over from this process."""
+
+    crew: Crew
+    model: Model
+
+    def add_folder(
+        self, library: Library, folder: Path, fingerprinter: Fingerprinter
+    ) -> tuple[int, int]:
+        """As ``Library.add_folder``: how many files were added, and how many failed."""
+        unreadable: list[Failure] = []
+        files = audio_files(folder, unreadable)
+        known = {library.located(path) for path in library.catalogue.files}
+        new = [file for file in files if add_file.real(file) not in known]
+        added, failed = 0, len(unreadable)
+        with contextlib.closing(self.crew.map(partial(hear, self.model), new)) as results:
+            for file in files:
+                heard = None if add_file.real(file) in known else next(results)
+                try:
+                    result = add_file.add_file(library, file, fingerprinter, made=heard)
+                    added += result.status == "added"
+                except ValueError:  # AudioError among them
+                    failed += 1
+        library.finish()
+        return added, failed
+
+    def asking(
+        self, library: Library, config: EvaluationConfig, test: Path, noise: Path, rooms: Path
+    ) -> tuple[NoiseBank, RoomBank, Ask]:
+        """The noises and rooms for tests, and how questions with them are asked."""
+        banks = self.crew.banks(noise, rooms)
+        place = Place(
+            self.model, library.path, library.stamp(), library.nprobe, test, banks, config
+        )  # fmt: skip
+        return *load_banks(banks), partial(self.crew.map, partial(ask, place))

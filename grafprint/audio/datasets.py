@@ -1,0 +1,176 @@
+"""Noises and room responses from folders, manifests and the trees of MUSAN and AIR.
+
+Training takes the split ``train``, evaluation the split ``test``, where a collection has splits;
+one that has none is used as it is, and to keep what is trained with apart from what is measured
+with is then the user's part.
+"""
+
+from __future__ import annotations
+
+import csv
+import logging
+import re
+import zlib
+from dataclasses import dataclass
+from math import gcd
+from pathlib import Path
+
+import numpy as np
+from scipy.io import loadmat
+from scipy.io.matlab import MatReadError
+from scipy.signal import resample_poly
+
+from grafprint import audio
+from grafprint.errors import DataError
+
+log = logging.getLogger(__name__)
+
+# MUSAN names no split: of its noises every fifth, by a checksum of the name, is for tests.
+_MUSAN_TEST_SHARE = 5
+# AIR names none either. Whole rooms are kept apart; there are small and large ones on either side.
+AIR_TEST_ROOMS = frozenset({"stairway", "lecture", "lecture1", "kitchen"})
+_AIR_NAME = re.compile(r"air_(?:binaural|phone(?:_BT)?)_([a-z]+1?(?:_carolina)?)_", re.IGNORECASE)
+
+
+def find_clips(where: str | Path) -> list[Source]:
+    """Find noises or room responses.
+
+    - The root of MUSAN (a folder with ``noise``, ``music`` and ``speech``): its noises, every
+      fifth of the split ``test``. Its music and speech are not used.
+    - A folder with ``air_*.mat``, anywhere below (the Aachen Impulse Response database): all of
+      its responses; those of AIR_TEST_ROOMS are of the split ``test``.
+    - Anything that :func:`grafprint.training.data.find_music` understands.
+
+    Raises DataError when nothing is there.
+    """
+    where = Path(where)
+    if all((where / part).is_dir() for part in ("noise", "music", "speech")):
+        return [
+            Source(s.path, s.track, "train" if _checksum(s.path) % _MUSAN_TEST_SHARE else "test")
+            for s in find_music(where / "noise")
+        ]
+    if where.is_dir() and (responses := sorted(where.rglob("air_*.mat"))):
+        return [Source(p, p.stem, _air_split(p)) for p in responses]
+    return find_music(where)
+
+
+def load_clips(where: str | Path, split: str) -> tuple[list[np.ndarray], list[str]]:
+    """Decode the noises or room responses of a split: float clips ``[n]`` at 16 kHz, their names.
+
+    A file that cannot be read is logged and left out. Raises DataError if there is no other.
+    """
+    clips, names = [], []
+    for source in of_split(find_clips(where), split):
+        try:
+            clips.append(load_clip(source.path))
+            names.append(source.path.stem)
+        except ValueError as error:  # AudioError is one
+            log.warning("left out: %s", error)
+    if not clips:
+        raise DataError(f"{where}: none of the files could be decoded")
+    return clips, names
+
+
+def of_split(found: list[Source], split: str) -> list[Source]:
+    """Those of a split; all of them where a collection has no splits."""
+    if len({source.split for source in found}) <= 1:
+        return found
+    return [source for source in found if source.split == split]
+
+
+def load_clip(path: Path) -> np.ndarray:
+    """A noise or room response, float ``[n]`` at 16 kHz. Raises ValueError if it cannot be read."""
+    if path.suffix.lower() != ".mat":
+        return audio.load(path)
+    # AIR: the response h_air, at the rate air_info.fs (48 kHz).
+    try:
+        content = loadmat(path, squeeze_me=True, struct_as_record=False)
+        response = np.asarray(content["h_air"], np.float64).reshape(-1)
+        rate = int(content["air_info"].fs)
+    except (KeyError, AttributeError, TypeError, ValueError, OSError, MatReadError) as error:
+        raise ValueError(f"{path}: not a response of AIR ({error!r})") from error
+    common = gcd(rate, audio.SAMPLE_RATE)
+    result = resample_poly(response, audio.SAMPLE_RATE // common, rate // common)
+    return np.asarray(result, np.float32)
+
+
+def _air_split(path: Path) -> str:
+    match = _AIR_NAME.match(path.name)
+    return "test" if match and match[1].lower() in AIR_TEST_ROOMS else "train"
+
+
+def _checksum(path: Path) -> int:
+    return zlib.crc32(path.stem.encode())
+
+
+@dataclass(frozen=True)
+class Source:
+    """One file of music. Files of the same ``track`` never meet in one batch.
+
+    ``split`` is ``train``, ``valid`` or ``test``.
+    """
+
+    path: Path
+    track: str
+    split: str = "train"
+
+
+def find_music(where: str | Path) -> list[Source]:
+    """Find training music in a CSV manifest, an FMA tree or any folder.
+
+    - A ``.csv`` or ``.tsv`` file: a column ``path`` (relative to the file), and optionally
+      ``track`` (files of one recording) and ``split`` (``train`` or ``valid``).
+    - An FMA tree: a folder holding ``fma_metadata/tracks.csv`` and ``fma_*`` folders, or one of
+      those (``fma_small``); FMA's own split into training, validation and test is used.
+    - Any other folder: every audio file below it; each is its own track.
+
+    Raises DataError when nothing is there.
+    """
+    where = Path(where)
+    if where.is_file():
+        found = _read_manifest(where)
+    elif (where / _FMA_TRACKS).is_file():
+        found = _read_fma(where, "fma_*/*/*.mp3")
+    elif where.name.startswith("fma_") and (where.parent / _FMA_TRACKS).is_file():
+        found = _read_fma(where.parent, f"{where.name}/*/*.mp3")
+    elif where.is_dir():
+        files = sorted(p for p in where.rglob("*") if p.suffix.lower() in audio.AUDIO_SUFFIXES)
+        found = [Source(p, str(p)) for p in files]
+    else:
+        raise DataError(f"{where}: no such folder or manifest")
+    if not found:
+        raise DataError(f"{where}: no music found there")
+    return found
+
+
+def _read_manifest(path: Path) -> list[Source]:
+    with path.open(newline="", encoding="utf-8") as file:
+        rows = csv.DictReader(file, delimiter="\t" if path.suffix == ".tsv" else ",")
+        if "path" not in (rows.fieldnames or []):
+            raise DataError(f"{path}: a manifest needs a column named 'path'")
+        return [
+            Source(
+                (path.parent / row["path"]).resolve(),
+                row.get("track") or row["path"],
+                row.get("split") or "train",
+            )
+            for row in rows
+        ]
+
+
+_FMA_TRACKS = Path("fma_metadata", "tracks.csv")
+
+
+def _read_fma(root: Path, pattern: str) -> list[Source]:
+    """FMA's tracks.csv has two header rows; the split is the column ('set', 'split')."""
+    with (root / _FMA_TRACKS).open(newline="", encoding="utf-8") as file:
+        rows = csv.reader(file)
+        first, second = next(rows), next(rows)
+        try:
+            column = list(zip(first, second, strict=True)).index(("set", "split"))
+        except ValueError as error:
+            raise DataError(f"{root}: tracks.csv has no column set/split") from error
+        names = {"training": "train", "validation": "valid"}
+        split = {r[0].zfill(6): names.get(r[column], "test") for r in rows if r and r[0].isdigit()}
+    files = sorted(root.glob(pattern))
+    return [Source(p, p.stem, split[p.stem]) for p in files if p.stem in split]

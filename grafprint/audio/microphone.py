@@ -1,0 +1,187 @@
+"""Record from a microphone as mono float32 samples at 16 kHz.
+
+sounddevice (PortAudio) is imported only when a microphone is asked for, so that everything else
+works where the PortAudio library is missing.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import queue
+import threading
+from collections.abc import Callable, Generator, Iterator
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from grafprint.audio import SAMPLE_RATE, Resampler
+from grafprint.errors import MicrophoneError
+
+# How far the caller of listen() may fall behind before sound is lost, and how long a microphone
+# may be quiet (not silent: delivering nothing at all) before it counts as gone.
+_BACKLOG_S = 60.0
+_TIMEOUT_S = 5.0
+# What the sound system may hold back. More than its default, so that a busy processor loses
+# nothing, and still little against the seconds that an identification needs.
+_LATENCY_S = 0.2
+_FLOOR_DB = -120.0
+
+_log = logging.getLogger(__name__)
+
+
+def record(
+    duration_s: float,
+    *,
+    device: str | int | None = None,
+    on_level: Callable[[float], None] | None = None,
+) -> NDArray[np.float32]:
+    """Record ``duration_s`` seconds: mono float32 [samples] at 16 kHz.
+
+    ``on_level`` is called ten times a second with the level in dBFS (see :func:`level_db`).
+    Raises :class:`MicrophoneError` like :func:`listen`.
+    """
+    if not 0 < duration_s < np.inf:
+        raise ValueError(f"duration_s must be above 0, not {duration_s}")
+    n_wanted = max(1, round(duration_s * SAMPLE_RATE))
+    blocks: list[NDArray[np.float32]] = []
+    with contextlib.closing(listen(device=device)) as heard:
+        while sum(map(len, blocks)) < n_wanted:
+            blocks.append(next(heard))
+            if on_level is not None:
+                on_level(level_db(blocks[-1]))
+    return np.concatenate(blocks)[:n_wanted]
+
+
+def listen(
+    *, device: str | int | None = None, block_s: float = 0.1
+) -> Generator[NDArray[np.float32], None, None]:
+    """Listen without end, in blocks of ``block_s`` seconds: mono float32 [samples] at 16 kHz.
+
+    ``device`` is a name from :func:`devices`, a part of one, or PortAudio's number; None takes
+    the system's default. The device runs at its own rate with one or two channels, whose mean is
+    resampled here without seams. It is opened with the first block and released when the
+    iterator is closed. A caller that is a minute late loses sound, which is logged.
+
+    Raises :class:`MicrophoneError` if PortAudio is not installed, there is no such device, it
+    cannot be opened (busy, not permitted), or it stops delivering.
+    """
+    n_block = round(block_s * SAMPLE_RATE)
+    if n_block < 1:
+        raise ValueError(f"block_s must be above 0, not {block_s}")
+    sounddevice = _sounddevice()
+    info = _input_device(sounddevice, device)
+    rate_hz = round(info["default_samplerate"])
+    captured: queue.Queue[NDArray[np.float32]] = queue.Queue()
+    lost = threading.Event()
+
+    def keep(sound: NDArray[np.float32], n: int, time: Any, status: Any) -> None:
+        """Runs in PortAudio's thread, which must never wait."""
+        is_late = captured.qsize() * n > _BACKLOG_S * rate_hz
+        if is_late or status.input_overflow:
+            lost.set()
+        if not is_late:
+            captured.put_nowait(sound.mean(axis=1))
+
+    resampler = Resampler(rate_hz)
+    held = np.empty(0, np.float32)
+    with _opened(sounddevice, info, rate_hz, keep):
+        while True:
+            try:
+                piece = captured.get(timeout=_TIMEOUT_S)
+            except queue.Empty:
+                raise MicrophoneError(
+                    f"the microphone {info['name']!r} has stopped delivering sound; "
+                    "check that it is still plugged in and not in use elsewhere"
+                ) from None
+            if lost.is_set():
+                lost.clear()
+                _log.warning("sound was lost: listening fell behind the microphone")
+            held = np.concatenate([held, resampler.push(piece)])
+            while len(held) >= n_block:
+                block, held = held[:n_block], held[n_block:]
+                yield block
+
+
+def devices() -> list[str]:
+    """The names of the microphones and other inputs; empty if there are none.
+
+    Raises :class:`MicrophoneError` if PortAudio is not installed.
+    """
+    sounddevice = _sounddevice()
+    systems = sounddevice.query_hostapis()
+    return [
+        f"{device['name']}, {systems[device['hostapi']]['name']}"
+        for device in sounddevice.query_devices()
+        if device["max_input_channels"] > 0
+    ]
+
+
+def level_db(block: NDArray[np.float32]) -> float:
+    """Level of a block in dBFS: root mean square, a full-scale sine being -3; at least -120."""
+    power = float(np.mean(np.square(block, dtype=np.float64))) if len(block) else 0.0
+    return max(_FLOOR_DB, 10 * float(np.log10(power))) if power > 0 else _FLOOR_DB
+
+
+def _sounddevice() -> Any:
+    """Import sounddevice, which loads the PortAudio library."""
+    try:
+        import sounddevice
+    except ImportError as error:
+        raise MicrophoneError(
+            f"the microphone needs the sounddevice package ({error}): pip install sounddevice"
+        ) from None
+    except OSError as error:
+        raise MicrophoneError(
+            f"the microphone needs the PortAudio library ({error}); on Debian or Ubuntu: "
+            "sudo apt install libportaudio2; on Fedora: sudo dnf install portaudio; on macOS: "
+            "brew install portaudio; on Windows: pip install --force-reinstall sounddevice"
+        ) from None
+    return sounddevice
+
+
+def _input_device(sounddevice: Any, device: str | int | None) -> dict[str, Any]:
+    """PortAudio's description of an input device."""
+    try:
+        info: dict[str, Any] = sounddevice.query_devices(device, "input")
+        return info
+    except (sounddevice.PortAudioError, ValueError) as error:
+        names = devices()
+        if not names:
+            raise MicrophoneError(
+                "there is no microphone: plug one in and enable it in the sound settings of the "
+                "system (on Linux a sound server, PipeWire or PulseAudio, must run)"
+            ) from None
+        listing = "".join(f"\n  {name}" for name in names)
+        if device is None:
+            raise MicrophoneError(
+                f"there is no default microphone; choose one of:{listing}"
+            ) from None
+        raise MicrophoneError(
+            f"no microphone {device!r} ({error}); choose one of:{listing}"
+        ) from None
+
+
+@contextlib.contextmanager
+def _opened(
+    sounddevice: Any, info: dict[str, Any], rate_hz: int, callback: Callable[..., None]
+) -> Iterator[None]:
+    """Run an input stream that hands its sound to the callback."""
+    try:
+        stream = sounddevice.InputStream(
+            samplerate=rate_hz,
+            device=info["index"],
+            channels=min(2, info["max_input_channels"]),
+            dtype="float32",
+            latency=_LATENCY_S,
+            callback=callback,
+        )
+        with contextlib.closing(stream):
+            stream.start()
+            yield
+    except sounddevice.PortAudioError as error:
+        raise MicrophoneError(
+            f"cannot use the microphone {info['name']!r} ({error}); close other programs that "
+            "use it, and let this one use the microphone in the privacy settings of the system"
+        ) from None

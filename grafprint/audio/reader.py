@@ -1,0 +1,282 @@
+"""Read audio of any kind as mono float32 samples at 16 kHz, in chunks if it is long."""
+
+from __future__ import annotations
+
+import logging
+import math
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import av
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from grafprint.audio import decoding
+from grafprint.errors import AudioError
+
+__all__ = [
+    "AUDIO_SUFFIXES",
+    "SAMPLE_RATE",
+    "AudioError",
+    "AudioInfo",
+    "Resampler",
+    "from_array",
+    "load",
+    "probe",
+    "stream",
+]
+
+SAMPLE_RATE = 16_000
+
+# What counts as audio in a folder: the usual endings of the formats that decoding.py opens.
+AUDIO_SUFFIXES = frozenset(
+    f".{ending}"
+    for endings in (
+        "wav w64 flac mp3 mp2 ogg oga opus spx m4a m4b aac aif aiff aifc caf au wma wv ape mpc",
+        "tta ac3 amr mka weba webm mkv mp4 m4v mov avi wmv flv mpg mpeg ts 3gp ogv",
+    )
+    for ending in endings.split()
+)
+
+# A hole in the file's own clock, where a part was lost, becomes silence, so that all that follows
+# keeps its time. Less is rounding of timestamps; more is more likely a broken clock than a hole.
+LEAST_GAP_S, MOST_GAP_S = 0.1, 10.0
+
+# Integers that were turned into floats without scaling are sound; beyond, powers would overflow.
+MAX_PEAK = 1e10
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class AudioInfo:
+    """What the header of a file says.
+
+    ``duration_s`` is None where the header does not tell; for some MP3 and AAC files it is an
+    estimate. ``codec`` is FFmpeg's name, such as ``flac``, ``opus`` or ``pcm_s16le``.
+    """
+
+    duration_s: float | None
+    sample_rate_hz: int
+    channels: int
+    codec: str
+
+
+_FRAMES = 16  # mixed and resampled together: a third of a second of Opus
+
+
+class Resampler:
+    """Band-limited conversion of a mono signal to 16 kHz, piece by piece and without seams.
+
+    The output does not depend on how the input is cut into pieces, and time is kept: output
+    sample ``n`` is the input at second ``n / 16000``. This is FFmpeg's polyphase filter with 128
+    taps (at the lower of the two rates) instead of its usual 32, which let frequencies above
+    8 kHz alias at -13 dB and lost 3 dB at 7.5 kHz; these are now below -50 dB and 0.1 dB.
+    """
+
+    def __init__(self, sample_rate_hz: int) -> None:
+        self._rate_hz = sample_rate_hz
+        self._swr: av.AudioResampler | None = None
+        if sample_rate_hz != SAMPLE_RATE:
+            self._swr = av.AudioResampler(
+                format="flt", layout="mono", rate=SAMPLE_RATE, options={"filter_size": "128"}
+            )
+
+    def push(self, samples: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Convert the next piece, float32 [n]; what comes out may be shorter, also empty."""
+        if self._swr is None or not len(samples):
+            return samples
+        frame = av.AudioFrame.from_ndarray(
+            np.ascontiguousarray(samples)[None], format="flt", layout="mono"
+        )
+        frame.sample_rate = self._rate_hz
+        return _joined([out.to_ndarray()[0] for out in self._swr.resample(frame)])
+
+    def flush(self) -> NDArray[np.float32]:
+        """The last samples, once every piece has been pushed. (Under 8 ms in all gives none.)"""
+        if self._swr is None:
+            return _joined([])
+        return _joined([out.to_ndarray()[0] for out in self._swr.resample(None)])
+
+
+def load(
+    path: str | os.PathLike[str], *, start_s: float = 0.0, duration_s: float | None = None
+) -> NDArray[np.float32]:
+    """Decode a file, or ``duration_s`` seconds of it from ``start_s`` on.
+
+    Returns mono float32 [samples] at 16 kHz: the mean of all channels, resampled. It is shorter
+    than ``duration_s`` where the file ends earlier. Raises :class:`AudioError` like :func:`stream`.
+    """
+    return _joined(list(stream(path, start_s=start_s, duration_s=duration_s)))
+
+
+def stream(
+    path: str | os.PathLike[str],
+    *,
+    chunk_s: float = 30.0,
+    start_s: float = 0.0,
+    duration_s: float | None = None,
+) -> Iterator[NDArray[np.float32]]:
+    """The samples of :func:`load` in chunks of ``chunk_s`` seconds (the last may be shorter).
+
+    Memory stays bounded however long the file is. Time 0 is the first decoded sample and
+    ``start_s`` counts from it sample-accurately: everything before is decoded and dropped, since
+    seeking is inexact in most compressed formats.
+
+    Parts that do not decode become silence where the file's clock tells how long they were (up to
+    10 s), else they are skipped; a file that ends early gives what is there. Both are
+    logged as warnings. Raises :class:`AudioError` (at the first chunk, or where it is found) if
+    the file is missing, empty or not audio, if nothing in it decodes, if it holds NaN, infinite or
+    absurdly large samples, or if it ends before ``start_s``; ValueError for an impossible time.
+    """
+    if not 0 <= start_s < math.inf:
+        raise ValueError(f"start_s must be 0 or more seconds, not {start_s}")
+    if not (0 < chunk_s < math.inf and (duration_s is None or 0 < duration_s < math.inf)):
+        raise ValueError(f"chunk_s and duration_s must be above 0, not {chunk_s} and {duration_s}")
+    chunk = max(1, round(chunk_s * SAMPLE_RATE))
+    first = round(start_s * SAMPLE_RATE)
+    end = math.inf if duration_s is None else first + max(1.0, round(duration_s * SAMPLE_RATE))
+
+    held: list[NDArray[np.float32]] = []
+    n_held = n_decoded = 0
+    for piece in _decode(path):
+        begin, n_decoded = n_decoded, n_decoded + len(piece)
+        piece = piece[max(0, first - begin) : int(min(len(piece), end - begin))]
+        if len(piece):
+            held.append(piece)
+            n_held += len(piece)
+        if n_held >= chunk:
+            joined = _joined(held)
+            n_ready = n_held - n_held % chunk
+            yield from np.split(joined[:n_ready], n_ready // chunk)
+            held, n_held = [joined[n_ready:].copy()], n_held - n_ready
+        if n_decoded >= end:
+            break
+    if n_held:
+        yield _joined(held)
+    if n_decoded == 0:
+        raise decoding.error(path, "it holds no audio samples", "record or export it again")
+    if n_decoded <= first:
+        length_s = n_decoded / SAMPLE_RATE
+        reason = f"it ends at {length_s:.2f} s, before the start of {start_s:g} s"
+        raise decoding.error(path, reason, "ask for an earlier start")
+
+
+def probe(path: str | os.PathLike[str]) -> AudioInfo:
+    """What the header says of length, rate, channels and codec, without decoding the file.
+
+    Raises :class:`AudioError` if the file is missing, empty or not audio.
+    """
+    with decoding.open_audio(path) as (container, source):
+        return AudioInfo(
+            duration_s=decoding.header_duration_s(container, source),
+            sample_rate_hz=source.sample_rate,
+            channels=source.channels,
+            codec=source.codec_context.codec.canonical_name,
+        )
+
+
+def from_array(samples: ArrayLike, sample_rate_hz: int) -> NDArray[np.float32]:
+    """Convert decoded samples, [n] or [n, channels], to mono float32 [samples] at 16 kHz.
+
+    Integers are scaled so that full scale is 1; floats are taken as they are. Raises
+    :class:`AudioError` if they are empty, too short to resample (some milliseconds), or not
+    finite, and for an impossible shape, type or rate.
+    """
+    samples = np.asarray(samples)
+    if samples.ndim not in (1, 2) or (
+        samples.ndim == 2 and samples.shape[1] > decoding.MAX_CHANNELS
+    ):
+        raise AudioError(f"audio must be [n] or [n, channels], not of shape {samples.shape}")
+    if samples.dtype.kind not in "iuf":
+        raise AudioError(f"audio must be integers or floats, not {samples.dtype}")
+    if not decoding.MIN_RATE_HZ <= sample_rate_hz <= decoding.MAX_RATE_HZ:
+        raise AudioError(f"audio cannot be at {sample_rate_hz} Hz: give its real sample rate")
+    if not samples.size:
+        raise AudioError("the audio is empty: record or choose some")
+    mono = _mono(samples if samples.ndim == 2 else samples[:, None])
+    if reason := unusable(mono):
+        raise AudioError(f"the audio holds {reason}: record or export it again")
+    resampler = Resampler(sample_rate_hz)
+    resampled = _joined([resampler.push(mono), resampler.flush()])
+    if not len(resampled):
+        raise AudioError(f"the audio is only {len(mono)} samples long: record or choose more")
+    return resampled
+
+
+def unusable(samples: NDArray[np.floating]) -> str | None:
+    """What makes samples no sound - they are not finite, or absurdly large - or None."""
+    if not np.isfinite(samples).all():
+        return "NaN or infinite samples"
+    peak = float(np.abs(samples).max(initial=0.0))
+    return f"samples of {peak:.0e}, where 1 is full scale" if peak > MAX_PEAK else None
+
+
+def _decode(path: str | os.PathLike[str]) -> Iterator[NDArray[np.float32]]:
+    """Decode a file to mono pieces at 16 kHz, as long as the decoder happens to make them."""
+    with decoding.open_audio(path) as (container, source):
+        resampler = Resampler(SAMPLE_RATE)
+        rate_hz, decoded_s, filled_s = 0, 0.0, 0.0
+        origin_s: float | None = None
+        held: list[NDArray[np.generic]] = []  # frames are short, and each call costs as much
+
+        def mono() -> NDArray[np.float32]:
+            mixed = _mono(np.concatenate(held)) if held else _joined([])
+            held.clear()
+            if wrong := unusable(mixed):
+                raise decoding.error(path, f"it holds {wrong}", "record or export it again")
+            return mixed
+
+        for frame in decoding.frames(path, container, source):
+            if frame.sample_rate != rate_hz:  # the first frame, or a file joined from several
+                yield resampler.push(mono())
+                yield resampler.flush()
+                rate_hz = frame.sample_rate
+                decoding.check_header(path, rate_hz, frame.layout.nb_channels)
+                resampler = Resampler(rate_hz)
+            try:
+                samples = frame.to_ndarray()
+            except ValueError:
+                reason = f"its samples are of type {frame.format.name}"
+                raise decoding.error(path, reason, decoding.CONVERT) from None
+            samples = samples.T if frame.format.is_planar else samples.reshape(frame.samples, -1)
+            other = held and (held[0].dtype, held[0].shape[1]) != (samples.dtype, samples.shape[1])
+            if len(held) == _FRAMES or other:
+                yield resampler.push(mono())
+            if frame.time is not None:
+                origin_s = frame.time if origin_s is None else origin_s
+                gap_s = frame.time - origin_s - decoded_s - filled_s
+                if LEAST_GAP_S <= gap_s <= MOST_GAP_S:
+                    yield resampler.push(mono())
+                    yield resampler.push(np.zeros(round(gap_s * rate_hz), np.float32))
+                    filled_s += gap_s
+            held.append(samples)
+            decoded_s += frame.samples / rate_hz
+        yield resampler.push(mono())
+        yield resampler.flush()
+        header_s = decoding.header_duration_s(container, source)
+        # Half a second and 1 % of tolerance: some headers round, and some are estimates.
+        if decoded_s and header_s is not None and decoded_s < 0.99 * header_s - 0.5:
+            _log.warning(
+                "%s: %.1f s decoded of the %.1f s in its header; it may be cut off or damaged",
+                os.fspath(path), decoded_s, header_s,
+            )  # fmt: skip
+
+
+def _mono(samples: NDArray[np.generic]) -> NDArray[np.float32]:
+    """[n, channels] of any integer or float type -> [n] in float32, the plain mean of channels.
+
+    FFmpeg's own down-mix weighs channels by their loudspeaker (and drops the LFE of 5.1), so that
+    the same sound in two layouts would come out differently.
+    """
+    with np.errstate(over="ignore", invalid="ignore"):  # the callers look for infinities
+        scaled = samples.astype(np.float32)
+        if samples.dtype.kind != "f":
+            half = 2.0 ** (8 * samples.dtype.itemsize - 1)
+            scaled = scaled / half - (1.0 if samples.dtype.kind == "u" else 0.0)
+        return scaled[:, 0] if scaled.shape[1] == 1 else scaled.mean(axis=1, dtype=np.float32)
+
+
+def _joined(pieces: list[NDArray[np.float32]]) -> NDArray[np.float32]:
+    return np.concatenate([np.empty(0, np.float32), *pieces])

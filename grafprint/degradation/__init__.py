@@ -1,0 +1,14 @@
+"""Noise, rooms, codecs and filters: drawn at random in training, chosen in the app."""
+
+from grafprint.degradation.augmentation import Degrade, DegradeConfig
+from grafprint.degradation.banks import NoiseBank, RoomBank
+from grafprint.degradation.clip import Degradation, degrade
+
+__all__ = [
+    "Degradation",
+    "Degrade",
+    "DegradeConfig",
+    "NoiseBank",
+    "RoomBank",
+    "degrade",
+]

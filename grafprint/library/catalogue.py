@@ -1,0 +1,329 @@
+"""A library's tracks, files and facts in SQLite; its commit is the moment a track exists."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Iterable, Iterator
+from contextlib import closing, contextmanager, suppress
+from dataclasses import fields
+from dataclasses import replace as changed
+from pathlib import Path
+
+from grafprint import files
+from grafprint.errors import LibraryError
+from grafprint.library import vectors
+from grafprint.library.records import File, Meta, Recording, Track
+
+FORMAT = 2  # 1 had no checksums; it is read, and brought up to date by a writer
+_APPLICATION_ID = 0x47724650  # "GrFP"
+_SCHEMA = f"""
+PRAGMA application_id = {_APPLICATION_ID};
+PRAGMA user_version = {FORMAT};
+CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL);  -- value: JSON
+CREATE TABLE tracks (
+  id INTEGER PRIMARY KEY AUTOINCREMENT,
+  content_hash TEXT NOT NULL UNIQUE,
+  duration_s REAL NOT NULL,
+  title TEXT NOT NULL, artist TEXT NOT NULL, album TEXT NOT NULL,
+  licence TEXT NOT NULL, source TEXT NOT NULL,
+  first INTEGER NOT NULL, count INTEGER NOT NULL CHECK (count > 0),  -- rows of the fingerprints
+  crc32 INTEGER  -- of their bytes; NULL: not known
+);
+CREATE TABLE files (  -- several for one track: bit-exact copies
+  path TEXT PRIMARY KEY,
+  track INTEGER NOT NULL REFERENCES tracks (id),
+  size INTEGER NOT NULL, mtime_ns INTEGER NOT NULL
+);
+"""
+# Readers wait for a commit, and a commit for readers that are just opening.
+_TIMEOUT_S = 30.0
+
+
+class Catalogue:
+    """The tables, held in memory as read at opening; changes go to SQLite first."""
+
+    def __init__(self, path: Path, *, writable: bool) -> None:
+        """Open the database ``path`` and read it. Raises LibraryError if it cannot be used."""
+        self.path = path
+        self.changed = False  # since it was opened
+        self.tracks: dict[int, Track] = {}
+        self.files: dict[str, File] = {}
+        self.checksums: dict[int, int | None] = {}  # by track; None: not known
+        with _explained(self.path):
+            # Writable also for a reader where the system allows it: after a killed write SQLite
+            # must first undo what was half written.
+            self._db = sqlite3.connect(
+                f"{path.resolve().as_uri()}?mode=rw", uri=True, timeout=_TIMEOUT_S,
+                isolation_level=None, check_same_thread=False,
+            )  # fmt: skip
+        try:
+            if writable:
+                self._bring_up_to_date()
+            self.read()
+        except BaseException:
+            self.close()
+            raise
+        if not writable:
+            self.close()
+
+    @staticmethod
+    def create(path: Path, meta: Meta) -> None:
+        """Make an empty database. Raises LibraryError if it cannot be written."""
+
+        def write(partial: Path) -> None:
+            partial.unlink(missing_ok=True)
+            with _explained(path), closing(sqlite3.connect(partial, isolation_level=None)) as db:
+                db.executescript(_SCHEMA)
+                _write_meta(db, meta)
+
+        files.replace(path, write)
+
+    def close(self) -> None:
+        """Let go of the database; what was read stays."""
+        with suppress(AttributeError):
+            self._db.close()
+
+    def back_up(self, path: Path) -> None:
+        """Copy the database to ``path``, in one step. Raises LibraryError if it cannot be."""
+
+        def write(partial: Path) -> None:
+            partial.unlink(missing_ok=True)
+            with _explained(self.path), closing(sqlite3.connect(partial)) as copy:
+                self._db.backup(copy)
+
+        files.replace(path, write)
+
+    def _bring_up_to_date(self) -> None:
+        """Format 1 to 2."""
+        with _explained(self.path):
+            facts = [self._db.execute(f"PRAGMA {name}").fetchone()[0] for name in
+                     ("application_id", "user_version")]  # fmt: skip
+        if facts == [_APPLICATION_ID, 1]:
+            with self._transaction() as db:
+                db.execute("ALTER TABLE tracks ADD COLUMN crc32 INTEGER")
+                db.execute(f"PRAGMA user_version = {FORMAT}")
+
+    def read(self) -> None:
+        """Read everything anew, as committed. Raises LibraryError if it is damaged."""
+        try:
+            with _explained(self.path):
+                self._read()
+        except (ValueError, TypeError, KeyError) as failure:
+            raise LibraryError(
+                f"{self.path} is damaged: {failure!r}; {vectors.REPAIR}"
+            ) from failure
+
+    def _read(self) -> None:
+        db = self._db
+        db.execute("PRAGMA foreign_keys = ON")
+        db.execute("PRAGMA synchronous = EXTRA")
+        db.execute("BEGIN")
+        (application,) = db.execute("PRAGMA application_id").fetchone()
+        (version,) = db.execute("PRAGMA user_version").fetchone()
+        if application != _APPLICATION_ID:
+            raise LibraryError(f"{self.path} is not a GraFPrint library: name another folder")
+        if not 1 <= version <= FORMAT:
+            raise LibraryError(
+                f"the library {self.path.parent} is of format {version}, and this version of "
+                f"GraFPrint reads up to {FORMAT}: update GraFPrint, or index the music again"
+            )
+        (verdict,) = db.execute("PRAGMA quick_check(1)").fetchone()
+        if verdict != "ok":
+            raise sqlite3.DatabaseError(verdict)
+        self.meta = Meta(**{k: json.loads(v) for k, v in db.execute("SELECT key, value FROM meta")})
+        self.files = {
+            row[0]: File(*row)
+            for row in db.execute("SELECT path, track, size, mtime_ns FROM files ORDER BY rowid")
+        }
+        self._paths: dict[int, list[str]] = {}
+        for file in self.files.values():
+            self._paths.setdefault(file.track, []).append(file.path)
+        self.tracks = {
+            row[0]: Track(row[0], self._paths[row[0]][0], *row[1:])
+            for row in db.execute(
+                "SELECT id, content_hash, duration_s, title, artist, album, licence, source, "
+                "first, count FROM tracks ORDER BY id"
+            )
+        }
+        checksum = "crc32" if version > 1 else "NULL"
+        self.checksums = dict(db.execute(f"SELECT id, {checksum} FROM tracks"))
+        db.execute("COMMIT")
+        self._by_hash = {track.content_hash: track.id for track in self.tracks.values()}
+
+    # Looking up ---------------------------------------------------------------------------------
+
+    def with_content(self, content_hash: str) -> Track | None:
+        """The track that a file of this content holds."""
+        track = self._by_hash.get(content_hash)
+        return None if track is None else self.tracks[track]
+
+    def paths_of(self, track: int) -> list[str]:
+        """The files of a track, first known first."""
+        return self._paths[track]
+
+    # Changing -----------------------------------------------------------------------------------
+
+    def put(self, recording: Recording, file: File, replaces: int | None) -> Track:
+        """Store a new recording and its file (whose ``track`` is not looked at).
+
+        ``replaces`` is the track that the file held before its content changed: it gets the new
+        content and keeps its id, unless it lives on in another file.
+        """
+        if replaces is not None and len(self._paths[replaces]) > 1:
+            replaces = None
+        meta = changed(
+            self.meta,
+            rows=self.meta.rows + recording.count,
+            removals=self.meta.removals + (replaces is not None),
+        )
+        tags = recording.tags
+        values = (
+            *(recording.content_hash, recording.duration_s),
+            *(tags.title, tags.artist, tags.album, tags.licence, tags.source),
+            *(self.meta.rows, recording.count),
+        )
+        with self._transaction() as db:
+            (track,) = db.execute(
+                "INSERT INTO tracks (id, content_hash, duration_s, title, artist, album, licence,"
+                " source, first, count, crc32) VALUES (?,?,?,?,?,?,?,?,?,?,?)"
+                " ON CONFLICT (id) DO UPDATE SET"
+                " content_hash=excluded.content_hash, duration_s=excluded.duration_s,"
+                " title=excluded.title, artist=excluded.artist, album=excluded.album,"
+                " licence=excluded.licence, source=excluded.source, first=excluded.first,"
+                " count=excluded.count, crc32=excluded.crc32 RETURNING id",
+                (replaces, *values, recording.crc32),
+            ).fetchone()
+            file = changed(file, track=track)
+            _write_file(db, file)
+            _write_meta(db, meta)
+        self.meta = meta
+        if replaces is not None:
+            del self._by_hash[self.tracks[replaces].content_hash]
+        self.tracks[track] = Track(track, file.path, *values)
+        self.checksums[track] = recording.crc32
+        self._by_hash[recording.content_hash] = track
+        self._move(file.path, file)
+        return self.tracks[track]
+
+    def put_file(self, file: File) -> None:
+        """Store that ``file`` holds the track it names; what it held before goes if homeless."""
+        previous = self.files.get(file.path)
+        orphan = (
+            previous is not None
+            and previous.track != file.track
+            and len(self._paths[previous.track]) == 1
+        )
+        meta = changed(self.meta, removals=self.meta.removals + orphan)
+        with self._transaction() as db:
+            _write_file(db, file)
+            if previous is not None and orphan:
+                db.execute("DELETE FROM tracks WHERE id = ?", (previous.track,))
+            _write_meta(db, meta)
+        self.meta = meta
+        self._move(file.path, file)
+
+    def remove_files(self, paths: Iterable[str]) -> list[Track]:
+        """Forget files, and the tracks that no file is left of; returns these tracks."""
+        gone = set(paths)
+        touched = sorted({self.files[path].track for path in gone})
+        dead = [self.tracks[track] for track in touched if gone.issuperset(self._paths[track])]
+        meta = changed(self.meta, removals=self.meta.removals + bool(dead))
+        with self._transaction() as db:
+            db.executemany("DELETE FROM files WHERE path = ?", [(path,) for path in gone])
+            db.executemany("DELETE FROM tracks WHERE id = ?", [(track.id,) for track in dead])
+            _write_meta(db, meta)
+        self.meta = meta
+        for path in gone:
+            self._move(path, None)
+        return dead
+
+    def put_checksums(self, checksums: dict[int, int]) -> None:
+        """Record the checksums of tracks that had none."""
+        with self._transaction() as db:
+            db.executemany(
+                "UPDATE tracks SET crc32 = ? WHERE id = ?",
+                [(checksum, track) for track, checksum in checksums.items()],
+            )
+        self.checksums.update(checksums)
+
+    def renumber(self, firsts: dict[int, int], rows: int) -> None:
+        """Record that the fingerprints now lie elsewhere, in a file of the next generation."""
+        meta = changed(self.meta, rows=rows, generation=self.meta.generation + 1)
+        with self._transaction() as db:
+            db.executemany(
+                "UPDATE tracks SET first = ? WHERE id = ?",
+                [(first, track) for track, first in firsts.items()],
+            )
+            _write_meta(db, meta)
+        self.meta = meta
+        self.tracks = {id: changed(track, first=firsts[id]) for id, track in self.tracks.items()}
+
+    def _move(self, path: str, file: File | None) -> None:
+        """Note in memory what ``path`` holds now; a track that has no file left is dropped."""
+        previous = self.files.pop(path, None)
+        if previous is not None:
+            left = self._paths[previous.track]
+            left.remove(path)
+        if file is not None:
+            self.files[path] = file
+            self._paths.setdefault(file.track, []).append(path)
+        if previous is not None:
+            if left:  # a track is called after its first file
+                self.tracks[previous.track] = changed(self.tracks[previous.track], path=left[0])
+            else:
+                del self._paths[previous.track]
+                del self._by_hash[self.tracks.pop(previous.track).content_hash]
+                del self.checksums[previous.track]
+
+    @contextmanager
+    def _transaction(self) -> Iterator[sqlite3.Connection]:
+        with _explained(self.path):
+            self._db.execute("BEGIN IMMEDIATE")
+            self.changed = True
+            try:
+                yield self._db
+                self._db.execute("COMMIT")
+            except BaseException:
+                with suppress(sqlite3.Error):  # SQLite has undone it itself where it must
+                    self._db.execute("ROLLBACK")
+                raise
+
+
+@contextmanager
+def _explained(path: Path) -> Iterator[None]:
+    """Turn SQLite's errors into LibraryErrors that say what to do."""
+    try:
+        yield
+    except sqlite3.Error as failure:
+        name = getattr(failure, "sqlite_errorname", "")
+        if name.startswith(("SQLITE_FULL", "SQLITE_IOERR")):
+            reason = (
+                "the disk is full or fails; free some space and run it again; what was stored "
+                "before is kept"
+            )
+        elif name.startswith("SQLITE_BUSY"):
+            reason = "another program holds it; wait until that is done"
+        elif name.startswith(("SQLITE_READONLY", "SQLITE_CANTOPEN")):
+            reason = (
+                "it cannot be opened or written here; if a program was stopped while it wrote, "
+                "copy the library to a folder of your own"
+            )
+        else:
+            reason = f"it is damaged; {vectors.REPAIR}"
+        raise LibraryError(f"cannot use {path}: {reason} ({failure})") from failure
+
+
+def _write_meta(db: sqlite3.Connection, meta: Meta) -> None:
+    db.executemany(
+        "INSERT OR REPLACE INTO meta VALUES (?, ?)",
+        [(field.name, json.dumps(getattr(meta, field.name))) for field in fields(meta)],
+    )
+
+
+def _write_file(db: sqlite3.Connection, file: File) -> None:
+    db.execute(
+        "INSERT INTO files VALUES (?, ?, ?, ?) ON CONFLICT (path) DO UPDATE SET"
+        " track=excluded.track, size=excluded.size, mtime_ns=excluded.mtime_ns",
+        (file.path, file.track, file.size, file.mtime_ns),
+    )

@@ -1,0 +1,229 @@
+"""The files of an open library - catalogue, fingerprints, index - kept in agreement."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+from grafprint import files
+from grafprint.errors import LibraryError
+from grafprint.library import vectors
+from grafprint.library.catalogue import Catalogue
+from grafprint.library.index import row_index
+from grafprint.library.index.row_index import RowIndex, Stamp
+from grafprint.library.index_keeper import IndexKeeper
+from grafprint.library.lock import WriterLock
+from grafprint.library.records import Track
+from grafprint.library.rows import RowTable
+from grafprint.library.vectors import VectorStore
+
+CATALOGUE = "library.sqlite3"
+INDEX = "index.faiss"
+BUCKETS = "buckets.npy"
+LOCK = "lock"
+BACKUP = "library.backup.sqlite3"
+# So many fingerprints (256 MB) are checked when a library is opened, in a fraction of a second; of
+# larger libraries each track when it is first about to be named.
+CHECKED_AT_OPENING = 1_000_000
+
+
+def vectors_name(generation: int) -> str:
+    """The fingerprints' file; each compaction makes one of the next generation."""
+    return f"fingerprints.{generation}.f16" if generation else "fingerprints.f16"
+
+
+def is_intact(track: Track, catalogue: Catalogue, vectors: VectorStore) -> bool:
+    """Whether a track's fingerprints are what was written, as far as its checksum is known."""
+    checksum = catalogue.checksums[track.id]
+    return checksum is None or checksum == vectors.crc32(track.first, track.first + track.count)
+
+
+class LibraryFolder:
+    """What library.py and add_file.py work on.
+
+    ``lock`` protects what is in memory; ``adding`` is held for the whole of a change, so that the
+    rows appended meanwhile are one track's.
+    """
+
+    catalogue: Catalogue
+    vector_store: VectorStore
+
+    def __init__(self, path: str | os.PathLike[str], *, writable: bool) -> None:
+        """Open all files. Raises LibraryError if one is missing, damaged or cannot be written."""
+        self.path = Path(path).resolve()
+        self.lock = threading.RLock()
+        self.adding = threading.Lock()
+        self.index = IndexKeeper(self.path / INDEX, self.path / BUCKETS)
+        self._table: RowTable | None = None
+        self._writer = WriterLock(self.path / LOCK) if writable else None
+        self._intact: set[int] | None = set()  # the tracks that were checked; None: all were
+        try:
+            self._load()
+            self._check()
+        except BaseException:
+            self.release()
+            raise
+
+    @property
+    def writable(self) -> bool:
+        """Whether it is open for writing."""
+        return self._writer is not None
+
+    def require_writable(self) -> None:
+        """Raise LibraryError unless it is open for writing."""
+        if not self.writable:
+            raise LibraryError(f"the library {self.path} is not open for writing")
+
+    @contextlib.contextmanager
+    def changing(self) -> Iterator[Catalogue]:
+        """The catalogue, for a change that searches must see whole or not at all.
+
+        Whatever goes wrong within, also an interrupt right after SQLite's commit: what counts
+        afterwards is what SQLite says.
+        """
+        with self.lock:
+            try:
+                yield self.catalogue
+            except BaseException:
+                self._recover()
+                raise
+            finally:
+                self._table = None
+
+    def damaged(self) -> list[Track]:
+        """The tracks whose fingerprints are no longer what was written; reads them all."""
+        with self.lock:
+            tracks = list(self.catalogue.tracks.values())
+        return [track for track in tracks if not self._is_intact(track)]
+
+    def index_is_damaged(self) -> bool:
+        """Whether the saved index, if there is one, is not what was written; reads it all."""
+        path = self.path / INDEX
+        return path.is_file() and RowIndex.load(path, thorough=True) is None
+
+    def require_intact(self, track: Track) -> None:
+        """Raise LibraryError if a track's fingerprints are no longer what was written."""
+        if self._intact is not None and track.id not in self._intact:
+            if not self._is_intact(track):
+                raise self._damage([track])
+            self._intact.add(track.id)
+
+    def _is_intact(self, track: Track) -> bool:
+        return is_intact(track, self.catalogue, self.vector_store)
+
+    def _check(self) -> None:
+        """What can be checked at opening; of a library of format 1, note the checksums."""
+        catalogue = self.catalogue
+        missing = [t for t in catalogue.tracks.values() if catalogue.checksums[t.id] is None]
+        if self.writable and missing:
+            catalogue.put_checksums(
+                {t.id: self.vector_store.crc32(t.first, t.first + t.count) for t in missing}
+            )
+        if catalogue.meta.rows <= CHECKED_AT_OPENING:
+            if damaged := self.damaged():
+                raise self._damage(damaged)
+            self._intact = None
+
+    def _damage(self, tracks: list[Track]) -> LibraryError:
+        others = f" and {len(tracks) - 1} more" if len(tracks) > 1 else ""
+        return LibraryError(
+            f"{self._vectors_path} is damaged: the fingerprints of {tracks[0].title!r}{others} "
+            f"are not what was stored; {vectors.REPAIR}"
+        )
+
+    def located(self, path: str) -> Path:
+        """The place of a path as stored: relative ones start at the library."""
+        return Path(os.path.normpath(self.path / path))
+
+    def table(self) -> RowTable:
+        """Which rows are whose."""
+        with self.lock:
+            if self._table is None:
+                self._table = RowTable(self.catalogue.tracks.values())
+            return self._table
+
+    def stamp(self) -> Stamp:
+        """The state that an index has to be of."""
+        meta = self.catalogue.meta
+        factory = meta.factory or row_index.choose_factory(self.table().total)
+        return Stamp(meta.library_id, meta.generation, meta.rows, meta.removals, factory)
+
+    def drop_dead_rows(self) -> None:
+        """Copy the live rows to a file of the next generation, and let SQLite's commit switch."""
+        table, old, old_path = self.table(), self.vector_store, self._vectors_path
+        new_path = self.path / vectors_name(self.catalogue.meta.generation + 1)
+        with files.writing(new_path):
+            new_path.write_bytes(b"")
+        new = VectorStore(new_path, old.dim, 0, writable=True)
+        firsts: dict[int, int] = {}
+        try:
+            for track, first, count in zip(table.ids, table.firsts, table.counts, strict=True):
+                firsts[int(track)] = new.pending
+                old.copy_range(int(first), int(first + count), new)
+            new.sync()
+            files.sync_folder(self.path)
+        except BaseException:
+            new.close()
+            new_path.unlink(missing_ok=True)
+            raise
+        # From here on the new file may be the one that counts: if this fails it is left alone, and
+        # the next to open the library for writing deletes whichever does not.
+        with self.changing() as catalogue:
+            catalogue.renumber(firsts, new.pending)
+            new.commit()
+            self.vector_store = new
+        old.close()
+        with contextlib.suppress(OSError):  # a reader may hold it open (Windows)
+            old_path.unlink()
+
+    def release(self) -> None:
+        """Let go of all files."""
+        with self.lock:
+            if hasattr(self, "vector_store"):
+                self.vector_store.close()
+            if hasattr(self, "catalogue"):
+                self.catalogue.close()
+            if self._writer is not None:
+                self._writer.release()
+                self._writer = None
+
+    def _load(self) -> None:
+        for attempts_left in (2, 1, 0):
+            self.catalogue = Catalogue(self.path / CATALOGUE, writable=self.writable)
+            try:
+                self._open_vectors()
+                break
+            except FileNotFoundError:
+                self.catalogue.close()
+                if attempts_left:  # perhaps compacted by a writer since the catalogue was read
+                    continue
+                raise LibraryError(
+                    f"the library {self.path} lacks {self._vectors_path.name}: copy the whole "
+                    "folder, or index the music again into a new library"
+                ) from None
+        if self.writable:  # what an interrupted compaction left
+            for path in self.path.glob("fingerprints*.f16"):
+                if path != self._vectors_path:
+                    with contextlib.suppress(OSError):
+                        path.unlink()
+
+    def _open_vectors(self) -> None:
+        meta = self.catalogue.meta
+        self.vector_store = VectorStore(
+            self._vectors_path, meta.dim, meta.rows, writable=self.writable
+        )
+
+    def _recover(self) -> None:
+        try:
+            self.catalogue.read()
+            self.vector_store.close()
+            self._open_vectors()
+        except (LibraryError, OSError):  # the next to open it will be told why
+            self.release()
+
+    @property
+    def _vectors_path(self) -> Path:
+        return self.path / vectors_name(self.catalogue.meta.generation)

@@ -1,0 +1,1 @@
+"""Nearest neighbours over numbered vectors; knows nothing of tracks."""

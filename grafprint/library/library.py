@@ -1,0 +1,374 @@
+"""A collection of fingerprinted recordings in a folder: open, search, add, remove, copy.
+
+The folder holds ``library.sqlite3`` (tracks, their files, and which network made the
+fingerprints), ``fingerprints.f16`` (see vectors.py), a copy of the database for repair.py and, once
+large enough to need one, ``index.faiss``, which is derived and made anew whenever it does not fit.
+It can be copied to any machine. A track exists from the moment SQLite commits it: its vectors are
+on the disk before, and what an interrupted write leaves behind is cut off by the next one.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Protocol, Self
+
+import numpy as np
+
+from grafprint import files
+from grafprint.errors import LibraryError
+from grafprint.library import add_file, add_folder
+from grafprint.library.add_file import AddResult
+from grafprint.library.add_folder import IndexReport, Progress
+from grafprint.library.catalogue import Catalogue
+from grafprint.library.folder import BACKUP, BUCKETS, CATALOGUE, LOCK, LibraryFolder, vectors_name
+from grafprint.library.index import row_index
+from grafprint.library.index.tuning import Tuning
+from grafprint.library.lock import WriterLock
+from grafprint.library.records import Track, new_meta
+
+if TYPE_CHECKING:
+    from grafprint.fingerprint import Fingerprinter
+
+__all__ = ["AddResult", "IndexReport", "Library", "LibraryError", "Track"]
+
+COMPACT_ABOVE = 0.3  # share of dead rows at which the end of a write compacts
+
+
+class Network(Protocol):
+    """What a library needs to know of the network that makes its fingerprints."""
+
+    @property
+    def model_id(self) -> str: ...
+    @property
+    def dim(self) -> int: ...
+    @property
+    def hop_s(self) -> float: ...
+    @property
+    def window_s(self) -> float: ...
+
+
+class Library(LibraryFolder):
+    """An open library; a context manager that closes it.
+
+    Any number of programs may read a library while one writes. A reader keeps the state it found
+    when it opened. Methods may be called from several threads; additions run one after the other,
+    and searches meanwhile see the tracks committed so far.
+    """
+
+    nprobe: int | None = None
+
+    @classmethod
+    def open(
+        cls,
+        path: str | os.PathLike[str],
+        *,
+        model_id: str | None = None,
+        writable: bool = False,
+        nprobe: int | None = None,
+    ) -> Library:
+        """Open an existing library, for reading unless ``writable``.
+
+        With ``model_id``, only if its fingerprints are by that network. ``nprobe`` is how many
+        inverted lists an approximate search looks into (no effect on an exact one); if None, so
+        many as were found to be enough (tuning.py).
+
+        Raises LibraryError if there is none, it is damaged or of a newer format, another network
+        made it, or another program is writing to it (``writable``).
+        """
+        path = Path(path)
+        if not (path / CATALOGUE).is_file():
+            raise LibraryError(
+                f"there is no library in {path}: make one with `grafprint index`, or name another"
+            )
+        library = cls(path, writable=writable)
+        library.nprobe = nprobe
+        try:
+            if model_id is not None:
+                library.check_model(model_id)
+        except LibraryError:
+            library.release()
+            raise
+        return library
+
+    @classmethod
+    def create(
+        cls,
+        path: str | os.PathLike[str],
+        network: Network,
+        *,
+        factory: str | None = None,
+        buckets: np.ndarray | None = None,
+    ) -> Library:
+        """Make an empty library for the fingerprints of ``network`` (a Fingerprinter), writable.
+
+        ``factory`` is a FAISS factory string such as ``IVF1024,PQ32`` or ``HNSW32``; without one
+        the index is chosen by size (``index.choose_factory``). One that needs training is exact
+        until there is enough to train on. ``buckets [K, dim]`` are directions for the inverted
+        lists of a ``factory`` with K of them, in the place of k-means: random ones
+        (``index.hyperplane_buckets``) or those that a network has learned.
+
+        Raises LibraryError if the folder has a library or cannot be written, ValueError for a
+        factory string that FAISS does not understand.
+        """
+        path = Path(path)
+        if factory is not None:
+            row_index.check_factory(factory, network.dim)
+        with files.writing(path):
+            path.mkdir(parents=True, exist_ok=True)
+        with WriterLock(path / LOCK):
+            if (path / CATALOGUE).exists():
+                raise LibraryError(
+                    f"there is a library in {path} already: open it, or name another folder"
+                )
+            with files.writing(path):
+                (path / vectors_name(0)).write_bytes(b"")
+                if buckets is not None:
+                    np.save(path / BUCKETS, np.asarray(buckets, np.float32))
+            # The last step: from here on there is a library.
+            Catalogue.create(
+                path / CATALOGUE,
+                new_meta(network.model_id, network.dim, network.hop_s, network.window_s, factory),
+            )
+        return cls(path, writable=True)
+
+    def close(self) -> None:
+        """Finish: compact if worth it, save the index, and let go of all files.
+
+        Raises LibraryError if the disk is full; the tracks are safe even then.
+        """
+        try:
+            if self.writable:
+                self.finish()
+        finally:
+            self.release()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if kind is None:
+            self.close()
+        else:  # do not hide the error by one in finishing; the next writer finishes
+            self.release()
+
+    # What is in it ------------------------------------------------------------------------------
+
+    @property
+    def model_id(self) -> str:
+        """The network whose fingerprints these are."""
+        return self.catalogue.meta.model_id
+
+    @property
+    def dim(self) -> int:
+        """Numbers in a fingerprint."""
+        return self.catalogue.meta.dim
+
+    @property
+    def hop_s(self) -> float:
+        """Seconds between the starts of consecutive fingerprints."""
+        return self.catalogue.meta.hop_s
+
+    @property
+    def window_s(self) -> float:
+        """Seconds of audio in one fingerprint."""
+        return self.catalogue.meta.window_s
+
+    @property
+    def rows(self) -> int:
+        """Rows in the file of fingerprints, dead ones included."""
+        return self.catalogue.meta.rows
+
+    def __len__(self) -> int:
+        """How many fingerprints its tracks have."""
+        return self.table().total
+
+    def __bool__(self) -> bool:
+        """True, also when empty."""
+        return True
+
+    def tracks(self, search: str | None = None) -> list[Track]:
+        """All tracks in the order they came, or those in whose texts every word of ``search`` is.
+
+        Looked at are title, artist, album and path, without regard to case.
+        """
+        with self.lock:
+            tracks = list(self.catalogue.tracks.values())
+        words = (search or "").casefold().split()
+        if not words:
+            return tracks
+        return [
+            track
+            for track in tracks
+            if all(
+                word in f"{track.title} {track.artist} {track.album} {track.path}".casefold()
+                for word in words
+            )
+        ]
+
+    def track(self, track_id: int) -> Track:
+        """The track of this number. Raises LibraryError if there is none."""
+        with self.lock:
+            try:
+                return self.catalogue.tracks[track_id]
+            except KeyError:
+                raise LibraryError(f"{self.path} has no track number {track_id}") from None
+
+    def audio_path(self, track: Track) -> Path | None:
+        """Where the track's audio is now, for playing it; None if none of its files is there."""
+        with self.lock:
+            paths = [self.located(path) for path in self.catalogue.paths_of(track.id)]
+        return next((path for path in paths if path.is_file()), None)
+
+    def check_model(self, model_id: str) -> None:
+        """Raise LibraryError unless ``model_id`` is the network whose fingerprints these are."""
+        if model_id != self.model_id:
+            raise LibraryError(
+                f"the library {self.path} was made with network {self.model_id}, not {model_id}; "
+                "their fingerprints cannot be compared: use that network, or index the music again "
+                "into a new library"
+            )
+
+    # Searching ----------------------------------------------------------------------------------
+
+    @contextlib.contextmanager
+    def steady(self) -> Iterator[None]:
+        """Hold off changes by other threads, so that row numbers keep their meaning."""
+        with self.lock:
+            yield
+
+    def search(self, queries: np.ndarray, k: int | None = None) -> tuple[np.ndarray, np.ndarray]:
+        """The ``k`` nearest fingerprints of ``queries [m, dim]`` by inner product, best first.
+
+        If ``k`` is None, as many as are enough to identify a clip by, of which these are the
+        segments: an index that is not exact looks further for each of few.
+
+        Returns inner products and row numbers, both ``[m, k]``. Silent segments (zero vectors) and
+        removed tracks are never among them; where there are fewer than ``k``, the rest has row -1
+        and product -inf.
+        """
+        with self.lock:
+            current = self.index.current(self.stamp(), self.table(), self.vector_store)
+            return current.search(queries, k or current.neighbours(len(queries)), self.nprobe)
+
+    @property
+    def exact(self) -> bool:
+        """Whether searches compare with every fingerprint."""
+        return self.stamp().factory == row_index.EXACT
+
+    @property
+    def tuning(self) -> Tuning | None:
+        """How far searches look, once there was one; None if the index is exact."""
+        return self.index.tuning
+
+    def vectors(self, rows: np.ndarray) -> np.ndarray:
+        """The stored fingerprints ``[..., dim]`` (float32) of row numbers ``[...]``."""
+        return self.vector_store.read(rows)
+
+    def products(self, rows: np.ndarray, queries: np.ndarray) -> np.ndarray:
+        """Inner products ``[c, n]`` of the stored rows ``[c, n]`` with ``queries [n, dim]``."""
+        return self.vector_store.products(rows, queries)
+
+    def sums(
+        self, places: np.ndarray, positions: np.ndarray, queries: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Sums of a query's products with the rows from many places on; see vectors.py."""
+        return self.vector_store.sums(places, positions, queries)
+
+    def expect(self, firsts: np.ndarray, ends: np.ndarray) -> None:
+        """Have the disk read rows ``firsts [c]`` to ``ends [c]`` (exclusive), all at once."""
+        self.vector_store.expect(firsts, ends)
+
+    def spans(self, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """For row numbers ``[...]``: whose they are, and that track's first row and row count.
+
+        Three int64 arrays ``[...]``: track id, first, count; -1, -1, 0 for rows of no track.
+        """
+        return self.table().spans(rows)
+
+    def track_of(self, rows: np.ndarray) -> np.ndarray:
+        """The ids (int64) of the tracks to which row numbers ``[...]`` belong, -1 where none."""
+        return self.spans(rows)[0]
+
+    # Changing -----------------------------------------------------------------------------------
+
+    def add(self, file: str | os.PathLike[str], fingerprinter: Fingerprinter) -> AddResult:
+        """Fingerprint a file and store it as a track, unless it is there already.
+
+        A file whose size and time of change are as before is skipped; one whose content changed is
+        fingerprinted again. A bit-exact copy of a stored file is not stored again: the track
+        remembers both paths and lives until both are gone. Paths are remembered relative to the
+        library if the file is somewhere inside the folder that the library is in, so that both can
+        be copied together, and absolute otherwise. Memory is bounded however long the file.
+
+        Raises AudioError (a ValueError) if the file cannot be used: unreadable, shorter than a
+        second, wholly silent. Raises LibraryError if the library is open for reading only, made by
+        another network, or the disk is full. The library is as before in all these cases.
+        """
+        return add_file.add_file(self, Path(file), fingerprinter)
+
+    def add_folder(
+        self,
+        folder: str | os.PathLike[str],
+        fingerprinter: Fingerprinter,
+        progress: Progress | None = None,
+        *,
+        prune: bool = False,
+    ) -> IndexReport:
+        """Add every audio file below ``folder`` (or a single file), going on past bad ones.
+
+        Run again, it goes on where it was stopped. ``progress(path, done, total, audio_s)`` is
+        called while it works: the file at hand, files done and in all, seconds of audio
+        fingerprinted so far. Files of the library that have vanished from the folder are reported,
+        and removed if ``prune``. Hidden files are passed over.
+
+        Raises LibraryError as :meth:`add` does, and if there is no such folder.
+        """
+        report = add_folder.add_folder(self, Path(folder), fingerprinter, progress, prune=prune)
+        self.finish()
+        return report
+
+    def remove(self, track_id: int) -> Track:
+        """Remove a track and forget its files; returns what it was.
+
+        Raises LibraryError if there is no such track, or the library is open for reading only.
+        """
+        self.require_writable()
+        with self.adding, self.changing() as catalogue:
+            track = self.track(track_id)
+            catalogue.remove_files(catalogue.paths_of(track_id))
+            return track
+
+    def compact(self) -> int:
+        """Give the space of removed and replaced tracks back; returns how many rows that were.
+
+        All or nothing: the live rows are copied to a new file, which counts from SQLite's commit.
+        Raises LibraryError if the disk is full (for a moment both files exist).
+        """
+        self.require_writable()
+        with self.adding, self.lock:
+            dead = self.rows - len(self)
+            if dead:
+                self.drop_dead_rows()
+            return dead
+
+    def finish(self) -> None:
+        """The end of a write: compact if many rows are dead, save the index, copy the catalogue."""
+        self.require_writable()
+        if self.rows - len(self) > COMPACT_ABOVE * self.rows:
+            self.compact()
+        with self.adding, self.lock:
+            self.vector_store.trim()
+            self.index.save(self.stamp(), self.table(), self.vector_store)
+            backup = self.path / BACKUP
+            if self.catalogue.changed or not backup.exists():
+                self.catalogue.back_up(backup)
+                self.catalogue.changed = False

@@ -1,0 +1,27 @@
+"""Which track is this clip, where in it, and how confident is the answer?"""
+
+from grafprint.errors import MatchError
+from grafprint.matching.identification import (
+    LONGEST_S,
+    Answer,
+    Match,
+    identify,
+    identify_audio,
+    identify_file,
+    identify_many,
+    later,
+    loudest,
+)
+
+__all__ = [
+    "LONGEST_S",
+    "Answer",
+    "Match",
+    "MatchError",
+    "identify",
+    "identify_audio",
+    "identify_file",
+    "identify_many",
+    "later",
+    "loudest",
+]

@@ -1,0 +1,1 @@
+"""Log-mel features, graph layers, encoders and checkpoints."""

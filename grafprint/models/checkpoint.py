@@ -1,0 +1,142 @@
+"""Networks and training states on disk: safetensors with a JSON header, never pickle."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor
+
+from grafprint.errors import CheckpointError
+from grafprint.models.encoders import Encoder, build, describe
+from grafprint.models.features import FeatureConfig
+
+FORMAT = 1
+
+
+def write(path: Path, tensors: dict[str, Tensor], header: dict[str, Any]) -> None:
+    """Write tensors and a JSON header to ``path`` in one step: old file or new, never half."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(path.name + ".partial")
+    plain = {k: v.detach().cpu().contiguous() for k, v in tensors.items()}
+    save_file(plain, partial, metadata={"grafprint": json.dumps(header)})
+    with partial.open("rb") as file:
+        os.fsync(file.fileno())
+    partial.chmod(0o644)  # safetensors makes files that only their owner can read
+    partial.replace(path)
+
+
+def read(path: str | Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    """Read what :func:`write` wrote. Raises CheckpointError, naming the file and the reason."""
+    path = Path(path)
+    if not path.is_file():
+        raise CheckpointError(f"{path}: there is no such file")
+    try:
+        with safe_open(path, "pt") as file:
+            metadata = file.metadata() or {}
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    except (SafetensorError, OSError) as error:
+        raise CheckpointError(f"{path}: not a readable safetensors file ({error})") from error
+    if "grafprint" not in metadata:
+        raise CheckpointError(f"{path}: these weights were not written by GraFPrint")
+    try:
+        header = json.loads(metadata["grafprint"])
+    except ValueError as error:
+        raise CheckpointError(f"{path}: its header is damaged ({error})") from error
+    if not isinstance(header, dict) or header.get("format") is None:
+        raise CheckpointError(f"{path}: its header is damaged")
+    if header["format"] != FORMAT:
+        raise CheckpointError(
+            f"{path}: format {header['format']}, but this version reads format {FORMAT}"
+        )
+    return tensors, header
+
+
+def save_encoder(
+    path: Path, encoder: Encoder, features: FeatureConfig, facts: dict[str, Any] | None = None
+) -> None:
+    """Write a network for use: fp16 weights, its configuration, and facts (data, steps, seed)."""
+    header = {
+        "format": FORMAT,
+        "kind": "encoder",
+        "encoder": describe(encoder),
+        "features": asdict(features),
+        "facts": facts or {},
+        "identity": identity(encoder, features),
+    }
+    state = encoder.state_dict()
+    half = {k: v.half() if v.is_floating_point() else v for k, v in state.items()}
+    write(path, half, header)
+
+
+def load_encoder(path: str | Path) -> tuple[Encoder, FeatureConfig, dict[str, Any]]:
+    """Read a network: ``(encoder in eval mode and fp32, features, facts)``.
+
+    Raises CheckpointError for a file that is not an encoder, is damaged, or whose weights do not
+    fit.
+    """
+    tensors, header = read(path)
+    if header.get("kind") != "encoder":
+        raise CheckpointError(f"{path}: holds a {header.get('kind')}, not an encoder")
+    try:
+        # Before a network is made: one of a damaged size could fill the memory.
+        written = header.get("identity")
+        if written and written != _digest(header["encoder"], header["features"], tensors):
+            raise CheckpointError(f"{path}: it is damaged, not what was saved: get it again")
+        encoder = build(header["encoder"]["name"], header["encoder"]["options"])
+        encoder.load_state_dict(tensors)
+        features, facts = FeatureConfig(**header["features"]), dict(header["facts"])
+    except CheckpointError:
+        raise
+    except (KeyError, TypeError, ValueError, RuntimeError, ArithmeticError) as error:
+        raise CheckpointError(f"{path}: the weights do not fit: {error}") from error
+    return encoder.eval(), features, facts
+
+
+def identity(encoder: Encoder, features: FeatureConfig) -> str:
+    """16 hex digits that change with the weights or any setting that changes fingerprints."""
+    return _digest(describe(encoder), asdict(features), encoder.state_dict())
+
+
+def _digest(encoder: dict[str, Any], features: dict[str, Any], tensors: dict[str, Tensor]) -> str:
+    digest = hashlib.sha256()
+    digest.update(json.dumps({"encoder": encoder, "features": features}, sort_keys=True).encode())
+    for name, tensor in sorted(tensors.items()):
+        digest.update(name.encode())
+        # In fp16, as stored: a network saved and loaded keeps its identity.
+        values = tensor.half() if tensor.is_floating_point() else tensor
+        digest.update(values.cpu().contiguous().numpy().tobytes())
+    return digest.hexdigest()[:16]
+
+
+def pack_optimiser(optimiser: torch.optim.Optimizer) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    """An optimiser's state as flat tensors and a JSON-able rest."""
+    state = optimiser.state_dict()
+    tensors: dict[str, Tensor] = {}
+    numbers: dict[str, Any] = {}
+    for index, slots in state["state"].items():
+        for name, value in slots.items():
+            key = f"{index}.{name}"
+            if isinstance(value, Tensor):
+                tensors[key] = value
+            else:
+                numbers[key] = value
+    return tensors, {"numbers": numbers, "groups": state["param_groups"]}
+
+
+def unpack_optimiser(
+    optimiser: torch.optim.Optimizer, tensors: dict[str, Tensor], rest: dict[str, Any]
+) -> None:
+    """Put back what :func:`pack_optimiser` took out."""
+    state: dict[int, dict[str, Any]] = {}
+    for key, value in (*tensors.items(), *rest["numbers"].items()):
+        index, name = key.split(".", 1)
+        state.setdefault(int(index), {})[name] = value
+    optimiser.load_state_dict({"state": state, "param_groups": rest["groups"]})

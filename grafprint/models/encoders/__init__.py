@@ -1,0 +1,90 @@
+"""The registry of encoders: a name and a configuration in, a network out."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from typing import Any
+
+from grafprint.models.encoders.base import Encoder, options_of
+from grafprint.models.encoders.grafprint import GraFPrint, GraFPrintConfig
+from grafprint.models.encoders.nafp import NAFP, NAFPConfig
+from grafprint.models.encoders.sliding import Sliding, SlidingConfig
+from grafprint.models.encoders.transformer import (
+    FEATURES,
+    HashTransformer,
+    HashTransformerConfig,
+    Transformer,
+    TransformerConfig,
+)
+from grafprint.models.features import FeatureConfig
+
+
+@dataclass(frozen=True)
+class Entry:
+    """An encoder of the registry: its class, its configuration, the features it is made for."""
+
+    network: type[Encoder]
+    config: type[Any]
+    features: FeatureConfig = field(default_factory=FeatureConfig)
+
+
+ENCODERS = {
+    "grafprint": Entry(GraFPrint, GraFPrintConfig),
+    "sliding": Entry(Sliding, SlidingConfig),
+    "nafp": Entry(NAFP, NAFPConfig),
+    "transformer": Entry(Transformer, TransformerConfig, FEATURES),
+    "hash-transformer": Entry(HashTransformer, HashTransformerConfig, FEATURES),
+}
+
+
+def features_of(name: str) -> FeatureConfig:
+    """The features that the encoder ``name`` is made for; ValueError if there is no such."""
+    return _entry(name).features
+
+
+def stretch_of(name: str) -> int:
+    """How many windows the encoder ``name`` is trained to read at once; ValueError as above."""
+    return _entry(name).network.stretch
+
+
+def _entry(name: str) -> Entry:
+    if name not in ENCODERS:
+        raise ValueError(f"unknown encoder {name!r}; there are: {', '.join(sorted(ENCODERS))}")
+    return ENCODERS[name]
+
+
+def build(name: str, options: Mapping[str, Any] | None = None) -> Encoder:
+    """Make the encoder ``name`` with randomly initialised weights.
+
+    Raises ValueError for an unknown name or option, and says which ones exist.
+    """
+    entry = _entry(name)
+    options = dict(options or {})
+    known = {f.name for f in fields(entry.config)}
+    if unknown := set(options) - known:
+        raise ValueError(f"encoder {name!r} has no option {', '.join(sorted(unknown))}")
+    # JSON has lists where the configurations have tuples.
+    values = {k: tuple(v) if isinstance(v, list) else v for k, v in options.items()}
+    return entry.network(entry.config(**values))
+
+
+def describe(encoder: Encoder) -> dict[str, Any]:
+    """``{"name", "options"}`` of an encoder: what :func:`build` needs to make it again."""
+    for name, entry in ENCODERS.items():
+        if type(encoder) is entry.network:
+            return {"name": name, "options": options_of(encoder.config)}
+    raise ValueError(f"{type(encoder).__name__} is not in the registry")
+
+
+__all__ = [
+    "ENCODERS",
+    "Encoder",
+    "GraFPrint",
+    "GraFPrintConfig",
+    "HashTransformer",
+    "build",
+    "describe",
+    "features_of",
+    "stretch_of",
+]

@@ -1,0 +1,138 @@
+"""The GraFPrint encoder: a 2-D pyramid of graph blocks (section II-B of the paper)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from grafprint.models.encoders.base import Encoder, later
+from grafprint.models.graph import (
+    FFN,
+    BlockGraph,
+    GraphBlock,
+    batch_to_group_norm,
+    begin_near_identity,
+    dilation_of,
+    downsample,
+    initialise,
+    node_positions,
+    relative_change,
+    to_nodes,
+)
+
+
+@dataclass(frozen=True)
+class GraFPrintConfig:
+    """Dimensions of the encoder; the defaults give the paper's 18 M parameters."""
+
+    in_channels: int = 3
+    input_shape: tuple[int, int] = (64, 32)  # mel bins x frames, Table I
+    stem_stride: tuple[int, int] = later((2, 2))  # (2, 1) has twice the nodes: 1024, 256, 64, 16
+    depths: tuple[int, ...] = (2, 2, 6, 2)
+    widths: tuple[int, ...] = (64, 128, 256, 512)
+    k: int = 3  # neighbours per node, the node itself not counted
+    ffn_expansion: int = 4
+    groups: int = 4  # of the graph convolution's update weights
+    dilation: bool = True
+    drop_path: float = 0.0  # of the last block; rises linearly from the first
+    relative_position: bool = False
+    norm_groups: int = later(0)  # of group normalisation; 0: batch normalisation
+    pooled_width: int = 1024
+    hidden_width: int = 4096
+    dim: int = 128  # Table I
+
+
+class GraFPrint(Encoder):
+    """Windows ``[n, 3, 64, 32]`` to fingerprints ``[n, 128]``.
+
+    A stem of convolutions, one of them strided, leaves 32 x 16 = 512 nodes; each of the four
+    stages refines its nodes with graph blocks and FFNs, and a strided 2-D convolution between
+    stages halves both axes (512, 128, 32, 8 nodes). The mean over nodes is projected to ``dim``.
+    """
+
+    config: GraFPrintConfig
+
+    def __init__(self, config: GraFPrintConfig | None = None) -> None:
+        super().__init__()
+        c = self.config = config or GraFPrintConfig()
+        self.dim = c.dim
+        first = c.widths[0]
+        self.stem = nn.Sequential(
+            nn.Conv2d(c.in_channels, first // 2, 3, stride=c.stem_stride, padding=1, bias=False),
+            nn.BatchNorm2d(first // 2),
+            nn.GELU(),
+            nn.Conv2d(first // 2, first, 3, padding=1, bias=False),
+            nn.BatchNorm2d(first),
+            nn.GELU(),
+        )
+        # The paper's f(.): a 1 x 1 convolution, batch normalisation, a non-linearity.
+        self.project = nn.Sequential(
+            nn.Conv2d(first, first, 1, bias=False), nn.BatchNorm2d(first), nn.GELU()
+        )
+        self.down = nn.ModuleList(
+            downsample(a, b) for a, b in zip(c.widths[:-1], c.widths[1:], strict=True)
+        )
+        self.stages = nn.ModuleList()
+        self.ffns = nn.ModuleList()
+        total, number = sum(c.depths), 0
+        for stage, (depth, width) in enumerate(zip(c.depths, c.widths, strict=True)):
+            grid = self.grid(stage)
+            blocks, ffns = nn.ModuleList(), nn.ModuleList()
+            for _ in range(depth):
+                rate = c.drop_path * number / max(1, total - 1)
+                dilation = dilation_of(number, c.k, grid[0] * grid[1]) if c.dilation else 1
+                blocks.append(
+                    GraphBlock(width, grid, c.k, dilation, c.groups, rate, c.relative_position)
+                )
+                ffns.append(FFN(width, c.ffn_expansion, rate))
+                number += 1
+            self.stages.append(blocks)
+            self.ffns.append(ffns)
+        # Affine, so it commutes with the mean over nodes: pooling first is exact and cheaper.
+        self.widen = nn.Linear(c.widths[-1], c.pooled_width)
+        self.head = nn.Sequential(
+            nn.Linear(c.pooled_width, c.hidden_width), nn.ELU(), nn.Linear(c.hidden_width, c.dim)
+        )
+        if c.norm_groups:
+            batch_to_group_norm(self, c.norm_groups)
+        initialise(self)
+        begin_near_identity(self)
+
+    def grid(self, stage: int) -> tuple[int, int]:
+        """Rows and columns of the node grid in a stage (0-based)."""
+        (height, width), (down, across) = self.config.input_shape, self.config.stem_stride
+        return height // down // 2**stage, width // across // 2**stage
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Fingerprints ``[n, dim]``, L2-normalised, of windows ``x [n, 3, F, T]``."""
+        return self._run(x, None)
+
+    def forward_with_graphs(self, x: Tensor) -> tuple[Tensor, list[BlockGraph]]:
+        """Fingerprints as :meth:`forward`, and the graph of every block of this very pass."""
+        graphs: list[BlockGraph] = []
+        return self._run(x, graphs), graphs
+
+    def _run(self, x: Tensor, graphs: list[BlockGraph] | None) -> Tensor:
+        x = x.contiguous(memory_format=torch.channels_last)
+        x = self.project(self.stem(x))
+        for stage, (blocks, ffns) in enumerate(zip(self.stages, self.ffns, strict=True)):
+            if stage:
+                x = self.down[stage - 1](x)
+            for number, (block, ffn) in enumerate(zip(blocks, ffns, strict=True)):  # type: ignore[call-overload]
+                y, graph = block(x)
+                y = ffn(y)
+                if graphs is not None:
+                    grid = self.grid(stage)
+                    positions = node_positions(grid, self.config.input_shape)
+                    graphs.append(
+                        BlockGraph(
+                            stage, number, grid, block.dilation, graph, positions,
+                            to_nodes(y).float(), relative_change(x, y),
+                        )
+                    )  # fmt: skip
+                x = y
+        z = self.head(self.widen(x.mean(dim=(2, 3))))
+        return F.normalize(z.float(), dim=-1)

@@ -1,0 +1,1 @@
+"""Inference-only encoders: the same fingerprints, faster on a CPU."""

@@ -1,0 +1,107 @@
+"""The GraFPrint encoder where nothing is trained: the same function, faster (benchmarks.encoding).
+
+Batch normalisations are folded into the weights before them, the weights are laid out for oneDNN
+once, activations and residual sums are part of the products, neighbours are found and gathered by
+compiled loops, and every thread works on its own segments, in portions that fit its cache.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from grafprint.models.encoders.grafprint import GraFPrint
+from grafprint.models.fast.fused_layers import Block, Convolution, Dense, to_map, to_rows
+from grafprint.models.graph import BlockGraph, node_positions, relative_change
+from grafprint.threads import _threads, _workers
+
+# Segments at once in the first two stages, where a segment has many nodes: more would not fit the
+# second-level cache. In the last two there are few nodes and large weights: all at once.
+_PORTION = 8
+_EARLY_STAGES = 2
+_LEAST = 4  # segments that are worth a thread
+# oneDNN keeps compiled code and workspace for every shape it has met, megabytes for each number of
+# segments. So there are to be few such numbers: 1, 2, and multiples of this.
+_STEP = 4
+
+
+def supports(encoder: nn.Module) -> bool:
+    """Whether :class:`FastGraFPrint` can be made of an encoder."""
+    return isinstance(encoder, GraFPrint) and not encoder.config.norm_groups
+
+
+class FastGraFPrint:
+    """A trained GraFPrint encoder for the CPU, in ``dtype`` float32 or bfloat16."""
+
+    def __init__(self, encoder: GraFPrint, dtype: torch.dtype = torch.float32) -> None:
+        """Fold and lay out the weights (copies). ValueError unless :func:`supports` the encoder."""
+        if not supports(encoder):
+            raise ValueError("only encoders with batch normalisation can be folded")
+        self.config, self.dtype, self._grid = encoder.config, dtype, encoder.grid
+        layers: Any = encoder  # a Module's parts are not typed
+        self._stem = [Convolution(encoder.stem[i : i + 2], dtype) for i in (0, 3)]
+        self._project = Dense.folded(layers.project, dtype, "gelu")
+        self._down = [Convolution(down, dtype, "none") for down in layers.down]
+        self._stages = [
+            [Block(block, ffn, dtype) for block, ffn in zip(blocks, ffns, strict=True)]
+            for blocks, ffns in zip(layers.stages, layers.ffns, strict=True)
+        ]
+        self._head = [Dense.of(layer, dtype) for layer in (encoder.widen, *encoder.head[::2])]
+
+    def __call__(self, x: Tensor) -> Tensor:
+        """Fingerprints ``[n, dim]`` (float32, unit length) of windows ``x [n, 3, F, T]``."""
+        parts = min(len(x) // _LEAST, _threads())
+        if parts <= 1:
+            return self._run(x, None)
+        return torch.cat(list(_workers().map(self._run, x.tensor_split(parts))))
+
+    def with_graphs(self, x: Tensor) -> tuple[Tensor, list[BlockGraph]]:
+        """The same, and the graph of every block of this very pass."""
+        graphs: list[BlockGraph] = []
+        return self._run(x, graphs), graphs
+
+    def _run(self, x: Tensor, graphs: list[BlockGraph] | None = None) -> Tensor:
+        n = len(x)
+        with torch.inference_mode():
+            if graphs is None and n > 2 and n % _STEP:
+                x = torch.cat([x, x[-1:].expand(_STEP - n % _STEP, -1, -1, -1)])
+            portions = x.split(len(x) if graphs is not None else _PORTION)
+            x = torch.cat([self._early(portion, graphs) for portion in portions])
+            for stage in range(_EARLY_STAGES, len(self._stages)):
+                x = self._stage(stage, x, graphs)
+            z = x.float().mean(dim=(2, 3)).to(self.dtype)
+            widen, hidden, out = self._head
+            return F.normalize(out(F.elu(hidden(widen(z)))).float(), dim=-1)[:n]
+
+    def _early(self, x: Tensor, graphs: list[BlockGraph] | None) -> Tensor:
+        x = x.to(self.dtype, memory_format=torch.channels_last)
+        for convolve in self._stem:
+            x = convolve(x)
+        x = to_map(self._project(to_rows(x)), x.shape)
+        for stage in range(len(self._stages))[:_EARLY_STAGES]:
+            x = self._stage(stage, x, graphs)
+        return x
+
+    def _stage(self, stage: int, x: Tensor, graphs: list[BlockGraph] | None) -> Tensor:
+        if stage:
+            x = self._down[stage - 1](x)
+        shape = x.shape
+        rows = to_rows(x)
+        for number, block in enumerate(self._stages[stage]):
+            before = rows
+            rows, graph = block(rows, shape[2] * shape[3])
+            if graphs is not None:
+                grid = self._grid(stage)
+                positions = node_positions(grid, self.config.input_shape)
+                after = to_map(rows, shape)
+                graphs.append(
+                    BlockGraph(
+                        stage, number, grid, block.dilation, graph, positions,
+                        rows.view(shape[0], -1, shape[1]).float(),
+                        relative_change(to_map(before, shape), after),
+                    )
+                )  # fmt: skip
+        return to_map(rows, shape)

@@ -1,0 +1,133 @@
+"""Loops that PyTorch has no quick operation for, compiled by Numba; they release the GIL."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from grafprint.jit import njit
+
+_LANES = 16  # numbers in a vector
+
+
+@njit
+def nearest(
+    closeness: np.ndarray,
+    first: int,
+    k: int,
+    dilation: int,
+    neighbours: np.ndarray,
+    values: np.ndarray,
+) -> None:
+    """Every ``dilation``-th of the ``k * dilation`` closest nodes of each node, itself excluded.
+
+    ``closeness [B, R, N]`` float32 is of nodes ``first .. first + R - 1`` to all; larger is closer;
+    it is used up. ``neighbours`` int64 and ``values`` float32, both ``[B, R, k]``, are filled,
+    closest first. ``k * dilation < N``.
+
+    A row is read once, for the maxima of 16 interleaved parts; to take out the largest of these
+    and look again changes one part only.
+    """
+    graphs, rows, n = closeness.shape
+    nothing = np.float32(-np.inf)
+    maxima = np.empty(_LANES, np.float32)
+    steps, parts = (k - 1) * dilation + 1, n // _LANES
+    fours = parts // 4 * 4
+    for graph in range(graphs):
+        for i in range(rows):
+            closeness[graph, i, first + i] = nothing
+            for lane in range(_LANES):
+                maxima[lane] = nothing
+            for part in range(0, fours, 4):  # four at a time: the maxima are written less often
+                for lane in range(_LANES):
+                    j = part * _LANES + lane
+                    one = closeness[graph, i, j]
+                    two = closeness[graph, i, j + _LANES]
+                    three = closeness[graph, i, j + 2 * _LANES]
+                    four = closeness[graph, i, j + 3 * _LANES]
+                    one = one if one > two else two
+                    three = three if three > four else four
+                    one = one if one > three else three
+                    maxima[lane] = one if one > maxima[lane] else maxima[lane]
+            for part in range(fours, parts):
+                for lane in range(_LANES):
+                    value = closeness[graph, i, part * _LANES + lane]
+                    maxima[lane] = value if value > maxima[lane] else maxima[lane]
+            for j in range(parts * _LANES, n):
+                maxima[j % _LANES] = max(maxima[j % _LANES], closeness[graph, i, j])
+            for place in range(steps):
+                top = nothing
+                for lane in range(_LANES):
+                    top = maxima[lane] if maxima[lane] > top else top
+                best = 0
+                while best < _LANES - 1 and maxima[best] != top:
+                    best += 1
+                found = best
+                while found < n and closeness[graph, i, found] != top:
+                    found += _LANES
+                if found >= n:  # none is a number
+                    found = min(best, n - 1)
+                if place < steps - 1:
+                    closeness[graph, i, found] = nothing
+                    rest = nothing
+                    for j in range(best, n, _LANES):
+                        value = closeness[graph, i, j]
+                        rest = value if value > rest else rest
+                    maxima[best] = rest
+                if place % dilation == 0:
+                    neighbours[graph, i, place // dilation] = found
+                    values[graph, i, place // dilation] = top
+
+
+@njit
+def unit_rows(bits: np.ndarray, unit: np.ndarray, unit_bits: np.ndarray) -> None:
+    """Rows of bfloat16, given as ``bits [..., C]`` (uint16), at length 1 in float32.
+
+    ``unit`` and ``unit_bits`` are one array ``[..., C]``, seen as float32 and as uint32. A row of
+    zeros stays one.
+    """
+    graphs, n, channels = bits.shape
+    for graph in range(graphs):
+        for i in range(n):
+            for c in range(channels):
+                unit_bits[graph, i, c] = np.uint32(bits[graph, i, c]) << np.uint32(16)
+            power = np.float32(0)
+            for c in range(channels):
+                power += unit[graph, i, c] * unit[graph, i, c]
+            scale = np.float32(1) / max(np.sqrt(power), np.float32(1e-12))
+            for c in range(channels):
+                unit[graph, i, c] *= scale
+
+
+@njit
+def with_maxima(
+    nodes: np.ndarray, neighbours: np.ndarray, groups: int, both: np.ndarray, sign: int
+) -> None:
+    """Each node beside the channel-wise maximum of its neighbours.
+
+    ``nodes [B, N, C]``, ``neighbours [B, N, k]``; ``both [B, N, 2C]`` is filled: the channels in
+    ``groups``, in each those of the node, then the maxima. Nodes are floating-point numbers given
+    as integers of their bits, of which ``sign`` is the highest: with all other bits flipped where
+    that is set, they are in order; to flip them again gives them back.
+    """
+    low = (1 << sign) - 1
+    graphs, n, channels = nodes.shape
+    k, size = neighbours.shape[2], channels // groups
+    for graph in range(graphs):
+        for i in range(n):
+            for group in range(groups):
+                begin, to = group * size, 2 * group * size
+                first = neighbours[graph, i, 0]
+                for c in range(size):
+                    both[graph, i, to + c] = nodes[graph, i, begin + c]
+                    value = nodes[graph, first, begin + c]
+                    both[graph, i, to + size + c] = value ^ ((value >> sign) & low)
+                for place in range(1, k):
+                    other = neighbours[graph, i, place]
+                    for c in range(size):
+                        value = nodes[graph, other, begin + c]
+                        value = value ^ ((value >> sign) & low)
+                        most = both[graph, i, to + size + c]
+                        both[graph, i, to + size + c] = value if value > most else most
+                for c in range(size):
+                    value = both[graph, i, to + size + c]
+                    both[graph, i, to + size + c] = value ^ ((value >> sign) & low)

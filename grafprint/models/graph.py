@@ -1,0 +1,313 @@
+"""The graph layers every model shares: k-NN graph, max-relative convolution, graph block, FFN.
+
+Nodes live on a feature map ``[B, C, H, W]`` (channels-last in memory, so that the node view
+``[B, N, C]`` is free); node ``n`` is the point ``(n // W, n % W)``.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from types import ModuleType
+from typing import cast
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+
+def _gpu_kernels() -> ModuleType | None:
+    if not torch.cuda.is_available():
+        return None
+    try:
+        from grafprint.models import triton_kernels
+    except ImportError:  # a build of PyTorch without Triton
+        return None
+    return triton_kernels
+
+
+_KERNELS = _gpu_kernels()
+MOST_FUSED = 1024  # nodes of a graph whose products fit a GPU's registers
+
+
+@dataclass(frozen=True)
+class KNNGraph:
+    """Directed k-nearest-neighbour graph of a batch: who each node listens to.
+
+    ``neighbours [B, N, k]`` are node numbers, nearest first and never the node itself;
+    ``distances [B, N, k]`` are Euclidean distances between L2-normalised node features (0..2),
+    plus the relative-position term where one is used.
+    """
+
+    neighbours: Tensor
+    distances: Tensor
+
+
+@dataclass(frozen=True)
+class BlockGraph:
+    """The graph one block used in a forward pass, and where its nodes lie on the spectrogram.
+
+    ``positions [N, 2]`` holds (mel bin, frame) of each node's centre, in the input's own units.
+    ``features [B, N, C]`` are the nodes as they left the block and its FFN, ``change [B, N]`` how
+    far that moved each one: the length of the update over the length of the node before.
+    """
+
+    stage: int
+    block: int
+    grid: tuple[int, int]
+    dilation: int
+    graph: KNNGraph
+    positions: Tensor
+    features: Tensor
+    change: Tensor
+
+
+def to_nodes(x: Tensor) -> Tensor:
+    """Feature map ``[B, C, H, W]`` to nodes ``[B, H * W, C]``."""
+    return x.flatten(2).transpose(1, 2)
+
+
+@torch.no_grad()
+def knn(
+    nodes: Tensor,
+    k: int,
+    dilation: int = 1,
+    bias: Tensor | None = None,
+    own: Tensor | None = None,
+) -> KNNGraph:
+    """k nearest neighbours of every node among the nodes of its own graph.
+
+    Args:
+        nodes: features ``[B, N, C]``; compared after L2 normalisation, in fp32.
+        k: neighbours per node, without the node itself.
+        dilation: take every ``dilation``-th of the ``k * dilation`` nearest, which widens the
+            reach without more edges (Li et al., 2019).
+        bias: ``[N, N]`` or ``[B, N, N]`` added to the squared distances (relative position;
+            infinite where two may not be neighbours), or None.
+        own: numbers ``[M]`` of the nodes whose neighbours are sought, among all; the bias then has
+            ``M`` rows. None: of all.
+
+    Raises:
+        ValueError: if the graph has fewer than ``k * dilation + 1`` nodes.
+    """
+    n = nodes.shape[1]
+    if k * dilation > n - 1:
+        raise ValueError(f"{k} neighbours at dilation {dilation} need more than {n} nodes")
+    if nodes.is_cuda and _KERNELS and bias is None and own is None and n <= MOST_FUSED:
+        neighbours, cosines = _KERNELS.nearest(nodes.contiguous(), k, dilation)
+        return KNNGraph(neighbours, (2 - 2 * cosines).clamp_min(0).sqrt())
+    with torch.autocast(nodes.device.type, enabled=False):
+        unit = F.normalize(nodes.float(), dim=-1)
+        # |a - b|^2 = 2 - 2<a, b> for unit vectors, so the nearest have the largest product.
+        seeking = unit if own is None else unit[:, own]
+        closeness = torch.bmm(seeking, unit.transpose(1, 2))
+    if bias is not None:
+        closeness -= bias / 2
+    if own is None:
+        closeness.diagonal(dim1=1, dim2=2).fill_(-torch.inf)
+    else:
+        closeness[:, torch.arange(len(own), device=own.device), own] = -torch.inf
+    best = closeness.topk(k * dilation, dim=-1)
+    squared = (2 - 2 * best.values[..., ::dilation]).clamp_min(0)
+    return KNNGraph(best.indices[..., ::dilation], squared.sqrt())
+
+
+def max_relative(nodes: Tensor, neighbours: Tensor) -> Tensor:
+    """Eq. 2's second half: ``max_j (x_j - x_i)`` over the neighbours, ``[B, N, C]``.
+
+    ``x_i`` does not depend on ``j``, so ``max_j(x_j) - x_i`` is the same and saves k - 1
+    subtractions and their memory.
+    """
+    if nodes.is_cuda and _KERNELS:
+        most: Tensor = _KERNELS.most_of_neighbours(nodes.contiguous(), neighbours)
+        return most - nodes
+    b, n, c = nodes.shape
+    first = torch.arange(b, device=nodes.device).view(b, 1, 1) * n
+    rows = (neighbours + first).reshape(-1)
+    gathered = nodes.reshape(b * n, c).index_select(0, rows).view(b, n, -1, c)
+    # amax is much faster forward; max has the cheaper backward (one winner per channel).
+    best = gathered.max(dim=2).values if nodes.requires_grad else gathered.amax(dim=2)
+    return best - nodes
+
+
+class MaxRelativeConv(nn.Module):
+    """Max-relative graph convolution, Eq. 2 and 3: ``[x_i, max_j(x_j - x_i)] W_update``.
+
+    ``[B, C, H, W] -> [B, 2C, H, W]``. The two halves are interleaved channel by channel, so each
+    of the ``groups`` of the 1 x 1 convolution sees both halves of its channels.
+    """
+
+    def __init__(self, channels: int, groups: int = 4) -> None:
+        super().__init__()
+        self.update = nn.Sequential(
+            nn.Conv2d(2 * channels, 2 * channels, 1, groups=groups, bias=False),
+            nn.BatchNorm2d(2 * channels),
+        )
+
+    def forward(self, x: Tensor, neighbours: Tensor) -> Tensor:
+        """Update the map ``x`` with the messages of ``neighbours [B, N, k]``."""
+        b, c, h, w = x.shape
+        nodes = to_nodes(x)
+        both = torch.stack([nodes, max_relative(nodes, neighbours)], dim=-1)
+        both = both.reshape(b, h * w, 2 * c)
+        if x.is_cuda:
+            # As one product with a matrix of four blocks: cuDNN's convolutions in groups are far
+            # slower than the zeros that this multiplies.
+            groups = cast(nn.Conv2d, self.update[0]).weight.flatten(1)
+            whole = torch.block_diag(*groups.chunk(cast(nn.Conv2d, self.update[0]).groups))
+            return cast(Tensor, self.update[1](_to_map(F.linear(both, whole), h, w)))
+        return cast(Tensor, self.update(_to_map(both, h, w)))
+
+
+def _to_map(nodes: Tensor, height: int, width: int) -> Tensor:
+    # The channels-last layout of [B, C, H, W] is exactly [B, N, C] in memory.
+    return nodes.view(nodes.shape[0], height, width, nodes.shape[2]).permute(0, 3, 1, 2)
+
+
+class DropPath(nn.Module):
+    """Stochastic depth: drop a residual branch for whole samples, only in training."""
+
+    def __init__(self, probability: float) -> None:
+        super().__init__()
+        self.probability = probability
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Zero each sample of ``x [B, ...]`` with the given probability and rescale the rest."""
+        if not self.training or self.probability == 0:
+            return x
+        keep = 1 - self.probability
+        shape = (x.shape[0],) + (1,) * (x.ndim - 1)
+        return x * x.new_empty(shape).bernoulli_(keep).div_(keep)
+
+
+def _linear(c_in: int, c_out: int) -> nn.Sequential:
+    return nn.Sequential(nn.Conv2d(c_in, c_out, 1, bias=False), nn.BatchNorm2d(c_out))
+
+
+class GraphBlock(nn.Module):
+    """Eq. 4: ``y = W_out sigma(GraphConv(W_in x)) + x``, on a graph made from ``W_in x``."""
+
+    position_bias: Tensor | None
+
+    def __init__(
+        self,
+        channels: int,
+        grid: tuple[int, int],
+        k: int,
+        dilation: int = 1,
+        groups: int = 4,
+        drop_path: float = 0.0,
+        relative_position: bool = False,
+    ) -> None:
+        super().__init__()
+        self.k, self.dilation = k, dilation
+        self.linear_in = _linear(channels, channels)
+        self.conv = MaxRelativeConv(channels, groups)
+        self.linear_out = _linear(2 * channels, channels)
+        self.drop_path = DropPath(drop_path)
+        bias = relative_position_bias(channels, grid) if relative_position else None
+        self.register_buffer("position_bias", bias, persistent=False)
+
+    def forward(self, x: Tensor) -> tuple[Tensor, KNNGraph]:
+        """Return the updated map ``[B, C, H, W]`` and the graph it was updated on."""
+        y = self.linear_in(x)
+        graph = self.graph(y)
+        y = self.linear_out(F.gelu(self.conv(y, graph.neighbours)))
+        return x + self.drop_path(y), graph
+
+    def graph(self, y: Tensor) -> KNNGraph:
+        """The graph of the nodes of a map ``[B, C, H, W]``."""
+        return knn(to_nodes(y), self.k, self.dilation, self.position_bias)
+
+
+class FFN(nn.Module):
+    """Two 1 x 1 layers with a residual, applied to every node alone: ``C -> 4C -> C``."""
+
+    def __init__(self, channels: int, expansion: int = 4, drop_path: float = 0.0) -> None:
+        super().__init__()
+        self.linear_in = _linear(channels, expansion * channels)
+        self.linear_out = _linear(expansion * channels, channels)
+        self.drop_path = DropPath(drop_path)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Update ``x [B, C, H, W]``."""
+        return x + cast(Tensor, self.drop_path(self.linear_out(F.gelu(self.linear_in(x)))))
+
+
+def relative_position_bias(channels: int, grid: tuple[int, int]) -> Tensor:
+    """``-2 P P^T / D`` over a grid's nodes ``[N, N]``, added to squared distances (Vision GNN).
+
+    ``P [N, D]`` are fixed 2-D sine-cosine position embeddings: half of the dimensions for the
+    row, half for the column. Near nodes get a lower (more negative) term, so they look closer.
+    """
+    height, width = grid
+    quarter = channels // 4
+    omega = 10_000.0 ** (-torch.arange(quarter, dtype=torch.float64) / quarter)
+
+    def embed(size: int) -> Tensor:
+        angle = torch.arange(size, dtype=torch.float64)[:, None] * omega
+        return torch.cat([angle.sin(), angle.cos()], dim=1)
+
+    rows = embed(height)[:, None, :].expand(height, width, -1)
+    columns = embed(width)[None, :, :].expand(height, width, -1)
+    p = torch.cat([rows, columns], dim=-1).reshape(height * width, -1)
+    return (-2 * p @ p.T / p.shape[1]).float()
+
+
+def relative_change(before: Tensor, after: Tensor) -> Tensor:
+    """``|after - before| / |before|`` of every node of two maps ``[B, C, H, W]``: ``[B, N]``."""
+    before, after = to_nodes(before).float(), to_nodes(after).float()
+    return (after - before).norm(dim=-1) / before.norm(dim=-1).clamp_min(1e-12)
+
+
+def node_positions(grid: tuple[int, int], shape: tuple[int, int]) -> Tensor:
+    """Centres of a grid's nodes on an input of ``shape`` (mel bins, frames): ``[N, 2]``."""
+    centres = [
+        (torch.arange(n) + 0.5) * (size / n) - 0.5 for n, size in zip(grid, shape, strict=True)
+    ]
+    return torch.cartesian_prod(*centres)
+
+
+def dilation_of(block: int, k: int, nodes: int) -> int:
+    """Dilation of the ``block``-th block of a network: grows by one every four blocks.
+
+    Bounded so that ``k * dilation`` neighbours exist; the rule is Vision GNN's, where the
+    published GraFPrint code never advances it.
+    """
+    return max(1, min(block // 4 + 1, (nodes - 1) // k))
+
+
+def downsample(c_in: int, c_out: int, stride: tuple[int, int] = (2, 2)) -> nn.Sequential:
+    """Strided 2-D convolution; by default it halves both axes of the node grid (section II-B)."""
+    return nn.Sequential(
+        nn.Conv2d(c_in, c_out, 3, stride=stride, padding=1, bias=False), nn.BatchNorm2d(c_out)
+    )
+
+
+def batch_to_group_norm(module: nn.Module, groups: int) -> None:
+    """Replace every batch normalisation below ``module`` by a group normalisation.
+
+    Its statistics are each sample's own, in training as in use.
+    """
+    for name, child in module.named_children():
+        if isinstance(child, nn.BatchNorm2d):
+            setattr(module, name, nn.GroupNorm(groups, child.num_features))
+        else:
+            batch_to_group_norm(child, groups)
+
+
+def initialise(module: nn.Module) -> None:
+    """He initialisation for convolutions and linear layers; biases at zero."""
+    for layer in module.modules():
+        if isinstance(layer, nn.Conv2d | nn.Linear):
+            fan_in = layer.weight[0].numel()
+            nn.init.normal_(layer.weight, std=math.sqrt(2 / fan_in))
+            if layer.bias is not None:
+                nn.init.zeros_(layer.bias)
+
+
+def begin_near_identity(module: nn.Module) -> None:
+    """Let the residual branches start small, so that a deep stack begins close to the identity."""
+    for name, scale in module.named_parameters():
+        if name.endswith("linear_out.1.weight"):
+            nn.init.constant_(scale, 0.2)

@@ -1,0 +1,16 @@
+"""What plays when in long or endless audio."""
+
+from grafprint.scan.plays import Play
+from grafprint.scan.recording import Gap, Scan, gaps, scan, scans
+from grafprint.scan.timeline import Timeline, TimelineConfig
+
+__all__ = [
+    "Gap",
+    "Play",
+    "Scan",
+    "Timeline",
+    "TimelineConfig",
+    "gaps",
+    "scan",
+    "scans",
+]

@@ -1,0 +1,57 @@
+"""Name what is heard, on and on: sound in, and a message whenever a track begins or has ended."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+from grafprint.fingerprint import Fingerprinter
+from grafprint.library import Library
+from grafprint.scan.plays import Play, rivals
+from grafprint.scan.timeline import Timeline, TimelineConfig
+
+
+@dataclass(frozen=True)
+class Event:
+    """``began``: a track is now heard (its end is not known). ``ended``: the whole play."""
+
+    kind: Literal["began", "ended"]
+    play: Play
+
+
+def watch(
+    library: Library,
+    fingerprinter: Fingerprinter,
+    blocks: Iterable[np.ndarray],
+    config: TimelineConfig | None = None,
+) -> Iterator[Event]:
+    """Follow mono ``blocks`` of samples at 16 kHz (live_sources.py) through the library.
+
+    A track is announced some 7 s after it begins: at the second look that hears it. Times of plays
+    count from the first sample. Memory does not grow.
+
+    Raises LibraryError if another network made the library, MatchError if that is empty, and what
+    the blocks raise.
+    """
+    fingerprinter.check_query(library)
+    timeline, live = Timeline(library, config), fingerprinter.live()
+    announced: list[Play] = []
+    for block in blocks:
+        over = timeline.push(live.push(block))
+        yield from (Event("ended", play) for play in over)
+        announced = [p for p in announced if not any(_same(p, play) for play in over)]
+        for play in timeline.playing:
+            known = any(_same(play, other) or rivals(play, other) for other in announced)
+            announced = [play if _same(play, other) else other for other in announced]
+            if not known:
+                announced.append(play)
+                yield Event("began", play)
+    yield from (Event("ended", play) for play in timeline.finish())
+
+
+def _same(a: Play, b: Play) -> bool:
+    """Whether they are states of one play."""
+    return a.track.id == b.track.id and abs(a.start_s - b.start_s) < 1.0

@@ -1,0 +1,12 @@
+"""Train a network, or distil one."""
+
+from grafprint.errors import DivergedError
+from grafprint.training.config import TrainConfig
+from grafprint.training.loop import Progress, train
+
+__all__ = [
+    "DivergedError",
+    "Progress",
+    "TrainConfig",
+    "train",
+]

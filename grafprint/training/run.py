@@ -1,0 +1,175 @@
+"""TODO."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any, cast
+
+import torch
+from lightning.fabric import Fabric
+from torch import Tensor
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+
+from grafprint import errors
+from grafprint.errors import DivergedError
+from grafprint.models import checkpoint
+from grafprint.models.encoders import Encoder, build, describe
+from grafprint.models.features import FeatureConfig
+from grafprint.training.config import TrainConfig, learning_rate_at
+from grafprint.training.losses import nt_xent, triplet
+from grafprint.training.pairs import Pairs, stretch_views
+
+
+def _seed(*parts: int) -> int:
+    """One 63-bit seed from several numbers (SplitMix64's mixing), the same on every machine."""
+    state = 0
+    for part in parts:
+        state = (state * 0x9E3779B97F4A7C15 + part + 1) & (2**64 - 1)
+        state ^= state >> 31
+        state = (state * 0xBF58476D1CE4E5B9) & (2**64 - 1)
+        state ^= state >> 29
+    return state >> 1
+
+
+class _Run:
+    """What a run changes step by step, and how it is saved and taken up again."""
+
+    def __init__(
+        self, fabric: Fabric, config: TrainConfig, features: FeatureConfig, pairs: Pairs, out: Path
+    ) -> None:
+        self.fabric, self.config, self.features, self.pairs = fabric, config, features, pairs
+        self.path = out / "state.safetensors"
+        self.started_from: str | None = None  # identity of the network it began with
+        torch.manual_seed(config.seed)
+        network = build(config.encoder, config.encoder_options)
+        self.raw = network.to(memory_format=torch.channels_last)
+        self.raw_optimiser = torch.optim.Adam(self.raw.parameters(), config.learning_rate)
+        self.memory = torch.zeros(config.memory, self.raw.dim, device=fabric.device)
+        self.average: AveragedModel | None = None
+        if config.average:
+            update = get_ema_multi_avg_fn(config.average)
+            self.average = AveragedModel(self.raw, multi_avg_fn=update, use_buffers=True)
+            self.average.to(fabric.device)
+
+    @property
+    def best(self) -> Encoder:
+        """The network to use: the averaged one where the run keeps one."""
+        return cast(Encoder, self.average.module) if self.average else self.raw
+
+    def set_up(self) -> None:
+        """Hand network and optimiser to Fabric, once the weights are the ones to begin with."""
+        if self.config.compile:
+            self.raw.compile(dynamic=False)  # in place: names and weights stay
+        self.encoder, self.optimiser = self.fabric.setup(self.raw, self.raw_optimiser)
+
+    def inputs(self, step: int, crops: Tensor) -> Tensor:
+        """The pairs of a step, made of its crops: a pure function of both."""
+        seed = _seed(self.config.seed, step, self.fabric.global_rank)
+        pairs: Tensor = self.pairs(crops, torch.Generator().manual_seed(seed))
+        return pairs
+
+    def batches(self, crops: Iterable[tuple[int, Tensor]]) -> Iterator[tuple[int, Tensor]]:
+        """Numbers of steps and their pairs; on a GPU made on a stream of its own.
+
+        To be advanced in one thread: the stream is current in that one only.
+        """
+        if self.fabric.device.type != "cuda":
+            yield from ((step, self.inputs(step, crop)) for step, crop in crops)
+            return
+        stream = torch.cuda.Stream(self.fabric.device)
+        with torch.cuda.stream(stream):
+            for step, crop in crops:
+                pairs = self.inputs(step, crop)
+                stream.synchronize()
+                yield step, pairs
+
+    def step(self, step: int, inputs: Tensor) -> Tensor:
+        """One optimiser step; the global batch's loss and its accuracy in [0, 1], [2].
+
+        They stay on the device: to ask for them at every step would let a GPU run dry.
+        """
+        fabric, config = self.fabric, self.config
+        # Drop-path draws from the global generator.
+        torch.manual_seed(_seed(config.seed, step, fabric.global_rank))
+        for group in self.optimiser.param_groups:
+            group["lr"] = learning_rate_at(step, config)
+        if self.raw.stretch == 1:
+            a, b = self.encoder(inputs).chunk(2)
+        else:
+            count = config.segments_per_track
+            a, b = stretch_views(self.encoder, inputs, count, self.features)
+        if fabric.world_size > 1:
+            # Every process computes the whole batch's loss; gradients flow back through the
+            # gather, and DDP's mean then equals the gradient of one process with the whole batch.
+            a, b = (_gather(fabric, z) for z in (a, b))
+        if config.loss == "triplet":
+            loss = triplet(a, b)
+        else:
+            loss = nt_xent(a, b, config.temperature, self.memory if config.memory else None)
+        if (extra := self.raw.auxiliary_loss(a, b)) is not None:
+            loss = loss + extra
+        self.optimiser.zero_grad()
+        fabric.backward(loss)
+        self.optimiser.step()
+        with torch.no_grad():
+            right = (b @ a.T).argmax(dim=1) == torch.arange(len(a), device=a.device)
+            if config.memory:
+                place = (step * len(a) + torch.arange(len(a))) % config.memory
+                self.memory[place.to(a.device)] = a.float()
+            if self.average:
+                self.average.update_parameters(self.raw)
+        return torch.stack([loss.detach(), right.float().mean()])
+
+    def save(self, step: int, facts: dict[str, Any]) -> None:
+        """Write the state to resume from and the network to use; DivergedError if it is none."""
+        if not all(p.isfinite().all() for p in self.raw.parameters()):
+            raise DivergedError("weights are", step, self.path.parent)
+        slots, rest = checkpoint.pack_optimiser(self.raw_optimiser)
+        tensors = {f"encoder.{k}": v for k, v in self.raw.state_dict().items()}
+        tensors |= {f"optimiser.{k}": v for k, v in slots.items()}
+        if self.config.memory:
+            tensors["memory"] = self.memory
+        if self.average:
+            tensors |= {f"average.{k}": v for k, v in self.average.state_dict().items()}
+        header = {"format": checkpoint.FORMAT, "kind": "training", "step": step, "optimiser": rest,
+                  "started_from": self.started_from}  # fmt: skip
+        checkpoint.write(self.path, tensors, header)
+        checkpoint.save_encoder(
+            self.path.with_name("encoder.safetensors"), self.best, self.features,
+            facts | {"started_from": self.started_from},
+        )  # fmt: skip
+
+    def resume(self) -> int:
+        """Take up the saved state; returns how many steps it has behind it."""
+        tensors, header = checkpoint.read(self.path)
+        if header.get("kind") != "training":
+            raise errors.CheckpointError(f"{self.path}: not a training state")
+
+        def part(prefix: str) -> dict[str, Tensor]:
+            return {k.removeprefix(prefix): v for k, v in tensors.items() if k.startswith(prefix)}
+
+        self.raw.load_state_dict(part("encoder."))
+        checkpoint.unpack_optimiser(self.raw_optimiser, part("optimiser."), header["optimiser"])
+        if self.config.memory:
+            self.memory.copy_(tensors["memory"])
+        if self.average:
+            self.average.load_state_dict(part("average."))
+        self.started_from = header.get("started_from")
+        return int(header["step"])
+
+    def start_from(self, path: Path) -> None:
+        """Begin with the weights of a finished network of the same shape."""
+        network, features, _ = checkpoint.load_encoder(path)
+        if describe(network) != describe(self.raw):
+            raise errors.CheckpointError(f"{path}: a network of another kind or size")
+        self.raw.load_state_dict(network.state_dict())
+        if self.average:
+            self.average.module.load_state_dict(network.state_dict())
+        self.started_from = checkpoint.identity(network, features)
+
+
+def _gather(fabric: Fabric, z: Tensor) -> Tensor:
+    everywhere = fabric.all_gather(z, sync_grads=True)
+    assert isinstance(everywhere, Tensor)
+    return everywhere.flatten(0, 1)

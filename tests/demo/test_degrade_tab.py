@@ -1,0 +1,190 @@
+"""The tab Degrade in a real Chromium, and its endpoints."""
+
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+from gradio_client import Client, handle_file
+from playwright.sync_api import Browser, Page, expect
+from scipy.io import wavfile
+
+from demo.clips import Clip, ClipError, from_track
+from demo.degrade import breaking
+from demo.degrade.chain import MADE, NONE, OWN, RECORDED, Own, Values, degraded, plan, take
+from demo.degrade.recordings import Recordings
+from demo.identifier import Identifier
+from demo.studio import Studio
+from grafprint import audio
+from grafprint.degradation import synthetic_noise, synthetic_rooms
+from grafprint.evaluation.breaking_point import SNRS_DB, Point
+from tests.conftest import EXAMPLES, PATIENCE
+
+RATE = audio.SAMPLE_RATE
+PLAIN = Values("cafe", 10, NONE, 0.5, 100, 0, 8000, 100, NONE, 0)
+
+
+def open_tab(page: Page) -> None:
+    page.get_by_role("tab", name="Degrade").click()
+    expect(page.locator("#verdict .gp-card")).to_be_visible(timeout=PATIENCE)
+
+
+def set_number(page: Page, name: str, value: float) -> None:
+    box = page.locator(f"#{name} input[type=number]")
+    box.fill(str(value))
+    box.press("Enter")
+
+
+def choose(page: Page, name: str, option: str) -> None:
+    page.locator(f"#{name} input").click()
+    page.get_by_role("option", name=option, exact=True).click()
+
+
+def verdict(page: Page, kind: str, text: str = "") -> None:
+    card = page.locator(f"#verdict .gp-card.{kind}")
+    expect(card).to_be_visible(timeout=PATIENCE)
+    expect(card).to_contain_text(text, timeout=PATIENCE)
+
+
+def test_a_slider_changes_sound_picture_and_verdict(page: Page):
+    open_tab(page)  # no clip yet: a track of the library
+    verdict(page, "found", "That is right: it is where it was cut from")
+    heard = page.locator("#degraded-pictures img").nth(1)
+    sound = page.locator("#degraded-sound a[download]")
+    before = heard.get_attribute("src"), sound.get_attribute("href")
+    clean = page.locator("#degraded-pictures img").nth(0).get_attribute("src")
+    set_number(page, "snr", -10)
+    verdict(page, "unknown", "Not found")
+    expect(heard).not_to_have_attribute("src", before[0] or "")
+    expect(sound).not_to_have_attribute("href", before[1] or "", timeout=PATIENCE)
+    expect(page.locator("#degraded-pictures img").nth(0)).to_have_attribute("src", clean or "")
+    set_number(page, "snr", 20)
+    verdict(page, "found", "That is right")
+
+
+def test_the_clip_of_the_visit_is_degraded(page: Page):
+    page.get_by_text("In a busy café").first.click()
+    expect(page.locator("#answer .gp-card.found")).to_be_visible(timeout=PATIENCE)
+    open_tab(page)
+    verdict(page, "found", "Musicbox")
+    expect(page.locator("#verdict")).to_contain_text("what the clean clip is identified as")
+    choose(page, "noise", "None")
+    expect(page.locator("#snr")).not_to_be_visible()
+    choose(page, "room", "Simulated")
+    expect(page.locator("#rt60")).to_be_visible()
+    verdict(page, "found", "Musicbox")
+
+
+def test_the_breaking_point_is_drawn_and_follows_the_slider(page: Page):
+    open_tab(page)
+    page.get_by_role("button", name="Find the breaking point").click()
+    report = page.locator("#breaking")
+    expect(report).to_contain_text("Tried", timeout=PATIENCE)
+    expect(report).to_contain_text(
+        re.compile(r"Without a room it is found .*In the room it is"), timeout=PATIENCE
+    )
+    drawn = report.locator("svg[role=img]")
+    assert "Score against SNR" in (drawn.get_attribute("aria-label") or "")
+    line = report.locator("#snr-place")
+    assert line.get_attribute("data-drawn-db") == "10"
+    before = line.bounding_box()
+    set_number(page, "snr", 30)
+    expect(line).to_have_attribute("transform", re.compile("translate"), timeout=PATIENCE)
+    after, whole = line.bounding_box(), drawn.bounding_box()
+    assert before and after and whole
+    # 20 of the 42 dB of the axis, which is most of the width.
+    assert 0.35 < (after["x"] - before["x"]) / whole["width"] < 20 / 42
+
+
+def test_own_noise_is_used_and_words_are_refused(page: Page, tmp_path: Path):
+    open_tab(page)
+    choose(page, "noise", "Your own file")
+    verdict(page, "problem", "Choose a file with your own noise first")
+    words = tmp_path / "words.txt"
+    words.write_text("These are words. " * 100)
+    page.locator("#noise-file input[type=file]").set_input_files(words)
+    verdict(page, "problem", "words.txt")
+    expect(page.locator("#verdict")).not_to_contain_text("/tmp")
+    page.get_by_role("button", name=re.compile("clear|remove", re.IGNORECASE)).first.click()
+    hum = np.sin(2 * np.pi * 440 * np.arange(RATE) / RATE)
+    wavfile.write(tmp_path / "hum.wav", RATE, (20_000 * hum).astype(np.int16))
+    page.locator("#noise-file input[type=file]").set_input_files(tmp_path / "hum.wav")
+    verdict(page, "found", "That is right")
+
+
+def test_it_fits_a_phone(chromium: Browser, address: str):
+    context = chromium.new_context(viewport={"width": 390, "height": 844})
+    page = context.new_page()
+    page.goto(address)
+    open_tab(page)
+    page.locator("#snr").scroll_into_view_if_needed()
+    expect(page.locator("#verdict .gp-card")).to_be_in_viewport()
+    assert page.evaluate("document.documentElement.scrollWidth") <= 390
+    context.close()
+
+
+def test_programs_degrade_a_clip_and_find_its_breaking_point(address: str):
+    client, clip = Client(address, verbose=False), handle_file(str(EXAMPLES / "hall.opus"))
+    settings = [None, None, "rain", 0, 0.4, 80, 200, 4000, 50, "opus 16 kbit/s", 1]
+    path = client.predict(clip, *settings, api_name="/degrade")
+    heard, before = audio.load(path), audio.load(EXAMPLES / "hall.opus")
+    assert abs(len(heard) - len(before)) <= 1 and not np.allclose(heard, before, atol=0.01)
+    result = client.predict(clip, "", *settings, api_name="/breaking_point")
+    assert "Hypatia" in result["title"] and len(result["points"]) == 2 * len(SNRS_DB)
+    assert set(result["found_down_to_db"]) == {"without_room", "in_room"}
+    with pytest.raises(Exception, match="no noise 'thunder'"):
+        client.predict(clip, None, None, "thunder", api_name="/degrade")
+
+
+def test_recorded_noises_and_rooms_are_those_of_the_folders(studio: Studio, tmp_path: Path):
+    noise, room = tmp_path / "noise", tmp_path / "rooms"
+    noise.mkdir()
+    room.mkdir()
+    wavfile.write(noise / "fan.wav", RATE, synthetic_noise.noise("machine", RATE, 0))
+    wavfile.write(room / "hall.wav", RATE, synthetic_rooms.room(0.8, np.random.default_rng(0)))
+    (room / "broken.wav").write_text("not a room")
+    recorded = Recordings.of(Studio(studio.fingerprinter, studio.home, noise=noise, rooms=room))
+    assert set(recorded.noises) == {"fan"} and set(recorded.rooms) == {"hall", "broken"}
+    values = Values(RECORDED + "fan", 0, RECORDED + "hall", 0.5, 100, 0, 8000, 100, NONE, 0)
+    wanted = plan(values, Own(), recorded)
+    assert len(wanted.noise) == 1 and isinstance(wanted.room, np.ndarray)
+    with pytest.raises(ClipError, match=r"^cannot read 'broken.wav'"):
+        recorded.room("broken")
+    with pytest.raises(ClipError, match="no recording “"):
+        recorded.noise("../x")
+    with pytest.raises(ClipError, match="room response first"):
+        plan(Values("cafe", 0, OWN, 0.5, 100, 0, 8000, 100, NONE, 0), Own(), recorded)
+
+
+def test_the_truth_is_the_cut_if_that_is_of_this_library(identifier: Identifier):
+    track = identifier.library.tracks("Musicbox")[0]
+    clip = from_track(identifier.library, track, 20.0, 12.0)
+    taken = take(identifier, clip, clip, ())
+    assert taken.truth and taken.truth.given and taken.clip.duration_s == 10
+    elsewhere = Clip(clip.samples, "of another library", past=clip.past, place=(track.id, 3.0))
+    guessed = take(identifier, elsewhere, elsewhere, ()).truth
+    assert guessed and not guessed.given and guessed.start_s == pytest.approx(20, abs=0.05)
+    rng = np.random.default_rng(0)
+    hiss = Clip(rng.normal(0, 0.1, 3 * RATE).astype(np.float32), "hiss")
+    assert take(identifier, hiss, hiss, ()).truth is None
+
+
+def test_a_degraded_clip_has_no_clean_past(identifier: Identifier):
+    track = identifier.library.tracks("Musicbox")[0]
+    clip = from_track(identifier.library, track, 20.0, 3.0)
+    values = Values("rain", 5, MADE, 0.3, 100, 0, 8000, 100, NONE, 0)
+    heard = degraded(clip, plan(values, Own(), Recordings({}, {})))
+    assert len(heard.past) == 0 and heard.place == clip.place
+    assert heard.samples.shape == clip.samples.shape
+
+
+def test_the_report_tells_hits_from_misses_in_words():
+    points = [
+        Point(snr, reverb, "place" if snr > 0 else "wrong", snr > 0, 0.8 if snr > 0 else 0.4, 0.5)
+        for snr in SNRS_DB
+        for reverb in (False, True)
+    ]
+    html = breaking.report(points, PLAIN, "<b>Title</b>", given=False)
+    assert "Without a room it is found down to 2.5 dB." in html and "<b>Title" not in html
+    assert "Noise: Café." in html and "the clean clip is identified as" in html
+    assert "Tried 4 of 34" in breaking.report(points[:4], PLAIN, "Title", given=True)

@@ -1,0 +1,253 @@
+"""What the demo says of answers and problems, and how it starts, without a browser."""
+
+import base64
+import importlib.util
+import io
+import json
+import shutil
+import socket
+import xml.etree.ElementTree as ElementTree
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from scipy.io import wavfile
+
+import app
+from demo import cards, clips, plots
+from demo.clips import ClipError
+from demo.identifier import Identifier, Page
+from grafprint import audio
+from grafprint.fingerprint import Fingerprinter
+from grafprint.library import Library, Track
+from grafprint.matching import Answer, Match
+from grafprint.models.features import FeatureConfig
+from tests.libraries import Network
+from tests.paths import ASSETS
+
+TRACK = Track(
+    1, "a.opus", "hash", 75.0, "Title", "Artist", "Album", "CC-BY-4.0", "https://a.org/", 0, 9
+)
+
+
+@pytest.fixture(scope="module")
+def identifier(fingerprinter: Fingerprinter) -> Identifier:
+    return Identifier(Library.open(ASSETS / "library"), fingerprinter)
+
+
+def answer_of(
+    track: Track = TRACK, start_s: float = 31.3, used_from_s: float = 0.0, used_s: float = 7.0
+) -> tuple[Answer, Match]:
+    match = Match(track, start_s, 0.8, 0.99, np.full(9, 0.8, np.float32))
+    return Answer([match], True, 0.5, 0.8, used_from_s, used_s), match
+
+
+def test_the_place_in_the_track_is_told_in_minutes():
+    assert cards.where(*answer_of()) == "Your clip begins at <b>0:31</b> of 1:15"
+
+
+def test_of_a_long_clip_the_part_that_was_used_is_named():
+    text = cards.where(*answer_of(used_from_s=65.0, used_s=30.0))
+    assert text == (
+        "The loudest 30 s of your clip, from 1:05 on, begin at <b>0:31</b> of 1:15"
+    )  # fmt: skip
+
+
+def test_a_clip_may_begin_before_the_track():
+    assert "begins <b>0:02</b> before the track" in cards.where(*answer_of(start_s=-2.1))
+    assert cards.clock(-2.1) == "−0:02" and cards.clock(-0.2) == "0:00"
+    assert cards.clock(59.6) == "1:00"
+
+
+def test_tags_cannot_add_to_the_page():
+    bad = "<img src=x onerror=alert(1)>"
+    track = replace(TRACK, title=bad, artist=bad, album=bad, licence=bad, source="javascript:x()")
+    answer, match = answer_of(track)
+    for html in (
+        cards.found(answer, match),
+        cards.unknown(match),
+        cards.candidates(answer),
+        cards.contents([track]),
+        cards.problem(bad),
+    ):
+        assert "<img" not in html and "href" not in html
+    quoted = replace(TRACK, source='https://a.org/"onclick="x()')
+    assert '"onclick' not in cards.contents([quoted])
+
+
+def test_a_large_library_is_listed_in_part():
+    html = cards.contents([TRACK] * (cards.MOST_LISTED + 7))
+    assert html.count("<tr>") == cards.MOST_LISTED + 1 and "and 7 more" in html
+
+
+def test_the_plot_is_a_labelled_picture_even_with_gaps():
+    scores = np.array([0.8, np.nan, 0.6], np.float32)
+    logmel = np.random.default_rng(0).normal(size=(40, 64)).astype(np.float32)
+    drawn = plots.alignment(logmel, logmel[:30], scores, FeatureConfig(), 0.5, 31.0)
+    root = ElementTree.fromstring(drawn)
+    assert root.tag.endswith("svg") and root.get("role") == "img"
+    assert "0.70 on average" in (root.get("aria-label") or "")
+
+
+def page_of(identifier: Identifier, file: Path) -> Page:
+    return identifier.page(clips.from_file(str(file)))
+
+
+def test_no_clip_is_an_error_in_words():
+    with pytest.raises(ClipError, match="no clip"):
+        clips.from_file(None)
+
+
+def test_a_clip_of_a_track_brings_the_music_before_it(identifier: Identifier):
+    track = identifier.library.tracks("Musicbox")[0]
+    clip = clips.from_track(identifier.library, track, 20.0, 3.0)
+    whole = clips.from_track(identifier.library, track, 18.0, 5.0)
+    assert clip.duration_s == 3.0 and clip.place == (track.id, 20.0)
+    np.testing.assert_array_equal(np.concatenate([clip.past, clip.samples]), whole.samples)
+    assert len(clips.from_track(identifier.library, track, 0.5, 3.0).past) == 8000
+    with pytest.raises(ClipError, match="before the start"):
+        clips.from_track(identifier.library, track, 9999.0, 3.0)
+
+
+def test_a_clip_of_a_minute_is_placed(identifier: Identifier, tmp_path: Path):
+    """Nothing, then 32 s of a track from 0:20 on: the 30 s used are inside those."""
+    track = identifier.library.tracks("Musicbox")[0]
+    path = identifier.library.audio_path(track)
+    assert path is not None
+    music = audio.load(path, start_s=20, duration_s=32)
+    rng = np.random.default_rng(0)
+    clip = rng.normal(0, 1e-4, 60 * audio.SAMPLE_RATE).astype(np.float32)
+    clip[28 * audio.SAMPLE_RATE : 60 * audio.SAMPLE_RATE] += music
+    wavfile.write(tmp_path / "long.wav", audio.SAMPLE_RATE, clip)
+    answer = identifier.answer(clips.from_file(str(tmp_path / "long.wav")))
+    assert answer.best is not None and answer.best.track == track
+    expected = 20 + answer.query_start_s - 28
+    assert answer.best.start_s == pytest.approx(expected, abs=0.1)
+    assert "The loudest 30 s" in page_of(identifier, tmp_path / "long.wav").card
+
+
+def test_an_answer_needs_no_reference_to_play(fingerprinter: Fingerprinter, tmp_path: Path):
+    """A library copied without its music names tracks all the same."""
+    shutil.copytree(ASSETS / "library", tmp_path / "library")
+    with Library.open(tmp_path / "library") as library:
+        page = page_of(Identifier(library, fingerprinter), ASSETS / "examples" / "cafe.opus")
+    assert "Musicbox" in page.card and page.candidates
+    assert page.reference is None and not page.evidence and not page.sounds
+
+
+def test_what_is_compared_is_the_same_moment(identifier: Identifier):
+    """Also of a clip that begins before its track: then silence stands before it."""
+    track = identifier.library.tracks("Randomness")[0]
+    music = clips.from_track(identifier.library, track, 0.0, 4.0).samples
+    early = np.random.default_rng(0).normal(0, 1e-3, 2 * audio.SAMPLE_RATE).astype(np.float32)
+    page = identifier.page(clips.Clip(np.concatenate([early, music]), "early"))
+    assert "before the track" in page.card and page.reference is not None
+    heard, reference = (
+        wavfile.read(io.BytesIO(base64.b64decode(uri.split(",")[1])))[1].astype(np.float32)
+        for uri in json.loads(page.sounds)
+    )
+    lag = np.argmax(np.correlate(reference[: len(heard)], heard[3 * 16_000 : 5 * 16_000], "valid"))
+    assert lag == pytest.approx(3 * 16_000, abs=800)
+
+
+class BrokenFingerprinter(Fingerprinter):
+    """Fails in a way that nobody foresaw."""
+
+    def __call__(self, audio: np.ndarray) -> np.ndarray:
+        raise KeyError("/secret/path")
+
+
+def test_an_unforeseen_failure_goes_to_the_log(
+    identifier: Identifier, caplog: pytest.LogCaptureFixture
+):
+    sound = identifier.fingerprinter
+    broken = BrokenFingerprinter(sound.encoder, sound.features)
+    broken.model_id = sound.model_id
+    page = page_of(Identifier(identifier.library, broken), ASSETS / "examples" / "cafe.opus")
+    assert "The program failed" in page.card and "secret" not in page.card
+    assert "secret" in caplog.text
+
+
+def test_a_missing_library_ends_the_start_with_a_message(tmp_path: Path):
+    with pytest.raises(SystemExit, match=r"error: there is no library in .*nowhere"):
+        app.main(["--library", str(tmp_path / "nowhere")])
+
+
+def test_another_networks_library_ends_the_start_with_a_message(tmp_path: Path):
+    Library.create(tmp_path / "other", Network()).close()
+    with pytest.raises(SystemExit, match="was made with network given vectors"):
+        app.main(["--library", str(tmp_path / "other")])
+
+
+def test_a_missing_model_ends_the_start_with_a_message(tmp_path: Path):
+    with pytest.raises(SystemExit, match=r"error: .*none\.safetensors: there is no such file"):
+        app.main(["--model", str(tmp_path / "none.safetensors")])
+
+
+def test_a_taken_port_ends_the_start_with_a_message():
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        with pytest.raises(SystemExit, match=f"error: .*{port}"):
+            app.main(["--port", str(port)])
+
+
+def test_half_a_certificate_is_refused(capsys: pytest.CaptureFixture[str]):
+    with pytest.raises(SystemExit):
+        app.parse(["--ssl-key", "key.pem"])
+    assert "needed together" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "options, message",
+    [
+        (["--noise", "/no/such/folder"], "--noise: there is no folder /no/such/folder"),
+        (["--rooms", "/no/such/folder"], "--rooms: there is no folder /no/such/folder"),
+        (["--libraries", "README.md"], "README.md is a file; name a folder"),
+        (["--auth", "only-a-name"], "--auth: give USER:PASSWORD"),
+        (["--auth", "name:"], "--auth: give USER:PASSWORD"),
+    ],
+)
+def test_an_option_that_makes_no_sense_says_why(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, options: list[str], message
+):
+    monkeypatch.chdir(ASSETS.parent)
+    with pytest.raises(SystemExit):
+        app.parse(options)
+    assert message in capsys.readouterr().err
+
+
+@pytest.mark.skipif(importlib.util.find_spec("mcp") is not None, reason="the package is installed")
+def test_mcp_without_its_package_says_what_to_install(capsys: pytest.CaptureFixture[str]):
+    with pytest.raises(SystemExit):
+        app.parse(["--mcp"])
+    assert 'pip install "gradio[mcp]"' in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "options, editable",
+    [
+        (["--host", "127.0.0.1"], True),
+        (["--host", "localhost"], True),
+        (["--host", "0.0.0.0"], False),
+        (["--host", "localhost", "--share"], False),
+        (["--host", "0.0.0.0", "--edit"], True),
+        (["--host", "localhost", "--no-edit"], False),
+    ],
+)
+def test_libraries_are_changed_from_this_computer_alone_unless_told(options, editable):
+    assert app.parse(options).edit is editable
+
+
+def test_names_and_passwords_come_from_option_file_or_environment(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.delenv(app.AUTH, raising=False)
+    assert app.parse([]).auth is None
+    assert app.parse(["--auth", "ann:a:b"]).auth == [("ann", "a:b")]
+    file = tmp_path / "users"
+    file.write_text("# who may come\n\nann:one\nbob:two\n")
+    assert app.parse(["--auth", str(file)]).auth == [("ann", "one"), ("bob", "two")]
+    monkeypatch.setenv(app.AUTH, "eve:three")
+    assert app.parse([]).auth == [("eve", "three")]
+    assert app.parse(["--auth", "ann:x"]).auth == [("ann", "x")]

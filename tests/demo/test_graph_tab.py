@@ -1,0 +1,274 @@
+"""The tab Graph in a real Chromium: nodes, blocks, colours, keyboard, saving; and its endpoint."""
+
+import json
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from xml.etree import ElementTree
+
+import gradio as gr
+import networkx as nx
+import numpy as np
+import pytest
+from gradio_client import Client, handle_file
+from playwright.sync_api import Browser, Locator, Page, expect
+
+from demo.clips import Clip, ClipError, from_file
+from demo.graph import data as graph_data
+from demo.graph import scene as graph_scene
+from demo.graph import tab as graph
+from demo.graph.tab import Choice
+from demo.studio import Studio, Visit
+from grafprint.explore import graphs
+from grafprint.fingerprint import Fingerprinter
+from tests.conftest import EXAMPLES, PATIENCE
+
+
+def part(page: Page, name: str) -> Locator:
+    return page.locator(f".gp-graph [data-part={name}]")
+
+
+def pictures(page: Page) -> list[str]:
+    return [part(page, c).evaluate("c => c.toDataURL()") for c in ("canvas0", "canvas1")]
+
+
+def choose_block(page: Page, number: int) -> None:
+    """Move the block slider to a block (from 1 on), as a hand would: with the keyboard."""
+    slider = part(page, "block")
+    slider.press("Home")
+    for _ in range(number - 1):
+        slider.press("ArrowRight")
+    expect(part(page, "title")).to_contain_text(f"block {number} of 12")
+
+
+def open_graph(page: Page) -> Page:
+    page.get_by_role("tab", name="Graph").click()
+    expect(part(page, "title")).to_contain_text("block 1 of 12", timeout=PATIENCE)
+    page.wait_for_function(
+        "document.querySelector('.gp-graph canvas').toDataURL().length > 20000", timeout=PATIENCE
+    )
+    return page
+
+
+@pytest.fixture
+def opened(page: Page) -> Page:
+    """The tab with no node chosen; at first it is the middle one."""
+    open_graph(page)
+    expect(part(page, "told")).to_contain_text("listens to 3 nodes")
+    part(page, "canvas0").press("Escape")
+    expect(part(page, "told")).to_contain_text("Click a node")
+    return page
+
+
+def click_node(page: Page, canvas: str, row: float, column: float, grid: tuple[int, int]) -> None:
+    """Click the middle of a cell; the spectrogram has margins of 46, 4, 4 and 34 pixels."""
+    box = part(page, canvas).bounding_box()
+    assert box
+    width, height = box["width"] - 50, box["height"] - 38
+    place = {
+        "x": 46 + (column + 0.5) / grid[1] * width,
+        "y": 4 + (1 - (row + 0.5) / grid[0]) * height,
+    }
+    part(page, canvas).click(position=place)  # type: ignore[arg-type]
+
+
+def saved(page: Page, label: str, tmp_path: Path) -> Path:
+    with page.expect_download(timeout=PATIENCE) as download:
+        page.get_by_role("button", name=label, exact=True).click()
+    path = tmp_path / download.value.suggested_filename
+    download.value.save_as(path)
+    return path
+
+
+def test_a_click_on_a_node_lights_its_neighbours_in_both_pictures(opened: Page):
+    before = pictures(opened)
+    click_node(opened, "canvas0", 12, 5, (32, 16))
+    told = part(opened, "told")
+    expect(told).to_contain_text(
+        re.compile(
+            r"Clean: node at [\d.]+ k?Hz, 0\.34 s: listens to 3 nodes at distances "
+            r"\d\.\d\d, \d\.\d\d, \d\.\d\d; \d+ nodes? listens? to it .* of its 3 edges survived"
+        )
+    )
+    after = pictures(opened)
+    assert after[0] != before[0] and after[1] != before[1]
+    # A second click lets go of it.
+    click_node(opened, "canvas0", 12, 5, (32, 16))
+    opened.mouse.move(5, 5)
+    expect(told).to_contain_text("Click a node")
+    assert pictures(opened) == before
+
+
+def test_hovering_shows_a_node_without_choosing_it(opened: Page):
+    before = pictures(opened)
+    part(opened, "canvas1").hover()
+    expect(part(opened, "told")).to_contain_text("listens to 3 nodes")
+    assert pictures(opened) != before
+    opened.mouse.move(5, 5)
+    expect(part(opened, "told")).to_contain_text("Click a node")
+    assert pictures(opened) == before
+
+
+def test_the_block_slider_goes_through_all_blocks(opened: Page):
+    expected = {1: 512, 3: 128, 5: 32, 11: 8}
+    share = part(opened, "share")
+    for number, nodes in expected.items():
+        before = pictures(opened)
+        choose_block(opened, number)
+        expect(part(opened, "title")).to_contain_text(f": {nodes} nodes")
+        expect(share).to_contain_text(f"% of this block's {3 * nodes} edges survived")
+        assert number == 1 or pictures(opened) != before
+    for name in ("time", "mel", "time-depth", "mel-depth"):
+        assert part(opened, name).locator("svg[role=img][aria-label]").is_visible()
+
+
+def test_colours_and_edges_change_the_pictures_and_their_key(opened: Page):
+    choose_block(opened, 3)
+    seen = [pictures(opened)]
+    for label in ("cluster", "change", "all"):
+        opened.locator(".gp-graph").get_by_label(label, exact=True).check()
+        seen.append(pictures(opened))
+    assert len({pair[0] for pair in seen}) == len({pair[1] for pair in seen}) == 4
+    expect(part(opened, "scale")).to_contain_text(re.compile(r"\d+ % +\d+ %"))
+
+
+def test_the_keyboard_moves_from_node_to_node(opened: Page):
+    choose_block(opened, 11)  # 4 rows, 2 columns
+    canvas, told = part(opened, "canvas1"), part(opened, "told")
+    canvas.focus()
+    canvas.press("ArrowUp")  # the first key chooses the middle
+    expect(told).to_contain_text("0.75 s")
+    first, high = told.inner_text(), pictures(opened)
+    canvas.press("ArrowLeft")
+    expect(told).to_contain_text("0.24 s")
+    assert pictures(opened) != high
+    canvas.press("ArrowRight")
+    assert told.inner_text() == first
+    for _ in range(5):
+        canvas.press("ArrowDown")
+    expect(told).to_contain_text(re.compile(r"node at \d\d\d Hz"))
+    # It keeps its place where the grid is finer.
+    choose_block(opened, 1)
+    expect(told).to_contain_text(re.compile(r"node at \d\d\d Hz, 0\.7\d s"))
+    part(opened, "canvas0").press("Escape")
+    expect(told).to_contain_text("Click a node")
+
+
+def test_the_slider_takes_another_second_of_the_clip(opened: Page):
+    before = pictures(opened)
+    opened.locator("#graph-second input[type=number]").fill("4")
+    opened.locator("#graph-second input[type=number]").press("Enter")
+    opened.wait_for_function(
+        "old => document.querySelector('.gp-graph canvas').toDataURL() !== old",
+        arg=before[0],
+        timeout=PATIENCE,
+    )
+    expect(part(opened, "title")).to_contain_text("block 1 of 12")
+
+
+def test_the_visitors_clip_is_what_is_shown(page: Page):
+    page.get_by_text("At a loud party").first.click()
+    expect(page.locator("#answer .gp-card.found")).to_be_visible(timeout=PATIENCE)
+    open_graph(page)
+    expect(part(page, "name0")).to_have_text("Clean: party.opus")
+    expect(part(page, "name1")).to_have_text("Degraded: in a made-up crowd, 5 dB SNR")
+
+
+def test_graphml_and_json_hold_the_block_in_view(opened: Page, studio: Studio, tmp_path: Path):
+    choose_block(opened, 5)
+    shown = graph_scene.scene(studio, None, None, "")
+    look = graph_scene.look(studio.fingerprinter, shown, 0.0)
+    clean, degraded = (graphs[4] for graphs in look.graphs)
+    read = nx.read_graphml(saved(opened, "GraphML", tmp_path), node_type=int)
+    assert set(read.edges) == {(a, b) for a, b in clean.edges}
+    opened.get_by_label("degraded", exact=True).check()
+    path = saved(opened, "JSON", tmp_path)
+    data = json.loads(path.read_text(encoding="utf-8"))
+    read = nx.node_link_graph(data, edges="edges")
+    assert set(read.edges) == {(a, b) for a, b in degraded.edges}
+    assert path.name == "graph-0.00s-block-5-degraded.json"
+
+
+def test_pictures_are_saved_as_png_and_svg(opened: Page, tmp_path: Path):
+    click_node(opened, "canvas0", 12, 5, (32, 16))
+    png = saved(opened, "Picture (PNG)", tmp_path).read_bytes()
+    assert png.startswith(b"\x89PNG") and len(png) > 50_000
+    opened.locator(".gp-graph").get_by_label("cluster", exact=True).check()
+    text = saved(opened, "Picture (SVG)", tmp_path).read_text(encoding="utf-8")
+    assert ElementTree.fromstring(text).tag.endswith("svg")
+    assert "block 1 of 12" in text and "cluster" in text and "edges survived" in text
+
+
+def test_it_fits_a_phone(chromium: Browser, address: str):
+    context = chromium.new_context(viewport={"width": 390, "height": 844}, has_touch=True)
+    page = context.new_page()
+    page.goto(address)
+    open_graph(page)
+    boxes = [part(page, c).bounding_box() for c in ("canvas0", "canvas1")]
+    assert boxes[0] and boxes[1] and boxes[0]["y"] + boxes[0]["height"] <= boxes[1]["y"]
+    part(page, "canvas0").tap()
+    expect(part(page, "told")).to_contain_text("listens to 3 nodes")
+    assert page.evaluate("document.documentElement.scrollWidth") <= 390
+    context.close()
+
+
+def test_programs_get_the_graph_that_the_encoder_used(address: str, studio: Studio):
+    client = Client(address, verbose=False)
+    clip = str(EXAMPLES / "cafe.opus")
+    data = client.predict(handle_file(clip), 1.5, 12, api_name="/graph")
+    fingerprinter = studio.fingerprinter
+    inputs = graphs.segment(fingerprinter, from_file(clip).samples, 1.5)
+    block = fingerprinter.graphs(inputs)[1][-1]
+    read = nx.node_link_graph(data, edges="edges")
+    for node, neighbours in enumerate(block.graph.neighbours[0].tolist()):
+        assert sorted(read.successors(node)) == sorted(neighbours)
+    with pytest.raises(Exception, match="blocks 1 to 12"):
+        client.predict(handle_file(clip), 0, 13, api_name="/graph")
+
+
+def test_a_degraded_clip_of_the_visit_is_compared_with(studio: Studio):
+    clip = from_file(str(EXAMPLES / "cafe.opus"))
+    noise = np.random.default_rng(0).normal(0, 0.1, len(clip.samples)).astype(np.float32)
+    shown = graph_scene.scene(studio, clip, Clip(clip.samples + noise, "with hiss"), "")
+    assert shown.names == ("Clean: cafe.opus", "Degraded: with hiss")
+    look = graph_scene.look(studio.fingerprinter, shown, 99.0)
+    assert look.start_s == pytest.approx(shown.last_s, abs=0.1)
+    value = json.loads(graph_data.value(look, studio.fingerprinter.features))
+    assert 0.1 < value["blocks"][0]["share"] < 1
+    assert sum(value["blocks"][0]["sides"][0]["time"]) == pytest.approx(1, abs=0.01)
+    with pytest.raises(ClipError, match="at least 1 s"):
+        graph_scene.scene(studio, Clip(clip.samples[:8000], "short"), None, "")
+
+
+@pytest.fixture(scope="module")
+def look(studio: Studio) -> Iterator[graph_scene.Look]:
+    shown = graph_scene.scene(studio, None, None, "")
+    yield graph_scene.look(studio.fingerprinter, shown, 1.0)
+
+
+@pytest.mark.parametrize(
+    "text, expected",
+    [
+        ('{"block": 2, "colour": "change", "edges": "node", "node": 7}', Choice(2, "change", 7)),
+        (
+            '{"block": 2, "colour": "cluster", "edges": "all", "node": 7}',
+            Choice(2, "cluster", None),
+        ),
+        ('{"block": 99, "colour": "../x", "node": 8}', Choice(11, "degree", None)),
+        ('{"block": [], "node": "a"}', Choice(0, "degree", None)),
+        ('{"block": 1e999}', Choice(0, "degree", None)),
+        ("[1", Choice(0, "degree", None)),
+        (None, Choice(0, "degree", None)),
+    ],
+)
+def test_a_choice_that_does_not_fit_is_left_out(
+    look: graph_scene.Look, text: str | None, expected: Choice
+):
+    assert Choice.parse(text, look) == expected
+
+
+def test_a_network_without_graphs_is_told(studio: Studio):
+    other = Studio(Fingerprinter.untrained(encoder="nafp"), studio.home)
+    with gr.Blocks() as page, gr.Tab("Graph") as tab:
+        graph.build(other, Visit.begin(studio), tab)
+    assert "makes no graphs" in str(page.get_config_file())

@@ -1,0 +1,157 @@
+"""The tab Library in a real Chromium, on a page with a shelf of its own that may be changed."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from gradio_client import Client, handle_file
+from playwright.sync_api import Browser, Page, expect
+
+from demo.app import launch
+from demo.studio import Studio
+from tests.conftest import PATIENCE
+from tests.demo.test_app import answer, upload
+from tests.libraries import excerpt, write_music, write_wav
+from tests.paths import ASSETS
+
+
+@pytest.fixture(scope="module")
+def own(studio: Studio, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Studio, str]]:
+    """A studio whose shelf is empty, and its address."""
+    place = tmp_path_factory.mktemp("shelf")
+    changeable = Studio(studio.fingerprinter, ASSETS / "library", shelf=place, editable=True)
+    served = launch(changeable, prevent_thread_lock=True, quiet=True)
+    assert served.local_url
+    yield changeable, served.local_url
+    served.close()
+
+
+@pytest.fixture
+def visitor(chromium: Browser, own: tuple[Studio, str]) -> Iterator[Page]:
+    context = chromium.new_context(viewport={"width": 1100, "height": 1000})
+    page = context.new_page()
+    page.set_default_timeout(PATIENCE)
+    page.goto(own[1])
+    page.get_by_role("tab", name="Library").click()
+    page.get_by_text("Change libraries").click()
+    yield page
+    context.close()
+
+
+def says(page: Page, place: str, text: str) -> None:
+    expect(page.locator(place)).to_contain_text(text, timeout=PATIENCE)
+
+
+def make(page: Page, name: str) -> None:
+    page.get_by_label("New library").fill(name)
+    page.get_by_role("button", name="Make", exact=True).click()
+
+
+def test_a_library_is_made_filled_used_and_thinned_out(visitor: Page, tmp_path: Path):
+    page = visitor
+    make(page, "../outside")
+    says(page, "#library-report", "letters, digits")
+    says(page, "#library-note", "always stays as it is")
+    make(page, "Mine")
+    says(page, "#in-use", "Library “Mine”: 0 tracks")
+    expect(page.locator("#library-files")).to_be_visible(timeout=PATIENCE)
+    music = write_music(tmp_path / "up", 2, 12.0)
+    words = tmp_path / "words.mp3"
+    words.write_text("not music" * 100)
+    page.locator("#library-files input[type=file]").set_input_files([*music, words])
+    sent = page.locator("#library-files a[href*='/gradio_api/file=']")
+    expect(sent).to_have_count(3, timeout=PATIENCE)
+    page.locator("#library-add").click()
+    says(page, "#library-report", "2 added, 1 left out")
+    says(page, "#library-report", "words.mp3: it is not audio")
+    says(page, "#contents", "2 tracks")
+    says(page, "#in-use", "Library “Mine”: 2 tracks")
+
+    # The tab Identify looks in the new library.
+    clip = write_wav(tmp_path / "clip.wav", excerpt(1, 24, 4.0))
+    page.get_by_role("tab", name="Identify").click()
+    upload(page, clip)
+    assert "track 1" in answer(page, "found")
+
+    page.get_by_role("tab", name="Library").click()
+    page.get_by_label("Remove a track").click()
+    page.get_by_role("option", name="track 1").click()
+    page.get_by_role("button", name="Remove…").click()
+    says(page, "#library-report", "Remove “track 1” from the library “Mine”?")
+    page.get_by_role("button", name="Yes, remove").click()
+    says(page, "#contents", "1 track")
+    # Back to the first library, which knows nothing of all that.
+    page.get_by_label("Library in use").click()
+    page.get_by_role("option", name="library", exact=True).click()
+    says(page, "#in-use", "Library “library”: 32 tracks")
+    expect(page.locator("#library-files")).to_be_hidden()
+
+
+def test_a_folder_is_added_and_stopped_between_files(
+    visitor: Page, own: tuple[Studio, str], tmp_path: Path
+):
+    page = visitor
+    make(page, "Folder")
+    says(page, "#in-use", "Library “Folder”")
+    write_music(tmp_path / "music", 12, 25.0)
+    page.get_by_label("Add a folder").fill(str(tmp_path / "music"))
+    page.get_by_role("button", name="Add folder").click()
+    says(page, "#library-report", "of 12 files")
+    page.locator("#library-stop").click()
+    says(page, "#library-report", "not looked at")
+    added = len(own[0].identifier("Folder").library.tracks())
+    assert 0 < added < 12
+    says(page, "#library-facts", f"Tracks{added}")
+    expect(page.locator("#library-stop")).to_be_hidden(timeout=PATIENCE)
+    page.get_by_label("Add a folder").fill("/no/such/folder")
+    page.get_by_role("button", name="Add folder").click()
+    says(page, "#library-report", "There is no folder")
+
+
+def test_a_search_narrows_the_table(page: Page):
+    page.get_by_role("tab", name="Library").click()
+    says(page, "#contents", "32 tracks")
+    page.get_by_label("Search").press_sequentially("paniq")
+    says(page, "#contents", "2 of 32 tracks")
+    expect(page.locator("#contents tbody tr")).to_have_count(2)
+    says(page, "#contents", "CC-BY-SA-3.0")
+    says(page, "#contents", "jamendo.com")
+    page.get_by_label("Search").press_sequentially(" nothing")
+    says(page, "#contents", "No track has “paniq nothing” in it")
+
+
+def test_a_page_that_may_not_change_says_how_to_allow_it(page: Page):
+    page.get_by_role("tab", name="Library").click()
+    page.get_by_text("Change libraries").click()
+    says(page, "#library-change", "python app.py --edit")
+    expect(page.get_by_role("button", name="Make", exact=True)).to_have_count(0)
+
+
+def test_programs_change_libraries_too(own: tuple[Studio, str], tmp_path: Path):
+    client = Client(own[1], verbose=False)
+    assert client.predict("By program", api_name="/create_library") == "By program"
+    files = [handle_file(str(path)) for path in write_music(tmp_path / "up", 2)]
+    added = client.predict(files, "By program", api_name="/add_files")
+    assert added["done"] == 2 and added["added"] == ["track 0.wav", "track 1.wav"]
+    folder = str(tmp_path / "up")
+    again = client.predict(folder, "By program", api_name="/add_folder")
+    assert again["duplicates"] == ["track 0.wav", "track 1.wav"]
+    first = client.predict("track 0", "By program", api_name="/tracks")[0]
+    assert client.predict(first["id"], "By program", api_name="/remove_track") == "track 0"
+    facts = client.predict("By program", api_name="/library_facts")
+    assert facts["tracks"] == 1 and facts["editable"] and "By program" in facts["libraries"]
+
+
+def test_programs_are_refused_where_the_page_may_not_change(address: str, tmp_path: Path):
+    client = Client(address, verbose=False)
+    file = handle_file(str(write_music(tmp_path, 1)[0]))
+    calls = [
+        (("new",), "/create_library"),
+        (([file], "library"), "/add_files"),
+        ((str(tmp_path), "library"), "/add_folder"),
+        ((1, "library"), "/remove_track"),
+    ]
+    for arguments, name in calls:
+        with pytest.raises(Exception, match="--edit"):
+            client.predict(*arguments, api_name=name)
+    assert client.predict("", api_name="/library_facts")["tracks"] == 32

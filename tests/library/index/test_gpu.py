@@ -1,0 +1,63 @@
+"""FAISS on GPUs; where there are none its way of copying an index to them copies it to memory."""
+
+import faiss
+import numpy as np
+import pytest
+
+from grafprint.library.index import gpu
+from grafprint.library.index.row_index import RowIndex, Stamp, coded
+from tests.libraries import DIM, walk
+
+LISTS = 16
+
+
+@pytest.fixture
+def cards(monkeypatch: pytest.MonkeyPatch) -> list[faiss.Index]:
+    """What was copied to the GPUs: real ones if FAISS has any."""
+    copied: list[faiss.Index] = []
+    real = faiss.index_cpu_to_all_gpus if faiss.get_num_gpus() else faiss.clone_index
+
+    def copy(index: faiss.Index) -> faiss.Index:
+        copied.append(real(index))
+        return copied[-1]
+
+    monkeypatch.setattr(faiss, "get_num_gpus", lambda: 1)
+    monkeypatch.setattr(faiss, "index_cpu_to_all_gpus", copy, raising=False)
+    return copied
+
+
+def build(factory: str, vectors: np.ndarray) -> RowIndex:
+    index = RowIndex.train(DIM, Stamp("a", 0, len(vectors), 0, factory), vectors)
+    with index.filling():
+        for begin in range(0, len(vectors), 1000):
+            rows = np.arange(begin, begin + 1000)
+            index.add(rows, vectors[rows])
+    return index
+
+
+@pytest.mark.parametrize("factory", [coded(LISTS), f"IVF{LISTS},SQ8"])
+def test_an_index_made_with_gpus_is_the_same(monkeypatch, cards, factory, tmp_path):
+    vectors = walk(np.random.default_rng(0), 4000)
+    with monkeypatch.context() as without:
+        without.setattr(faiss, "get_num_gpus", lambda: 0)
+        expected = build(factory, vectors)
+    assert not cards
+    index = build(factory, vectors)
+    # One that gets no centroids in advance and one that has them.
+    assert [card.ntotal for card in cards] == [LISTS, LISTS]
+    for found, wanted in zip(index.search(vectors, 5), expected.search(vectors, 5), strict=True):
+        np.testing.assert_array_equal(found, wanted)
+    index.save(tmp_path / "index")  # nothing of a GPU's is in it
+    del index, cards[:]
+    loaded = RowIndex.load(tmp_path / "index")
+    assert loaded is not None
+    np.testing.assert_array_equal(loaded.search(vectors, 5)[1], expected.search(vectors, 5)[1])
+
+
+def test_an_index_without_lists_has_no_use_for_them(cards):
+    vectors = walk(np.random.default_rng(0), 1000)
+    assert len(build("Flat", vectors)) == 1000
+    assert len(build("IVF8_HNSW32,Flat", vectors)) == 1000
+    with gpu.comparing(None):
+        pass
+    assert not cards

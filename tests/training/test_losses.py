@@ -1,0 +1,79 @@
+"""NT-Xent against Eq. 5 and 6 of the paper written as plain loops."""
+
+import math
+
+import pytest
+import torch
+import torch.nn.functional as F
+
+from grafprint.models.encoders.transformer import balanced_assignment
+from grafprint.training.losses import nt_xent, triplet
+
+
+@pytest.mark.parametrize("temperature", [0.05, 0.5])
+def test_it_equals_eq_5_and_6(temperature: float):
+    generator = torch.Generator().manual_seed(0)
+    a = F.normalize(torch.randn(6, 16, generator=generator), dim=1)
+    b = F.normalize(a + 0.5 * torch.randn(6, 16, generator=generator), dim=1)
+    # z_1, z_2, ... of the paper: positive pairs stand next to each other.
+    z = [v for pair in zip(a.double(), b.double(), strict=True) for v in pair]
+
+    def similarity(i: int, j: int) -> float:
+        return float(z[i] @ z[j] / (z[i].norm() * z[j].norm()))
+
+    def loss(i: int, j: int) -> float:
+        others = sum(math.exp(similarity(i, k) / temperature) for k in range(12) if k != i)
+        return -math.log(math.exp(similarity(i, j) / temperature) / others)
+
+    expected = sum(loss(2 * k, 2 * k + 1) + loss(2 * k + 1, 2 * k) for k in range(6)) / 12
+    assert nt_xent(a, b, temperature).item() == pytest.approx(expected, rel=1e-4)
+
+
+def test_matching_views_lose_less_than_strangers():
+    generator = torch.Generator().manual_seed(0)
+    a = F.normalize(torch.randn(32, 64, generator=generator), dim=1)
+    stranger = F.normalize(torch.randn(32, 64, generator=generator), dim=1)
+    assert nt_xent(a, a) < 0.01 < nt_xent(a, stranger)
+
+
+def unit(*shape: int, seed: int = 0) -> torch.Tensor:
+    return F.normalize(torch.randn(shape, generator=torch.Generator().manual_seed(seed)), dim=-1)
+
+
+def test_a_memory_is_more_negatives_for_every_view():
+    a, b, memory = unit(5, 16), unit(5, 16, seed=1), unit(7, 16, seed=2)
+    views = torch.cat([a, b])
+    logits = torch.cat([views @ views.T, views @ memory.T], dim=1) / 0.1
+    kept = ~torch.eye(10, 17, dtype=torch.bool)
+    partners = logits[torch.arange(10), torch.arange(10).roll(5)]
+    rows = [logits[i][kept[i]].logsumexp(0) - partners[i] for i in range(10)]
+    expected = torch.stack(rows).mean()
+    torch.testing.assert_close(nt_xent(a, b, 0.1, memory), expected)
+    # Places not filled yet count for nothing.
+    padded = torch.cat([memory, torch.zeros(3, 16)])
+    torch.testing.assert_close(nt_xent(a, b, 0.1, padded), expected)
+    assert nt_xent(a, b, 0.1, torch.zeros(3, 16)) == nt_xent(a, b, 0.1)
+
+
+def test_triplets_take_semi_hard_negatives():
+    a, b = unit(6, 8), unit(6, 8, seed=1)
+    views = torch.cat([a, b]).double()
+    terms = []
+    for i in range(12):
+        square = [(views[i] - v).square().sum().item() for v in views]
+        positive = square[(i + 6) % 12]
+        negatives = [s for j, s in enumerate(square) if j % 6 != i % 6]
+        harder = [s for s in negatives if s > positive]
+        terms.append(max(0, positive - (min(harder) if harder else max(negatives)) + 0.5))
+    assert triplet(a, b, 0.5).item() == pytest.approx(sum(terms) / 12, rel=1e-5)
+
+
+def test_assignments_are_balanced_however_uneven_the_scores():
+    scores = unit(64, 16) @ unit(8, 16, seed=1).T
+    scores[:, 0] += 0.5  # one bucket that everybody likes best
+    assert (scores.argmax(dim=1) == 0).float().mean() > 0.5
+    plan = balanced_assignment(scores)
+    torch.testing.assert_close(plan.sum(dim=1), torch.ones(64))
+    assert plan.sum(dim=0).max() < 1.2 * 64 / 8
+    # Who likes it best stays.
+    assert plan[(scores[:, 0] - scores[:, 1:].amax(dim=1)).argmax()].argmax() == 0
