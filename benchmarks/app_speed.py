@@ -25,6 +25,7 @@ from benchmarks.shared.common import ROOT, markdown, write
 from demo import clips
 from demo.identifier import Identifier
 from demo.identify import compare
+from demo.identify.page import page_for
 from demo.studio import Studio
 from grafprint import audio, matching
 from grafprint.explore import library_map
@@ -75,7 +76,7 @@ def server_parts(identifier: Identifier, path: Path) -> dict[str, float]:
             lambda: compare.picture(heard, heard, answer, best, identifier.fingerprinter)
         ),
         "sounds for comparing": median_s(lambda: compare.sounds(heard, heard)),
-        "whole answer": median_s(lambda: identifier.page(clip)),
+        "whole answer": median_s(lambda: page_for(identifier, clip)),
     }
 
 

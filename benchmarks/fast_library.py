@@ -20,7 +20,7 @@ import numpy as np
 
 from benchmarks.shared import common, open_set, workers
 from benchmarks.shared.paired_comparison import compared, grid
-from benchmarks.shared.workers import Crew
+from benchmarks.shared.workers import WorkerPool
 from grafprint.evaluation import Report, query_tracks
 from grafprint.fingerprint import FAST_MODEL
 from grafprint.library import Library
@@ -46,7 +46,7 @@ def named(report: Report) -> list[dict[str, Any]]:
     return [row for row in open_set.open_set(report)["curve"] if row["sure"] == CALIBRATION.sure]
 
 
-def run(fast: bool, args: argparse.Namespace, crew: Crew | None) -> tuple[Library, Report]:
+def run(fast: bool, args: argparse.Namespace, crew: WorkerPool | None) -> tuple[Library, Report]:
     """Fingerprint the music by one of the networks, and ask."""
     model = common.model(args, "grafprint")
     asking, helpers = common.shared(crew, replace(model, memory=args.work / "queries"))

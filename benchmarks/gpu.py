@@ -2,10 +2,10 @@
 
 Segments a second in bf16, as it is and compiled, each with the share of the rate at which the same
 device multiplies large matrices of bf16, in the same run; how far its fingerprints are from those
-of the processor; neighbours found and gathered by the kernels of triton_kernels.py and without; pairs
-a second in training with the published batch; and, where FAISS was built
-for GPUs, how long an index of made-up fingerprints takes with them and without, and how many of the
-nearest neighbours are the same. On a machine without a GPU, --device cpu runs the same code.
+of the processor; neighbours found and gathered by the kernels of triton_kernels.py and without;
+pairs a second in training with the published batch; and, where FAISS was built for GPUs, how long
+an index of made-up fingerprints takes with them and without, and how many of the nearest neighbours
+are the same. On a machine without a GPU, --device cpu runs the same code.
 """
 
 from __future__ import annotations
@@ -140,7 +140,7 @@ def indexing(args: argparse.Namespace) -> dict[str, Any]:
         factory = row_index.coded(16)
 
     def build() -> tuple[float, np.ndarray]:
-        stamp = row_index.Stamp("", 0, len(vectors), 0, factory)
+        stamp = row_index.IndexState("", 0, len(vectors), 0, factory)
         began = time.perf_counter()
         made = row_index.RowIndex.train(
             128, stamp, vectors[: row_index.training_size(factory, 128, len(vectors))]

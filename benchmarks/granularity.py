@@ -32,7 +32,7 @@ def thinned(whole: Library, fingerprinter: Fingerprinter, every: int, work: Path
     for track in whole.tracks():
         made = common.taken(whole, track, every)
         if (file := whole.audio_path(track)) and made.vectors.any():
-            add_file(library, file, fingerprinter, made=made)
+            add_file(library, file, fingerprinter, prepared=made)
     library.finish()
     return library
 

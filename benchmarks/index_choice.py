@@ -23,12 +23,12 @@ import faiss
 import numpy as np
 
 from benchmarks.shared import common, search_queries
-from benchmarks.shared.search_queries import K, Lookups
+from benchmarks.shared.search_queries import K, SearchQueries
 from grafprint.evaluation.queries import Setting
 from grafprint.evaluation.report import wilson
 from grafprint.library import Library
 from grafprint.library.index.opq import balanced
-from grafprint.library.index.row_index import RowIndex, Stamp, coded, training_size
+from grafprint.library.index.row_index import IndexState, RowIndex, coded, training_size
 from grafprint.library.index_tuning import tune
 
 LENGTHS_S = (1.0, 2.0, 5.0)
@@ -57,7 +57,7 @@ def build(library: Library, factory: str, step: int = 1) -> tuple[RowIndex, floa
     vectors = library.vectors(rows)
     size = training_size(factory, library.dim, len(rows))
     sample = np.sort(np.random.default_rng(0).permutation(len(rows))[:size])
-    index = RowIndex.train(library.dim, Stamp("", 0, len(rows), 0, factory), vectors[sample])
+    index = RowIndex.train(library.dim, IndexState("", 0, len(rows), 0, factory), vectors[sample])
     index.add(rows, vectors)
     return index, time.perf_counter() - began
 
@@ -77,7 +77,9 @@ def query_s(index: RowIndex, segments: np.ndarray, nprobe: int) -> float:
     return statistics.median(times[1:])
 
 
-def measure(library: Library, queries: Lookups, factory: str, exact: np.ndarray) -> dict[str, Any]:
+def measure(
+    library: Library, queries: SearchQueries, factory: str, exact: np.ndarray
+) -> dict[str, Any]:
     """One kind of index; ``exact [q]`` says which queries exact search answers rightly."""
     index, built_s = build(library, factory)
     lists = "IVF" in factory
@@ -106,7 +108,7 @@ def searched_by(index: RowIndex) -> search_queries.Search:
     return lambda q, _: index.search(q, index.neighbours(len(q)))
 
 
-def thinned(library: Library, of: dict[float, Lookups]) -> list[dict[str, Any]]:
+def thinned(library: Library, of: dict[float, SearchQueries]) -> list[dict[str, Any]]:
     """Hits by length of query: by exact search, an index of every fingerprint, and of fewer."""
     exact = {
         f"{length:g}": hits(queries, queries.answers(library)) for length, queries in of.items()
@@ -163,13 +165,13 @@ ROTATIONS: dict[str, Callable[[np.ndarray], np.ndarray]] = {
 }
 
 
-def hits(queries: Lookups, found: search_queries.Found) -> tuple[float, float, float]:
+def hits(queries: SearchQueries, found: search_queries.Found) -> tuple[float, float, float]:
     """The share that is right, and its interval."""
     right = queries.right(found)
     return wilson(int(right.sum()), len(right))
 
 
-def likeness(library: Library, queries: Lookups) -> dict[str, float]:
+def likeness(library: Library, queries: SearchQueries) -> dict[str, float]:
     """Percentiles of the inner products of segments with the rows that they are copies of."""
     firsts = np.array([library.track(int(track)).first for track in queries.tracks])
     starts = firsts + np.round(queries.times / library.hop_s).astype(int)

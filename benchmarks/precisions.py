@@ -14,13 +14,13 @@ from dataclasses import replace
 
 from benchmarks.shared import common, workers
 from benchmarks.shared.paired_comparison import compared, grid
-from benchmarks.shared.workers import Crew
+from benchmarks.shared.workers import WorkerPool
 from grafprint.evaluation import EvaluationConfig, Report
 
 PRECISIONS = ("fp32", "bf16")
 
 
-def run(precision: str, config: EvaluationConfig, args: argparse.Namespace, crew: Crew | None
+def run(precision: str, config: EvaluationConfig, args: argparse.Namespace, crew: WorkerPool | None
         ) -> Report:  # fmt: skip
     """Everything in one precision."""
     asked = replace(common.model(args, "grafprint"), precision=precision)

@@ -31,7 +31,7 @@ from unittest import mock
 import numpy as np
 
 from benchmarks.shared import common, search_queries
-from benchmarks.shared.search_queries import Lookups
+from benchmarks.shared.search_queries import SearchQueries
 from grafprint import matching
 from grafprint.audio.metadata import Tags
 from grafprint.evaluation.queries import Setting
@@ -88,7 +88,7 @@ def shrink(library: Library, size: int, asked: np.ndarray) -> None:
             library.remove(track.id)
 
 
-def measure(path: Path, queries: Lookups) -> dict[str, Any]:
+def measure(path: Path, queries: SearchQueries) -> dict[str, Any]:
     """One size; in a process of its own, whose memory is this library's."""
     began, before = time.perf_counter(), common.anonymous_mb()
     library = Library.open(path)
@@ -156,7 +156,7 @@ def main() -> None:
             place.with_name("scale.partial").rename(place)
         if size >= all_of_it:
             source = place  # of the next
-        before = row_index.saved_stamp(place / INDEX)
+        before = row_index.saved_state(place / INDEX)
         began = time.perf_counter()
         with Library.open(place, writable=True) as library:
             shrink(library, size, search_queries.load(kept).tracks)

@@ -22,7 +22,7 @@ import numpy as np
 
 from benchmarks.shared import common, workers
 from benchmarks.shared.open_set import open_set
-from benchmarks.shared.workers import Crew
+from benchmarks.shared.workers import WorkerPool
 from grafprint.evaluation import Cell, EvaluationConfig, Outcome, Report
 
 
@@ -82,7 +82,9 @@ def main() -> None:
             run(name, config, args, crew)
 
 
-def run(name: str, config: EvaluationConfig, args: argparse.Namespace, crew: Crew | None) -> None:
+def run(
+    name: str, config: EvaluationConfig, args: argparse.Namespace, crew: WorkerPool | None
+) -> None:
     """Measure one system and write its file."""
     asked = common.model(args, name)
     if common.twins(name):  # whose network encodes the same queries

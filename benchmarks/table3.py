@@ -27,14 +27,14 @@ from scipy.io import wavfile
 from scipy.signal import resample_poly
 
 from benchmarks.shared import common, workers
-from benchmarks.shared.workers import Crew, Model, Shared
+from benchmarks.shared.workers import Model, Shared, WorkerPool
 from grafprint import audio
 from grafprint.audio.folders import audio_files
 from grafprint.errors import AudioError
 from grafprint.evaluation import EvaluationConfig
 from grafprint.fingerprint import Fingerprinter
 from grafprint.library import Library
-from grafprint.library.add_file import Made, add_file
+from grafprint.library.add_file import FileFingerprints, add_file
 
 # Semitones apart, and never an octave, where a changed copy might resemble its original.
 SPEEDS = [Fraction(17, 16), Fraction(16, 17), Fraction(9, 8), Fraction(8, 9), Fraction(6, 5),
@@ -69,7 +69,7 @@ def placed(folder: Path, distractor: Distractor) -> Path:
     return folder / f"{path.stem}@{speed.numerator}-{speed.denominator}.wav"
 
 
-def heard(model: Model, folder: Path, distractor: Distractor) -> Made | None:
+def heard(model: Model, folder: Path, distractor: Distractor) -> FileFingerprints | None:
     """Make a distractor and fingerprint it, in a process of the crew."""
     return workers.hear(model, made(folder, distractor))
 
@@ -102,7 +102,7 @@ def grow(
                     return
                 result, file = next(results), placed(place, distractor)
                 with contextlib.suppress(AudioError):  # as one that is silent throughout
-                    add_file(library, file, fingerprinter, made=result)
+                    add_file(library, file, fingerprinter, prepared=result)
                 if file.parent == place:
                     file.unlink()
                 if number % 100 == 0:
@@ -126,7 +126,9 @@ def main() -> None:
             run(name, config, args, crew)
 
 
-def run(name: str, config: EvaluationConfig, args: argparse.Namespace, crew: Crew | None) -> None:
+def run(
+    name: str, config: EvaluationConfig, args: argparse.Namespace, crew: WorkerPool | None
+) -> None:
     """Measure one system and write its file, which is there from the first size on."""
     asked = replace(common.model(args, name), memory=args.work / "queries")
     fingerprinter, helpers = common.shared(crew, asked)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from html import escape
 
-from grafprint.evaluation.breaking_point import Truth, judge
+from grafprint.evaluation.breaking_point import GroundTruth, judge
 from grafprint.library import Track
 from grafprint.matching import LONGEST_S, Answer, Match
 
@@ -63,7 +63,7 @@ def unknown(best: Match | None) -> str:
     )
 
 
-def verdict(answer: Answer, truth: Truth | None, hop_s: float) -> str:
+def verdict(answer: Answer, truth: GroundTruth | None, hop_s: float) -> str:
     """The card of a degraded clip: what it was taken for, and whether that is right."""
     best = answer.best
     if best is None:
@@ -194,7 +194,7 @@ def _note(html: str) -> str:
     return f'<div class="gp-small">{html}</div>'
 
 
-def _told(answer: Answer, best: Match, truth: Truth | None, hop_s: float) -> str:
+def _told(answer: Answer, best: Match, truth: GroundTruth | None, hop_s: float) -> str:
     """Whether the best match is right, in words, and how that is known."""
     if truth is None:
         return "Nobody knows what is right: the clip is not identified without degradation either."

@@ -1,38 +1,17 @@
-"""What the Identify page shows for a clip: the answer, its evidence, and the music to listen to."""
+"""A library and its network behind one call: which recording is this clip?"""
 
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
-import numpy as np
-
-from demo import cards
-from demo.clips import Clip, ClipError, from_track, playable
-from demo.identify import compare
-from grafprint import audio, matching
+from demo.clips import Clip, ClipError
+from grafprint import matching
 from grafprint.fingerprint import Fingerprinter
 from grafprint.library import Library, LibraryError
-from grafprint.matching import Answer, Match
-
-REFERENCE_S = 20.0  # how much of the reference is played
+from grafprint.matching import Answer
 
 _log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True)
-class Page:
-    """The parts of the page after a clip: HTML, and reference audio as (rate in Hz, int16 [n]).
-
-    ``sounds`` is the value of the switch between clip and track (see compare.py).
-    """
-
-    card: str
-    evidence: str = ""
-    candidates: str = ""
-    reference: tuple[int, np.ndarray] | None = None
-    reference_label: str = ""
-    sounds: str = ""
 
 
 @dataclass(frozen=True)
@@ -59,49 +38,4 @@ class Identifier:
             raise ClipError(
                 "the program failed on this clip, and its console says how: please report it"
             ) from error
-        return matching.later(answer, clip.offset_s)
-
-    def page(self, clip: Clip, sure: float | None = None) -> Page:
-        """Everything to show for a clip; a problem becomes a card that says what it is."""
-        try:
-            answer = self.answer(clip, sure=sure)
-        except ClipError as error:
-            return Page(cards.problem(str(error)))
-        best = answer.best
-        if best is None:
-            return Page(cards.unknown(None))
-        if answer.identified:
-            card, label = cards.found(answer, best), "The track, from that moment on"
-        else:
-            card, label = cards.unknown(best), "The nearest track, to compare"
-        page = Page(card, candidates=cards.candidates(answer), reference_label=label)
-        heard = compare.used(clip, answer)
-        reference = self._reference(best, len(heard))
-        if reference is None:
-            return page
-        drawn = compare.picture(heard, reference, answer, best, self.fingerprinter)
-        return replace(
-            page,
-            evidence=cards.evidence(drawn),
-            reference=playable(reference[max(0, -_samples(best.start_s)) :]),
-            sounds=compare.sounds(heard, reference),
-        )
-
-    def _reference(self, match: Match, length: int) -> np.ndarray | None:
-        """The track from the matched moment on, ``length`` samples or more where it has them.
-
-        Silence stands for what a clip has before the track begins. None if its file is not where
-        the library says.
-        """
-        duration_s = max(REFERENCE_S, length / audio.SAMPLE_RATE)
-        start_s = min(max(0.0, match.start_s), max(0.0, match.track.duration_s - 1))
-        try:
-            music = from_track(self.library, match.track, start_s, duration_s).samples
-        except ClipError as error:
-            _log.warning("the reference cannot be played: %s", error)
-            return None
-        return np.concatenate([np.zeros(max(0, -_samples(match.start_s)), np.float32), music])
-
-
-def _samples(seconds: float) -> int:
-    return round(seconds * audio.SAMPLE_RATE)
+        return matching.shift_answer(answer, clip.offset_s)

@@ -18,6 +18,8 @@ from grafprint.library.folder import CATALOGUE
 AT_ONCE: dict[str, Any] = {
     "queue": False, "show_progress": "hidden", "api_visibility": "private"
 }  # fmt: skip
+# Two clips at a time, however they come; more of them wait their turn.
+BUSY: dict[str, Any] = {"concurrency_id": "identify", "concurrency_limit": 2}
 # A visit's clip is forgotten an hour after it was last changed.
 FORGET_S = 3600
 

@@ -1,1 +1,78 @@
-"""GraFPrint: audio identification with graph neural network fingerprints."""
+"""GraFPrint: audio identification with graph neural network fingerprints.
+
+The public names below are imported on first use, so that ``import grafprint`` takes no time and
+needs neither PyTorch nor FAISS.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from grafprint.errors import (
+        AudioError,
+        CheckpointError,
+        DataError,
+        DivergedError,
+        GraFPrintError,
+        LibraryError,
+        MatchError,
+        MicrophoneError,
+        WriteError,
+    )
+    from grafprint.fingerprint import Fingerprinter
+    from grafprint.library import Library, Track
+    from grafprint.matching import Answer, Match, identify, identify_audio, identify_file
+    from grafprint.matching.live import LiveQuery
+    from grafprint.scan import Timeline
+
+__version__ = "2.0.0"
+
+__all__ = [
+    "Answer",
+    "AudioError",
+    "CheckpointError",
+    "DataError",
+    "DivergedError",
+    "Fingerprinter",
+    "GraFPrintError",
+    "Library",
+    "LibraryError",
+    "LiveQuery",
+    "Match",
+    "MatchError",
+    "MicrophoneError",
+    "Timeline",
+    "Track",
+    "WriteError",
+    "__version__",
+    "identify",
+    "identify_audio",
+    "identify_file",
+]
+
+_HOMES = {
+    "Answer": "grafprint.matching",
+    "Fingerprinter": "grafprint.fingerprint",
+    "Library": "grafprint.library",
+    "LiveQuery": "grafprint.matching.live",
+    "Match": "grafprint.matching",
+    "Timeline": "grafprint.scan",
+    "Track": "grafprint.library",
+    "identify": "grafprint.matching",
+    "identify_audio": "grafprint.matching",
+    "identify_file": "grafprint.matching",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name in __all__:
+        value = getattr(import_module(_HOMES.get(name, "grafprint.errors")), name)
+        globals()[name] = value
+        return value
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -5,14 +5,13 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any, cast
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from grafprint.audio import unusable
-from grafprint.errors import LibraryError
 from grafprint.models import checkpoint
 from grafprint.models.chunking import stream_stretches
 from grafprint.models.encoders import Encoder, GraFPrint, build
@@ -29,9 +28,6 @@ from grafprint.models.features import (
 )
 from grafprint.models.graph import BlockGraph
 from grafprint.threads import side_by_side
-
-if TYPE_CHECKING:
-    from grafprint.library import Library
 
 DEFAULT_MODEL = Path(__file__).parent.parent / "assets" / "grafprint.safetensors"
 # It imitates that one, for building libraries.
@@ -103,14 +99,13 @@ class Fingerprinter:
             torch.manual_seed(seed)
             return cls(build(encoder))
 
-    def check_query(self, library: Library) -> None:
-        """Raise LibraryError unless clips fingerprinted here can be looked up in the library."""
-        library.check_model(self.model_id)
-        if "imitates" in self.facts:
-            raise LibraryError(
-                "this network imitates another one on clean music, for building libraries, and has "
-                f"not learned to hear through noise: ask with that one ({self.model_id})"
-            )
+    @property
+    def imitates(self) -> str | None:
+        """The id of the network that this one was distilled from, for building libraries; or None.
+
+        It is the :attr:`model_id` of both: they make the same fingerprints of clean music.
+        """
+        return self.facts.get("imitates")
 
     @property
     def dim(self) -> int:
@@ -148,7 +143,7 @@ class Fingerprinter:
         """
         tensors = (_checked(chunk) for chunk in chunks)
         if self.encoder.stretch > 1:
-            stretches = stream_stretches(tensors, self.logmel, mirrored="imitates" in self.facts)
+            stretches = stream_stretches(tensors, self.logmel, mirrored=self.imitates is not None)
             yield from side_by_side(lambda part: self.encoded(*part), stretches)
             return
         for inputs, silent in stream_windows(tensors, self.logmel, self.batch):

@@ -26,6 +26,7 @@ class Network:
     dim: int = DIM
     hop_s: float = 0.096
     window_s: float = 1.0
+    imitates: str | None = None
 
 
 @cache

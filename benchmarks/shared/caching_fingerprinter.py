@@ -12,7 +12,7 @@ import numpy as np
 from grafprint.fingerprint import Fingerprinter
 
 
-class Remembering(Fingerprinter):
+class CachingFingerprinter(Fingerprinter):
     """Keeps in the folder ``memory`` what :meth:`many` made; several processes may share it."""
 
     memory: Path

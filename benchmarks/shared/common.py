@@ -16,13 +16,13 @@ from typing import Any
 import numpy as np
 
 from benchmarks.shared.systems import SYSTEMS, System
-from benchmarks.shared.workers import Crew, Model, Shared
+from benchmarks.shared.workers import Model, Shared, WorkerPool
 from grafprint.audio.folders import audio_files
 from grafprint.degradation.banks import noise_bank, room_bank
 from grafprint.evaluation import EvaluationConfig, Report, evaluate, query_tracks
 from grafprint.fingerprint import DEFAULT_MODEL, Fingerprinter
 from grafprint.library import Library, Track, add_file
-from grafprint.library.add_file import Made
+from grafprint.library.add_file import FileFingerprints
 
 ROOT = Path(__file__).parent.parent.parent
 RESULTS = ROOT / "benchmarks" / "results"
@@ -108,7 +108,7 @@ def network(args: argparse.Namespace, name: str) -> Fingerprinter:
     return model(args, name).load()
 
 
-def shared(crew: Crew | None, trained: Model) -> tuple[Fingerprinter, Shared | None]:
+def shared(crew: WorkerPool | None, trained: Model) -> tuple[Fingerprinter, Shared | None]:
     """A network for this process, and what its crew, if any, does with it.
 
     With a crew this process encodes nothing, so its network is on the processor.
@@ -140,10 +140,10 @@ def opened(system: str, fingerprinter: Fingerprinter, work: Path) -> Library:
     return library
 
 
-def taken(library: Library, track: Track, every: int = 1) -> Made:
+def taken(library: Library, track: Track, every: int = 1) -> FileFingerprints:
     """A track's fingerprints for another library: every ``every``-th, which is a coarser hop."""
     rows = np.arange(track.first, track.first + track.count, every)
-    return Made(library.vectors(rows).astype("<f2"), track.duration_s)
+    return FileFingerprints(library.vectors(rows).astype("<f2"), track.duration_s)
 
 
 def take(
@@ -158,7 +158,7 @@ def take(
             if len(library) >= size:
                 return
             if track := tracks.get(file.resolve()):
-                add_file.add_file(library, file, fingerprinter, made=taken(other, track))
+                add_file.add_file(library, file, fingerprinter, prepared=taken(other, track))
 
 
 def collection(

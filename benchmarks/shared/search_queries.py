@@ -42,7 +42,7 @@ def options(doc: str) -> argparse.ArgumentParser:
 
 
 @dataclass(frozen=True, eq=False)
-class Lookups:
+class SearchQueries:
     """Fingerprints ``[q, m, dim]`` of degraded queries, and where they come from, ``[q]``."""
 
     prints: np.ndarray
@@ -99,10 +99,10 @@ def make(library: Library, setting: Setting, args: argparse.Namespace) -> Path:
     return kept
 
 
-def load(path: Path) -> Lookups:
+def load(path: Path) -> SearchQueries:
     """Queries that were made before."""
     with np.load(path) as kept:
-        return Lookups(**kept)
+        return SearchQueries(**kept)
 
 
 class ExactSearch:

@@ -26,17 +26,17 @@ import faiss
 import numpy as np
 import torch
 
-from benchmarks.shared.caching_fingerprinter import Remembering
+from benchmarks.shared.caching_fingerprinter import CachingFingerprinter
 from benchmarks.shared.gpu_exact_search import DeviceLibrary
 from grafprint.audio.datasets import find_clips, load_clip, of_split
 from grafprint.audio.folders import Failure, audio_files
 from grafprint.degradation.banks import NoiseBank, RoomBank
 from grafprint.errors import DataError
-from grafprint.evaluation import Ask, EvaluationConfig, Outcome, Questions, query_tracks
+from grafprint.evaluation import Ask, EvaluationConfig, Outcome, QuerySet, query_tracks
 from grafprint.fingerprint import Fingerprinter
 from grafprint.library import Library, add_file
-from grafprint.library.add_file import Listened, Made
-from grafprint.library.index.row_index import Stamp
+from grafprint.library.add_file import CountedAudio, FileFingerprints
+from grafprint.library.index.row_index import IndexState
 from grafprint.models import checkpoint
 
 GPU_BATCH = 512  # windows at once: fewer leave a GPU waiting
@@ -72,12 +72,14 @@ class Model:
             return Fingerprinter(
                 encoder, features, self.device, batch, self.precision, facts
             )  # fmt: skip
-        remembering = Remembering(encoder, features, self.device, batch, self.precision, facts)
+        remembering = CachingFingerprinter(
+            encoder, features, self.device, batch, self.precision, facts
+        )
         remembering.memory = self.memory
         return remembering
 
 
-class Crew:
+class WorkerPool:
     """``processes`` processes, begun when they are first needed; a context manager ends them."""
 
     def __init__(self, processes: int) -> None:
@@ -91,7 +93,7 @@ class Crew:
             ProcessPoolExecutor(processes, get_context("spawn"), _begin)
         )
 
-    def __enter__(self) -> Crew:
+    def __enter__(self) -> WorkerPool:
         return self
 
     def __exit__(self, *error: object) -> None:
@@ -138,9 +140,9 @@ class Crew:
         return [clip for clip, _ in kept], [name for _, name in kept]
 
 
-def crew(processes: int) -> contextlib.AbstractContextManager[Crew | None]:
+def crew(processes: int) -> contextlib.AbstractContextManager[WorkerPool | None]:
     """A crew, or None for a single process."""
-    return Crew(processes) if processes > 1 else contextlib.nullcontext()
+    return WorkerPool(processes) if processes > 1 else contextlib.nullcontext()
 
 
 def _begin() -> None:
@@ -162,17 +164,17 @@ _network = lru_cache(maxsize=1)(Model.load)
 # Libraries ------------------------------------------------------------------------------------
 
 
-def hear(model: Model, file: Path) -> Made | None:
+def hear(model: Model, file: Path) -> FileFingerprints | None:
     """Fingerprint a file; None if it is not one that a library could add."""
-    listened = Listened(file)
+    listened = CountedAudio(file)
     try:
-        stamp = add_file.stamp(file)
+        stamp = add_file.file_stamp(file)
         vectors = np.concatenate(list(_network(model).stream(listened)))
     except (OSError, ValueError):  # AudioError among them
         return None
     if not vectors.any():
         return None
-    return Made(vectors.astype("<f2"), listened.duration_s, stamp)
+    return FileFingerprints(vectors.astype("<f2"), listened.duration_s, stamp)
 
 
 # Evaluations ----------------------------------------------------------------------------------
@@ -184,7 +186,7 @@ class Place:
 
     model: Model
     library: Path
-    stamp: Stamp
+    stamp: IndexState
     nprobe: int | None
     test: Path
     banks: Path
@@ -192,12 +194,12 @@ class Place:
 
 
 def ask(place: Place, number: int) -> list[Outcome]:
-    """``Questions.ask``."""
+    """``QuerySet.ask``."""
     return _questions(place).ask(number)
 
 
 @lru_cache(maxsize=1)
-def _questions(place: Place) -> Questions:
+def _questions(place: Place) -> QuerySet:
     device = place.model.device
     library = (
         Library.open(place.library) if device == "cpu" else DeviceLibrary.on(device, place.library)
@@ -205,12 +207,12 @@ def _questions(place: Place) -> Questions:
     library.nprobe = place.nprobe
     tracks = query_tracks(library, place.test)
     noises, rooms = load_banks(place.banks)
-    return Questions.of(library, _network(place.model), noises, rooms, place.config, tracks)
+    return QuerySet.of(library, _network(place.model), noises, rooms, place.config, tracks)
 
 
 @lru_cache(maxsize=1)
 def load_banks(path: Path) -> tuple[NoiseBank, RoomBank]:
-    """What :meth:`Crew.banks` has written."""
+    """What :meth:`WorkerPool.banks` has written."""
     noises, rooms = pickle.loads(path.read_bytes())
     return noises, rooms
 
@@ -222,7 +224,7 @@ def load_banks(path: Path) -> tuple[NoiseBank, RoomBank]:
 class Shared:
     """The work with one network that a crew takes over from this process."""
 
-    crew: Crew
+    crew: WorkerPool
     model: Model
 
     def add_folder(
@@ -238,7 +240,7 @@ class Shared:
             for file in files:
                 heard = None if add_file.real(file) in known else next(results)
                 try:
-                    result = add_file.add_file(library, file, fingerprinter, made=heard)
+                    result = add_file.add_file(library, file, fingerprinter, prepared=heard)
                     added += result.status == "added"
                 except ValueError:  # AudioError among them
                     failed += 1

@@ -18,7 +18,7 @@ from demo.identifier import Identifier
 from grafprint import audio
 from grafprint.degradation import Degradation, degrade
 from grafprint.degradation.banks import NoiseBank
-from grafprint.evaluation.breaking_point import Point, Truth, sweep, truth_from
+from grafprint.evaluation.breaking_point import GroundTruth, Point, sweep, truth_from
 from grafprint.library import LibraryError
 
 # Of longer clips the first so much is used: it has to be quick.
@@ -41,7 +41,7 @@ class Taken:
     """
 
     clip: Clip
-    truth: Truth | None
+    truth: GroundTruth | None
     picture: str
     origin: Clip | None
     chosen: tuple[Any, ...]
@@ -160,7 +160,7 @@ def _room(values: Values, own: Own, recordings: Recordings) -> float | np.ndarra
     return float(values.rt60_s)
 
 
-def _place(identifier: Identifier, clip: Clip) -> Truth | None:
+def _place(identifier: Identifier, clip: Clip) -> GroundTruth | None:
     """Where a clip was cut from, if that was this library."""
     if clip.place is None:
         return None
@@ -169,7 +169,7 @@ def _place(identifier: Identifier, clip: Clip) -> Truth | None:
         track = identifier.library.track(track_id)
     except LibraryError:
         return None
-    return Truth(track_id, start_s, given=True) if track.title == clip.name else None
+    return GroundTruth(track_id, start_s, given=True) if track.title == clip.name else None
 
 
 def _picture(identifier: Identifier, samples: np.ndarray, caption: str) -> str:

@@ -12,8 +12,7 @@ from demo.degrade.chain import Own
 from demo.degrade.controls import Controls
 from demo.degrade.events import Events
 from demo.degrade.recordings import Recordings
-from demo.identify.tab import BUSY
-from demo.studio import AT_ONCE, FORGET_S, Studio, Visit
+from demo.studio import AT_ONCE, BUSY, FORGET_S, Studio, Visit
 
 # One sweep at a time, and never in the way of the sliders.
 SWEEPING: dict[str, Any] = {"concurrency_id": "breaking", "concurrency_limit": 1}

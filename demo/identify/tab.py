@@ -10,10 +10,10 @@ import gradio as gr
 
 from demo import cards, clips
 from demo.clips import ClipError
-from demo.identifier import Page
 from demo.identify import compare
 from demo.identify.live import ListenError, Listening
-from demo.studio import AT_ONCE, Studio, Visit
+from demo.identify.page import Page, page_for
+from demo.studio import AT_ONCE, BUSY, Studio, Visit
 from grafprint.matching.confidence import CALIBRATION
 
 MOST_MATCHES = 50
@@ -23,8 +23,6 @@ LIVE = (
     'heard"></canvas><div class="gp-live-card" role="status"></div></div>'
 )
 LIVE_JS = (Path(__file__).parent / "live.js").read_text(encoding="utf-8")
-# Two clips at a time, however they come; more of them wait their turn.
-BUSY: dict[str, Any] = {"concurrency_id": "identify", "concurrency_limit": 2}
 
 
 def build(studio: Studio, visit: Visit, tab: gr.Tab) -> None:
@@ -35,12 +33,12 @@ def build(studio: Studio, visit: Visit, tab: gr.Tab) -> None:
             clip = clips.from_file(path)
         except ClipError as error:
             return None, None, *_shown(Page(cards.problem(str(error))))
-        return clip, None, *_shown(studio.identifier(library).page(clip, percent / 100))
+        return clip, None, *_shown(page_for(studio.identifier(library), clip, percent / 100))
 
     def look_again(clip: clips.Clip | None, library: str, percent: float) -> Any:
         if clip is None:
             return [gr.skip()] * len(shown)
-        return _shown(studio.identifier(library).page(clip, percent / 100))
+        return _shown(page_for(studio.identifier(library), clip, percent / 100))
 
     def identify(path: str, top: int = 5, library: str = "", sure: float = 0) -> dict[str, Any]:
         """Name a clip of music. Errors reach the caller as text.
@@ -61,7 +59,7 @@ def build(studio: Studio, visit: Visit, tab: gr.Tab) -> None:
             clip = listening.take(str(event._data.get("token")))
         except ListenError as error:
             return None, None, gr.skip(), *_shown(Page(cards.problem(str(error))))
-        page = studio.identifier(library).page(clip, percent / 100)
+        page = page_for(studio.identifier(library), clip, percent / 100)
         return clip, None, gr.update(value=clip.playable()), *_shown(page)
 
     def hear(piece: Any) -> dict[str, Any]:

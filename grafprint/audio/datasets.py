@@ -32,7 +32,7 @@ AIR_TEST_ROOMS = frozenset({"stairway", "lecture", "lecture1", "kitchen"})
 _AIR_NAME = re.compile(r"air_(?:binaural|phone(?:_BT)?)_([a-z]+1?(?:_carolina)?)_", re.IGNORECASE)
 
 
-def find_clips(where: str | Path) -> list[Source]:
+def find_clips(where: str | Path) -> list[DatasetFile]:
     """Find noises or room responses.
 
     - The root of MUSAN (a folder with ``noise``, ``music`` and ``speech``): its noises, every
@@ -46,11 +46,13 @@ def find_clips(where: str | Path) -> list[Source]:
     where = Path(where)
     if all((where / part).is_dir() for part in ("noise", "music", "speech")):
         return [
-            Source(s.path, s.track, "train" if _checksum(s.path) % _MUSAN_TEST_SHARE else "test")
+            DatasetFile(
+                s.path, s.track, "train" if _checksum(s.path) % _MUSAN_TEST_SHARE else "test"
+            )
             for s in find_music(where / "noise")
         ]
     if where.is_dir() and (responses := sorted(where.rglob("air_*.mat"))):
-        return [Source(p, p.stem, _air_split(p)) for p in responses]
+        return [DatasetFile(p, p.stem, _air_split(p)) for p in responses]
     return find_music(where)
 
 
@@ -71,7 +73,7 @@ def load_clips(where: str | Path, split: str) -> tuple[list[np.ndarray], list[st
     return clips, names
 
 
-def of_split(found: list[Source], split: str) -> list[Source]:
+def of_split(found: list[DatasetFile], split: str) -> list[DatasetFile]:
     """Those of a split; all of them where a collection has no splits."""
     if len({source.split for source in found}) <= 1:
         return found
@@ -104,7 +106,7 @@ def _checksum(path: Path) -> int:
 
 
 @dataclass(frozen=True)
-class Source:
+class DatasetFile:
     """One file of music. Files of the same ``track`` never meet in one batch.
 
     ``split`` is ``train``, ``valid`` or ``test``.
@@ -115,7 +117,7 @@ class Source:
     split: str = "train"
 
 
-def find_music(where: str | Path) -> list[Source]:
+def find_music(where: str | Path) -> list[DatasetFile]:
     """Find training music in a CSV manifest, an FMA tree or any folder.
 
     - A ``.csv`` or ``.tsv`` file: a column ``path`` (relative to the file), and optionally
@@ -135,7 +137,7 @@ def find_music(where: str | Path) -> list[Source]:
         found = _read_fma(where.parent, f"{where.name}/*/*.mp3")
     elif where.is_dir():
         files = sorted(p for p in where.rglob("*") if p.suffix.lower() in audio.AUDIO_SUFFIXES)
-        found = [Source(p, str(p)) for p in files]
+        found = [DatasetFile(p, str(p)) for p in files]
     else:
         raise DataError(f"{where}: no such folder or manifest")
     if not found:
@@ -143,13 +145,13 @@ def find_music(where: str | Path) -> list[Source]:
     return found
 
 
-def _read_manifest(path: Path) -> list[Source]:
+def _read_manifest(path: Path) -> list[DatasetFile]:
     with path.open(newline="", encoding="utf-8") as file:
         rows = csv.DictReader(file, delimiter="\t" if path.suffix == ".tsv" else ",")
         if "path" not in (rows.fieldnames or []):
             raise DataError(f"{path}: a manifest needs a column named 'path'")
         return [
-            Source(
+            DatasetFile(
                 (path.parent / row["path"]).resolve(),
                 row.get("track") or row["path"],
                 row.get("split") or "train",
@@ -161,7 +163,7 @@ def _read_manifest(path: Path) -> list[Source]:
 _FMA_TRACKS = Path("fma_metadata", "tracks.csv")
 
 
-def _read_fma(root: Path, pattern: str) -> list[Source]:
+def _read_fma(root: Path, pattern: str) -> list[DatasetFile]:
     """FMA's tracks.csv has two header rows; the split is the column ('set', 'split')."""
     with (root / _FMA_TRACKS).open(newline="", encoding="utf-8") as file:
         rows = csv.reader(file)
@@ -173,4 +175,4 @@ def _read_fma(root: Path, pattern: str) -> list[Source]:
         names = {"training": "train", "validation": "valid"}
         split = {r[0].zfill(6): names.get(r[column], "test") for r in rows if r and r[0].isdigit()}
     files = sorted(root.glob(pattern))
-    return [Source(p, p.stem, split[p.stem]) for p in files if p.stem in split]
+    return [DatasetFile(p, p.stem, split[p.stem]) for p in files if p.stem in split]

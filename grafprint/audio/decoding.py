@@ -42,7 +42,7 @@ class Readable(Protocol):
 
 
 @dataclass(frozen=True)
-class Source:
+class ByteSource:
     """Bytes that are not a file's, under a name for messages; stands for a path."""
 
     name: str
@@ -59,7 +59,7 @@ def error(path: str | os.PathLike[str], reason: str, remedy: str) -> AudioError:
 
 @contextmanager
 def open_audio(path: str | os.PathLike[str]) -> Iterator[tuple[InputContainer, av.AudioStream]]:
-    """Open a file or :class:`Source` and find its main audio stream; or an AudioError says why."""
+    """Open a file or :class:`ByteSource` and find its main audio stream. Raises AudioError."""
     with _open_file(path) as file:
         try:
             container = cast(
@@ -136,7 +136,7 @@ def _text(failure: av.FFmpegError | OSError) -> str:
 @contextmanager
 def _open_file(path: str | os.PathLike[str]) -> Iterator[Readable]:
     """Open a regular file that is not empty."""
-    if isinstance(path, Source):
+    if isinstance(path, ByteSource):
         yield path.bytes
         return
     if os.path.isdir(path):

@@ -20,7 +20,7 @@ import numpy as np
 
 from grafprint import audio
 from grafprint.audio import microphone
-from grafprint.audio.decoding import Source
+from grafprint.audio.decoding import ByteSource
 from grafprint.errors import AudioError
 
 BLOCK_S = 0.5
@@ -59,7 +59,7 @@ def growing_file(path: Path, idle_s: float) -> Generator[np.ndarray, None, None]
                 waited_s += 0.1
             return data
 
-        yield from audio.stream(Source(str(path), _Bytes(more)), chunk_s=BLOCK_S)
+        yield from audio.stream(ByteSource(str(path), _Bytes(more)), chunk_s=BLOCK_S)
 
 
 def station(url: str) -> Generator[np.ndarray, None, None]:
@@ -96,7 +96,7 @@ def _connected(url: str) -> Iterator[np.ndarray]:
                 _log.warning("%s: %s", url, failure)
                 return b""
 
-        yield from audio.stream(Source(url, _Bytes(more)), chunk_s=BLOCK_S)
+        yield from audio.stream(ByteSource(url, _Bytes(more)), chunk_s=BLOCK_S)
 
 
 def _open(url: str, follow: bool = True) -> HTTPResponse:

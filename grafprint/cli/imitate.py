@@ -20,7 +20,7 @@ from grafprint.cli.console import (
 )
 
 if TYPE_CHECKING:
-    from grafprint.training.distillation import Progress
+    from grafprint.training.distillation import DistillationProgress
 
 
 def register(app: typer.Typer) -> None:
@@ -55,13 +55,13 @@ def imitate(
     config = replace(config, steps=steps or config.steps, hours=hours or config.hours)
     interrupted = until_interrupted()
     with Library.open(library) as opened, progress() as bar:
-        fingerprinter.check_query(opened)
+        opened.check_query(fingerprinter)
         decoding = bar.add_task("decoding", total=None)
         training = bar.add_task("training", total=config.steps, visible=False)
 
-        def on_progress(p: Progress) -> None:
+        def on_progress(p: DistillationProgress) -> None:
             held_out = "" if p.held_out is None else f"  held out {p.held_out:.3f}"
-            line = f"likeness {p.likeness:.3f}{held_out}"
+            line = f"likeness {p.cosine_similarity:.3f}{held_out}"
             bar.update(training, completed=p.step, description=line, visible=True)
             if not err.is_terminal and p.step % 50 == 0:
                 left = p.seconds_per_step * (p.steps - p.step) / 60

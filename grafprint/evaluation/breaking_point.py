@@ -23,7 +23,7 @@ Judgement = Literal["place", "track", "wrong"]
 
 
 @dataclass(frozen=True)
-class Truth:
+class GroundTruth:
     """Which track a clip is and the second at which it begins in it.
 
     ``given``: whether that is known from where the clip was cut, and not what the clip was
@@ -54,15 +54,15 @@ class Point:
         return asdict(self) | {"score": round(self.score, 4), "threshold": round(self.threshold, 4)}
 
 
-def truth_from(clean: Answer) -> Truth | None:
+def truth_from(clean: Answer) -> GroundTruth | None:
     """What a clip was identified as before it was degraded, if it was."""
     if not clean.identified or clean.best is None:
         return None
     start_s = clean.best.start_s - clean.query_start_s
-    return Truth(clean.best.track.id, start_s, given=False)
+    return GroundTruth(clean.best.track.id, start_s, given=False)
 
 
-def judge(answer: Answer, truth: Truth, hop_s: float) -> Judgement:
+def judge(answer: Answer, truth: GroundTruth, hop_s: float) -> Judgement:
     """What the best match of an answer is; ``hop_s`` is how far off its place may be."""
     best = answer.best
     if best is None or best.track.id != truth.track_id:
@@ -76,7 +76,7 @@ def sweep(
     fingerprinter: Fingerprinter,
     samples: np.ndarray,
     wanted: Degradation,
-    truth: Truth,
+    truth: GroundTruth,
     past: np.ndarray | None = None,
     snrs_db: Sequence[float] = SNRS_DB,
 ) -> Iterator[Point]:

@@ -31,16 +31,16 @@ from grafprint.fingerprint import Fingerprinter
 from grafprint.library import Library, Track
 
 __all__ = [
-    "MEASURES", "Ask", "Cell", "EvaluationConfig", "Outcome", "Questions", "Report", "evaluate",
+    "MEASURES", "Ask", "Cell", "EvaluationConfig", "Outcome", "QuerySet", "Report", "evaluate",
     "query_tracks", "reports", "table", "to_csv",
 ]  # fmt: skip
 
-# The outcomes of :meth:`Questions.ask` for numbers, in their order.
+# The outcomes of :meth:`QuerySet.ask` for numbers, in their order.
 Ask = Callable[[range], Iterable[list[Outcome]]]
 
 
 @dataclass(frozen=True, eq=False)
-class Questions:
+class QuerySet:
     """What an evaluation asks; a question depends on its number and the seed, and on no other.
 
     ``chosen`` are the tracks to query and their files, ``settings`` those of the cells.
@@ -62,7 +62,7 @@ class Questions:
         rooms: RoomBank,
         config: EvaluationConfig,
         tracks: list[Track] | None,
-    ) -> Questions:
+    ) -> QuerySet:
         """Those of :func:`evaluate`, which raises the same errors."""
         return cls(
             library,
@@ -106,7 +106,7 @@ def evaluate(
 
     The same cuts, noises and rooms are used in every cell, so cells can be compared. Outcomes are
     kept in the file ``journal`` as they come; called again, the evaluation goes on from there.
-    ``ask`` answers the same :class:`Questions` elsewhere, as in several processes; if None, they
+    ``ask`` answers the same :class:`QuerySet` elsewhere, as in several processes; if None, they
     are asked here, one after the other.
 
     Raises:
@@ -138,7 +138,7 @@ def reports(
     iterator ends the evaluation. Raises ValueError as :func:`evaluate` does.
     """
     config = config or EvaluationConfig()
-    questions = Questions.of(library, fingerprinter, noises, rooms, config, tracks)
+    questions = QuerySet.of(library, fingerprinter, noises, rooms, config, tracks)
     cells = [Cell(setting, []) for setting in questions.settings]
     report = Report(
         config, fingerprinter.model_id, len(library.tracks()), len(library), len(questions.chosen),

@@ -16,10 +16,10 @@ import numpy as np
 
 from grafprint import files
 from grafprint.explore import umap_layout
-from grafprint.explore.umap_layout import Progress
+from grafprint.explore.umap_layout import OnProgress
 from grafprint.library import Library, LibraryError
 from grafprint.library.index import row_index
-from grafprint.library.index.row_index import RowIndex, Stamp
+from grafprint.library.index.row_index import IndexState, RowIndex
 
 MAP = "map.npz"
 MOST = 50_000  # points: more would not be told apart on a screen
@@ -44,13 +44,13 @@ class Map:
 
     rows: np.ndarray
     xy: np.ndarray
-    stamp: Stamp
+    stamp: IndexState
 
     def __len__(self) -> int:
         return len(self.rows)
 
 
-def make(library: Library, progress: Progress, most: int = MOST) -> Map:
+def make(library: Library, progress: OnProgress, most: int = MOST) -> Map:
     """Lay out the fingerprints of a library, at most ``most`` taken evenly from all of it.
 
     Silent ones (zero vectors) are left out. Takes 20 s for 25,000 on two cores; ``progress`` is
@@ -59,7 +59,7 @@ def make(library: Library, progress: Progress, most: int = MOST) -> Map:
 
     Raises LibraryError if there are too few fingerprints.
     """
-    with library.steady():
+    with library.locked():
         stamp, table = _stamp(library), library.table()
         places = np.arange(table.total)
         if table.total > most:
@@ -103,7 +103,7 @@ def load(library: Library) -> Map | None:
     path = library.path / MAP
     try:
         with np.load(path, allow_pickle=False) as file:
-            stamp = Stamp(**json.loads(str(file["stamp"])))
+            stamp = IndexState(**json.loads(str(file["stamp"])))
             rows, xy = np.cumsum(file["row_steps"], dtype=np.int64), file["xy"]
         if xy.shape != (len(rows), 2) or (len(rows) and not 0 <= rows[0] <= rows[-1] < stamp.rows):
             raise ValueError("its parts do not fit together")
@@ -153,7 +153,7 @@ class Placer:
         return xy, rows
 
 
-def _stamp(library: Library) -> Stamp:
+def _stamp(library: Library) -> IndexState:
     return with_changes(library.stamp(), factory=_KIND)
 
 

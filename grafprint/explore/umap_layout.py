@@ -13,7 +13,7 @@ import faiss
 import numpy as np
 
 # What is done so far, 0 to 1, and in words what is being done. It may raise to end the work.
-Progress = Callable[[float, str], None]
+OnProgress = Callable[[float, str], None]
 
 NEIGHBOURS = 15  # UMAP's own default
 _MIN_DIST = 0.1
@@ -27,7 +27,7 @@ _FOUND, _LOADED, _WEIGHED, _BEGUN = 0.2, 0.3, 0.5, 0.6
 _one_at_a_time = threading.Lock()
 
 
-def lay_out(vectors: np.ndarray, progress: Progress) -> np.ndarray:
+def lay_out(vectors: np.ndarray, progress: OnProgress) -> np.ndarray:
     """Places ``[n, 2]`` (float32) of unit ``vectors [n, dim]``, by UMAP with inner products.
 
     The larger extent is 0 to 1, the smaller one as much of it as UMAP makes it. The same vectors
@@ -65,7 +65,7 @@ def _neighbours(
 
 
 def _umap(
-    vectors: np.ndarray, nearest: np.ndarray, distances: np.ndarray, progress: Progress
+    vectors: np.ndarray, nearest: np.ndarray, distances: np.ndarray, progress: OnProgress
 ) -> np.ndarray:
     """UMAP's steps one by one, because between them and its epochs one can tell and stop."""
     _find_cache()
@@ -91,7 +91,7 @@ def _umap(
     return np.asarray(places, np.float32)
 
 
-def _epochs(progress: Progress) -> Callable[..., Iterator[int]]:
+def _epochs(progress: OnProgress) -> Callable[..., Iterator[int]]:
     """What stands in for UMAP's progress bar: nothing else hears of its epochs.
 
     The bar cannot be given an output that raises: it would keep its lock, and the next bar in

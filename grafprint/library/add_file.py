@@ -13,13 +13,13 @@ import numpy as np
 
 from grafprint import audio
 from grafprint.audio import metadata
+from grafprint.library.folder import LibraryFolder
 from grafprint.library.records import File, Recording, Track
 
 if TYPE_CHECKING:
     from grafprint.fingerprint import Fingerprinter
-    from grafprint.library import Library
 
-Stamp = tuple[int, int]
+FileStamp = tuple[int, int]
 Status = Literal["added", "updated", "unchanged", "duplicate"]
 
 
@@ -32,33 +32,33 @@ class AddResult:
 
 
 @dataclass(frozen=True, eq=False)
-class Made:
+class FileFingerprints:
     """The fingerprints ``[n, dim]`` of a file, not all of them silent, and its length.
 
-    Of a file whose :func:`stamp` is not this one any more they are not used.
+    Of a file whose :func:`file_stamp` is not this one any more they are not used.
     """
 
     vectors: np.ndarray
     duration_s: float
-    stamp: Stamp | None = None
+    stamp: FileStamp | None = None
 
 
 def add_file(
-    library: Library,
+    library: LibraryFolder,
     file: Path,
     fingerprinter: Fingerprinter,
     heard: Callable[[float], None] | None = None,
-    made: Made | None = None,
+    prepared: FileFingerprints | None = None,
 ) -> AddResult:
     """See ``Library.add``; ``heard(seconds)`` is told how much audio was fingerprinted so far.
 
-    ``made`` are the file's fingerprints where they were made elsewhere, by the same network.
+    ``prepared`` are the file's fingerprints if they were computed before, by the same network.
     """
     library.require_writable()
     library.check_model(fingerprinter.model_id)
     with library.adding:
         catalogue, stored = library.catalogue, _stored_path(library.path, file)
-        before = stamp(file)
+        before = file_stamp(file)
         known = catalogue.files.get(stored)
         if known and (known.size, known.mtime_ns) == before:
             return AddResult("unchanged", catalogue.tracks[known.track])
@@ -72,14 +72,14 @@ def add_file(
             return AddResult("unchanged" if unchanged else "duplicate", catalogue.tracks[same.id])
         vectors = library.vector_store
         try:
-            if made and made.stamp in (None, before):
-                duration_s = made.duration_s
-                vectors.append(made.vectors)
+            if prepared and prepared.stamp in (None, before):
+                duration_s = prepared.duration_s
+                vectors.append(prepared.vectors)
             else:
-                duration_s = _hear(
-                    Listened(file, heard), library.window_s, fingerprinter, vectors.append
+                duration_s = _fingerprint(
+                    CountedAudio(file, heard), library.window_s, fingerprinter, vectors.append
                 )
-            if stamp(file) != before:
+            if file_stamp(file) != before:
                 raise _error(file, "it changed while it was read; run again when it is complete")
             recording = Recording(
                 content_hash,
@@ -98,29 +98,31 @@ def add_file(
         return AddResult("updated" if known else "added", track)
 
 
-def is_unchanged(library: Library, file: Path) -> bool:
+def is_unchanged(library: LibraryFolder, file: Path) -> bool:
     """Whether a file is what the library knows, by its stamp alone. Raises AudioError."""
     known = library.catalogue.files.get(_stored_path(library.path, file))
-    return known is not None and (known.size, known.mtime_ns) == stamp(file)
+    return known is not None and (known.size, known.mtime_ns) == file_stamp(file)
 
 
-def hear(
-    library: Library, file: Path, fingerprinter: Fingerprinter, heard: Callable[[float], None]
-) -> Made | None:
+def fingerprint_file(
+    library: LibraryFolder, file: Path, fingerprinter: Fingerprinter, heard: Callable[[float], None]
+) -> FileFingerprints | None:
     """The fingerprints for :func:`add_file`, which then only stores them; None of a copy.
 
     ``heard`` is as for :func:`add_file`, and may raise to end this. Raises AudioError.
     """
-    now = stamp(file)
+    now = file_stamp(file)
     if library.catalogue.with_content(_content_hash(file)):
         return None
     parts: list[np.ndarray] = []
-    duration_s = _hear(Listened(file, heard), library.window_s, fingerprinter, parts.append)
-    return Made(np.concatenate(parts), duration_s, now)
+    duration_s = _fingerprint(
+        CountedAudio(file, heard), library.window_s, fingerprinter, parts.append
+    )
+    return FileFingerprints(np.concatenate(parts), duration_s, now)
 
 
-def _hear(
-    listened: Listened,
+def _fingerprint(
+    counted: CountedAudio,
     window_s: float,
     fingerprinter: Fingerprinter,
     append: Callable[[np.ndarray], None],
@@ -128,23 +130,23 @@ def _hear(
     """Fingerprint a file, part by part; returns its length in seconds."""
     sounding = False
     try:
-        for vectors in fingerprinter.stream(listened):
+        for vectors in fingerprinter.stream(counted):
             sounding = sounding or bool(vectors.any())
             append(vectors)
     except ValueError:
         # Too short is reported below, with the file's name and length.
-        if not 0 < listened.duration_s < window_s:
+        if not 0 < counted.duration_s < window_s:
             raise
-    duration_s = listened.duration_s
+    duration_s = counted.duration_s
     if duration_s < window_s:
         reason = f"it is {duration_s:.2f} s long; at least {window_s:g} s is needed"
-        raise _error(listened.file, reason)
+        raise _error(counted.file, reason)
     if not sounding:
-        raise _error(listened.file, "it is silent from beginning to end")
+        raise _error(counted.file, "it is silent from beginning to end")
     return duration_s
 
 
-class Listened:
+class CountedAudio:
     """The samples of a file in chunks, and how long those are that were taken."""
 
     def __init__(self, file: Path, heard: Callable[[float], None] | None = None) -> None:
@@ -182,7 +184,7 @@ def real(path: Path) -> Path:
     return Path(os.path.realpath(path.parent), path.name) if path.name else path.resolve()
 
 
-def stamp(file: Path) -> Stamp:
+def file_stamp(file: Path) -> FileStamp:
     """A file's size and time of change. Raises AudioError if it cannot be reached."""
     try:
         stat = file.stat()

@@ -14,20 +14,28 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from grafprint import audio
 from grafprint.audio.folders import Failure, audio_files
-from grafprint.library.add_file import Made, Status, add_file, hear, is_unchanged, real, shown
+from grafprint.library.add_file import (
+    FileFingerprints,
+    Status,
+    add_file,
+    fingerprint_file,
+    is_unchanged,
+    real,
+    shown,
+)
+from grafprint.library.folder import LibraryFolder
 
 if TYPE_CHECKING:
     from grafprint.fingerprint import Fingerprinter
-    from grafprint.library import Library
 
-Progress = Callable[[str, int, int, float], None]
+OnProgress = Callable[[str, int, int, float], None]
 
 
 LONG_S = 600.0  # longer files are fingerprinted by all threads together
 
 
 class _Enough(Exception):
-    """What makes :func:`hear` end early."""
+    """What makes :func:`fingerprint_file` end early."""
 
 
 @dataclass(frozen=True)
@@ -61,10 +69,10 @@ class IndexStep(NamedTuple):
 
 
 def add_folder(
-    library: Library,
+    library: LibraryFolder,
     folder: Path,
     fingerprinter: Fingerprinter,
-    progress: Progress | None,
+    progress: OnProgress | None,
     *,
     prune: bool,
 ) -> IndexReport:
@@ -85,10 +93,10 @@ def add_folder(
 
 
 def add_files(
-    library: Library,
+    library: LibraryFolder,
     files: list[Path],
     fingerprinter: Fingerprinter,
-    progress: Progress | None = None,
+    progress: OnProgress | None = None,
     failed: Sequence[Failure] = (),
 ) -> Generator[IndexStep, None, None]:
     """Add files one after the other; a step before each, and one at the end.
@@ -106,7 +114,7 @@ def add_files(
         if progress:
             progress(shown(file), number, len(files), report.audio_s + heard_s)
 
-    with closing(_heard(library, files, fingerprinter)) as heard:
+    with closing(_fingerprint_ahead(library, files, fingerprinter)) as heard:
         for number, file in enumerate(files):
             yield IndexStep(shown(file), number, len(files), report)
             tell(file, number, 0.0)
@@ -125,9 +133,9 @@ def add_files(
     yield IndexStep("", len(files), len(files), report)
 
 
-def _heard(
-    library: Library, files: list[Path], fingerprinter: Fingerprinter
-) -> Generator[Made | ValueError | None, None, None]:
+def _fingerprint_ahead(
+    library: LibraryFolder, files: list[Path], fingerprinter: Fingerprinter
+) -> Generator[FileFingerprints | ValueError | None, None, None]:
     """The fingerprints of each file, or what is wrong with it; None where they are not made here.
 
     So it is for files that the library knows, for long ones and one alone, whose parts the threads
@@ -144,12 +152,12 @@ def _heard(
         if stopped.is_set() or (seconds or 0.0) > LONG_S:
             raise _Enough
 
-    def one(file: Path) -> Made | ValueError | None:
+    def one(file: Path) -> FileFingerprints | ValueError | None:
         try:
             if is_unchanged(library, file):  # of many files no more is to be asked
                 return None
             enough(audio.probe(file).duration_s)
-            return hear(library, file, fingerprinter, enough)
+            return fingerprint_file(library, file, fingerprinter, enough)
         except _Enough:
             return None
         except ValueError as error:
@@ -161,7 +169,7 @@ def _heard(
         stopped.set()
 
 
-def _missing(library: Library, folder: Path, unreadable: list[Path]) -> list[str]:
+def _missing(library: LibraryFolder, folder: Path, unreadable: list[Path]) -> list[str]:
     """Stored paths of the library's files below ``folder`` that are no longer there."""
     top = real(folder)
     hidden = [real(path) for path in unreadable]

@@ -13,7 +13,7 @@ from grafprint.errors import LibraryError
 from grafprint.library import vectors
 from grafprint.library.catalogue import Catalogue
 from grafprint.library.index import row_index
-from grafprint.library.index.row_index import RowIndex, Stamp
+from grafprint.library.index.row_index import IndexState, RowIndex
 from grafprint.library.index_keeper import IndexKeeper
 from grafprint.library.lock import WriterLock
 from grafprint.library.records import Track
@@ -66,6 +66,50 @@ class LibraryFolder:
         except BaseException:
             self.release()
             raise
+
+    @property
+    def model_id(self) -> str:
+        """The network whose fingerprints these are."""
+        return self.catalogue.meta.model_id
+
+    @property
+    def dim(self) -> int:
+        """Numbers in a fingerprint."""
+        return self.catalogue.meta.dim
+
+    @property
+    def hop_s(self) -> float:
+        """Seconds between the starts of consecutive fingerprints."""
+        return self.catalogue.meta.hop_s
+
+    @property
+    def window_s(self) -> float:
+        """Seconds of audio in one fingerprint."""
+        return self.catalogue.meta.window_s
+
+    @property
+    def library_id(self) -> str:
+        """The same for as long as this is the same library, wherever it is copied."""
+        return self.catalogue.meta.library_id
+
+    @property
+    def location(self) -> str:
+        """Where the library is, for messages."""
+        return str(self.path)
+
+    @property
+    def rows(self) -> int:
+        """Rows in the file of fingerprints, dead ones included."""
+        return self.catalogue.meta.rows
+
+    def check_model(self, model_id: str) -> None:
+        """Raise LibraryError unless ``model_id`` is the network whose fingerprints these are."""
+        if model_id != self.model_id:
+            raise LibraryError(
+                f"the library {self.path} was made with network {self.model_id}, not {model_id}; "
+                "their fingerprints cannot be compared: use that network, or index the music again "
+                "into a new library"
+            )
 
     @property
     def writable(self) -> bool:
@@ -145,11 +189,11 @@ class LibraryFolder:
                 self._table = RowTable(self.catalogue.tracks.values())
             return self._table
 
-    def stamp(self) -> Stamp:
+    def stamp(self) -> IndexState:
         """The state that an index has to be of."""
         meta = self.catalogue.meta
         factory = meta.factory or row_index.choose_factory(self.table().total)
-        return Stamp(meta.library_id, meta.generation, meta.rows, meta.removals, factory)
+        return IndexState(meta.library_id, meta.generation, meta.rows, meta.removals, factory)
 
     def drop_dead_rows(self) -> None:
         """Copy the live rows to a file of the next generation, and let SQLite's commit switch."""

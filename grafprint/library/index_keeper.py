@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from grafprint.library.index import row_index
-from grafprint.library.index.row_index import RowIndex, Stamp
+from grafprint.library.index.row_index import IndexState, RowIndex
 from grafprint.library.index.tuning import Tuning
 from grafprint.library.index_tuning import tune
 from grafprint.library.rows import RowTable
@@ -34,7 +34,7 @@ class IndexKeeper:
         """What the index in memory was tuned to, if it is one that needs it."""
         return self._index.tuning if self._index else None
 
-    def current(self, wanted: Stamp, table: RowTable, vectors: VectorStore) -> RowIndex:
+    def current(self, wanted: IndexState, table: RowTable, vectors: VectorStore) -> RowIndex:
         """An index of the state ``wanted``, by whichever way takes the least work."""
         current = self._begun(wanted, table, vectors)
         self._index = None  # until it is in step again
@@ -50,7 +50,7 @@ class IndexKeeper:
         self._index = current
         return current
 
-    def save(self, wanted: Stamp, table: RowTable, vectors: VectorStore) -> None:
+    def save(self, wanted: IndexState, table: RowTable, vectors: VectorStore) -> None:
         """Have the state ``wanted`` on the disk. Raises LibraryError if the disk is full.
 
         An exact index is as quick to make as to read, so only others are saved. Where lists can
@@ -58,7 +58,7 @@ class IndexKeeper:
         """
         if wanted.factory == row_index.EXACT:
             row_index.delete(self._path)
-        elif row_index.saved_stamp(self._path) != wanted:
+        elif row_index.saved_state(self._path) != wanted:
             begun = self._begun(wanted, table, vectors)
             if not begun.in_file:
                 current = self.current(wanted, table, vectors)
@@ -74,7 +74,7 @@ class IndexKeeper:
                 lambda made: _tune(made, table, vectors),
             )
 
-    def _begun(self, wanted: Stamp, table: RowTable, vectors: VectorStore) -> RowIndex:
+    def _begun(self, wanted: IndexState, table: RowTable, vectors: VectorStore) -> RowIndex:
         """The index in memory, the saved one or a new, empty one: what can become ``wanted``."""
         begun = self._index
         if begun is None and wanted.factory != row_index.EXACT:
@@ -84,14 +84,14 @@ class IndexKeeper:
         return begun
 
 
-def _empty(wanted: Stamp, table: RowTable, vectors: VectorStore, buckets: Path) -> RowIndex:
+def _empty(wanted: IndexState, table: RowTable, vectors: VectorStore, buckets: Path) -> RowIndex:
     """An index of the kind wanted that has no rows yet, trained."""
     sample = _sample(wanted.factory, table, vectors)
     directions = np.load(buckets) if buckets.is_file() else None
     return RowIndex.train(vectors.dim, replace(wanted, rows=0), sample, directions)
 
 
-def _can_catch_up(begun: RowIndex, wanted: Stamp) -> bool:
+def _can_catch_up(begun: RowIndex, wanted: IndexState) -> bool:
     """Whether it has become what is wanted when rows were added and removed."""
     has = begun.stamp
     if (has.library_id, has.generation, has.factory) != (

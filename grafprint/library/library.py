@@ -14,7 +14,7 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Protocol, Self
+from typing import TYPE_CHECKING, Self
 
 import numpy as np
 
@@ -22,13 +22,13 @@ from grafprint import files
 from grafprint.errors import LibraryError
 from grafprint.library import add_file, add_folder
 from grafprint.library.add_file import AddResult
-from grafprint.library.add_folder import IndexReport, Progress
+from grafprint.library.add_folder import IndexReport, OnProgress
 from grafprint.library.catalogue import Catalogue
 from grafprint.library.folder import BACKUP, BUCKETS, CATALOGUE, LOCK, LibraryFolder, vectors_name
 from grafprint.library.index import row_index
 from grafprint.library.index.tuning import Tuning
 from grafprint.library.lock import WriterLock
-from grafprint.library.records import Track, new_meta
+from grafprint.library.records import Network, Track, new_meta
 
 if TYPE_CHECKING:
     from grafprint.fingerprint import Fingerprinter
@@ -36,19 +36,6 @@ if TYPE_CHECKING:
 __all__ = ["AddResult", "IndexReport", "Library", "LibraryError", "Track"]
 
 COMPACT_ABOVE = 0.3  # share of dead rows at which the end of a write compacts
-
-
-class Network(Protocol):
-    """What a library needs to know of the network that makes its fingerprints."""
-
-    @property
-    def model_id(self) -> str: ...
-    @property
-    def dim(self) -> int: ...
-    @property
-    def hop_s(self) -> float: ...
-    @property
-    def window_s(self) -> float: ...
 
 
 class Library(LibraryFolder):
@@ -162,31 +149,6 @@ class Library(LibraryFolder):
 
     # What is in it ------------------------------------------------------------------------------
 
-    @property
-    def model_id(self) -> str:
-        """The network whose fingerprints these are."""
-        return self.catalogue.meta.model_id
-
-    @property
-    def dim(self) -> int:
-        """Numbers in a fingerprint."""
-        return self.catalogue.meta.dim
-
-    @property
-    def hop_s(self) -> float:
-        """Seconds between the starts of consecutive fingerprints."""
-        return self.catalogue.meta.hop_s
-
-    @property
-    def window_s(self) -> float:
-        """Seconds of audio in one fingerprint."""
-        return self.catalogue.meta.window_s
-
-    @property
-    def rows(self) -> int:
-        """Rows in the file of fingerprints, dead ones included."""
-        return self.catalogue.meta.rows
-
     def __len__(self) -> int:
         """How many fingerprints its tracks have."""
         return self.table().total
@@ -228,19 +190,19 @@ class Library(LibraryFolder):
             paths = [self.located(path) for path in self.catalogue.paths_of(track.id)]
         return next((path for path in paths if path.is_file()), None)
 
-    def check_model(self, model_id: str) -> None:
-        """Raise LibraryError unless ``model_id`` is the network whose fingerprints these are."""
-        if model_id != self.model_id:
+    def check_query(self, network: Network) -> None:
+        """Raise LibraryError unless clips that ``network`` fingerprints can be looked up here."""
+        self.check_model(network.model_id)
+        if network.imitates:
             raise LibraryError(
-                f"the library {self.path} was made with network {self.model_id}, not {model_id}; "
-                "their fingerprints cannot be compared: use that network, or index the music again "
-                "into a new library"
+                "this network imitates another one on clean music, for building libraries, and has "
+                f"not learned to hear through noise: ask with that one ({self.model_id})"
             )
 
     # Searching ----------------------------------------------------------------------------------
 
     @contextlib.contextmanager
-    def steady(self) -> Iterator[None]:
+    def locked(self) -> Iterator[None]:
         """Hold off changes by other threads, so that row numbers keep their meaning."""
         with self.lock:
             yield
@@ -277,15 +239,15 @@ class Library(LibraryFolder):
         """Inner products ``[c, n]`` of the stored rows ``[c, n]`` with ``queries [n, dim]``."""
         return self.vector_store.products(rows, queries)
 
-    def sums(
+    def score_sums(
         self, places: np.ndarray, positions: np.ndarray, queries: np.ndarray
     ) -> tuple[np.ndarray, np.ndarray]:
         """Sums of a query's products with the rows from many places on; see vectors.py."""
-        return self.vector_store.sums(places, positions, queries)
+        return self.vector_store.score_sums(places, positions, queries)
 
-    def expect(self, firsts: np.ndarray, ends: np.ndarray) -> None:
+    def prefetch(self, firsts: np.ndarray, ends: np.ndarray) -> None:
         """Have the disk read rows ``firsts [c]`` to ``ends [c]`` (exclusive), all at once."""
-        self.vector_store.expect(firsts, ends)
+        self.vector_store.prefetch(firsts, ends)
 
     def spans(self, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """For row numbers ``[...]``: whose they are, and that track's first row and row count.
@@ -319,7 +281,7 @@ class Library(LibraryFolder):
         self,
         folder: str | os.PathLike[str],
         fingerprinter: Fingerprinter,
-        progress: Progress | None = None,
+        progress: OnProgress | None = None,
         *,
         prune: bool = False,
     ) -> IndexReport:

@@ -4,8 +4,24 @@ from __future__ import annotations
 
 import uuid
 from dataclasses import dataclass
+from typing import Protocol
 
 from grafprint.audio.metadata import Tags
+
+
+class Network(Protocol):
+    """What a library needs to know of the network that makes its fingerprints."""
+
+    @property
+    def model_id(self) -> str: ...
+    @property
+    def dim(self) -> int: ...
+    @property
+    def hop_s(self) -> float: ...
+    @property
+    def window_s(self) -> float: ...
+    @property
+    def imitates(self) -> str | None: ...
 
 
 @dataclass(frozen=True, slots=True)

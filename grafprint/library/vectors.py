@@ -14,7 +14,7 @@ from grafprint.errors import LibraryError
 from grafprint.files import writing
 
 _STEP = 1 << 16  # rows handled at once
-# A larger file does not stay in memory for long: see expect.
+# A larger file does not stay in memory for long: see prefetch.
 _KEPT_BYTES = 1 << 28
 _GAP = 64  # rows between two that are needed, and still worth reading with them
 _LOOKED_AT = 16  # stretches, to tell whether all are in memory
@@ -108,7 +108,7 @@ class VectorStore:
         half_products.row_products(self._halves(), rows, _scaled(queries), products)
         return products
 
-    def sums(
+    def score_sums(
         self, places: np.ndarray, positions: np.ndarray, queries: np.ndarray
     ) -> tuple[np.ndarray, np.ndarray]:
         """Sums of inner products of a query with the rows from each of many places on.
@@ -149,7 +149,7 @@ class VectorStore:
             self._file.close()
             self._file = None
 
-    def expect(self, firsts: np.ndarray, ends: np.ndarray) -> None:
+    def prefetch(self, firsts: np.ndarray, ends: np.ndarray) -> None:
         """Have the disk read what of rows ``firsts [c]`` to ``ends [c]`` is not in memory, at once.
 
         Without that each page is waited for when its turn comes, and the system reads much around

@@ -9,8 +9,8 @@ from grafprint.matching.identification import (
     identify_audio,
     identify_file,
     identify_many,
-    later,
     loudest,
+    shift_answer,
 )
 
 __all__ = [
@@ -22,6 +22,6 @@ __all__ = [
     "identify_audio",
     "identify_file",
     "identify_many",
-    "later",
     "loudest",
+    "shift_answer",
 ]

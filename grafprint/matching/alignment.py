@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 
-if TYPE_CHECKING:
-    from grafprint.library import Library
+from grafprint.matching.collection import Collection
 
 # A candidate must lie inside its track with so much of the query, or with the whole track.
 MIN_OVERLAP = 0.5
-# See scored.
+# See score_candidates.
 SHORT = 128
 _COARSE = ((32, 8), (16, 4))  # of a query of so many segments, every so many-th
 
@@ -35,13 +33,13 @@ class Candidates:
         return Candidates(self.starts[which], self.firsts[which], self.counts[which])
 
 
-def propose(library: Library, rows: np.ndarray, positions: np.ndarray) -> Candidates:
+def propose(collection: Collection, rows: np.ndarray, positions: np.ndarray) -> Candidates:
     """Offset compensation (Eq. 7): the distinct starts at which a neighbour meets its segment.
 
     ``rows [n, k]`` are neighbours of the sounding segments, at ``positions [n]`` of the query; -1
     where there are none.
     """
-    _, firsts, counts = library.spans(rows)
+    _, firsts, counts = collection.spans(rows)
     starts = rows - positions[:, None]
     found = firsts >= 0
     firsts, starts, counts = firsts[found], starts[found], counts[found]
@@ -56,45 +54,46 @@ def propose(library: Library, rows: np.ndarray, positions: np.ndarray) -> Candid
     return candidates.take(overlap >= enough)
 
 
-def scored(
-    library: Library, queries: np.ndarray, positions: np.ndarray, candidates: Candidates
+def score_candidates(
+    collection: Collection, queries: np.ndarray, positions: np.ndarray, candidates: Candidates
 ) -> tuple[Candidates, np.ndarray]:
     """Those of the candidates that may be among the best, and their scores [c].
 
     Eq. 8: the mean inner product over the segments inside the track.
 
-    Of many, those are scored that every fourth segment of the query likes best, or every eighth of
-    3 s and more. Segments that follow each other share most of their second, so these say nearly
-    what all do. No bound guarantees it; benchmarks/scale.py counts how often it made a difference.
-    All that do not meet any of these segments are kept, and all of a query of few segments.
+    If there are many candidates, pre-rank them on every 4th query segment (every 8th from 3 s on)
+    and score the best in full. Consecutive segments share most of their second, so a subset scores
+    nearly as all do. No bound guarantees it; benchmarks/scale.py counts how often it made a
+    difference. Candidates that meet none of these segments are kept, and so are all candidates of
+    a query of few segments.
     """
-    _expect(library, positions, candidates)
+    _expect(collection, positions, candidates)
     every = next((every for least, every in _COARSE if len(positions) >= least), None)
     if every is None or len(candidates.starts) <= SHORT:
-        return candidates, _means(*_sums(library, queries, positions, candidates))
+        return candidates, _means(*_score_sums(collection, queries, positions, candidates))
     some = np.zeros(len(positions), bool)
     some[every // 2 :: every] = True
-    sums, counts = _sums(library, queries[some], positions[some], candidates)
+    sums, counts = _score_sums(collection, queries[some], positions[some], candidates)
     means = _means(sums, counts)
     kept = ~(means < np.partition(means, -SHORT)[-SHORT])
     candidates = candidates.take(kept)
-    other_sums, other_counts = _sums(library, queries[~some], positions[~some], candidates)
+    other_sums, other_counts = _score_sums(collection, queries[~some], positions[~some], candidates)
     return candidates, _means(sums[kept] + other_sums, counts[kept] + other_counts)
 
 
-def _expect(library: Library, positions: np.ndarray, candidates: Candidates) -> None:
+def _expect(collection: Collection, positions: np.ndarray, candidates: Candidates) -> None:
     """Have the disk read what the candidates will be compared with."""
     ends = candidates.firsts + candidates.counts
     firsts = np.maximum(candidates.starts + positions[0], candidates.firsts)
     stops = np.minimum(candidates.starts + positions[-1] + 1, ends)
-    library.expect(np.minimum(firsts, ends), stops)
+    collection.prefetch(np.minimum(firsts, ends), stops)
 
 
-def _sums(
-    library: Library, queries: np.ndarray, positions: np.ndarray, candidates: Candidates
+def _score_sums(
+    collection: Collection, queries: np.ndarray, positions: np.ndarray, candidates: Candidates
 ) -> tuple[np.ndarray, np.ndarray]:
     places = np.stack([candidates.starts, candidates.firsts, candidates.counts])
-    return library.sums(places, positions, queries)
+    return collection.score_sums(places, positions, queries)
 
 
 def _means(sums: np.ndarray, counts: np.ndarray) -> np.ndarray:
@@ -110,17 +109,17 @@ def _overlap(positions: np.ndarray, candidates: Candidates) -> np.ndarray:
 
 
 def similarities(
-    library: Library, queries: np.ndarray, positions: np.ndarray, candidates: Candidates
+    collection: Collection, queries: np.ndarray, positions: np.ndarray, candidates: Candidates
 ) -> np.ndarray:
     """Inner products of segments with the rows they meet: [c, n], NaN outside of the track."""
     rows, inside = _rows(positions, candidates)
-    terms = library.products(rows, queries)
+    terms = collection.products(rows, queries)
     terms[~inside] = np.nan
     return terms
 
 
 def agreement(
-    library: Library, positions: np.ndarray, place: Candidates, others: Candidates
+    collection: Collection, positions: np.ndarray, place: Candidates, others: Candidates
 ) -> np.ndarray:
     """How alike a place's own fingerprints are to those of others: mean inner products, [c].
 
@@ -130,7 +129,7 @@ def agreement(
         _rows(positions, candidates) for candidates in (place, others)
     )
     shared = own_inside & inside
-    terms = library.products(rows, library.vectors(own[0]))
+    terms = collection.products(rows, collection.vectors(own[0]))
     counts = shared.sum(axis=1)
     means = np.where(shared, terms, 0).sum(axis=1) / np.maximum(counts, 1)
     return np.where(counts >= MIN_OVERLAP * len(positions), means, 0.0)
@@ -153,19 +152,19 @@ def best_of_tracks(candidates: Candidates, scores: np.ndarray) -> np.ndarray:
 
 
 def refine(
-    library: Library, queries: np.ndarray, positions: np.ndarray, place: Candidates
+    collection: Collection, queries: np.ndarray, positions: np.ndarray, place: Candidates
 ) -> float:
     """Where between -0.5 and 0.5 hops from a candidate the scores peak; see :func:`peaks`."""
-    return float(peaks(around(library, queries, positions, place))[0])
+    return float(peaks(around(collection, queries, positions, place))[0])
 
 
 def around(
-    library: Library, queries: np.ndarray, positions: np.ndarray, places: Candidates
+    collection: Collection, queries: np.ndarray, positions: np.ndarray, places: Candidates
 ) -> np.ndarray:
     """As :func:`similarities`, one hop before each candidate, there, and one after: [c, 3, n]."""
     starts = places.starts[:, None] + np.array([-1, 0, 1])
     near = Candidates(starts.reshape(-1), places.firsts.repeat(3), places.counts.repeat(3))
-    return similarities(library, queries, positions, near).reshape(*starts.shape, len(positions))
+    return similarities(collection, queries, positions, near).reshape(*starts.shape, len(positions))
 
 
 def peaks(terms: np.ndarray) -> np.ndarray:

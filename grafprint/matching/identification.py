@@ -21,11 +21,11 @@ from grafprint.errors import MatchError
 from grafprint.library.records import Track
 from grafprint.matching import alignment
 from grafprint.matching.alignment import Candidates
+from grafprint.matching.collection import Collection
 from grafprint.matching.confidence import CALIBRATION
 
 if TYPE_CHECKING:
     from grafprint.fingerprint import Fingerprinter
-    from grafprint.library import Library
 
 LONGEST_S = 30.0  # of a clip, so much is used
 # Places of two tracks whose fingerprints agree so well on average are the same music: of others,
@@ -114,7 +114,7 @@ class Answer:
 
 
 def identify(
-    library: Library,
+    library: Collection,
     fingerprints: np.ndarray,
     *,
     top_k: int = 5,
@@ -144,7 +144,7 @@ def identify(
 
 
 def identify_many(
-    library: Library,
+    library: Collection,
     clips: Iterable[np.ndarray],
     *,
     top_k: int = 5,
@@ -162,9 +162,9 @@ def identify_many(
         if q.ndim != 2 or q.shape[1] != library.dim or not np.isfinite(q).all():
             raise ValueError(f"fingerprints must be finite and [m, {library.dim}], not {q.shape}")
     sounding = [np.flatnonzero(q.any(axis=1)) for q in queries]
-    with library.steady():
+    with library.locked():
         if not len(library):
-            raise MatchError(f"the library {library.path} is empty: index some music first")
+            raise MatchError(f"the library {library.location} is empty: index some music first")
         segments = [q[positions] for q, positions in zip(queries, sounding, strict=True)]
         if library.exact:  # together, which is several times faster
             rows = library.search(
@@ -180,7 +180,7 @@ def identify_many(
 
 
 def _answer(
-    library: Library,
+    library: Collection,
     fingerprints: np.ndarray,
     positions: np.ndarray,
     neighbours: np.ndarray,
@@ -190,7 +190,7 @@ def _answer(
     """Align and decide; ``neighbours [n, k]`` are rows near the segments at ``positions [n]``."""
     queries = fingerprints[positions]
     candidates = alignment.propose(library, neighbours, positions)
-    candidates, scores = alignment.scored(library, queries, positions, candidates)
+    candidates, scores = alignment.score_candidates(library, queries, positions, candidates)
     best = alignment.best_of_tracks(candidates, scores)
     alternatives = _alternatives(library, positions, candidates, best)
     rivals = [number for number in best[1:] if number not in alternatives]
@@ -200,7 +200,7 @@ def _answer(
     threshold = CALIBRATION.score_needed(sounding_s, size, sure)
     named = best[:top_k]
     places = candidates.take(named)
-    tracks = [library.track(int(number)) for number in library.track_of(places.firsts)]
+    tracks = [library.track(int(number)) for number in library.spans(places.firsts)[0]]
     nearby = alignment.around(library, queries, positions, places)
     starts = places.starts + alignment.peaks(nearby)
     matches = []
@@ -225,7 +225,7 @@ def _answer(
 
 
 def _alternatives(
-    library: Library, positions: np.ndarray, candidates: Candidates, best: np.ndarray
+    library: Collection, positions: np.ndarray, candidates: Candidates, best: np.ndarray
 ) -> set[int]:
     """Which of the ``best`` candidates have the music that the first one has."""
     if len(best) < 2:
@@ -238,7 +238,7 @@ def _alternatives(
 
 
 def identify_audio(
-    library: Library,
+    library: Collection,
     fingerprinter: Fingerprinter,
     samples: np.ndarray,
     *,
@@ -259,13 +259,13 @@ def identify_audio(
     if samples.ndim != 1:
         raise ValueError(f"mono audio [samples] is expected, got an array of {samples.shape}")
     pieces = np.split(samples, range(audio.SAMPLE_RATE, len(samples), audio.SAMPLE_RATE))
-    fingerprinter.check_query(library)
+    library.check_query(fingerprinter)
     clip, start_s = loudest(pieces, longest_s)
     return _identify_clip(library, fingerprinter, clip, start_s, top_k=top_k, k=k, sure=sure)
 
 
 def identify_file(
-    library: Library,
+    library: Collection,
     fingerprinter: Fingerprinter,
     path: str | os.PathLike[str],
     *,
@@ -281,7 +281,7 @@ def identify_file(
     As :func:`identify_audio`, with ``query_start_s`` counted from the beginning of the file. Memory
     is bounded however long the file is. Also raises AudioError if it cannot be read.
     """
-    fingerprinter.check_query(library)
+    library.check_query(fingerprinter)
     # Seconds, so that the loudest part can be chosen in one pass without holding them all.
     pieces = audio.stream(path, chunk_s=1.0, start_s=start_s, duration_s=duration_s)
     clip, offset_s = loudest(pieces, longest_s)
@@ -290,13 +290,13 @@ def identify_file(
     )
 
 
-def later(answer: Answer, seconds: float) -> Answer:
+def shift_answer(answer: Answer, seconds: float) -> Answer:
     """The answer for a clip that begins so many seconds into what it is a part of."""
     return replace(answer, query_start_s=answer.query_start_s + seconds)
 
 
 def _identify_clip(
-    library: Library,
+    library: Collection,
     fingerprinter: Fingerprinter,
     clip: np.ndarray,
     start_s: float,

@@ -6,10 +6,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from grafprint import audio, matching
+from grafprint import audio
 from grafprint.fingerprint import Fingerprinter
-from grafprint.library import Library
-from grafprint.matching import Answer
+from grafprint.matching.collection import Collection
+from grafprint.matching.identification import Answer, identify, shift_answer
 
 
 @dataclass(frozen=True)
@@ -29,10 +29,10 @@ class LiveQuery:
     """Sound in, answers out. ``answer`` is the latest one, None before the first."""
 
     def __init__(
-        self, library: Library, fingerprinter: Fingerprinter, config: LiveConfig | None = None
+        self, library: Collection, fingerprinter: Fingerprinter, config: LiveConfig | None = None
     ) -> None:
         """Begin to listen. Raises LibraryError if another network made the library."""
-        fingerprinter.check_query(library)
+        library.check_query(fingerprinter)
         self.config = config or LiveConfig()
         self.answer: Answer | None = None
         self.sure = False
@@ -68,9 +68,9 @@ class LiveQuery:
         latest = self._fingerprints[first:]
         if not latest.any():  # silence so far
             return None
-        answer = matching.identify(self._library, latest)
+        answer = identify(self._library, latest)
         begins_s = first * self._hop_s
-        before, self.answer = self.answer, matching.later(answer, begins_s)
+        before, self.answer = self.answer, shift_answer(answer, begins_s)
         self.sure = self._sure(before, self.answer)
         return self.answer
 

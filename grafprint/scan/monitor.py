@@ -9,7 +9,7 @@ from typing import Literal
 import numpy as np
 
 from grafprint.fingerprint import Fingerprinter
-from grafprint.library import Library
+from grafprint.matching.collection import Collection
 from grafprint.scan.plays import Play, rivals
 from grafprint.scan.timeline import Timeline, TimelineConfig
 
@@ -23,7 +23,7 @@ class Event:
 
 
 def watch(
-    library: Library,
+    library: Collection,
     fingerprinter: Fingerprinter,
     blocks: Iterable[np.ndarray],
     config: TimelineConfig | None = None,
@@ -36,7 +36,7 @@ def watch(
     Raises LibraryError if another network made the library, MatchError if that is empty, and what
     the blocks raise.
     """
-    fingerprinter.check_query(library)
+    library.check_query(fingerprinter)
     timeline, live = Timeline(library, config), fingerprinter.live()
     announced: list[Play] = []
     for block in blocks:

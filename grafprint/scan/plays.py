@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from grafprint.library.records import Track
-
-if TYPE_CHECKING:
-    from grafprint.library import Library
+from grafprint.matching.collection import Collection
 
 
 @dataclass(frozen=True)
@@ -55,13 +53,13 @@ class Play:
         return {**vars(self), "track": self.track.id, "alternatives": others}
 
     @classmethod
-    def of_numbers(cls, library: Library, numbers: dict[str, Any]) -> Play:
+    def of_numbers(cls, library: Collection, numbers: dict[str, Any]) -> Play:
         """The play that :meth:`numbers` describes. LibraryError if a track is gone."""
         others = tuple(library.track(track) for track in numbers["alternatives"])
         return cls(**{**numbers, "track": library.track(numbers["track"]), "alternatives": others})
 
 
-def together(plays: Iterable[Play]) -> list[Play]:
+def merge_rivals(plays: Iterable[Play]) -> list[Play]:
     """Plays in order of time; of those that compete for a stretch the best, with the others named.
 
     Longer by far wins, then the better score.

@@ -14,8 +14,8 @@ import numpy as np
 from grafprint import audio, files
 from grafprint.errors import LibraryError
 from grafprint.fingerprint import Fingerprinter
-from grafprint.library import Library
-from grafprint.scan.plays import Play, together
+from grafprint.matching.collection import Collection
+from grafprint.scan.plays import Play, merge_rivals
 from grafprint.scan.timeline import Timeline, TimelineConfig
 
 CHUNK_S = 30.0
@@ -65,7 +65,7 @@ class Scan:
 
 
 def scan(
-    library: Library,
+    library: Collection,
     fingerprinter: Fingerprinter,
     path: str | os.PathLike[str],
     *,
@@ -89,7 +89,7 @@ def scan(
 
 
 def scans(
-    library: Library,
+    library: Collection,
     fingerprinter: Fingerprinter,
     path: str | os.PathLike[str],
     *,
@@ -102,7 +102,7 @@ def scans(
     the last one is whole. Raises as :func:`scan` does.
     """
     path = Path(path)
-    fingerprinter.check_query(library)
+    library.check_query(fingerprinter)
     follower = _Follower(Timeline(library, config))
     if state and state.is_file():
         follower = _Follower.resumed(state, path, library, config)
@@ -161,7 +161,7 @@ class _Follower:
 
     def scan(self, path: Path, duration_s: float) -> Scan:
         """What is known of the first ``duration_s`` seconds."""
-        plays = together([*self.plays, *self.timeline.playing])
+        plays = merge_rivals([*self.plays, *self.timeline.playing])
         return Scan(str(path), duration_s, plays, gaps(plays, self.silences, duration_s))
 
     def _note_silence(self, vectors: np.ndarray, hop_s: float, window_s: float) -> None:
@@ -184,7 +184,7 @@ class _Follower:
 
     @classmethod
     def resumed(
-        cls, state: Path, path: Path, library: Library, config: TimelineConfig | None
+        cls, state: Path, path: Path, library: Collection, config: TimelineConfig | None
     ) -> _Follower:
         """From what :meth:`keep` wrote; ValueError if that cannot be used."""
         try:

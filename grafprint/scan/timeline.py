@@ -1,8 +1,8 @@
 """What plays when in sound that goes on for hours: fingerprints in, plays out, in bounded memory.
 
-The last seconds are looked up over and over (grafprint/matching). What agrees from look to look - one
-track, on one line through the times of recording and track - is a play. Where it begins and ends is
-then read off the similarity along that line, fingerprint by fingerprint.
+The last seconds are looked up over and over (grafprint/matching). What agrees from one query step
+to the next - one track, on one line through the times of recording and track - is a play. Its start
+and end are then read off the similarity along that line, fingerprint by fingerprint.
 """
 
 from __future__ import annotations
@@ -15,12 +15,12 @@ from typing import Any
 import numpy as np
 
 from grafprint import matching
-from grafprint.library import Library
 from grafprint.library.records import Track
 from grafprint.matching import alignment
 from grafprint.matching.alignment import Candidates
+from grafprint.matching.collection import Collection
 from grafprint.matching.confidence import CALIBRATION
-from grafprint.scan.plays import Play, rivals, together
+from grafprint.scan.plays import Play, merge_rivals, rivals
 
 _NEAR = np.arange(-2, 3)  # hops from where a play is expected that are looked at
 _STRANGER = 0.15  # similarity of fingerprints that have nothing to do with each other
@@ -88,10 +88,10 @@ class _Line:
 class Timeline:
     """Follows a recording as its fingerprints arrive, from the first on and one every hop."""
 
-    def __init__(self, library: Library, config: TimelineConfig | None = None) -> None:
+    def __init__(self, library: Collection, config: TimelineConfig | None = None) -> None:
         """Begin at second 0. Raises MatchError if the library is empty."""
         if not len(library):
-            raise matching.MatchError(f"the library {library.path} is empty: index some music")
+            raise matching.MatchError(f"the library {library.location} is empty: index some music")
         self.config = config or TimelineConfig()
         self._library = library
         c, hop_s = self.config, library.hop_s
@@ -159,7 +159,7 @@ class Timeline:
 
     @classmethod
     def resumed(
-        cls, library: Library, state: dict[str, Any], config: TimelineConfig | None = None
+        cls, library: Collection, state: dict[str, Any], config: TimelineConfig | None = None
     ) -> Timeline:
         """Go on from a :meth:`state`. ValueError if it is of another library or configuration."""
         timeline = cls(library, config)
@@ -177,7 +177,7 @@ class Timeline:
 
     def _subject(self) -> list[Any]:
         library = self._library
-        return [library.catalogue.meta.library_id, library.rows, asdict(self.config)]
+        return [library.library_id, library.rows, asdict(self.config)]
 
     # Looking ------------------------------------------------------------------------------------
 
@@ -186,7 +186,7 @@ class Timeline:
         queries = self._recent[-self._look :]
         positions = np.flatnonzero(queries.any(axis=1))
         if len(positions) > self._look // 2:
-            with self._library.steady():
+            with self._library.locked():
                 self._follow(index, queries, positions)
         for line in [line for line in self._open if self._over(line, index)]:
             self._open.remove(line)
@@ -302,12 +302,12 @@ class Timeline:
     # Reporting ----------------------------------------------------------------------------------
 
     def _settled(self) -> list[Play]:
-        """Finished plays with which none that is still open competes, rivals put together."""
+        """Finished plays with which none that is still open competes, rivals merged."""
         still = self.playing
         waiting = [p for p in self._finished if any(rivals(p, other) for other in still)]
         certain = [p for p in self._finished if not any(rivals(p, q) for q in [*still, *waiting])]
         self._finished = [p for p in self._finished if p not in certain]
-        return together(certain)
+        return merge_rivals(certain)
 
 
 def _portions(fingerprints: np.ndarray, size: int) -> list[np.ndarray]:

@@ -16,7 +16,7 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from grafprint import audio
-from grafprint.audio.datasets import Source
+from grafprint.audio.datasets import DatasetFile
 from grafprint.errors import DataError
 
 log = logging.getLogger(__name__)
@@ -34,7 +34,7 @@ class PcmCache:
 
     def __init__(
         self,
-        sources: list[Source],
+        sources: list[DatasetFile],
         folder: Path,
         progress: Callable[[int, int], None] | None = None,
     ) -> None:
@@ -56,7 +56,7 @@ class PcmCache:
         self.samples = np.memmap(self.folder / "audio.i16", np.int16, "r")
 
     def _build(
-        self, sources: list[Source], progress: Callable[[int, int], None] | None
+        self, sources: list[DatasetFile], progress: Callable[[int, int], None] | None
     ) -> list[dict[str, Any]]:
         listing = self.folder / "files.jsonl"
         entries = _complete_lines(listing)

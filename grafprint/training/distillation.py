@@ -61,17 +61,17 @@ def load_config(path: Path) -> ImitationConfig:
 
 
 @dataclass(frozen=True)
-class Progress:
+class DistillationProgress:
     """After a step: how alike the fingerprints are (mean inner product), lately and held out."""
 
     step: int
     steps: int
-    likeness: float
+    cosine_similarity: float
     held_out: float | None
     seconds_per_step: float
 
 
-class Lessons:
+class DistillationData:
     """Log-mels of a library's tracks, float16, and the fingerprints that it has of them."""
 
     def __init__(
@@ -138,7 +138,7 @@ class Lessons:
         return torch.cat(inputs), torch.stack(wanted)
 
 
-def likeness(made: Tensor, wanted: Tensor) -> Tensor:
+def cosine_similarity(made: Tensor, wanted: Tensor) -> Tensor:
     """Mean inner product of fingerprints ``[..., dim]`` with others; silent ones do not count."""
     sounding = wanted.any(dim=-1)
     return (made.float() * wanted).sum(dim=-1)[sounding].mean()
@@ -152,7 +152,7 @@ def imitate(
     *,
     device: str = "cpu",
     resume: bool = False,
-    on_progress: Callable[[Progress], None] | None = None,
+    on_progress: Callable[[DistillationProgress], None] | None = None,
     on_decode: Callable[[int, int], None] | None = None,
     stop: Callable[[], bool] | None = None,
 ) -> Path:
@@ -162,8 +162,8 @@ def imitate(
     ``encoder.safetensors`` (to use), ``state.safetensors`` (to resume) and ``config.json``.
     ``stop`` is asked before every step; on True the state is saved and training ends early.
 
-    Raises LibraryError as :class:`Lessons` does, FileExistsError if ``out`` holds a run and
-    ``resume`` is False, CheckpointError for a state that does not fit.
+    Raises LibraryError as :class:`DistillationData` does, FileExistsError if ``out`` holds a run
+    and ``resume`` is False, CheckpointError for a state that does not fit.
     """
     state = out / "state.safetensors"
     if resume and not state.exists():
@@ -171,7 +171,7 @@ def imitate(
     if state.exists() and not resume:
         raise FileExistsError(f"{out} holds a run already; use --resume, or another --out")
     out.mkdir(parents=True, exist_ok=True)
-    lessons = Lessons(library, features, config, on_decode)
+    data = DistillationData(library, features, config, on_decode)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(config.seed)
         encoder = build("sliding", config.encoder_options)
@@ -192,7 +192,7 @@ def imitate(
         checkpoint.write(state, tensors, header)
         checkpoint.save_encoder(out / "encoder.safetensors", encoder, features, {
             "imitates": library.model_id, "config": asdict(config), "steps_done": step,
-            "hours": lessons.hours, "tracks": len(lessons.mels), "held_out_likeness": held_out,
+            "hours": data.hours, "tracks": len(data.mels), "held_out_likeness": held_out,
         })  # fmt: skip
 
     recent, held_out, began = 0.0, None, time.monotonic()
@@ -202,10 +202,10 @@ def imitate(
             return state
         for group in optimiser.param_groups:
             group["lr"] = _rate(step, config)
-        inputs, wanted = (t.to(device) for t in lessons.draw(config.seed, step, config.batch))
+        inputs, wanted = (t.to(device) for t in data.draw(config.seed, step, config.batch))
         with autocast:
             made = encoder(inputs)[:, CONTEXT:-CONTEXT]
-        alike = likeness(made, wanted)
+        alike = cosine_similarity(made, wanted)
         optimiser.zero_grad()
         (1 - alike).backward()
         nn.utils.clip_grad_norm_(encoder.parameters(), 1.0)
@@ -215,11 +215,11 @@ def imitate(
         done = step + 1
         if done % config.save_every == 0 or done == config.steps:
             with autocast:
-                held_out = _held_out(encoder, lessons, device)
+                held_out = _held_out(encoder, data, device)
             save(done, held_out)
         if on_progress:
             pace = (time.monotonic() - began) / (done - first)
-            on_progress(Progress(done, config.steps, recent, held_out, pace))
+            on_progress(DistillationProgress(done, config.steps, recent, held_out, pace))
     return out / "encoder.safetensors"
 
 
@@ -231,16 +231,16 @@ def _rate(step: int, config: ImitationConfig) -> float:
 
 
 @torch.no_grad()
-def _held_out(encoder: nn.Module, lessons: Lessons, device: str) -> float:
-    """The likeness of fingerprints of the tracks that are not learned from."""
+def _held_out(encoder: nn.Module, data: DistillationData, device: str) -> float:
+    """The cosine_similarity of fingerprints of the tracks that are not learned from."""
     encoder.eval()
     made, wanted = [], []
-    for mel, prints in lessons.held_out:
-        frames = mel[: count_frames(len(prints), lessons.features)].float()
-        made.append(encoder(stretch(frames, lessons.features).to(device))[0].cpu())
+    for mel, prints in data.held_out:
+        frames = mel[: count_frames(len(prints), data.features)].float()
+        made.append(encoder(stretch(frames, data.features).to(device))[0].cpu())
         wanted.append(prints.float())
     encoder.train()
-    return float(likeness(torch.cat(made), torch.cat(wanted)))
+    return float(cosine_similarity(torch.cat(made), torch.cat(wanted)))
 
 
 def _resume(state: Path, encoder: nn.Module, optimiser: torch.optim.Optimizer) -> int:

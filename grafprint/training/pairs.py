@@ -59,7 +59,7 @@ class Pairs(nn.Module):
         """
         f = self.features
         if self.count > 1:
-            crops = neighbouring(crops, self.count, self._crop, self.gap, generator)
+            crops = draw_neighbouring_crops(crops, self.count, self._crop, self.gap, generator)
         clean, shifted = pair_views(
             crops, self.length, self.offset, self.past, self.margin, generator
         )
@@ -123,7 +123,7 @@ def crop_length(segment: int, offset: int, past: int, margin: int) -> int:
     return past + offset + segment + max(offset, margin)
 
 
-def neighbouring(
+def draw_neighbouring_crops(
     audio: Tensor, count: int, length: int, gap: tuple[int, int], generator: torch.Generator
 ) -> Tensor:
     """``count`` crops of ``length`` samples from each stretch of music, in random small steps.

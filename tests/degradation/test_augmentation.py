@@ -18,7 +18,7 @@ from grafprint.degradation.effects import (
     prepare_rir,
     reverberate,
 )
-from grafprint.training.pairs import crop_length, neighbouring, pair_views
+from grafprint.training.pairs import crop_length, draw_neighbouring_crops, pair_views
 
 
 def generator(seed: int = 0) -> torch.Generator:
@@ -128,7 +128,9 @@ def test_simulated_rooms_decay_as_asked(rt60_s: float):
 def test_neighbouring_crops_are_a_small_step_apart():
     gap, count, length = (16, 160), 4, 50
     stretch = torch.arange(length + (count - 1) * gap[1]).float().repeat(300, 1)
-    crops = neighbouring(stretch, count, length, gap, generator()).view(300, count, length)
+    crops = draw_neighbouring_crops(stretch, count, length, gap, generator()).view(
+        300, count, length
+    )
     assert (crops[:, 0, 0] == 0).all() and (crops.diff(dim=2) == 1).all()
     steps = crops[:, :, 0].diff(dim=1)
     assert steps.min() >= 16 and steps.max() <= 160

@@ -12,8 +12,8 @@ from grafprint.degradation.clip import CODEC_NAMES, mixed_with_dry
 from grafprint.degradation.effects import prepare_rir
 from grafprint.degradation.filters import filter_hertz, filtered, limit_band
 from grafprint.evaluation.breaking_point import (
+    GroundTruth,
     Point,
-    Truth,
     holds_until_db,
     judge,
     sweep,
@@ -153,7 +153,7 @@ def test_a_clip_breaks_at_an_snr_and_sooner_in_a_room(
     truth = truth_from(identify_audio(library, fingerprinter, clip))
     assert truth is not None and truth.track_id == track.id and not truth.given
     assert truth.start_s == pytest.approx(20, abs=0.05)
-    truth, snrs = Truth(track.id, 20.0, given=True), (30.0, 10.0, 0.0, -10.0, -20.0)
+    truth, snrs = GroundTruth(track.id, 20.0, given=True), (30.0, 10.0, 0.0, -10.0, -20.0)
     wanted = Degradation(noise="machine")
     points = list(sweep(library, fingerprinter, clip, wanted, truth, past, snrs))
     assert [(p.snr_db, p.reverb) for p in points] == [(s, r) for s in snrs for r in (False, True)]
@@ -171,9 +171,9 @@ def test_another_place_of_the_right_track_is_not_the_place(
     answer = identify_audio(library, fingerprinter, music)  # begins at 18 s
     assert answer.best is not None
     track = answer.best.track.id
-    assert judge(answer, Truth(track, 18.05, True), library.hop_s) == "place"
-    assert judge(answer, Truth(track, 18.2, True), library.hop_s) == "track"
-    assert judge(answer, Truth(track + 1, 18.0, True), library.hop_s) == "wrong"
+    assert judge(answer, GroundTruth(track, 18.05, True), library.hop_s) == "place"
+    assert judge(answer, GroundTruth(track, 18.2, True), library.hop_s) == "track"
+    assert judge(answer, GroundTruth(track + 1, 18.0, True), library.hop_s) == "wrong"
 
 
 def test_it_holds_until_the_first_miss_from_above():

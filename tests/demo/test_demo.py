@@ -17,7 +17,8 @@ from scipy.io import wavfile
 import app
 from demo import cards, clips, plots
 from demo.clips import ClipError
-from demo.identifier import Identifier, Page
+from demo.identifier import Identifier
+from demo.identify.page import Page, page_for
 from grafprint import audio
 from grafprint.fingerprint import Fingerprinter
 from grafprint.library import Library, Track
@@ -91,7 +92,7 @@ def test_the_plot_is_a_labelled_picture_even_with_gaps():
 
 
 def page_of(identifier: Identifier, file: Path) -> Page:
-    return identifier.page(clips.from_file(str(file)))
+    return page_for(identifier, clips.from_file(str(file)))
 
 
 def test_no_clip_is_an_error_in_words():
@@ -141,7 +142,7 @@ def test_what_is_compared_is_the_same_moment(identifier: Identifier):
     track = identifier.library.tracks("Randomness")[0]
     music = clips.from_track(identifier.library, track, 0.0, 4.0).samples
     early = np.random.default_rng(0).normal(0, 1e-3, 2 * audio.SAMPLE_RATE).astype(np.float32)
-    page = identifier.page(clips.Clip(np.concatenate([early, music]), "early"))
+    page = page_for(identifier, clips.Clip(np.concatenate([early, music]), "early"))
     assert "before the track" in page.card and page.reference is not None
     heard, reference = (
         wavfile.read(io.BytesIO(base64.b64decode(uri.split(",")[1])))[1].astype(np.float32)

@@ -11,7 +11,7 @@ import torch
 from grafprint import audio
 from grafprint.audio import folders
 from grafprint.library import Library, add_folder
-from grafprint.library.add_file import add_file, hear
+from grafprint.library.add_file import add_file, fingerprint_file
 from grafprint.threads import side_by_side
 from tests.libraries import excerpt, write_wav
 
@@ -58,12 +58,12 @@ def test_only_what_the_library_lacks_is_heard(library, folder, fingerprinter, mo
 
 def test_a_file_that_changed_after_it_was_heard_is_heard_again(library, folder, fingerprinter):
     file, other = folder / "track 0.wav", folder / "track 1.wav"
-    made = hear(library, file, fingerprinter, lambda _: None)
+    made = fingerprint_file(library, file, fingerprinter, lambda _: None)
     write_wav(file, excerpt(7, 30, 3.0))
-    assert add_file(library, file, fingerprinter, made=made).track.duration_s == 3
-    untouched = hear(library, other, fingerprinter, lambda _: None)
+    assert add_file(library, file, fingerprinter, prepared=made).track.duration_s == 3
+    untouched = fingerprint_file(library, other, fingerprinter, lambda _: None)
     assert untouched is not None
-    track = add_file(library, other, fingerprinter, made=untouched).track
+    track = add_file(library, other, fingerprinter, prepared=untouched).track
     rows = np.arange(track.first, track.first + track.count)
     np.testing.assert_array_equal(library.vectors(rows), untouched.vectors.astype(np.float16))
 

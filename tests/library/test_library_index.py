@@ -185,8 +185,8 @@ def test_sums_are_over_the_segments_inside_the_rows_that_count(tmp_path):
     counts = [30, 20, 10, 9, 9, 10]
     with Library.create(tmp_path / "library", Network()) as library:
         fill(library, [vectors])
-        sums, found = library.sums(np.array([starts, firsts, counts]), positions, queries)
-        none = library.sums(np.empty((3, 0), np.int64), positions, queries)
+        sums, found = library.score_sums(np.array([starts, firsts, counts]), positions, queries)
+        none = library.score_sums(np.empty((3, 0), np.int64), positions, queries)
         for c, (start, first, count) in enumerate(zip(starts, firsts, counts, strict=True)):
             inside = [n for n, p in enumerate(positions) if first <= start + p < first + count]
             expected = sum(library.vectors(start + positions[n]) @ queries[n] for n in inside)
@@ -219,10 +219,10 @@ def test_what_is_read_ahead_lies_in_the_file(tmp_path, monkeypatch):
     monkeypatch.setattr(stored._mapped(), "_mmap", ahead)
     monkeypatch.setattr(os, "RWF_NOWAIT", 8, raising=False)
     monkeypatch.setattr(os, "preadv", lambda *_: 1, raising=False)  # all is in memory
-    stored.expect(np.array([7]), np.array([21]))
+    stored.prefetch(np.array([7]), np.array([21]))
     assert asked == []
     monkeypatch.setattr(os, "preadv", Mock(side_effect=BlockingIOError), raising=False)
-    stored.expect(np.array([2990, 20, 17]), np.array([3000, 31, 20]))
+    stored.prefetch(np.array([2990, 20, 17]), np.array([3000, 31, 20]))
     row, page = 2 * DIM, mmap.PAGESIZE
     low, high = 17 * row // page * page, 2990 * row // page * page
     assert asked == [(low, 31 * row - low), (high, 3000 * row - high)]

@@ -128,13 +128,13 @@ def test_of_many_candidates_those_are_scored_that_a_part_of_the_segments_prefers
     few = np.nan_to_num(np.where(np.isnan(terms).all(axis=1, keepdims=True), 9, terms), nan=0)
     coarse = few.sum(axis=1) / np.maximum((~np.isnan(terms)).sum(axis=1), 1)
     monkeypatch.setattr(alignment, "SHORT", 9)
-    kept, scores = alignment.scored(library, queries, positions, short)
+    kept, scores = alignment.score_candidates(library, queries, positions, short)
     assert len(everything.starts) > 50
     assert kept.starts.tolist() == short.starts[np.sort(np.argsort(-coarse)[:9])].tolist()
     assert kept.counts[-1] == 3
     expected = np.nanmean(alignment.similarities(library, queries, positions, kept), axis=1)
     np.testing.assert_allclose(scores, expected, atol=1e-6)
-    all_of_them, _ = alignment.scored(library, queries[:15], positions[:15], short)
+    all_of_them, _ = alignment.score_candidates(library, queries[:15], positions[:15], short)
     assert len(all_of_them.starts) > 50
     whole = by_loops(library, queries, 60)
     best = identify(library, queries, k=60).matches[0]

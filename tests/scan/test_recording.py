@@ -22,7 +22,7 @@ from grafprint.evaluation.mixes import Mix
 from grafprint.library import Library
 from grafprint.matching import MatchError
 from grafprint.scan import Gap, Scan, export, gaps, scan
-from grafprint.scan.plays import Play, together
+from grafprint.scan.plays import Play, merge_rivals
 from grafprint.scan.timeline import Timeline, TimelineConfig
 from tests.paths import ASSETS
 
@@ -152,7 +152,7 @@ def test_a_timeline_is_the_same_however_its_fingerprints_come(library, fingerpri
     plays += pieces.finish()
     assert {p.track.id for p in plays} == {p.track.id for p in expected}
     assert pieces.heard_s == whole.heard_s
-    assert len(together(plays)) == len(together(expected))
+    assert len(merge_rivals(plays)) == len(merge_rivals(expected))
 
 
 def test_what_plays_now_is_known_while_it_plays(library, fingerprinter, show):
@@ -218,7 +218,7 @@ def play(library, number: int, start_s: float, end_s: float, score: float = 0.9)
 def test_two_tracks_with_the_same_music_are_alternatives(library):
     one, same, short = play(library, 0, 0, 30), play(library, 1, 1, 30), play(library, 2, 5, 9)
     after = play(library, 3, 28, 60)
-    first, second = together([after, same, short, one])
+    first, second = merge_rivals([after, same, short, one])
     assert first.track == one.track and second == after
     assert {t.id for t in first.alternatives} == {same.track.id, short.track.id}
     assert [a["track"] for a in first.to_json()["alternatives"]] == [

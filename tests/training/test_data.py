@@ -9,7 +9,7 @@ import pytest
 import torch
 from scipy.io import wavfile
 
-from grafprint.audio.datasets import Source, find_music
+from grafprint.audio.datasets import DatasetFile, find_music
 from grafprint.errors import DataError
 from grafprint.training.data import Crops, PcmCache
 
@@ -117,7 +117,7 @@ def test_crops_depend_on_step_and_rank_only(folder: Path, tmp_path: Path):
 
 def test_a_batch_never_holds_a_track_twice(folder: Path, tmp_path: Path):
     sources = [
-        Source(s.path, "same" if i < 2 else str(i)) for i, s in enumerate(find_music(folder))
+        DatasetFile(s.path, "same" if i < 2 else str(i)) for i, s in enumerate(find_music(folder))
     ]
     cache = PcmCache(sources, tmp_path / "cache")
     assert len(Crops(cache, 3, 16_000, seed=0).tracks) == 3

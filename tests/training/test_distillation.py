@@ -14,7 +14,12 @@ from grafprint.fingerprint import FAST_MODEL, Fingerprinter
 from grafprint.library import Library, LibraryError
 from grafprint.matching.live import LiveQuery
 from grafprint.models.checkpoint import load_encoder
-from grafprint.training.distillation import ImitationConfig, Lessons, Progress, imitate
+from grafprint.training.distillation import (
+    DistillationData,
+    DistillationProgress,
+    ImitationConfig,
+    imitate,
+)
 from tests.models.test_sliding import SMALL
 from tests.paths import ASSETS
 
@@ -35,10 +40,10 @@ def teacher() -> Fingerprinter:
 
 
 @pytest.fixture(scope="module")
-def learned(library, teacher, tmp_path_factory) -> tuple[Path, list[Progress]]:
+def learned(library, teacher, tmp_path_factory) -> tuple[Path, list[DistillationProgress]]:
     """A finished run, and what it reported."""
     out = tmp_path_factory.mktemp("run")
-    seen: list[Progress] = []
+    seen: list[DistillationProgress] = []
     path = imitate(library, teacher.features, CONFIG, out, on_progress=seen.append)
     assert path == out / "encoder.safetensors"
     return path, seen
@@ -51,7 +56,7 @@ def weights(path: Path) -> dict[str, torch.Tensor]:
 def test_it_comes_closer_to_what_it_imitates(learned):
     path, seen = learned
     assert [p.step for p in seen] == list(range(1, 41))
-    assert seen[-1].likeness > seen[2].likeness + 0.2
+    assert seen[-1].cosine_similarity > seen[2].cosine_similarity + 0.2
     assert seen[18].held_out is None and seen[19].held_out is not None
     facts = load_encoder(path)[2]
     assert facts["steps_done"] == 40 and 0.05 < facts["hours"] < 0.1
@@ -70,11 +75,11 @@ def test_a_stopped_run_goes_on_as_if_it_had_not_been(library, teacher, learned, 
 
 def test_what_it_draws_are_the_librarys_own_fingerprints(library, teacher):
     """The network itself, reading the middle of a stretch, makes what the lesson wants."""
-    lessons = Lessons(library, teacher.features, CONFIG)
-    inputs, wanted = lessons.draw(0, 3, 2)
-    again = lessons.draw(0, 3, 2)
+    data = DistillationData(library, teacher.features, CONFIG)
+    inputs, wanted = data.draw(0, 3, 2)
+    again = data.draw(0, 3, 2)
     assert torch.equal(inputs, again[0]) and torch.equal(wanted, again[1])
-    assert not torch.equal(inputs, lessons.draw(0, 4, 2)[0])
+    assert not torch.equal(inputs, data.draw(0, 4, 2)[0])
     assert wanted.shape == (2, 24, 128) and inputs.shape == (2, 3, 64, 32 + 3 * 43)
     first, last = wanted[:, 0], wanted[:, -1]
     for stretch, begin, end in zip(inputs, first, last, strict=True):
@@ -149,10 +154,10 @@ def test_the_command_goes_on_where_it_was_stopped(tmp_path, monkeypatch):
 def test_likeness_leaves_silence_out():
     wanted = torch.nn.functional.normalize(torch.randn(4, 128), dim=-1)
     wanted[2] = 0
-    from grafprint.training.distillation import likeness
+    from grafprint.training.distillation import cosine_similarity
 
-    assert float(likeness(wanted, wanted)) == pytest.approx(1)
-    assert np.isfinite(float(likeness(-wanted, wanted)))
+    assert float(cosine_similarity(wanted, wanted)) == pytest.approx(1)
+    assert np.isfinite(float(cosine_similarity(-wanted, wanted)))
 
 
 def test_the_bundled_one_makes_what_the_bundled_network_makes(library, teacher, tmp_path):

@@ -86,7 +86,7 @@ def hyperplane_buckets(dim: int, bits: int, seed: int = 0) -> np.ndarray:
 
 
 @dataclass(frozen=True)
-class Stamp:
+class IndexState:
     """Which state of which library an index stands for: its rows ``[0, rows)``, less the removed.
 
     ``generation`` changes when rows are renumbered, ``removals`` whenever some die.
@@ -110,7 +110,7 @@ class RowIndex:
         self,
         index: faiss.Index,
         structure: np.ndarray | None,
-        stamp: Stamp,
+        stamp: IndexState,
         tuning: Tuning | None = None,
     ) -> None:
         """``structure`` is the index serialised without entries, if its lists can be mapped."""
@@ -120,7 +120,7 @@ class RowIndex:
 
     @classmethod
     def train(
-        cls, dim: int, stamp: Stamp, sample: np.ndarray, buckets: np.ndarray | None = None
+        cls, dim: int, stamp: IndexState, sample: np.ndarray, buckets: np.ndarray | None = None
     ) -> RowIndex:
         """An empty index, trained on ``sample [n, dim]`` where its kind needs training.
 
@@ -220,7 +220,7 @@ class RowIndex:
     def save(
         self,
         path: Path,
-        stamp: Stamp | None = None,
+        stamp: IndexState | None = None,
         additions: Iterable[Portion] = (),
         alive: Alive | None = None,
         on_written: Callable[[RowIndex], None] | None = None,
@@ -282,7 +282,7 @@ class RowIndex:
             self._index = index_file.in_memory(self._index, self._structure)
 
 
-def saved_stamp(path: Path) -> Stamp | None:
+def saved_state(path: Path) -> IndexState | None:
     """What the index saved at ``path`` stands for, by its record; None if there is none."""
     try:
         return _recorded(path)[0] if path.is_file() else None
@@ -342,9 +342,9 @@ def _record(path: Path) -> Path:
     return path.with_suffix(".json")
 
 
-def _recorded(path: Path) -> tuple[Stamp, Tuning | None, dict[str, Any]]:
-    """Stamp and tuning of a saved index, and what its file is checked by."""
+def _recorded(path: Path) -> tuple[IndexState, Tuning | None, dict[str, Any]]:
+    """IndexState and tuning of a saved index, and what its file is checked by."""
     record = json.loads(_record(path).read_text(encoding="utf-8"))
     known = {name: record.pop(name) for name in ("crc32", "lists") if name in record}
     tuned = record.pop("tuning", None)
-    return Stamp(**record), Tuning(**tuned) if tuned else None, known
+    return IndexState(**record), Tuning(**tuned) if tuned else None, known

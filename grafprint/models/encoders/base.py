@@ -8,7 +8,7 @@ from typing import Any
 from torch import Tensor, nn
 
 
-def later(default: Any) -> Any:
+def added_field(default: Any) -> Any:
     """A field of a configuration that came after networks had been trained.
 
     At its default it is left out of a network's description, so that those networks, and the

@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from grafprint.models.encoders.base import Encoder, later
+from grafprint.models.encoders.base import Encoder, added_field
 from grafprint.models.graph import (
     FFN,
     BlockGraph,
@@ -30,7 +30,9 @@ class GraFPrintConfig:
 
     in_channels: int = 3
     input_shape: tuple[int, int] = (64, 32)  # mel bins x frames, Table I
-    stem_stride: tuple[int, int] = later((2, 2))  # (2, 1) has twice the nodes: 1024, 256, 64, 16
+    stem_stride: tuple[int, int] = added_field(
+        (2, 2)
+    )  # (2, 1) has twice the nodes: 1024, 256, 64, 16
     depths: tuple[int, ...] = (2, 2, 6, 2)
     widths: tuple[int, ...] = (64, 128, 256, 512)
     k: int = 3  # neighbours per node, the node itself not counted
@@ -39,7 +41,7 @@ class GraFPrintConfig:
     dilation: bool = True
     drop_path: float = 0.0  # of the last block; rises linearly from the first
     relative_position: bool = False
-    norm_groups: int = later(0)  # of group normalisation; 0: batch normalisation
+    norm_groups: int = added_field(0)  # of group normalisation; 0: batch normalisation
     pooled_width: int = 1024
     hidden_width: int = 4096
     dim: int = 128  # Table I

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from grafprint.library.index import gpu
-from grafprint.library.index.row_index import RowIndex, Stamp, coded
+from grafprint.library.index.row_index import IndexState, RowIndex, coded
 from tests.libraries import DIM, walk
 
 LISTS = 16
@@ -27,7 +27,7 @@ def cards(monkeypatch: pytest.MonkeyPatch) -> list[faiss.Index]:
 
 
 def build(factory: str, vectors: np.ndarray) -> RowIndex:
-    index = RowIndex.train(DIM, Stamp("a", 0, len(vectors), 0, factory), vectors)
+    index = RowIndex.train(DIM, IndexState("a", 0, len(vectors), 0, factory), vectors)
     with index.filling():
         for begin in range(0, len(vectors), 1000):
             rows = np.arange(begin, begin + 1000)

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from grafprint.library.index import index_file, inverted_lists, row_index
-from grafprint.library.index.row_index import RowIndex, Stamp
+from grafprint.library.index.row_index import IndexState, RowIndex
 from tests.libraries import DIM, unit, walk
 
 ROWS = 6000
@@ -18,7 +18,7 @@ KINDS = [
 
 
 def stamp(factory, rows=ROWS, removals=0):
-    return Stamp("library", 0, rows, removals, factory)
+    return IndexState("library", 0, rows, removals, factory)
 
 
 _trained: dict[str, tuple[np.ndarray, np.ndarray | None]] = {}
@@ -84,7 +84,7 @@ def test_lists_in_a_file_are_those_in_memory(tmp_path, vectors, queries, factory
     wanted = empty(factory, vectors)
     wanted.add(np.arange(4001), vectors[:4001])
     first = start.save(path, stamp(factory, 4001), portions(vectors, 0, 4001))
-    assert first.stamp == row_index.saved_stamp(path) == stamp(factory, 4001)
+    assert first.stamp == row_index.saved_state(path) == stamp(factory, 4001)
     assert_finds_the_same(first, wanted, queries)
 
     removed = np.zeros(ROWS, bool)

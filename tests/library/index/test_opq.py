@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from grafprint.library.index import opq
-from grafprint.library.index.row_index import RowIndex, Stamp
+from grafprint.library.index.row_index import IndexState, RowIndex
 from tests.libraries import DIM, unit
 
 
@@ -67,7 +67,7 @@ def test_samples_without_variance_give_a_rotation_too(sample):
 
 @pytest.mark.parametrize("factory", ["OPQ32,IVF16,PQ32x4fs", "OPQ16_64,IVF16,PQ16x4", "OPQ8,PQ8x4"])
 def test_an_index_is_trained_with_it(vectors, factory):
-    made = RowIndex.train(DIM, Stamp("library", 0, 0, 0, factory), vectors[:3000])
+    made = RowIndex.train(DIM, IndexState("library", 0, 0, 0, factory), vectors[:3000])
     index: Any = made._index
     if isinstance(index, faiss.IndexIDMap):
         index = faiss.downcast_index(index.index)
@@ -82,7 +82,7 @@ def test_an_index_is_trained_with_it(vectors, factory):
 
 def test_what_it_does_not_know_is_left_to_faiss(vectors):
     for factory in ("OPQ8_256,PQ8x4", "PCA64,IVF16,SQ8"):
-        made = RowIndex.train(DIM, Stamp("library", 0, 0, 0, factory), vectors[:3000])
+        made = RowIndex.train(DIM, IndexState("library", 0, 0, 0, factory), vectors[:3000])
         made.add(np.arange(3000), vectors[:3000])
         found = made.search(vectors[:50], 20, nprobe=16)[1]
         assert (found == np.arange(50)[:, None]).any(axis=1).mean() > 0.8

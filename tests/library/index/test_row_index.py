@@ -6,14 +6,14 @@ import numpy as np
 import pytest
 
 from grafprint.library.index import row_index
-from grafprint.library.index.row_index import RowIndex, Stamp, hyperplane_buckets
+from grafprint.library.index.row_index import IndexState, RowIndex, hyperplane_buckets
 from tests.libraries import DIM, unit, walk
 
 ROWS = 20_000
 
 
 def stamp(factory, rows=ROWS):
-    return Stamp("library", 0, rows, 0, factory)
+    return IndexState("library", 0, rows, 0, factory)
 
 
 def built(factory, vectors, rows=None):
@@ -146,7 +146,7 @@ def test_saving_and_loading(tmp_path, codes, queries):
     path, made = tmp_path / "index.faiss", codes
     made.save(path)
     assert sorted(p.name for p in tmp_path.iterdir()) == ["index.faiss", "index.json"]
-    assert row_index.saved_stamp(path) == made.stamp
+    assert row_index.saved_state(path) == made.stamp
     read = RowIndex.load(path)
     assert read is not None
     assert read.stamp == made.stamp
@@ -154,7 +154,7 @@ def test_saving_and_loading(tmp_path, codes, queries):
         np.testing.assert_array_equal(saved, loaded)
     row_index.delete(path)
     assert not list(tmp_path.iterdir())
-    assert row_index.saved_stamp(path) is None
+    assert row_index.saved_state(path) is None
     assert RowIndex.load(path) is None
 
 
