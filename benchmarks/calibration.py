@@ -80,8 +80,8 @@ def fit(rows: np.ndarray, right: np.ndarray) -> tuple[Calibration, np.ndarray]:
     # Rounded before they are used, so that the constants in the code are what was measured.
     intercept, weights = np.round(model.intercept_[0], 2), np.round(model.coef_[0], 2)
     confidences = expit(intercept + rows[:, :3] @ weights)
-    sure = np.ceil(1e3 * needed(confidences, rows)) / 1e3
-    return Calibration(*map(float, (intercept, *weights, sure))), confidences
+    threshold = np.ceil(1e3 * needed(confidences, rows)) / 1e3
+    return Calibration(*map(float, (intercept, *weights, threshold))), confidences
 
 
 def needed(confidences: np.ndarray, rows: np.ndarray) -> float:
@@ -102,9 +102,11 @@ def with_lead(rows: np.ndarray, right: np.ndarray) -> dict[str, float]:
     }
 
 
-def named_right(confidences: np.ndarray, rows: np.ndarray, right: np.ndarray, sure: float) -> float:
+def named_right(
+    confidences: np.ndarray, rows: np.ndarray, right: np.ndarray, threshold: float
+) -> float:
     """The share of the queries whose track is there that get its name."""
-    return float((right & (confidences >= sure)).sum() / (rows[:, 4] == 1).sum())
+    return float((right & (confidences >= threshold)).sum() / (rows[:, 4] == 1).sum())
 
 
 def main() -> None:
@@ -148,7 +150,7 @@ def main() -> None:
     rows, right = (np.concatenate(part) for part in zip(*parts, strict=True))
     found, confidences = fit(rows, right)
     result = reliability(confidences, right)
-    named = named_right(confidences, rows, right, found.sure)
+    named = named_right(confidences, rows, right, found.threshold)
     lead = with_lead(rows, right)
     print(found)
     print(f"expected calibration error {result['expected_calibration_error']:.3f}; "

@@ -43,7 +43,11 @@ def likeness(first: Library, second: Library, test: Path) -> np.ndarray:
 
 def named(report: Report) -> list[dict[str, Any]]:
     """Of clips of each length, the shares named, right and wrong, at the default confidence."""
-    return [row for row in open_set.open_set(report)["curve"] if row["sure"] == CALIBRATION.sure]
+    return [
+        row
+        for row in open_set.open_set(report)["curve"]
+        if row["confidence"] == CALIBRATION.threshold
+    ]
 
 
 def run(fast: bool, args: argparse.Namespace, crew: WorkerPool | None) -> tuple[Library, Report]:

@@ -21,15 +21,15 @@ class Identifier:
     library: Library
     fingerprinter: Fingerprinter
 
-    def answer(self, clip: Clip, top: int = 5, sure: float | None = None) -> Answer:
-        """Identify a clip; the answer has at most ``top`` matches, see ``matching`` for ``sure``.
+    def answer(self, clip: Clip, top: int = 5, confidence: float | None = None) -> Answer:
+        """Identify a clip; the answer has at most ``top`` matches, ``confidence`` is the threshold.
 
         Raises ClipError, whatever goes wrong: an unforeseen reason is for the log, not for the
         visitor.
         """
         try:
             answer = matching.identify_audio(
-                self.library, self.fingerprinter, clip.samples, top_k=top, sure=sure
+                self.library, self.fingerprinter, clip.samples, top_k=top, confidence=confidence
             )
         except (matching.MatchError, LibraryError, ValueError) as error:
             raise ClipError(str(error)) from error

@@ -173,7 +173,7 @@ def open_set() -> str:
     header = ["query", "confidence asked for", "present: named right", "present: named wrong",
               "absent: named"]  # fmt: skip
     return markdown(header, (
-        [f"{row['length_s']:g} s", f"{100 * row['sure']:.1f} %",
+        [f"{row['length_s']:g} s", f"{100 * row['confidence']:.1f} %",
          *(percent(row[key]) for key in ("found", "wrong_when_present", "wrong_when_absent"))]
         for row in common.read("table2-released")["open_set"]["curve"]
     ))  # fmt: skip

@@ -13,7 +13,9 @@ import numpy as np
 from grafprint.evaluation.report import Report, wilson
 from grafprint.matching.confidence import CALIBRATION
 
-ASKED = sorted((0.5, 0.8, 0.9, 0.95, CALIBRATION.sure, 0.995, 0.999))  # confidences, for the curve
+ASKED = sorted(
+    (0.5, 0.8, 0.9, 0.95, CALIBRATION.threshold, 0.995, 0.999)
+)  # confidences, for the curve
 
 
 def reliability(confidences: np.ndarray, right: np.ndarray, bins: int = 10) -> dict[str, Any]:
@@ -46,11 +48,12 @@ def open_set(report: Report) -> dict[str, Any]:
     return {
         **reliability(everything, np.concatenate([is_right, np.zeros(len(others), bool)])),
         "curve": [
-            {"length_s": length, "sure": sure,
-             "found": _share(ours[here] >= sure, is_right[here]),
-             "wrong_when_present": _share(ours[here] >= sure, ~is_right[here]),
-             "wrong_when_absent": _share(others[here] >= sure)}
-            for length in sorted(set(lengths)) for here in [length_s == length] for sure in ASKED
+            {"length_s": length, "confidence": confidence,
+             "found": _share(ours[here] >= confidence, is_right[here]),
+             "wrong_when_present": _share(ours[here] >= confidence, ~is_right[here]),
+             "wrong_when_absent": _share(others[here] >= confidence)}
+            for length in sorted(set(lengths)) for here in [length_s == length]
+            for confidence in ASKED
         ],
     }  # fmt: skip
 

@@ -94,7 +94,7 @@ class Listening:
         frames = session.picture.push(torch.from_numpy(samples)).numpy()
         level = np.clip((frames - _FLOOR_DB) / (_TOP_DB - _FLOOR_DB), 0, 1)
         query = session.query
-        state = "sure" if query.sure else "unsure" if query.over else "listening"
+        state = "sure" if query.confirmed else "unsure" if query.over else "listening"
         return {
             "state": state,
             "card": cards.listening(query.heard_s, query.answer),

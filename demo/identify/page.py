@@ -34,10 +34,10 @@ class Page:
     sounds: str = ""
 
 
-def page_for(identifier: Identifier, clip: Clip, sure: float | None = None) -> Page:
+def page_for(identifier: Identifier, clip: Clip, confidence: float | None = None) -> Page:
     """Everything to show for a clip; a problem becomes a card that says what it is."""
     try:
-        answer = identifier.answer(clip, sure=sure)
+        answer = identifier.answer(clip, confidence=confidence)
     except ClipError as error:
         return Page(cards.problem(str(error)))
     best = answer.best

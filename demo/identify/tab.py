@@ -86,7 +86,7 @@ def build(studio: Studio, visit: Visit, tab: gr.Tab) -> None:
                 padding=False,
             )
             sure = gr.Slider(
-                50, 99.9, value=round(100 * CALIBRATION.sure, 1), step=0.1,
+                50, 99.9, value=round(100 * CALIBRATION.threshold, 1), step=0.1,
                 label="How sure must a name be? (%)",
                 info="At first so that about 1 in 100 clips of other music gets a name.",
                 elem_id="sure",

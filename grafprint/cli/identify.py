@@ -28,12 +28,12 @@ if TYPE_CHECKING:
     from grafprint.matching import Answer
 
 TopOption = Annotated[int, typer.Option("--top", min=1, help="How many candidates to show.")]
-SureOption = Annotated[
+ConfidenceOption = Annotated[
     float | None,
     typer.Option(
-        "--sure",
-        help="How sure a name must be (0 to 1). Default: so that about 1 % of clips of other music "
-        "get a name.",
+        "--confidence",
+        help="Confidence threshold for a match, between 0 and 1. Default: a false positive rate of "
+        "about 1 %.",
         show_default=False,
     ),
 ]
@@ -54,7 +54,7 @@ def identify(
     start: Annotated[float, typer.Option(help="Begin here in the clip (seconds).")] = 0.0,
     duration: Annotated[float | None, typer.Option(help="Use only so many seconds.")] = None,
     top: TopOption = 5,
-    sure: SureOption = None,
+    confidence: ConfidenceOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Say which recording of the library a clip is, and where in it the clip begins."""
@@ -70,7 +70,7 @@ def identify(
             start_s=start,
             duration_s=duration,
             top_k=top,
-            sure=sure,
+            confidence=confidence,
         )
     show(answer, str(clip), as_json)
 
@@ -83,7 +83,7 @@ def listen(
     microphone: Annotated[str | None, typer.Option(help="Name from --devices.")] = None,
     devices: Annotated[bool, typer.Option("--devices", help="List microphones and stop.")] = False,
     top: TopOption = 5,
-    sure: SureOption = None,
+    confidence: ConfidenceOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Listen to the microphone and say what is playing."""
@@ -108,7 +108,9 @@ def listen(
                 status.update(f"{_meter(capture.level_db(block))} {min(have, seconds):.1f} s")
                 if have >= seconds:
                     break
-        answer = identify_audio(opened, fingerprinter, np.concatenate(heard), top_k=top, sure=sure)
+        answer = identify_audio(
+            opened, fingerprinter, np.concatenate(heard), top_k=top, confidence=confidence
+        )
     show(answer, "the microphone", as_json)
 
 

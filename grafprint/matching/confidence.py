@@ -18,24 +18,24 @@ class Calibration:
     """A logistic model of the name being right, where every other clip is not in the library.
 
     The log-odds are a sum: so much for each unit of score, for each e-fold of length and of size.
-    ``sure`` is the confidence that an answer needs by default.
+    ``threshold`` is the confidence that an answer needs by default.
     """
 
     intercept: float
     per_score: float
     per_log_second: float
     per_log_size: float
-    sure: float
+    threshold: float
 
     def confidence(self, score: float, duration_s: float, fingerprints: int) -> float:
         """The probability (0..1) that a match with this ``score`` is right."""
         return float(expit(self.per_score * score + self._rest(duration_s, fingerprints)))
 
     def score_needed(
-        self, duration_s: float, fingerprints: int, sure: float | None = None
+        self, duration_s: float, fingerprints: int, confidence: float | None = None
     ) -> float:
-        """The score at which a match is as confident as ``sure`` (0 to 1, both excluded)."""
-        wanted = float(logit(self.sure if sure is None else sure))
+        """The score at which a match is as confident as ``confidence`` (0 to 1, both excluded)."""
+        wanted = float(logit(self.threshold if confidence is None else confidence))
         return (wanted - self._rest(duration_s, fingerprints)) / self.per_score
 
     def _rest(self, duration_s: float, fingerprints: int) -> float:
@@ -50,5 +50,5 @@ class Calibration:
 
 # By benchmarks/calibration.py, for the bundled network.
 CALIBRATION = Calibration(
-    intercept=-19.27, per_score=30.53, per_log_second=2.69, per_log_size=-0.6, sure=0.885,
+    intercept=-19.27, per_score=30.53, per_log_second=2.69, per_log_size=-0.6, threshold=0.885,
 )  # fmt: skip

@@ -72,10 +72,10 @@ class Match:
 class Answer:
     """What a query may be: the best match of each track, best first.
 
-    ``identified`` says whether the best one is as sure as was asked for, which it is if its score
-    reaches ``threshold``; if not, the honest answer is that the library does not have it. ``lead``
-    is the best score less the best of another track that is no alternative (or less 0, if there was
-    none).
+    ``identified`` says whether the best one reaches the confidence threshold, which it does if its
+    score reaches ``threshold``; if not, the honest answer is that the library does not have it.
+    ``lead`` is the best score less the best of another track that is no alternative (or less 0, if
+    there was none).
     ``query_start_s`` and ``query_duration_s`` tell which part of the clip was used; ``start_s`` of
     the matches is where that part begins.
     """
@@ -119,7 +119,7 @@ def identify(
     *,
     top_k: int = 5,
     k: int | None = None,
-    sure: float | None = None,
+    confidence: float | None = None,
 ) -> Answer:
     """Find the tracks from which consecutive query ``fingerprints [m, dim]`` may come.
 
@@ -129,15 +129,15 @@ def identify(
     begin before a track or go on after it: the mean is over the segments inside, which must be at
     least half of the query's, or the whole track if that is shorter. The start is refined between
     the fingerprints of the track (a parabola through the scores one hop before and after).
-    ``sure`` is the confidence (0 to 1, both excluded) that counts as identified; if None, the one
-    at which about 1 % of clips that are not in the library get a name.
-    Work grows with the square of ``m``, memory does not.
+    ``confidence`` is the threshold (0 to 1, both excluded) from which the best match counts as
+    identified; if None, the one at which the false positive rate is about 1 %. Work grows with
+    the square of ``m``, memory does not.
 
     Raises MatchError if the library is empty or all segments are silent, LibraryError if the
     fingerprints of a track that would be named are damaged, ValueError for fingerprints of the
-    wrong shape or not finite, or an impossible ``sure``.
+    wrong shape or not finite, or an impossible ``confidence``.
     """
-    (answer,) = identify_many(library, [fingerprints], top_k=top_k, k=k, sure=sure)
+    (answer,) = identify_many(library, [fingerprints], top_k=top_k, k=k, confidence=confidence)
     if answer is None:
         raise MatchError("the clip is silent: record or choose a part with sound")
     return answer
@@ -149,14 +149,14 @@ def identify_many(
     *,
     top_k: int = 5,
     k: int | None = None,
-    sure: float | None = None,
+    confidence: float | None = None,
 ) -> list[Answer | None]:
     """As :func:`identify` for many ``clips``, each ``[m, dim]``; None for those that are silent.
 
     Where search is exact, their segments are searched for together.
     """
-    if sure is not None and not 0 < sure < 1:
-        raise ValueError(f"how sure an answer must be is between 0 and 1, not {sure}")
+    if confidence is not None and not 0 < confidence < 1:
+        raise ValueError(f"the confidence threshold must be between 0 and 1, not {confidence}")
     queries = [np.asarray(clip, np.float32) for clip in clips]
     for q in queries:
         if q.ndim != 2 or q.shape[1] != library.dim or not np.isfinite(q).all():
@@ -174,7 +174,7 @@ def identify_many(
         else:  # each by itself: how far it looks depends on its length
             neighbours = [library.search(part, k)[1] for part in segments]
         return [
-            _answer(library, q, positions, near, top_k, sure) if len(positions) else None
+            _answer(library, q, positions, near, top_k, confidence) if len(positions) else None
             for q, positions, near in zip(queries, sounding, neighbours, strict=True)
         ]
 
@@ -185,7 +185,7 @@ def _answer(
     positions: np.ndarray,
     neighbours: np.ndarray,
     top_k: int,
-    sure: float | None,
+    confidence: float | None,
 ) -> Answer:
     """Align and decide; ``neighbours [n, k]`` are rows near the segments at ``positions [n]``."""
     queries = fingerprints[positions]
@@ -197,7 +197,7 @@ def _answer(
     leader = float(scores[best[0]]) if len(best) else 0.0
     other = float(scores[rivals[0]]) if rivals else 0.0
     sounding_s, size = (len(queries) - 1) * library.hop_s + library.window_s, len(library)
-    threshold = CALIBRATION.score_needed(sounding_s, size, sure)
+    threshold = CALIBRATION.score_needed(sounding_s, size, confidence)
     named = best[:top_k]
     places = candidates.take(named)
     tracks = [library.track(int(number)) for number in library.spans(places.firsts)[0]]
@@ -245,7 +245,7 @@ def identify_audio(
     longest_s: float = LONGEST_S,
     top_k: int = 5,
     k: int | None = None,
-    sure: float | None = None,
+    confidence: float | None = None,
 ) -> Answer:
     """Find out which recording mono ``samples [n]`` at 16 kHz are; see :func:`identify`.
 
@@ -261,7 +261,9 @@ def identify_audio(
     pieces = np.split(samples, range(audio.SAMPLE_RATE, len(samples), audio.SAMPLE_RATE))
     library.check_query(fingerprinter)
     clip, start_s = loudest(pieces, longest_s)
-    return _identify_clip(library, fingerprinter, clip, start_s, top_k=top_k, k=k, sure=sure)
+    return _identify_clip(
+        library, fingerprinter, clip, start_s, top_k=top_k, k=k, confidence=confidence
+    )
 
 
 def identify_file(
@@ -274,7 +276,7 @@ def identify_file(
     longest_s: float = LONGEST_S,
     top_k: int = 5,
     k: int | None = None,
-    sure: float | None = None,
+    confidence: float | None = None,
 ) -> Answer:
     """Find out which recording an audio file is, or ``duration_s`` seconds from ``start_s`` on.
 
@@ -286,7 +288,7 @@ def identify_file(
     pieces = audio.stream(path, chunk_s=1.0, start_s=start_s, duration_s=duration_s)
     clip, offset_s = loudest(pieces, longest_s)
     return _identify_clip(
-        library, fingerprinter, clip, start_s + offset_s, top_k=top_k, k=k, sure=sure
+        library, fingerprinter, clip, start_s + offset_s, top_k=top_k, k=k, confidence=confidence
     )
 
 
@@ -303,7 +305,7 @@ def _identify_clip(
     *,
     top_k: int,
     k: int | None,
-    sure: float | None,
+    confidence: float | None,
 ) -> Answer:
     duration_s = len(clip) / audio.SAMPLE_RATE
     if duration_s < fingerprinter.window_s:
@@ -311,7 +313,7 @@ def _identify_clip(
             f"the clip is {duration_s:.2f} s long, and at least {fingerprinter.window_s:g} s is "
             "needed: record or choose more"
         )
-    answer = identify(library, fingerprinter(clip), top_k=top_k, k=k, sure=sure)
+    answer = identify(library, fingerprinter(clip), top_k=top_k, k=k, confidence=confidence)
     return replace(answer, query_start_s=start_s, query_duration_s=duration_s)
 
 

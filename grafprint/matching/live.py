@@ -35,7 +35,7 @@ class LiveQuery:
         library.check_query(fingerprinter)
         self.config = config or LiveConfig()
         self.answer: Answer | None = None
-        self.sure = False
+        self.confirmed = False
         self._library, self._live = library, fingerprinter.live()
         self._hop_s, self._window_s = fingerprinter.hop_s, fingerprinter.window_s
         self._fingerprints = np.empty((0, fingerprinter.dim), np.float32)
@@ -49,8 +49,8 @@ class LiveQuery:
 
     @property
     def over(self) -> bool:
-        """Whether to stop listening: sure, or no longer hopeful."""
-        return self.sure or self.heard_s >= self.config.give_up_s
+        """Whether to stop listening: confirmed, or no longer hopeful."""
+        return self.confirmed or self.heard_s >= self.config.give_up_s
 
     def push(self, samples: np.ndarray) -> Answer | None:
         """Take the next mono samples ``[n]`` at 16 kHz; a new answer, if it is time for one.
@@ -71,10 +71,10 @@ class LiveQuery:
         answer = identify(self._library, latest)
         begins_s = first * self._hop_s
         before, self.answer = self.answer, shift_answer(answer, begins_s)
-        self.sure = self._sure(before, self.answer)
+        self.confirmed = self._confirms(before, self.answer)
         return self.answer
 
-    def _sure(self, before: Answer | None, now: Answer) -> bool:
+    def _confirms(self, before: Answer | None, now: Answer) -> bool:
         if before is None or not (before.identified and now.identified):
             return False
         a, b = before.matches[0], now.matches[0]

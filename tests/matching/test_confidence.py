@@ -28,10 +28,10 @@ def test_short_queries_and_large_libraries_need_more():
     assert CALIBRATION.score_needed(30, 1) == CALIBRATION.score_needed(10, 1)
 
 
-@pytest.mark.parametrize("sure", [0.01, 0.5, 0.99])
-def test_the_score_needed_gives_the_confidence(sure):
-    score = CALIBRATION.score_needed(3.0, 4000, sure)
-    assert CALIBRATION.confidence(score, 3.0, 4000) == pytest.approx(sure)
+@pytest.mark.parametrize("confidence", [0.01, 0.5, 0.99])
+def test_the_score_needed_gives_the_confidence(confidence):
+    score = CALIBRATION.score_needed(3.0, 4000, confidence)
+    assert CALIBRATION.confidence(score, 3.0, 4000) == pytest.approx(confidence)
 
 
 def made_up(n: int, truth: Calibration) -> tuple[np.ndarray, np.ndarray]:
@@ -60,7 +60,7 @@ def test_a_fit_finds_the_model_behind_the_answers():
     assert abs(calibration.with_lead(rows, right)["per_lead"]) < 0.5
     assert open_set.reliability(confidences, right)["expected_calibration_error"] < 0.02
     absent = rows[:, 4] == 0
-    assert (confidences[absent] >= found.sure).mean() <= 0.01
+    assert (confidences[absent] >= found.threshold).mean() <= 0.01
 
 
 def test_reliability_of_an_overconfident_model():

@@ -259,22 +259,22 @@ def test_how_sure_an_answer_must_be_decides(library, recordings):
     queries = noisy(recordings[4][10:30], np.random.default_rng(7), 0.13)
     best = identify(library, queries).matches[0]
     assert 0.01 < best.confidence < 0.99
-    assert identify(library, queries, sure=best.confidence - 1e-6).identified
-    above = identify(library, queries, sure=best.confidence + 1e-6)
+    assert identify(library, queries, confidence=best.confidence - 1e-6).identified
+    above = identify(library, queries, confidence=best.confidence + 1e-6)
     assert not above.identified
     assert above.matches[0].track.id == 5
     assert above.threshold > best.score
     assert above.threshold == pytest.approx(best.score, abs=1e-3)
     for impossible in (0.0, 1.0, -1.0, 95.0):
         with pytest.raises(ValueError, match="between 0 and 1"):
-            identify(library, queries, sure=impossible)
+            identify(library, queries, confidence=impossible)
 
 
 def test_by_default_an_answer_must_be_as_sure_as_was_calibrated(library, recordings):
     for noise in np.linspace(0.02, 0.3, 12):
         queries = noisy(recordings[4][10:12], np.random.default_rng(7), float(noise))
         answer = identify(library, queries)
-        assert answer.identified == (answer.matches[0].confidence >= CALIBRATION.sure)
+        assert answer.identified == (answer.matches[0].confidence >= CALIBRATION.threshold)
 
 
 def test_lead_and_runner_up(library, recordings):

@@ -45,7 +45,7 @@ def test_it_stops_as_soon_as_it_is_sure_and_is_right(library, fingerprinter):
         query.push(piece)
         if query.over:
             break
-    assert query.sure and 2.5 <= query.heard_s < 7
+    assert query.confirmed and 2.5 <= query.heard_s < 7
     answer, best = answered(query)
     assert best.track.title == "Randomness Decides"
     assert best.start_s - answer.query_start_s == pytest.approx(40.9, abs=0.1)
@@ -65,7 +65,7 @@ def test_of_a_long_listening_the_last_seconds_count(library, fingerprinter):
         if query.over:
             break
     answer, best = answered(query)
-    assert query.sure and best.track == track
+    assert query.confirmed and best.track == track
     began_s = len(unknown) / audio.SAMPLE_RATE + 5
     assert best.start_s - answer.query_start_s == pytest.approx(30 - began_s, abs=0.1)
     # It knew within the music, not before and not long after.
@@ -79,7 +79,7 @@ def test_it_gives_up_on_what_the_library_does_not_have(library, fingerprinter):
         query.push(piece)
         if query.over:
             break
-    assert not query.sure and query.heard_s == pytest.approx(30, abs=0.5)
+    assert not query.confirmed and query.heard_s == pytest.approx(30, abs=0.5)
 
 
 def test_silence_is_waited_out(library, fingerprinter):
