@@ -7,6 +7,7 @@ on sample ``t * hop_length``, so a whole recording, the same recording in chunks
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import cast
@@ -14,7 +15,6 @@ from typing import cast
 import numpy as np
 import torch
 import torch.nn.functional as F
-import torchaudio.functional as AF
 from torch import Tensor, nn
 
 
@@ -72,10 +72,7 @@ class LogMel(nn.Module):
         self.config = config or FeatureConfig()
         c = self.config
         self.register_buffer("window", torch.hann_window(c.n_fft), persistent=False)
-        filters = AF.melscale_fbanks(
-            c.n_fft // 2 + 1, c.f_min_hz, c.f_max_hz, c.n_mels, c.sample_rate_hz
-        )
-        self.register_buffer("filters", filters, persistent=False)
+        self.register_buffer("filters", mel_filters(c), persistent=False)
 
     def forward(self, audio: Tensor, centre: bool = True) -> Tensor:
         """Mel spectrogram of ``audio [..., samples]``; raises ValueError below 513 samples.
@@ -95,6 +92,34 @@ class LogMel(nn.Module):
         # frames, and a last-digit difference is enough to swap two near-equal graph neighbours.
         mel = (power.double() @ self.filters.double()).float()
         return 10 * mel.clamp_min(1e-10).log10().reshape(*lead, mel.shape[1], mel.shape[2])
+
+
+def mel_filters(config: FeatureConfig) -> Tensor:
+    """Triangular filters ``[n_fft / 2 + 1, n_mels]``: HTK mels, peaks of 1 (no normalisation)."""
+    c = config
+    try:
+        from torchaudio.functional import melscale_fbanks
+    except Exception:  # not installed, or built for another PyTorch, which can raise anything
+        melscale_fbanks = _melscale_fbanks
+    filters = melscale_fbanks(c.n_fft // 2 + 1, c.f_min_hz, c.f_max_hz, c.n_mels, c.sample_rate_hz)
+    return cast(Tensor, filters)
+
+
+def _melscale_fbanks(
+    n_freqs: int, f_min: float, f_max: float, n_mels: int, sample_rate: int
+) -> Tensor:
+    """:func:`torchaudio.functional.melscale_fbanks` at its defaults, bit for bit.
+
+    The float32 operations and their order are torchaudio's: fingerprints depend on every bit.
+    """
+    frequencies = torch.linspace(0, sample_rate // 2, n_freqs)
+    low, high = (2595.0 * math.log10(1.0 + hz / 700.0) for hz in (f_min, f_max))
+    edges = 700.0 * (10.0 ** (torch.linspace(low, high, n_mels + 2) / 2595.0) - 1.0)
+    widths = edges[1:] - edges[:-1]
+    slopes = edges - frequencies[:, None]
+    rising = -1.0 * slopes[:, :-2] / widths[:-1]
+    falling = slopes[:, 2:] / widths[1:]
+    return torch.minimum(rising, falling).clamp_min(0)
 
 
 def mel_bin_hz(bins: np.ndarray, config: FeatureConfig) -> np.ndarray:

@@ -1,22 +1,30 @@
 """Log-mel and windows: known values, silence, and whole = chunked = streamed."""
 
 import math
+import os
+import subprocess
+import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
+from grafprint.fingerprint import Fingerprinter
+from grafprint.models.encoders import ENCODERS
 from grafprint.models.features import (
     FeatureConfig,
     LogMel,
     LogMelStream,
     count_windows,
     is_silent,
+    mel_filters,
     normalise,
     slice_windows,
     stream_windows,
     windows,
 )
+from tests.paths import ROOT
 
 CONFIG = FeatureConfig()
 LOGMEL = LogMel(CONFIG)
@@ -52,6 +60,61 @@ def test_mel_agrees_with_a_naive_computation():
             assert mel[frame, band].item() == pytest.approx(
                 10 * math.log10(max(power, 1e-10)), abs=0.02
             )
+
+
+IN_USE = list(dict.fromkeys(entry.features for entry in ENCODERS.values()))
+
+
+@pytest.mark.parametrize("config", [*IN_USE, FeatureConfig(n_fft=2048, f_min_hz=300, n_mels=80)])
+def test_our_mel_filters_are_torchaudios_bit_for_bit(config, monkeypatch):
+    torchaudio = pytest.importorskip("torchaudio.functional")
+    expected = torchaudio.melscale_fbanks(
+        config.n_fft // 2 + 1, config.f_min_hz, config.f_max_hz, config.n_mels, 16_000
+    )
+    assert torch.equal(mel_filters(config), expected)
+    monkeypatch.setitem(sys.modules, "torchaudio.functional", None)
+    assert mel_filters(config).numpy().tobytes() == expected.numpy().tobytes()
+
+
+@pytest.mark.parametrize("error", ["ImportError", "OSError", "RuntimeError", "AttributeError"])
+def test_a_torchaudio_that_fails_to_import_is_not_needed(error, tmp_path, monkeypatch):
+    expected = mel_filters(CONFIG)
+    break_torchaudio(tmp_path, error)
+    monkeypatch.syspath_prepend(tmp_path)
+    for name in [name for name in sys.modules if name.split(".")[0] == "torchaudio"]:
+        monkeypatch.delitem(sys.modules, name)
+    with pytest.raises(Exception, match="another PyTorch"):
+        __import__("torchaudio")
+    assert torch.equal(mel_filters(CONFIG), expected)
+
+
+def test_without_torchaudio_fingerprints_are_the_same(tmp_path):
+    break_torchaudio(tmp_path, "OSError")
+    audio = music(1.5).numpy()
+    np.save(tmp_path / "audio.npy", audio)
+    code = """
+import sys
+import numpy as np
+from grafprint.fingerprint import Fingerprinter
+folder = sys.argv[1]
+vectors = Fingerprinter.load(precision="fp32")(np.load(f"{folder}/audio.npy"))
+np.save(f"{folder}/vectors.npy", vectors)
+assert "torchaudio" not in sys.modules
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", code, str(tmp_path)],
+        env={**os.environ, "PYTHONPATH": f"{tmp_path}{os.pathsep}{ROOT}"},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+    expected = Fingerprinter.load(precision="fp32")(audio)
+    np.testing.assert_array_equal(np.load(tmp_path / "vectors.npy"), expected)
+
+
+def break_torchaudio(folder: Path, error: str) -> None:
+    """Put a torchaudio into ``folder`` that raises ``error`` when it is imported."""
+    (folder / "torchaudio.py").write_text(f"raise {error}('built for another PyTorch')\n")
 
 
 def test_silence_is_finite_and_marked():
