@@ -2,6 +2,7 @@
 
 import threading
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -10,7 +11,7 @@ import torch
 from grafprint.fingerprint import Fingerprinter
 from grafprint.models.encoders import GraFPrint
 from grafprint.models.encoders.grafprint import GraFPrintConfig
-from grafprint.models.fast import kernels
+from grafprint.models.fast import fused_layers, kernels
 from grafprint.models.fast.grafprint import FastGraFPrint, supports
 from grafprint.models.graph import knn, max_relative
 
@@ -68,8 +69,40 @@ def test_the_bundled_network_is_the_same_within_bf16(windows):
 def test_without_onednn_it_is_the_same(windows, monkeypatch):
     encoder = network()
     expected = FastGraFPrint(encoder)(windows)
-    monkeypatch.setattr("grafprint.models.fast.fused_layers.ONEDNN", False)
+    monkeypatch.setattr(fused_layers, "ONEDNN", None)
     assert (FastGraFPrint(encoder)(windows) - expected).abs().max() < 1e-5
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_without_pytorchs_private_operators_it_is_the_same(dtype, windows, monkeypatch):
+    encoder = Fingerprinter.load(precision="fp32").encoder
+    expected = FastGraFPrint(encoder, dtype)(windows)
+    assert fused_layers.ONEDNN, "this PyTorch has none: there is nothing to compare"
+    monkeypatch.setattr(torch.ops, "mkldnn", SimpleNamespace())
+    monkeypatch.setattr(fused_layers, "ONEDNN", fused_layers.find_onednn())
+    assert fused_layers.ONEDNN is None
+    found = FastGraFPrint(encoder, dtype)(windows)
+    # In bfloat16 a sum or an activation that is not fused is rounded once more.
+    least = 0.9999 if dtype == torch.float32 else 0.99
+    assert (found * expected).sum(1).min() > least
+
+
+PRIVATE = (
+    "_is_mkldnn_bf16_supported",
+    "_linear_pointwise",
+    "_reorder_linear_weight",
+    "_convolution_pointwise",
+    "_reorder_convolution_weight",
+)
+
+
+@pytest.mark.parametrize("missing", PRIVATE)
+def test_one_missing_operator_is_enough_to_use_the_public_ones(missing, monkeypatch):
+    operators = {name: getattr(torch.ops.mkldnn, name) for name in PRIVATE}
+    monkeypatch.setattr(torch.ops, "mkldnn", SimpleNamespace(**operators))
+    assert fused_layers.find_onednn()
+    monkeypatch.delattr(torch.ops.mkldnn, missing)
+    assert fused_layers.find_onednn() is None
 
 
 def test_a_fingerprint_does_not_depend_on_its_company(windows):

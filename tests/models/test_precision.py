@@ -1,4 +1,4 @@
-"""Whether bfloat16 is chosen: only where it is computed in, and where it is faster."""
+"""bfloat16 is chosen only on devices that compute in it, and where it is faster."""
 
 import time
 from collections.abc import Callable
@@ -15,8 +15,8 @@ from grafprint.models.fast import precision
 CPU = torch.device("cpu")
 
 
-def slowed(slow: torch.dtype) -> Callable[..., Any]:
-    """Products of which one precision takes much longer."""
+def slow_product(slow: torch.dtype) -> Callable[..., Any]:
+    """A stand-in for Dense that is much slower in one precision."""
 
     class Product:
         def __init__(self, weight: Tensor, bias: Tensor, dtype: torch.dtype) -> None:
@@ -30,16 +30,21 @@ def slowed(slow: torch.dtype) -> Callable[..., Any]:
 
 
 @pytest.mark.parametrize("slow, chosen", [(torch.bfloat16, "fp32"), (torch.float32, "bf16")])
-def test_the_faster_one_is_chosen(monkeypatch: pytest.MonkeyPatch, slow: torch.dtype, chosen: str):
+def test_the_faster_precision_is_chosen(monkeypatch, slow, chosen):
     monkeypatch.setattr(precision, "computes_bf16", lambda device: True)
-    monkeypatch.setattr(precision, "Dense", slowed(slow))
-    precision._processor_is_faster.cache_clear()
+    monkeypatch.setattr(precision, "Dense", slow_product(slow))
+    precision._cpu_is_faster.cache_clear()
     network = GraFPrint(GraFPrintConfig(widths=(16, 32, 48, 64), pooled_width=64, hidden_width=96))
     assert Fingerprinter(network).precision == chosen
-    precision._processor_is_faster.cache_clear()
+    precision._cpu_is_faster.cache_clear()
 
 
-def test_the_real_products_are_timed():
-    precision._processor_is_faster.cache_clear()
-    assert precision._processor_is_faster() in (True, False)
+def test_real_products_are_timed():
+    precision._cpu_is_faster.cache_clear()
+    assert precision._cpu_is_faster() in (True, False)
     assert precision.faster_in_bf16(CPU) <= precision.computes_bf16(CPU)
+
+
+def test_an_unknown_cpu_computes_no_bfloat16(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.delattr(torch.cpu, "_is_avx512_bf16_supported", raising=False)
+    assert precision.computes_bf16(CPU) is False

@@ -43,13 +43,14 @@ class FastGraFPrint:
         self.config, self.dtype, self._grid = encoder.config, dtype, encoder.grid
         layers: Any = encoder  # a Module's parts are not typed
         self._stem = [Convolution(encoder.stem[i : i + 2], dtype) for i in (0, 3)]
-        self._project = Dense.folded(layers.project, dtype, "gelu")
+        self._project = Dense.fold(layers.project, dtype, "gelu")
         self._down = [Convolution(down, dtype, "none") for down in layers.down]
         self._stages = [
             [Block(block, ffn, dtype) for block, ffn in zip(blocks, ffns, strict=True)]
             for blocks, ffns in zip(layers.stages, layers.ffns, strict=True)
         ]
-        self._head = [Dense.of(layer, dtype) for layer in (encoder.widen, *encoder.head[::2])]
+        head = (encoder.widen, *encoder.head[::2])
+        self._head = [Dense.from_linear(layer, dtype) for layer in head]
 
     def __call__(self, x: Tensor) -> Tensor:
         """Fingerprints ``[n, dim]`` (float32, unit length) of windows ``x [n, 3, F, T]``."""

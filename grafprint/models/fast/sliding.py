@@ -31,7 +31,8 @@ class FastSliding:
         self._columns = encoder.columns
         self._column = Dense(*_flat(encoder.column), dtype)
         self._order = Dense(*_flat(encoder.order), dtype)
-        self._head = [Dense.of(layer, dtype) for layer in (encoder.widen, *encoder.head[::2])]
+        head = (encoder.widen, *encoder.head[::2])
+        self._head = [Dense.from_linear(layer, dtype) for layer in head]
 
     def __call__(self, x: Tensor) -> Tensor:
         """As the encoder's own: ``x [n, 3, F, T]`` to ``[n, m, dim]`` or ``[n, dim]``."""
