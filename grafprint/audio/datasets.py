@@ -1,8 +1,7 @@
-"""Noises and room responses from folders, manifests and the trees of MUSAN and AIR.
+"""Find music, noises and room responses in folders, manifests, FMA, MUSAN and AIR.
 
-Training takes the split ``train``, evaluation the split ``test``, where a collection has splits;
-one that has none is used as it is, and to keep what is trained with apart from what is measured
-with is then the user's part.
+Training uses the split ``train`` and evaluation the split ``test``. A collection without splits
+is used whole by both: it is then up to the user to keep training and evaluation data apart.
 """
 
 from __future__ import annotations
@@ -11,7 +10,7 @@ import csv
 import logging
 import re
 import zlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import gcd
 from pathlib import Path
 
@@ -21,13 +20,14 @@ from scipy.io.matlab import MatReadError
 from scipy.signal import resample_poly
 
 from grafprint import audio
+from grafprint.audio.folders import Failure, audio_files, walk
 from grafprint.errors import DataError
 
 log = logging.getLogger(__name__)
 
-# MUSAN names no split: of its noises every fifth, by a checksum of the name, is for tests.
+# MUSAN has no splits: every fifth noise, by a checksum of its name, is for tests.
 _MUSAN_TEST_SHARE = 5
-# AIR names none either. Whole rooms are kept apart; there are small and large ones on either side.
+# Nor has AIR: it is split by room, with small and large rooms in both splits.
 AIR_TEST_ROOMS = frozenset({"stairway", "lecture", "lecture1", "kitchen"})
 _AIR_NAME = re.compile(r"air_(?:binaural|phone(?:_BT)?)_([a-z]+1?(?:_carolina)?)_", re.IGNORECASE)
 
@@ -36,36 +36,34 @@ def find_clips(where: str | Path) -> list[DatasetFile]:
     """Find noises or room responses.
 
     - The root of MUSAN (a folder with ``noise``, ``music`` and ``speech``): its noises, every
-      fifth of the split ``test``. Its music and speech are not used.
-    - A folder with ``air_*.mat``, anywhere below (the Aachen Impulse Response database): all of
-      its responses; those of AIR_TEST_ROOMS are of the split ``test``.
-    - Anything that :func:`grafprint.training.data.find_music` understands.
+      fifth in the split ``test``. Its music and speech are not used.
+    - A folder with ``air_*.mat`` anywhere below (the Aachen Impulse Response database): all its
+      responses; those from AIR_TEST_ROOMS are in the split ``test``.
+    - Anything that :func:`find_music` understands.
 
-    Raises DataError when nothing is there.
+    Raises DataError if nothing is found.
     """
     where = Path(where)
     if all((where / part).is_dir() for part in ("noise", "music", "speech")):
         return [
-            DatasetFile(
-                s.path, s.track, "train" if _checksum(s.path) % _MUSAN_TEST_SHARE else "test"
-            )
-            for s in find_music(where / "noise")
+            replace(noise, split="train" if _checksum(noise.path) % _MUSAN_TEST_SHARE else "test")
+            for noise in find_music(where / "noise")
         ]
-    if where.is_dir() and (responses := sorted(where.rglob("air_*.mat"))):
-        return [DatasetFile(p, p.stem, _air_split(p)) for p in responses]
+    if where.is_dir() and (responses := [f for f in walk(where, []) if _is_air(f)]):
+        return [DatasetFile(f, f.stem, _air_split(f)) for f in sorted(responses)]
     return find_music(where)
 
 
 def load_clips(where: str | Path, split: str) -> tuple[list[np.ndarray], list[str]]:
-    """Decode the noises or room responses of a split: float clips ``[n]`` at 16 kHz, their names.
+    """Decode the noises or room responses of a split: float clips ``[n]`` at 16 kHz, and names.
 
-    A file that cannot be read is logged and left out. Raises DataError if there is no other.
+    Unreadable files are logged and left out. Raises DataError if none can be read.
     """
     clips, names = [], []
-    for source in of_split(find_clips(where), split):
+    for file in of_split(find_clips(where), split):
         try:
-            clips.append(load_clip(source.path))
-            names.append(source.path.stem)
+            clips.append(load_clip(file.path))
+            names.append(file.path.stem)
         except ValueError as error:  # AudioError is one
             log.warning("left out: %s", error)
     if not clips:
@@ -73,15 +71,15 @@ def load_clips(where: str | Path, split: str) -> tuple[list[np.ndarray], list[st
     return clips, names
 
 
-def of_split(found: list[DatasetFile], split: str) -> list[DatasetFile]:
-    """Those of a split; all of them where a collection has no splits."""
-    if len({source.split for source in found}) <= 1:
-        return found
-    return [source for source in found if source.split == split]
+def of_split(files: list[DatasetFile], split: str) -> list[DatasetFile]:
+    """The files of a split, or all files if the collection has no splits."""
+    if len({file.split for file in files}) <= 1:
+        return files
+    return [file for file in files if file.split == split]
 
 
 def load_clip(path: Path) -> np.ndarray:
-    """A noise or room response, float ``[n]`` at 16 kHz. Raises ValueError if it cannot be read."""
+    """Read a noise or room response: float ``[n]`` at 16 kHz. Raises ValueError if it cannot."""
     if path.suffix.lower() != ".mat":
         return audio.load(path)
     # AIR: the response h_air, at the rate air_info.fs (48 kHz).
@@ -90,10 +88,14 @@ def load_clip(path: Path) -> np.ndarray:
         response = np.asarray(content["h_air"], np.float64).reshape(-1)
         rate = int(content["air_info"].fs)
     except (KeyError, AttributeError, TypeError, ValueError, OSError, MatReadError) as error:
-        raise ValueError(f"{path}: not a response of AIR ({error!r})") from error
+        raise ValueError(f"{path}: not a room response from AIR ({error!r})") from error
     common = gcd(rate, audio.SAMPLE_RATE)
     result = resample_poly(response, audio.SAMPLE_RATE // common, rate // common)
     return np.asarray(result, np.float32)
+
+
+def _is_air(path: Path) -> bool:
+    return path.name.startswith("air_") and path.suffix == ".mat"
 
 
 def _air_split(path: Path) -> str:
@@ -107,7 +109,7 @@ def _checksum(path: Path) -> int:
 
 @dataclass(frozen=True)
 class DatasetFile:
-    """One file of music. Files of the same ``track`` never meet in one batch.
+    """One audio file. Files of the same ``track`` are never in one batch.
 
     ``split`` is ``train``, ``valid`` or ``test``.
     """
@@ -124,9 +126,10 @@ def find_music(where: str | Path) -> list[DatasetFile]:
       ``track`` (files of one recording) and ``split`` (``train`` or ``valid``).
     - An FMA tree: a folder holding ``fma_metadata/tracks.csv`` and ``fma_*`` folders, or one of
       those (``fma_small``); FMA's own split into training, validation and test is used.
-    - Any other folder: every audio file below it; each is its own track.
+    - Any other folder: every audio file below it, as :func:`grafprint.audio.folders.audio_files`
+      finds them; each is its own track. Unreadable folders are logged.
 
-    Raises DataError when nothing is there.
+    Raises DataError if nothing is found.
     """
     where = Path(where)
     if where.is_file():
@@ -136,8 +139,10 @@ def find_music(where: str | Path) -> list[DatasetFile]:
     elif where.name.startswith("fma_") and (where.parent / _FMA_TRACKS).is_file():
         found = _read_fma(where.parent, f"{where.name}/*/*.mp3")
     elif where.is_dir():
-        files = sorted(p for p in where.rglob("*") if p.suffix.lower() in audio.AUDIO_SUFFIXES)
-        found = [DatasetFile(p, str(p)) for p in files]
+        failed: list[Failure] = []
+        found = [DatasetFile(p, str(p)) for p in audio_files(where, failed)]
+        for failure in failed:
+            log.warning("left out: %s: %s", failure.path, failure.reason)
     else:
         raise DataError(f"{where}: no such folder or manifest")
     if not found:
@@ -164,7 +169,7 @@ _FMA_TRACKS = Path("fma_metadata", "tracks.csv")
 
 
 def _read_fma(root: Path, pattern: str) -> list[DatasetFile]:
-    """FMA's tracks.csv has two header rows; the split is the column ('set', 'split')."""
+    """Read FMA's tracks.csv: it has two header rows, and the split is the column (set, split)."""
     with (root / _FMA_TRACKS).open(newline="", encoding="utf-8") as file:
         rows = csv.reader(file)
         first, second = next(rows), next(rows)

@@ -1,17 +1,14 @@
-"""TODO."""
+"""Find audio files in folders: one rule for hidden files, links and unreadable folders."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 from grafprint import audio
 from grafprint.errors import LibraryError
-
-if TYPE_CHECKING:
-    pass
 
 
 class Failure(NamedTuple):
@@ -22,26 +19,34 @@ class Failure(NamedTuple):
 
 
 def audio_files(folder: Path, failed: list[Failure]) -> list[Path]:
-    """Every audio file below a folder, or the one that it is; ``failed`` gets what is unreadable.
+    """All audio files that :func:`walk` finds, sorted; or ``folder`` itself if it is a file.
 
-    Raises LibraryError if there is no such folder.
+    Unreadable folders are added to ``failed``. Raises LibraryError if there is no such folder.
     """
     if not folder.exists():
         raise LibraryError(f"there is no folder or file {folder}: name one that holds music")
-    return sorted(_audio_files(folder, failed)) if folder.is_dir() else [folder]
+    if not folder.is_dir():
+        return [folder]
+    return sorted(f for f in walk(folder, failed) if f.suffix.lower() in audio.AUDIO_SUFFIXES)
 
 
-def _audio_files(folder: Path, failed: list[Failure]) -> Iterator[Path]:
-    """Every audio file below ``folder``, also behind links to folders, each folder once."""
+def walk(folder: Path, failed: list[Failure]) -> Iterator[Path]:
+    """Every file below ``folder`` that is not hidden, nor in a hidden folder.
 
-    def unreadable(error: OSError) -> None:
+    Links are followed, but each folder is read once only. Unreadable folders are added to
+    ``failed``.
+    """
+
+    def note_unreadable(error: OSError) -> None:
         failed.append(Failure(str(error.filename), f"cannot read it: {error.strerror}"))
 
     seen = {os.path.realpath(folder)}
-    for place, folders, names in os.walk(folder, onerror=unreadable, followlinks=True):
-        inside = {name: os.path.realpath(os.path.join(place, name)) for name in folders}
-        folders[:] = [n for n in folders if not n.startswith(".") and inside[n] not in seen]
-        seen.update(inside[name] for name in folders)
-        for name in names:
-            if not name.startswith(".") and Path(name).suffix.lower() in audio.AUDIO_SUFFIXES:
-                yield Path(place, name)
+    for place, folders, names in os.walk(folder, onerror=note_unreadable, followlinks=True):
+        entered = []
+        for name in sorted(folders):
+            target = os.path.realpath(os.path.join(place, name))
+            if not name.startswith(".") and target not in seen:
+                seen.add(target)
+                entered.append(name)
+        folders[:] = entered
+        yield from (Path(place, name) for name in names if not name.startswith("."))
