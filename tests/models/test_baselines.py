@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+import torch.nn.functional as F
 
 from grafprint import audio
 from grafprint.degradation.effects import mix_at_snr
@@ -18,6 +19,7 @@ from grafprint.models.encoders import (
     features_of,
 )
 from grafprint.models.encoders.nafp import Halving
+from grafprint.models.encoders.transformer import balanced_assignment
 from grafprint.models.features import LogMel, windows
 from grafprint.training.losses import nt_xent
 from tests.audio_files import MUSIC
@@ -141,6 +143,21 @@ def test_the_hash_layer_fills_its_buckets(music: torch.Tensor):
         z = torch.cat([network(views("hash-transformer", music, seed)[0]) for seed in range(8)])
     filled = (z @ centres.T).argmax(dim=1).bincount(minlength=8)
     assert (filled > 0).sum() >= 6 and filled.max() < 0.6 * len(z)
+
+
+def test_assignments_are_balanced_however_uneven_the_scores():
+    rows, centres = (
+        F.normalize(torch.randn(n, 16, generator=torch.Generator().manual_seed(seed)), dim=-1)
+        for seed, n in enumerate((64, 8))
+    )
+    scores = rows @ centres.T
+    scores[:, 0] += 0.5  # most rows prefer the first bucket
+    assert (scores.argmax(dim=1) == 0).float().mean() > 0.5
+    plan = balanced_assignment(scores)
+    torch.testing.assert_close(plan.sum(dim=1), torch.ones(64))
+    assert plan.sum(dim=0).max() < 1.2 * 64 / 8
+    # The row that prefers it most stays in it.
+    assert plan[(scores[:, 0] - scores[:, 1:].amax(dim=1)).argmax()].argmax() == 0
 
 
 @pytest.mark.parametrize("name", sorted(ENCODERS))
