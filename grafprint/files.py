@@ -1,4 +1,4 @@
-"""Atomic writes: a temporary file, made safe on the disk, then renamed into place."""
+"""Atomic writes: write a temporary file, flush it to the disk, rename it into place."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from pathlib import Path
 
 from grafprint.errors import WriteError
 
-# EFBIG: the limit of the file system or of the process, which is as final as a full disk.
+# EFBIG is the file size limit of the file system or the process: as final as a full disk.
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 _READ_ONLY = {errno.EROFS, errno.EACCES, errno.EPERM}
 
 
 @contextmanager
 def writing(path: Path) -> Iterator[None]:
-    """Turn the operating system's refusal to write ``path`` into a WriteError."""
+    """Turn an OSError from writing ``path`` into a WriteError."""
     try:
         yield
     except OSError as failure:
@@ -26,20 +26,20 @@ def writing(path: Path) -> Iterator[None]:
 
 
 def write_error(path: Path, failure: OSError) -> WriteError:
-    """The error for a refused write: full, read-only, or what the system says."""
+    """The error for a failed write: the disk is full, read-only, or what the system says."""
     if failure.errno in _FULL:
         reason = "the disk is full; free some space and run it again"
     elif failure.errno in _READ_ONLY:
-        reason = "the folder is read-only; copy the library to a folder of your own"
+        reason = "the folder is read-only; copy the library, or write, to one of your own"
     else:
         reason = f"{failure.strerror or failure}; check the disk"
     return WriteError(f"cannot write {path}: {reason} (what was stored before is kept)")
 
 
 def replace(path: Path, write: Callable[[Path], None]) -> None:
-    """Let ``write`` make a file, and put it in the place of ``path`` in one step once it is safe.
+    """Replace ``path`` atomically by the file that ``write`` writes at the path it is given.
 
-    Raises WriteError if it cannot be written; the old file is then still there.
+    Raises WriteError if that fails; the old file is then still there.
     """
     partial = path.with_name(path.name + ".partial")
     try:
@@ -55,7 +55,7 @@ def replace(path: Path, write: Callable[[Path], None]) -> None:
 
 
 def replace_text(path: Path, text: str) -> None:
-    """Put a text in the place of ``path``, as :func:`replace` does."""
+    """Replace ``path`` atomically by a text file; see :func:`replace`."""
 
     def write(partial: Path) -> None:
         partial.write_text(text, encoding="utf-8")
@@ -65,7 +65,7 @@ def replace_text(path: Path, text: str) -> None:
 
 def sync_folder(folder: Path) -> None:
     """Make new and renamed files in ``folder`` survive a power cut."""
-    if sys.platform == "win32":  # which has no such call
+    if sys.platform == "win32":  # it cannot open folders
         return
     handle = os.open(folder, os.O_RDONLY)
     try:

@@ -1,10 +1,10 @@
-"""Networks and training states on disk: safetensors with a JSON header, never pickle."""
+"""Save and load networks and training states: safetensors with a JSON header, never pickle."""
 
 from __future__ import annotations
 
 import hashlib
 import json
-import os
+import re
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from grafprint.errors import CheckpointError
+from grafprint.files import replace, writing
 from grafprint.models.encoders import Encoder, build, describe
 from grafprint.models.features import FeatureConfig
 
@@ -22,15 +23,23 @@ FORMAT = 1
 
 
 def write(path: Path, tensors: dict[str, Tensor], header: dict[str, Any]) -> None:
-    """Write tensors and a JSON header to ``path`` in one step: old file or new, never half."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(path.name + ".partial")
+    """Write tensors and a JSON header to ``path`` atomically: the old file or the new one remains.
+
+    Raises WriteError if that fails.
+    """
     plain = {k: v.detach().cpu().contiguous() for k, v in tensors.items()}
-    save_file(plain, partial, metadata={"grafprint": json.dumps(header)})
-    with partial.open("rb") as file:
-        os.fsync(file.fileno())
-    partial.chmod(0o644)  # safetensors makes files that only their owner can read
-    partial.replace(path)
+
+    def save(partial: Path) -> None:
+        try:
+            save_file(plain, partial, metadata={"grafprint": json.dumps(header)})
+        except SafetensorError as error:  # it has the system's reason as text only
+            number = re.search(r"os error (\d+)", str(error))
+            raise OSError(int(number[1]) if number else 0, str(error)) from error
+        partial.chmod(0o644)  # safetensors makes files that only their owner can read
+
+    with writing(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+    replace(path, save)
 
 
 def read(path: str | Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
@@ -62,7 +71,7 @@ def read(path: str | Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
 def save_encoder(
     path: Path, encoder: Encoder, features: FeatureConfig, facts: dict[str, Any] | None = None
 ) -> None:
-    """Write a network for use: fp16 weights, its configuration, and facts (data, steps, seed)."""
+    """Write a network for inference: fp16 weights, configuration and facts (data, steps, seed)."""
     header = {
         "format": FORMAT,
         "kind": "encoder",
@@ -79,17 +88,17 @@ def save_encoder(
 def load_encoder(path: str | Path) -> tuple[Encoder, FeatureConfig, dict[str, Any]]:
     """Read a network: ``(encoder in eval mode and fp32, features, facts)``.
 
-    Raises CheckpointError for a file that is not an encoder, is damaged, or whose weights do not
-    fit.
+    Raises CheckpointError if the file is not an encoder or is damaged, or if its weights do not
+    fit its configuration.
     """
     tensors, header = read(path)
     if header.get("kind") != "encoder":
         raise CheckpointError(f"{path}: holds a {header.get('kind')}, not an encoder")
     try:
-        # Before a network is made: one of a damaged size could fill the memory.
+        # Checked before the network is built: a damaged width could fill the memory.
         written = header.get("identity")
         if written and written != _digest(header["encoder"], header["features"], tensors):
-            raise CheckpointError(f"{path}: it is damaged, not what was saved: get it again")
+            raise CheckpointError(f"{path}: the file is damaged: get it again")
         encoder = build(header["encoder"]["name"], header["encoder"]["options"])
         encoder.load_state_dict(tensors)
         features, facts = FeatureConfig(**header["features"]), dict(header["facts"])
@@ -101,7 +110,7 @@ def load_encoder(path: str | Path) -> tuple[Encoder, FeatureConfig, dict[str, An
 
 
 def identity(encoder: Encoder, features: FeatureConfig) -> str:
-    """16 hex digits that change with the weights or any setting that changes fingerprints."""
+    """Hash the weights and every setting that affects fingerprints: 16 hex digits."""
     return _digest(describe(encoder), asdict(features), encoder.state_dict())
 
 
@@ -110,14 +119,14 @@ def _digest(encoder: dict[str, Any], features: dict[str, Any], tensors: dict[str
     digest.update(json.dumps({"encoder": encoder, "features": features}, sort_keys=True).encode())
     for name, tensor in sorted(tensors.items()):
         digest.update(name.encode())
-        # In fp16, as stored: a network saved and loaded keeps its identity.
+        # In fp16, as stored, so that saving and loading keeps the identity.
         values = tensor.half() if tensor.is_floating_point() else tensor
         digest.update(values.cpu().contiguous().numpy().tobytes())
     return digest.hexdigest()[:16]
 
 
 def pack_optimiser(optimiser: torch.optim.Optimizer) -> tuple[dict[str, Tensor], dict[str, Any]]:
-    """An optimiser's state as flat tensors and a JSON-able rest."""
+    """Split an optimiser's state into flat tensors and the rest, which JSON can hold."""
     state = optimiser.state_dict()
     tensors: dict[str, Tensor] = {}
     numbers: dict[str, Any] = {}
@@ -134,7 +143,7 @@ def pack_optimiser(optimiser: torch.optim.Optimizer) -> tuple[dict[str, Tensor],
 def unpack_optimiser(
     optimiser: torch.optim.Optimizer, tensors: dict[str, Tensor], rest: dict[str, Any]
 ) -> None:
-    """Put back what :func:`pack_optimiser` took out."""
+    """Load into an optimiser what :func:`pack_optimiser` returned."""
     state: dict[int, dict[str, Any]] = {}
     for key, value in (*tensors.items(), *rest["numbers"].items()):
         index, name = key.split(".", 1)

@@ -1,10 +1,11 @@
-"""Weights on disk: nothing lost, no pickle, clear words about bad files."""
+"""Weights on disk: nothing is lost, nothing is pickled, bad files are explained."""
 
 import json
 import pickle
 
 import pytest
 import torch
+from safetensors import SafetensorError
 from safetensors.torch import save_file
 
 from grafprint.errors import CheckpointError
@@ -83,3 +84,20 @@ def test_bad_files_are_named_with_the_reason(tmp_path):
     write(path, tensors, header)
     with pytest.raises(CheckpointError, match="do not fit"):
         load_encoder(path)
+
+
+def test_a_refused_write_keeps_the_old_file_and_says_why(tmp_path, monkeypatch):
+    path = tmp_path / "net.safetensors"
+    write(path, {"a": torch.zeros(1)}, {"format": 1})
+
+    def refuse(*_, **__):
+        raise SafetensorError("Error while serializing: I/O error: No space left (os error 28)")
+
+    monkeypatch.setattr("grafprint.models.checkpoint.save_file", refuse)
+    with pytest.raises(CheckpointError, match=r"net\.safetensors: the disk is full"):
+        write(path, {"a": torch.ones(1)}, {"format": 1})
+    assert read(path)[0]["a"] == 0
+    assert [file.name for file in tmp_path.iterdir()] == [path.name]
+    (tmp_path / "file").touch()
+    with pytest.raises(CheckpointError, match="cannot write"):
+        write(tmp_path / "file" / "net.safetensors", {}, {"format": 1})
