@@ -28,7 +28,7 @@ from benchmarks.shared import common
 from grafprint import audio, threads
 from grafprint.fingerprint import Fingerprinter
 from grafprint.library import Library
-from grafprint.models.chunking import CONTEXT, LENGTH, stretch
+from grafprint.models.chunking import CONTEXT, LENGTH, chunk_input
 from grafprint.models.encoders.sliding import Sliding
 from grafprint.models.fast.grafprint import FastGraFPrint
 from grafprint.models.fast.precision import computes_bf16
@@ -72,7 +72,7 @@ def reading_once(
     logmel = network.logmel(sound(network, LENGTH + 2 * CONTEXT))
 
     def once(count: int) -> Tensor:
-        return encode(stretch(logmel[: count_frames(count, config)], config))
+        return encode(chunk_input(logmel[: count_frames(count, config)], config))
 
     def run(windows: Tensor) -> None:
         if len(windows) < SEGMENTS:

@@ -1,4 +1,4 @@
-"""From audio to fingerprints: a trained encoder and its features behind one call."""
+"""Fingerprint audio: a trained encoder and its features behind one call."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from grafprint.audio import unusable
+from grafprint.audio import unusable_reason
 from grafprint.models import checkpoint
-from grafprint.models.chunking import stream_stretches
+from grafprint.models.chunking import stream_chunks
 from grafprint.models.encoders import Encoder, GraFPrint, build
 from grafprint.models.encoders.sliding import Sliding
 from grafprint.models.fast.grafprint import FastGraFPrint, supports
@@ -30,16 +30,16 @@ from grafprint.models.graph import BlockGraph
 from grafprint.threads import side_by_side
 
 DEFAULT_MODEL = Path(__file__).parent.parent / "assets" / "grafprint.safetensors"
-# It imitates that one, for building libraries.
+# Distilled from the default model, for building libraries fast.
 FAST_MODEL = DEFAULT_MODEL.with_name("grafprint-fast.safetensors")
 
 
 class Fingerprinter:
     """Turns recordings into sequences of fingerprints, the same for whole and streamed audio.
 
-    Each segment is encoded alone, in eval mode: a fingerprint depends on nothing but its own
-    second of audio. Encoders that read stretches are the exception: theirs depend on the sound
-    around it, too.
+    Each segment is encoded alone, in eval mode: a fingerprint depends only on its own second of
+    audio. The exception are encoders that read chunks of many windows: their fingerprints also
+    depend on the audio around it.
     """
 
     def __init__(
@@ -54,24 +54,24 @@ class Fingerprinter:
         """Wrap a network.
 
         ``batch`` segments are encoded at once. ``precision`` is ``fp32``, ``bf16`` or ``auto``:
-        bf16 where that is faster (by twice on many processors; fingerprints differ by a cosine of
-        about 0.001). ``facts`` tell how the network was trained.
+        bf16 where that is faster (twice as fast on many CPUs; the cosine similarity to fp32 drops
+        by about 0.001). ``facts`` tell how the network was trained.
         """
         if precision not in ("auto", "bf16", "fp32"):
             raise ValueError(f"precision is auto, bf16 or fp32, not {precision!r}")
         self.features = features or FeatureConfig()
         self.device = torch.device(device)
         self.facts = facts or {}
-        # Of one that imitates another: it makes the fingerprints of that one.
+        # A distilled network makes its teacher's fingerprints, so it has the teacher's id.
         self.model_id: str = self.facts.get("imitates") or checkpoint.identity(
             encoder, self.features
         )
-        # Channels-last is the layout in which nodes are contiguous: the graph layers need it.
+        # The graph layers need nodes to be contiguous, as they are in channels-last layout.
         self.encoder = encoder.to(self.device, memory_format=torch.channels_last).eval()  # type: ignore[call-overload]
         if precision == "auto":
             precision = "bf16" if faster_in_bf16(self.device) else "fp32"
         self.precision = precision
-        # The weights are copied: whoever trains on makes a new Fingerprinter.
+        # These copy the weights: after more training, build a new Fingerprinter.
         dtype = torch.bfloat16 if precision == "bf16" else torch.float32
         self._fast: FastGraFPrint | FastSliding | None = None
         if self.device.type == "cpu" and isinstance(self.encoder, Sliding):
@@ -88,7 +88,7 @@ class Fingerprinter:
         device: str | torch.device = "cpu",
         precision: str = "auto",
     ) -> Fingerprinter:
-        """Load a network written by training. Raises CheckpointError if it cannot be used."""
+        """Load a trained network. Raises CheckpointError if the file cannot be used."""
         encoder, features, facts = checkpoint.load_encoder(model)
         return cls(encoder, features, device, precision=precision, facts=facts)
 
@@ -101,9 +101,9 @@ class Fingerprinter:
 
     @property
     def imitates(self) -> str | None:
-        """The id of the network that this one was distilled from, for building libraries; or None.
+        """The id of the network that this one was distilled from, or None.
 
-        It is the :attr:`model_id` of both: they make the same fingerprints of clean music.
+        It is the :attr:`model_id` of both: for clean music they make the same fingerprints.
         """
         return self.facts.get("imitates")
 
@@ -123,7 +123,7 @@ class Fingerprinter:
         return self.features.window_s
 
     def count(self, samples: int) -> int:
-        """How many fingerprints a recording of ``samples`` samples has."""
+        """Number of fingerprints of a recording of ``samples`` samples."""
         if samples < self.features.window_samples:
             return 0
         return count_windows(1 + samples // self.features.hop_length, self.features)
@@ -137,36 +137,36 @@ class Fingerprinter:
         return np.concatenate(list(self.stream([audio])))
 
     def stream(self, chunks: Iterable[np.ndarray]) -> Iterator[np.ndarray]:
-        """The fingerprints of audio that arrives in pieces, in pieces ``[n, dim]``.
+        """Fingerprint audio that arrives in chunks; yields fingerprints in pieces ``[n, dim]``.
 
         Memory is bounded by the largest chunk. Raises ValueError as ``__call__`` does.
         """
-        tensors = (_checked(chunk) for chunk in chunks)
-        if self.encoder.stretch > 1:
-            stretches = stream_stretches(tensors, self.logmel, mirrored=self.imitates is not None)
-            yield from side_by_side(lambda part: self.encoded(*part), stretches)
+        tensors = (_to_tensor(chunk) for chunk in chunks)
+        if self.encoder.chunk_windows > 1:
+            parts = stream_chunks(tensors, self.logmel, mirrored=self.imitates is not None)
+            yield from side_by_side(lambda part: self.encode_windows(*part), parts)
             return
         for inputs, silent in stream_windows(tensors, self.logmel, self.batch):
-            yield self.encoded(inputs, silent)
+            yield self.encode_windows(inputs, silent)
 
     def live(self) -> LiveFingerprints:
-        """Fingerprints of sound that is still going on."""
+        """Fingerprint live audio, as it comes in."""
         return LiveFingerprints(self)
 
     def many(self, clips: Sequence[np.ndarray]) -> list[np.ndarray]:
-        """The fingerprints ``[n, dim]`` of each of several short clips, encoded together.
+        """Fingerprint several short clips together: ``[n, dim]`` for each.
 
-        Faster than one by one. Raises ValueError as ``__call__`` does.
+        This is faster than one by one. Raises ValueError as ``__call__`` does.
         """
-        if self.encoder.stretch > 1:
+        if self.encoder.chunk_windows > 1:
             return [self(clip) for clip in clips]
-        parts = [list(stream_windows([_checked(clip)], self.logmel)) for clip in clips]
+        parts = [list(stream_windows([_to_tensor(clip)], self.logmel)) for clip in clips]
         inputs, silent = (torch.cat(t) for t in zip(*itertools.chain(*parts), strict=True))
         counts = [sum(len(x) for x, _ in part) for part in parts]
-        return np.split(self.encoded(inputs, silent), np.cumsum(counts)[:-1])
+        return np.split(self.encode_windows(inputs, silent), np.cumsum(counts)[:-1])
 
     def encode(self, inputs: Tensor) -> Tensor:
-        """Fingerprints ``[n, dim]`` of encoder inputs ``[n, 3, 64, 32]``, in batches."""
+        """Encode inputs ``[n, 3, 64, 32]`` in batches: fingerprints ``[n, dim]``."""
         portions = inputs.split(self.batch)
         if self._fast:
             return torch.cat([self._fast(portion) for portion in portions])
@@ -175,13 +175,13 @@ class Fingerprinter:
 
     @property
     def makes_graphs(self) -> bool:
-        """Whether the encoder is one whose blocks work on graphs."""
+        """Whether the encoder's blocks work on graphs that :meth:`graphs` can return."""
         return isinstance(self.encoder, GraFPrint)
 
     def graphs(self, inputs: Tensor) -> tuple[Tensor, list[BlockGraph]]:
         """Fingerprints and the graph of every block, from one forward pass.
 
-        Raises TypeError when the encoder has no graphs.
+        Raises TypeError if the encoder makes no graphs.
         """
         if not isinstance(self.encoder, GraFPrint):
             raise TypeError(f"a {type(self.encoder).__name__} encoder makes no graphs")
@@ -193,37 +193,39 @@ class Fingerprinter:
     def _autocast(self) -> torch.autocast:
         return torch.autocast(self.device.type, torch.bfloat16, enabled=self.precision == "bf16")
 
-    def encoded(self, inputs: Tensor, silent: Tensor, which: slice = slice(None)) -> np.ndarray:
-        """Fingerprints ``[n, dim]`` of encoder inputs, the zero vector where ``silent [n]``.
+    def encode_windows(
+        self, inputs: Tensor, silent: Tensor, own: slice = slice(None)
+    ) -> np.ndarray:
+        """Encode inputs: fingerprints ``[n, dim]``, the zero vector where ``silent [n]``.
 
-        Of the windows of a stretch, those of ``which``.
+        If the input is a chunk, ``own`` selects its windows that are not context.
         """
-        vectors: np.ndarray = self.encode(inputs).flatten(0, -2).numpy()[which]
+        vectors: np.ndarray = self.encode(inputs).flatten(0, -2).numpy()[own]
         vectors[silent.numpy()] = 0
         return vectors
 
 
 class LiveFingerprints:
-    """The fingerprints of sound that is still going on, as soon as each second is complete."""
+    """Fingerprints of live audio, each as soon as its second is complete."""
 
     def __init__(self, fingerprinter: Fingerprinter) -> None:
         self._fingerprinter = fingerprinter
         self._windows = WindowStream(fingerprinter.logmel, fingerprinter.batch)
 
     def push(self, samples: np.ndarray) -> np.ndarray:
-        """Take the next samples ``[n]`` at 16 kHz; the fingerprints ``[m, dim]`` now complete.
+        """Take the next samples ``[n]`` at 16 kHz; return newly complete fingerprints ``[m, dim]``.
 
-        Together they are those of the whole sound but for the last, whose second has not ended.
-        Raises ValueError for non-finite samples.
+        Together they are the fingerprints of the whole audio, except the last ones, whose second
+        has not ended. Raises ValueError for non-finite samples.
         """
-        encode = self._fingerprinter.encoded
-        parts = [encode(*piece) for piece in self._windows.push(_checked(samples))]
+        encode = self._fingerprinter.encode_windows
+        parts = [encode(*piece) for piece in self._windows.push(_to_tensor(samples))]
         return np.concatenate([np.empty((0, self._fingerprinter.dim), np.float32), *parts])
 
 
-def _checked(chunk: np.ndarray) -> Tensor:
+def _to_tensor(chunk: np.ndarray) -> Tensor:
     if chunk.ndim != 1:
         raise ValueError(f"mono audio [samples] is expected, got an array of shape {chunk.shape}")
-    if reason := unusable(chunk):
+    if reason := unusable_reason(chunk):
         raise ValueError(f"the audio contains {reason}")
     return torch.from_numpy(np.ascontiguousarray(chunk, np.float32))

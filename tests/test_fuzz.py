@@ -41,9 +41,13 @@ def fuzz(tmp_path: Path, kind: str, files: list[Path], cases: int) -> None:
         )
         done = subprocess.run(
             [sys.executable, "-m", "tests.fuzzing", str(job)],
-            cwd=ROOT, capture_output=True, text=True, timeout=3600, check=False,
+            cwd=ROOT,
+            capture_output=True,
+            text=True,
+            timeout=3600,
+            check=False,
             env={**os.environ, "OMP_NUM_THREADS": "1", "NUMBA_DISABLE_JIT": "1"},
-        )  # fmt: skip
+        )
         lines = done.stdout.splitlines()
         assert done.returncode == 0 and lines[-1] == "done", (
             f"exit {done.returncode} at {lines[-1:]} of seed {SEED + time}:\n{done.stderr[-2000:]}"

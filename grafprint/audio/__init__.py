@@ -1,4 +1,4 @@
-"""Files, microphones, streams and datasets as mono float32 samples at 16 kHz."""
+"""Read files, microphones, streams and datasets as mono float32 samples at 16 kHz."""
 
 from grafprint.audio.reader import (
     AUDIO_SUFFIXES,
@@ -10,7 +10,7 @@ from grafprint.audio.reader import (
     load,
     probe,
     stream,
-    unusable,
+    unusable_reason,
 )
 from grafprint.errors import AudioError
 
@@ -25,5 +25,5 @@ __all__ = [
     "load",
     "probe",
     "stream",
-    "unusable",
+    "unusable_reason",
 ]

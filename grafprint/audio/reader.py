@@ -196,7 +196,7 @@ def from_array(samples: ArrayLike, sample_rate_hz: int) -> NDArray[np.float32]:
     if not samples.size:
         raise AudioError("the audio is empty: record or choose some")
     mono = _mono(samples if samples.ndim == 2 else samples[:, None])
-    if reason := unusable(mono):
+    if reason := unusable_reason(mono):
         raise AudioError(f"the audio holds {reason}: record or export it again")
     resampler = Resampler(sample_rate_hz)
     resampled = _joined([resampler.push(mono), resampler.flush()])
@@ -205,7 +205,7 @@ def from_array(samples: ArrayLike, sample_rate_hz: int) -> NDArray[np.float32]:
     return resampled
 
 
-def unusable(samples: NDArray[np.floating]) -> str | None:
+def unusable_reason(samples: NDArray[np.floating]) -> str | None:
     """What makes samples no sound - they are not finite, or absurdly large - or None."""
     if not np.isfinite(samples).all():
         return "NaN or infinite samples"
@@ -224,7 +224,7 @@ def _decode(path: str | os.PathLike[str]) -> Iterator[NDArray[np.float32]]:
         def mono() -> NDArray[np.float32]:
             mixed = _mono(np.concatenate(held)) if held else _joined([])
             held.clear()
-            if wrong := unusable(mixed):
+            if wrong := unusable_reason(mixed):
                 raise decoding.error(path, f"it holds {wrong}", "record or export it again")
             return mixed
 
@@ -260,8 +260,10 @@ def _decode(path: str | os.PathLike[str]) -> Iterator[NDArray[np.float32]]:
         if decoded_s and header_s is not None and decoded_s < 0.99 * header_s - 0.5:
             _log.warning(
                 "%s: %.1f s decoded of the %.1f s in its header; it may be cut off or damaged",
-                os.fspath(path), decoded_s, header_s,
-            )  # fmt: skip
+                os.fspath(path),
+                decoded_s,
+                header_s,
+            )
 
 
 def _mono(samples: NDArray[np.generic]) -> NDArray[np.float32]:

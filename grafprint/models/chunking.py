@@ -1,4 +1,4 @@
-"""Recordings for encoders that read many windows at once: in stretches, with sound around them."""
+"""Cut recordings into chunks of many windows, with context, for encoders that read them at once."""
 
 from __future__ import annotations
 
@@ -22,63 +22,60 @@ from grafprint.models.features import (
     windows,
 )
 
-LENGTH = 128  # windows of a stretch
-CONTEXT = 10  # windows before and after it, whose fingerprints are left to the neighbours
+LENGTH = 128  # windows in a chunk, without its context
+CONTEXT = 10  # windows before and after a chunk, whose fingerprints come from its neighbours
 
 
-def reading(encoder: Encoder, logmel: Tensor, config: FeatureConfig) -> Tensor:
-    """What the encoder takes of a log-mel ``[frames, n_mels]``: its windows, or one stretch."""
-    if encoder.stretch == 1:
+def encoder_input(encoder: Encoder, logmel: Tensor, config: FeatureConfig) -> Tensor:
+    """Input for an encoder from a log-mel ``[frames, n_mels]``: its windows, or one chunk."""
+    if encoder.chunk_windows == 1:
         return windows(logmel, config)
-    return stretch(logmel[: count_frames(count_windows(len(logmel), config), config)], config)
+    return chunk_input(logmel[: count_frames(count_windows(len(logmel), config), config)], config)
 
 
-def stretch(logmel: Tensor, config: FeatureConfig) -> Tensor:
-    """Encoder input ``[1, 3, n_mels, frames]`` of a log-mel ``[frames, n_mels]`` in dB."""
+def chunk_input(logmel: Tensor, config: FeatureConfig) -> Tensor:
+    """Encoder input ``[1, 3, n_mels, frames]`` from a log-mel ``[frames, n_mels]`` in dB."""
     return add_positions(normalise(logmel.T[None], config))
 
 
-def stream_stretches(
-    chunks: Iterable[Tensor], logmel: LogMel, *, mirrored: bool = False
+def stream_chunks(
+    pieces: Iterable[Tensor], logmel: LogMel, *, mirrored: bool = False
 ) -> Iterator[tuple[Tensor, Tensor, slice]]:
-    """Stretches of a recording that arrives in pieces: ``(input, silent [m], which)``.
+    """Chunks of a recording whose samples arrive in pieces: ``(input, silent [m], own)``.
 
-    ``which`` of the input's windows are not in a stretch before or after it; ``silent`` is of
-    these. Stretches begin at the same places however the recording is cut into pieces. If
-    ``mirrored``, the recording's beginning is put before it backwards, for encoders that have only
-    learned from windows with sound around them. Raises ValueError when the audio is shorter than a
-    window.
+    ``own`` selects the ``m`` windows that are not context, and ``silent`` is about these. Chunks
+    begin at the same places however the samples are cut into pieces. ``mirrored`` puts the
+    reversed beginning of the recording before it, for encoders trained only on windows with
+    context on both sides. Raises ValueError if the audio is shorter than a window.
     """
     c = logmel.config
     stream = LogMelStream(logmel)
-    pending, before, seen, lead = torch.zeros(0, c.n_mels), 0, 0, CONTEXT * c.hop_frames
+    pending, before, samples, lead = torch.zeros(0, c.n_mels), 0, 0, CONTEXT * c.hop_frames
 
-    def part(first: int, end: int) -> tuple[Tensor, Tensor, slice]:
+    def cut(first: int, end: int) -> tuple[Tensor, Tensor, slice]:
         total = count_windows(len(pending), c)
         frames = pending[: count_frames(min(end + CONTEXT, total), c)]
-        return (
-            stretch(frames, c), is_silent(slice_windows(pending, c)[first:end], c),
-            slice(first, end),
-        )  # fmt: skip
+        silent = is_silent(slice_windows(pending, c)[first:end], c)
+        return chunk_input(frames, c), silent, slice(first, end)
 
-    def grow(frames: Tensor) -> None:
+    def append(frames: Tensor) -> None:
         nonlocal pending, before, mirrored
         pending = torch.cat([pending, frames])
         if mirrored and len(pending) >= lead:
             pending, before, mirrored = torch.cat([pending[:lead].flip(0), pending]), CONTEXT, False
 
-    for chunk in chunks:
-        seen += len(chunk)
-        grow(stream.push(chunk))
+    for piece in pieces:
+        samples += len(piece)
+        append(stream.push(piece))
         while count_windows(len(pending), c) >= before + LENGTH + CONTEXT:
-            yield part(before, before + LENGTH)
+            yield cut(before, before + LENGTH)
             pending = pending[(before + LENGTH - CONTEXT) * c.hop_frames :]
             before = CONTEXT
-    require_a_window(seen, c)
-    grow(stream.finish())
+    require_a_window(samples, c)
+    append(stream.finish())
     while before < (total := count_windows(len(pending), c)):
         end = min(before + LENGTH, total)
-        yield part(before, end)
+        yield cut(before, end)
         if end == total:
             break
         pending = pending[(end - CONTEXT) * c.hop_frames :]

@@ -1,4 +1,4 @@
-"""Log-mel spectrogram, positional channels and one-second windows: what the encoders see.
+"""The encoders' input: log-mel spectrogram, positional channels, one-second windows.
 
 The spectrogram is computed once per recording; windows are slices of it. Frame ``t`` is centred
 on sample ``t * hop_length``, so a whole recording, the same recording in chunks
@@ -34,15 +34,15 @@ class FeatureConfig:
     f_max_hz: float = 8000.0
     window_frames: int = 32
     hop_frames: int = 3
-    # Amplitudes are clipped this far below the loudest bin of their own window, so that gain does
-    # not matter and a window never depends on another one.
+    # Amplitudes are clipped this far below the loudest bin of their own window, so that a window
+    # depends neither on gain nor on other windows.
     dynamic_range_db: float = 80.0
     # A window whose loudest bin is below this counts as silence (about -68 dBFS for a sine).
     silence_db: float = -20.0
 
     @property
     def window_samples(self) -> int:
-        """Samples of audio that make exactly one window: 16,000 (1 s)."""
+        """Samples of audio that give exactly one window: 16,000 (1 s)."""
         return self.sample_rate_hz
 
     @property
@@ -57,11 +57,11 @@ class FeatureConfig:
 
 
 class LogMel(nn.Module):
-    """Log-power mel spectrogram in dB: periodic Hann, power 2, HTK mels without norm.
+    """Log-power mel spectrogram in dB: periodic Hann window, power 2, HTK mels without norm.
 
     Input ``[..., samples]``, output ``[..., frames, n_mels]`` with
     ``frames = 1 + samples // hop_length`` when ``centre`` pads both ends by reflection.
-    The floor is 1e-10 (-100 dB), so silence is finite.
+    A floor of 1e-10 (-100 dB) keeps silence finite.
     """
 
     window: Tensor
@@ -88,8 +88,8 @@ class LogMel(nn.Module):
             flat = F.pad(flat, (half, half), mode="reflect")
         frames = flat.unfold(-1, self.config.n_fft, self.config.hop_length)
         power = torch.fft.rfft(frames * self.window).abs().square()
-        # Summed in double precision: a product in single rounds differently with the number of
-        # frames, and a last-digit difference is enough to swap two near-equal graph neighbours.
+        # In double precision: a product in single precision rounds differently with the number of
+        # frames, and the last digit can decide which of two nodes is the nearer neighbour.
         mel = (power.double() @ self.filters.double()).float()
         return 10 * mel.clamp_min(1e-10).log10().reshape(*lead, mel.shape[1], mel.shape[2])
 
@@ -108,9 +108,9 @@ def mel_filters(config: FeatureConfig) -> Tensor:
 def _melscale_fbanks(
     n_freqs: int, f_min: float, f_max: float, n_mels: int, sample_rate: int
 ) -> Tensor:
-    """:func:`torchaudio.functional.melscale_fbanks` at its defaults, bit for bit.
+    """``torchaudio.functional.melscale_fbanks`` with its default options, bit for bit.
 
-    The float32 operations and their order are torchaudio's: fingerprints depend on every bit.
+    Keep the float32 operations and their order: fingerprints depend on every bit.
     """
     frequencies = torch.linspace(0, sample_rate // 2, n_freqs)
     low, high = (2595.0 * math.log10(1.0 + hz / 700.0) for hz in (f_min, f_max))
@@ -123,14 +123,14 @@ def _melscale_fbanks(
 
 
 def mel_bin_hz(bins: np.ndarray, config: FeatureConfig) -> np.ndarray:
-    """Frequencies in Hz of mel bins, whole or between two: bin 0 is the lowest filter's centre."""
+    """Frequencies in Hz of mel bins, also fractional ones: bin 0 is the lowest filter's centre."""
     low, high = (2595 * np.log10(1 + hz / 700) for hz in (config.f_min_hz, config.f_max_hz))
     mel = low + (high - low) * (np.asarray(bins) + 1) / (config.n_mels + 1)
     return np.asarray(700 * (10 ** (mel / 2595) - 1))
 
 
 class LogMelStream:
-    """The frames of :class:`LogMel` from audio that arrives in pieces; bounded memory."""
+    """The same frames as :class:`LogMel`, for audio in pieces, in bounded memory."""
 
     def __init__(self, logmel: LogMel) -> None:
         self.logmel = logmel
@@ -157,8 +157,8 @@ class LogMelStream:
 
     def _drain(self, held: int) -> Tensor:
         c = self.logmel.config
-        # A frame waits for one sample more than it needs: then the tail that stays always has
-        # more than n_fft / 2 samples, which finish() needs to reflect around the last one.
+        # A frame waits for one sample more than it needs, so that the remaining tail always has
+        # the more than n_fft / 2 samples that finish() reflects.
         n = (len(self._pending) - held - c.n_fft) // c.hop_length + 1
         if n <= 0:
             return self._empty()
@@ -180,12 +180,12 @@ def count_windows(frames: int, config: FeatureConfig) -> int:
 
 
 def count_frames(windows: int, config: FeatureConfig) -> int:
-    """Number of frames that so many windows cover, at least one: :func:`count_windows` back."""
+    """Number of frames in ``windows`` windows, at least one: inverse of :func:`count_windows`."""
     return config.window_frames + config.hop_frames * (windows - 1)
 
 
 def require_a_window(samples: int, config: FeatureConfig) -> None:
-    """Raise ValueError if audio of so many samples is shorter than one segment."""
+    """Raise ValueError if ``samples`` samples are shorter than one segment."""
     if samples < config.window_samples:
         raise ValueError(
             f"the audio lasts {samples / config.sample_rate_hz:.2f} s; "
@@ -205,21 +205,21 @@ def normalise(segments: Tensor, config: FeatureConfig) -> Tensor:
 
     The loudest bin is 1 and anything ``dynamic_range_db`` below it is 0. The published code
     divides by (max - min) without an epsilon, which makes silence NaN; here a silent window is
-    all zeros, and what lies just above silence fades in.
+    all zeros, and a window just above silence fades in.
     """
     peak = segments.amax(dim=(-2, -1), keepdim=True).clamp_min(config.silence_db)
     return ((segments - peak) / config.dynamic_range_db + 1).clamp_min(0)
 
 
 def is_silent(segments: Tensor, config: FeatureConfig) -> Tensor:
-    """Boolean per window ``[..., n_mels, frames]`` in dB: no bin reaches ``silence_db``."""
+    """Whether no bin of a window ``[..., n_mels, frames]`` in dB reaches ``silence_db``."""
     return segments.amax(dim=(-2, -1)) < config.silence_db
 
 
 def add_positions(amplitude: Tensor) -> Tensor:
     """Stack time index, frequency index (both 0..1) and amplitude: ``[n, F, T] -> [n, 3, F, T]``.
 
-    Section II-A of the paper; the order of channels is the published code's.
+    From section II-A of the paper, with the channel order of the published code.
     """
     n, f, t = amplitude.shape
     time = torch.linspace(0, 1, t, device=amplitude.device).expand(n, f, t)
@@ -233,10 +233,10 @@ def windows(logmel: Tensor, config: FeatureConfig) -> Tensor:
 
 
 class WindowStream:
-    """Encoder inputs of audio that arrives in pieces, at most ``batch`` windows at once.
+    """Encoder inputs from audio that arrives in pieces, at most ``batch`` windows at once.
 
-    Pieces are ``(inputs [n, 3, n_mels, window_frames], silent [n])``; together they are what
-    :func:`windows` and :func:`is_silent` give for the whole recording.
+    Yields ``(inputs [n, 3, n_mels, window_frames], silent [n])``; concatenated, they equal
+    :func:`windows` and :func:`is_silent` of the whole recording.
     """
 
     def __init__(self, logmel: LogMel, batch: int = 256) -> None:
@@ -245,12 +245,12 @@ class WindowStream:
         self._pending = torch.zeros(0, self._config.n_mels)
 
     def push(self, chunk: Tensor, least: int = 1) -> Iterator[tuple[Tensor, Tensor]]:
-        """Take samples ``[n]``; the windows that are now complete, ``least`` or more at once."""
+        """Take samples ``[n]``; yield the windows now complete, if there are ``least`` or more."""
         self._pending = torch.cat([self._pending, self._stream.push(chunk)])
         yield from self._ready(least)
 
     def finish(self) -> Iterator[tuple[Tensor, Tensor]]:
-        """The last windows. ValueError for fewer samples than a spectrogram needs."""
+        """Yield the last windows. Raises ValueError if there are too few samples for a frame."""
         self._pending = torch.cat([self._pending, self._stream.finish()])
         yield from self._ready(1)
 
@@ -265,15 +265,14 @@ class WindowStream:
 def stream_windows(
     chunks: Iterable[Tensor], logmel: LogMel, batch: int = 256
 ) -> Iterator[tuple[Tensor, Tensor]]:
-    """The pieces of :class:`WindowStream`, ``batch`` windows each, of a whole recording.
+    """Run a whole recording through :class:`WindowStream`, ``batch`` windows at a time.
 
-    Raises ValueError when the audio is shorter than one segment.
+    Raises ValueError if the audio is shorter than one segment.
     """
-    config = logmel.config
     stream = WindowStream(logmel, batch)
-    seen = 0
+    samples = 0
     for chunk in chunks:
-        seen += len(chunk)
+        samples += len(chunk)
         yield from stream.push(chunk, least=batch)
-    require_a_window(seen, config)
+    require_a_window(samples, logmel.config)
     yield from stream.finish()

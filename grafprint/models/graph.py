@@ -1,7 +1,7 @@
-"""The graph layers every model shares: k-NN graph, max-relative convolution, graph block, FFN.
+"""Graph layers shared by all models: k-NN graph, max-relative convolution, graph block, FFN.
 
-Nodes live on a feature map ``[B, C, H, W]`` (channels-last in memory, so that the node view
-``[B, N, C]`` is free); node ``n`` is the point ``(n // W, n % W)``.
+Nodes are the points of a feature map ``[B, C, H, W]`` (channels-last in memory, so that the view
+as nodes ``[B, N, C]`` is free); node ``n`` is the point ``(n // W, n % W)``.
 """
 
 from __future__ import annotations
@@ -27,16 +27,16 @@ def _gpu_kernels() -> ModuleType | None:
 
 
 _KERNELS = _gpu_kernels()
-MOST_FUSED = 1024  # nodes of a graph whose products fit a GPU's registers
+MOST_FUSED = 1024  # nodes in the largest graph whose products fit a GPU's registers
 
 
 @dataclass(frozen=True)
 class KNNGraph:
-    """Directed k-nearest-neighbour graph of a batch: who each node listens to.
+    """Directed k-nearest-neighbour graphs of a batch: each node has an edge to its neighbours.
 
     ``neighbours [B, N, k]`` are node numbers, nearest first and never the node itself;
     ``distances [B, N, k]`` are Euclidean distances between L2-normalised node features (0..2),
-    plus the relative-position term where one is used.
+    plus the relative-position term if one is used.
     """
 
     neighbours: Tensor
@@ -45,11 +45,11 @@ class KNNGraph:
 
 @dataclass(frozen=True)
 class BlockGraph:
-    """The graph one block used in a forward pass, and where its nodes lie on the spectrogram.
+    """The graph that one block used in a forward pass, and its nodes' places on the spectrogram.
 
-    ``positions [N, 2]`` holds (mel bin, frame) of each node's centre, in the input's own units.
-    ``features [B, N, C]`` are the nodes as they left the block and its FFN, ``change [B, N]`` how
-    far that moved each one: the length of the update over the length of the node before.
+    ``positions [N, 2]`` holds the centre (mel bin, frame) of each node, in units of the input.
+    ``features [B, N, C]`` are the nodes after the block and its FFN. ``change [B, N]`` is how far
+    these moved each node: the length of the update over the length of the node before.
     """
 
     stage: int
@@ -83,9 +83,9 @@ def knn(
         dilation: take every ``dilation``-th of the ``k * dilation`` nearest, which widens the
             reach without more edges (Li et al., 2019).
         bias: ``[N, N]`` or ``[B, N, N]`` added to the squared distances (relative position;
-            infinite where two may not be neighbours), or None.
-        own: numbers ``[M]`` of the nodes whose neighbours are sought, among all; the bias then has
-            ``M`` rows. None: of all.
+            infinite if two cannot be neighbours), or None.
+        own: indices ``[M]`` of the nodes to find neighbours for; the bias then has ``M`` rows.
+            None finds them for all nodes.
 
     Raises:
         ValueError: if the graph has fewer than ``k * dilation + 1`` nodes.
@@ -99,8 +99,8 @@ def knn(
     with torch.autocast(nodes.device.type, enabled=False):
         unit = F.normalize(nodes.float(), dim=-1)
         # |a - b|^2 = 2 - 2<a, b> for unit vectors, so the nearest have the largest product.
-        seeking = unit if own is None else unit[:, own]
-        closeness = torch.bmm(seeking, unit.transpose(1, 2))
+        queries = unit if own is None else unit[:, own]
+        closeness = torch.bmm(queries, unit.transpose(1, 2))
     if bias is not None:
         closeness -= bias / 2
     if own is None:
@@ -119,13 +119,13 @@ def max_relative(nodes: Tensor, neighbours: Tensor) -> Tensor:
     subtractions and their memory.
     """
     if nodes.is_cuda and _KERNELS:
-        most: Tensor = _KERNELS.most_of_neighbours(nodes.contiguous(), neighbours)
-        return most - nodes
+        maxima: Tensor = _KERNELS.neighbour_maxima(nodes.contiguous(), neighbours)
+        return maxima - nodes
     b, n, c = nodes.shape
     first = torch.arange(b, device=nodes.device).view(b, 1, 1) * n
     rows = (neighbours + first).reshape(-1)
     gathered = nodes.reshape(b * n, c).index_select(0, rows).view(b, n, -1, c)
-    # amax is much faster forward; max has the cheaper backward (one winner per channel).
+    # amax is much faster in the forward pass, max in the backward pass (one winner per channel).
     best = gathered.max(dim=2).values if nodes.requires_grad else gathered.amax(dim=2)
     return best - nodes
 
@@ -151,8 +151,8 @@ class MaxRelativeConv(nn.Module):
         both = torch.stack([nodes, max_relative(nodes, neighbours)], dim=-1)
         both = both.reshape(b, h * w, 2 * c)
         if x.is_cuda:
-            # As one product with a matrix of four blocks: cuDNN's convolutions in groups are far
-            # slower than the zeros that this multiplies.
+            # As one product with a block-diagonal matrix: cuDNN's grouped convolutions are far
+            # slower than multiplying by its zeros.
             groups = cast(nn.Conv2d, self.update[0]).weight.flatten(1)
             whole = torch.block_diag(*groups.chunk(cast(nn.Conv2d, self.update[0]).groups))
             return cast(Tensor, self.update[1](_to_map(F.linear(both, whole), h, w)))
@@ -165,7 +165,7 @@ def _to_map(nodes: Tensor, height: int, width: int) -> Tensor:
 
 
 class DropPath(nn.Module):
-    """Stochastic depth: drop a residual branch for whole samples, only in training."""
+    """Stochastic depth: drop a residual branch for whole samples, in training only."""
 
     def __init__(self, probability: float) -> None:
         super().__init__()
@@ -185,7 +185,7 @@ def _linear(c_in: int, c_out: int) -> nn.Sequential:
 
 
 class GraphBlock(nn.Module):
-    """Eq. 4: ``y = W_out sigma(GraphConv(W_in x)) + x``, on a graph made from ``W_in x``."""
+    """Eq. 4: ``y = W_out sigma(GraphConv(W_in x)) + x``, on the k-NN graph of ``W_in x``."""
 
     position_bias: Tensor | None
 
@@ -221,7 +221,7 @@ class GraphBlock(nn.Module):
 
 
 class FFN(nn.Module):
-    """Two 1 x 1 layers with a residual, applied to every node alone: ``C -> 4C -> C``."""
+    """Two 1 x 1 layers with a residual, applied to each node separately: ``C -> 4C -> C``."""
 
     def __init__(self, channels: int, expansion: int = 4, drop_path: float = 0.0) -> None:
         super().__init__()
@@ -238,7 +238,7 @@ def relative_position_bias(channels: int, grid: tuple[int, int]) -> Tensor:
     """``-2 P P^T / D`` over a grid's nodes ``[N, N]``, added to squared distances (Vision GNN).
 
     ``P [N, D]`` are fixed 2-D sine-cosine position embeddings: half of the dimensions for the
-    row, half for the column. Near nodes get a lower (more negative) term, so they look closer.
+    row, half for the column. Close nodes get a lower (more negative) term, so they seem closer.
     """
     height, width = grid
     quarter = channels // 4
@@ -255,7 +255,7 @@ def relative_position_bias(channels: int, grid: tuple[int, int]) -> Tensor:
 
 
 def relative_change(before: Tensor, after: Tensor) -> Tensor:
-    """``|after - before| / |before|`` of every node of two maps ``[B, C, H, W]``: ``[B, N]``."""
+    """``|after - before| / |before|`` for every node of two maps ``[B, C, H, W]``: ``[B, N]``."""
     before, after = to_nodes(before).float(), to_nodes(after).float()
     return (after - before).norm(dim=-1) / before.norm(dim=-1).clamp_min(1e-12)
 
@@ -269,10 +269,10 @@ def node_positions(grid: tuple[int, int], shape: tuple[int, int]) -> Tensor:
 
 
 def dilation_of(block: int, k: int, nodes: int) -> int:
-    """Dilation of the ``block``-th block of a network: grows by one every four blocks.
+    """Dilation of block number ``block`` (0-based): grows by one every four blocks.
 
-    Bounded so that ``k * dilation`` neighbours exist; the rule is Vision GNN's, where the
-    published GraFPrint code never advances it.
+    It is limited so that ``k * dilation`` neighbours exist. The rule is Vision GNN's; in the
+    published GraFPrint code the dilation never grows.
     """
     return max(1, min(block // 4 + 1, (nodes - 1) // k))
 
@@ -287,7 +287,7 @@ def downsample(c_in: int, c_out: int, stride: tuple[int, int] = (2, 2)) -> nn.Se
 def batch_to_group_norm(module: nn.Module, groups: int) -> None:
     """Replace every batch normalisation below ``module`` by a group normalisation.
 
-    Its statistics are each sample's own, in training as in use.
+    Its statistics are those of each sample alone, in training and in inference.
     """
     for name, child in module.named_children():
         if isinstance(child, nn.BatchNorm2d):
@@ -297,7 +297,7 @@ def batch_to_group_norm(module: nn.Module, groups: int) -> None:
 
 
 def initialise(module: nn.Module) -> None:
-    """He initialisation for convolutions and linear layers; biases at zero."""
+    """Apply He initialisation to convolutions and linear layers, and set biases to zero."""
     for layer in module.modules():
         if isinstance(layer, nn.Conv2d | nn.Linear):
             fan_in = layer.weight[0].numel()
@@ -307,7 +307,7 @@ def initialise(module: nn.Module) -> None:
 
 
 def begin_near_identity(module: nn.Module) -> None:
-    """Let the residual branches start small, so that a deep stack begins close to the identity."""
+    """Make residual branches small, so that a deep stack starts close to the identity."""
     for name, scale in module.named_parameters():
         if name.endswith("linear_out.1.weight"):
             nn.init.constant_(scale, 0.2)

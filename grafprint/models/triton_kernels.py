@@ -1,8 +1,8 @@
-"""What the graph layers do on a GPU, in one pass each: neighbours found, and gathered (Triton).
+"""Fused Triton kernels for the graph layers: k-NN search and neighbour max-pooling.
 
-PyTorch writes the products of all nodes with all others to memory, 1 MB a segment in the first
-stage, and sorts them; here they never leave the registers. Importing this module needs Triton,
-which comes with PyTorch's builds for NVIDIA's GPUs.
+PyTorch writes the products of all pairs of nodes to memory, 1 MB per segment in the first stage,
+and sorts them; here they never leave the registers. Importing this module needs Triton, which
+comes with PyTorch's builds for NVIDIA GPUs.
 """
 
 from __future__ import annotations
@@ -16,10 +16,10 @@ import triton.language as tl
 from torch import Tensor
 from torch.library import triton_op, wrap_triton
 
-# Triton's interpreter runs kernels on the processor, which the tests use.
+# Triton's interpreter runs kernels on the CPU; the tests use it.
 _INTERPRETED = os.environ.get("TRITON_INTERPRET") == "1"
-_TILE = 1 << 14  # products held at once by one program
-_CHANNELS = 64  # of nodes gathered at once
+_TILE = 1 << 14  # products that one program holds at once
+_CHANNELS = 64  # channels that one program gathers at once
 
 
 def _launchable(kernel: Any) -> Any:
@@ -45,14 +45,16 @@ def _nearest_kernel(
         inside = channel < channels
         a = tl.load(
             first + rows[:, None] * channels + channel[None, :],
-            mask=(rows[:, None] < n) & inside[None, :], other=0.0,
-        )  # fmt: skip
+            mask=(rows[:, None] < n) & inside[None, :],
+            other=0.0,
+        )
         b = tl.load(
             first + columns[None, :] * channels + channel[:, None],
-            mask=(columns[None, :] < n) & inside[:, None], other=0.0,
-        )  # fmt: skip
+            mask=(columns[None, :] < n) & inside[:, None],
+            other=0.0,
+        )
         a, b = a.to(tl.float32), b.to(tl.float32)
-        # Numbers of 16 bits lose nothing in tf32, and their products are summed in float32.
+        # 16-bit numbers are exact in tf32, and their products are summed in float32.
         products = tl.dot(a, b, products, input_precision="tf32x3" if EXACT else "tf32")
         row_power += tl.sum(a * a, axis=1)
         column_power += tl.sum(b * b, axis=0)
@@ -64,7 +66,7 @@ def _nearest_kernel(
     to = (graph * n + rows) * K
     for place in tl.static_range((K - 1) * DILATION + 1):
         best = tl.max(products, axis=1)
-        # The first of equals; where none is a number, some node.
+        # The first of equal ones; any valid node if all are NaN.
         equal = products == best[:, None]
         at = tl.min(tl.where(equal, columns[None, :], COLUMNS), axis=1)
         at = tl.minimum(at, n - 1)
@@ -76,10 +78,10 @@ def _nearest_kernel(
 
 @triton_op("grafprint::nearest", mutates_args=())
 def nearest(nodes: Tensor, k: int, dilation: int) -> tuple[Tensor, Tensor]:
-    """Every ``dilation``-th of the ``k * dilation`` nodes closest to each, itself excluded.
+    """Every ``dilation``-th of the ``k * dilation`` nodes closest to each node, itself excluded.
 
-    ``nodes [B, N, C]``, contiguous; neighbours int64 and cosines float32, both ``[B, N, k]``,
-    closest first.
+    ``nodes [B, N, C]`` must be contiguous. Returns neighbours (int64) and cosine similarities
+    (float32), both ``[B, N, k]``, closest first.
     """
     b, n, channels = nodes.shape
     neighbours = torch.empty(b, n, k, dtype=torch.int64, device=nodes.device)
@@ -87,16 +89,26 @@ def nearest(nodes: Tensor, k: int, dilation: int) -> tuple[Tensor, Tensor]:
     columns = max(16, triton.next_power_of_2(n))
     rows = max(16, min(64, _TILE // columns, triton.next_power_of_2(n)))
     _launchable(_nearest_kernel)[(b, triton.cdiv(n, rows))](
-        nodes, neighbours, closeness, n, channels, K=k, DILATION=dilation, ROWS=rows,
-        COLUMNS=columns, DEPTH=32, EXACT=nodes.dtype == torch.float32,
-        num_warps=8 if rows * columns >= 8192 else 4, num_stages=2,
-    )  # fmt: skip
+        nodes,
+        neighbours,
+        closeness,
+        n,
+        channels,
+        K=k,
+        DILATION=dilation,
+        ROWS=rows,
+        COLUMNS=columns,
+        DEPTH=32,
+        EXACT=nodes.dtype == torch.float32,
+        num_warps=8 if rows * columns >= 8192 else 4,
+        num_stages=2,
+    )
     return neighbours, closeness
 
 
 @triton.jit
-def _most_kernel(
-    nodes, neighbours, most, winner, total, n, channels,
+def _maxima_kernel(
+    nodes, neighbours, maxima, winner, total, n, channels,
     K: tl.constexpr, ROWS: tl.constexpr, CHANNELS: tl.constexpr,
 ):  # fmt: skip
     rows = tl.program_id(0).to(tl.int64) * ROWS + tl.arange(0, ROWS)
@@ -105,22 +117,22 @@ def _most_kernel(
     mask = known[:, None] & (channel[None, :] < channels)
     first = rows // n * n
     best = tl.full([ROWS, CHANNELS], float("-inf"), tl.float32)
-    who = tl.zeros([ROWS, CHANNELS], tl.int32)
+    index = tl.zeros([ROWS, CHANNELS], tl.int32)
     for place in tl.static_range(K):
         row = first + tl.load(neighbours + rows * K + place, mask=known, other=0)
         at = row[:, None] * channels + channel[None, :]
         value = tl.load(nodes + at, mask=mask, other=0.0).to(tl.float32)
-        # A number that is none wins, so that it is seen.
+        # NaN wins, so that it is not hidden.
         larger = (value > best) | (value != value)
         best = tl.where(larger, value, best)
-        who = tl.where(larger, place, who)
+        index = tl.where(larger, place, index)
     at = rows[:, None] * channels + channel[None, :]
-    tl.store(most + at, best.to(most.dtype.element_ty), mask=mask)
-    tl.store(winner + at, who.to(tl.uint8), mask=mask)
+    tl.store(maxima + at, best.to(maxima.dtype.element_ty), mask=mask)
+    tl.store(winner + at, index.to(tl.uint8), mask=mask)
 
 
 @triton.jit
-def _give_back_kernel(
+def _scatter_gradient_kernel(
     gradient, neighbours, winner, result, total, n, channels,
     K: tl.constexpr, ROWS: tl.constexpr, CHANNELS: tl.constexpr,
 ):  # fmt: skip
@@ -130,8 +142,8 @@ def _give_back_kernel(
     first = rows // n * n
     at = rows[:, None] * channels + channel[None, :]
     value = tl.load(gradient + at, mask=mask, other=0.0).to(tl.float32)
-    who = tl.load(winner + at, mask=mask, other=0).to(tl.int64)
-    row = first[:, None] + tl.load(neighbours + rows[:, None] * K + who, mask=mask, other=0)
+    index = tl.load(winner + at, mask=mask, other=0).to(tl.int64)
+    row = first[:, None] + tl.load(neighbours + rows[:, None] * K + index, mask=mask, other=0)
     tl.atomic_add(result + row * channels + channel[None, :], value, mask=mask)
 
 
@@ -140,48 +152,64 @@ def _grid(total: int, channels: int) -> tuple[tuple[int, int], int]:
     return (triton.cdiv(total, rows), triton.cdiv(channels, _CHANNELS)), rows
 
 
-@triton_op("grafprint::most_of_neighbours", mutates_args=())
-def _most(nodes: Tensor, neighbours: Tensor) -> tuple[Tensor, Tensor]:
+@triton_op("grafprint::neighbour_maxima", mutates_args=())
+def _maxima(nodes: Tensor, neighbours: Tensor) -> tuple[Tensor, Tensor]:
     b, n, channels = nodes.shape
-    most = torch.empty_like(nodes)
+    maxima = torch.empty_like(nodes)
     winner = torch.empty(b, n, channels, dtype=torch.uint8, device=nodes.device)
     grid, rows = _grid(b * n, channels)
-    _launchable(_most_kernel)[grid](
-        nodes, neighbours, most, winner, b * n, n, channels, K=neighbours.shape[2], ROWS=rows,
+    _launchable(_maxima_kernel)[grid](
+        nodes,
+        neighbours,
+        maxima,
+        winner,
+        b * n,
+        n,
+        channels,
+        K=neighbours.shape[2],
+        ROWS=rows,
         CHANNELS=_CHANNELS,
-    )  # fmt: skip
-    return most, winner
+    )
+    return maxima, winner
 
 
-@triton_op("grafprint::give_back_to_neighbours", mutates_args=())
-def _give_back(gradient: Tensor, neighbours: Tensor, winner: Tensor) -> Tensor:
+@triton_op("grafprint::scatter_gradient", mutates_args=())
+def _scatter_gradient(gradient: Tensor, neighbours: Tensor, winner: Tensor) -> Tensor:
     b, n, channels = gradient.shape
     result = torch.zeros(b, n, channels, dtype=torch.float32, device=gradient.device)
     grid, rows = _grid(b * n, channels)
-    _launchable(_give_back_kernel)[grid](
-        gradient, neighbours, winner, result, b * n, n, channels, K=neighbours.shape[2], ROWS=rows,
+    _launchable(_scatter_gradient_kernel)[grid](
+        gradient,
+        neighbours,
+        winner,
+        result,
+        b * n,
+        n,
+        channels,
+        K=neighbours.shape[2],
+        ROWS=rows,
         CHANNELS=_CHANNELS,
-    )  # fmt: skip
+    )
     return result.to(gradient.dtype)
 
 
-def _keep(ctx: Any, inputs: tuple[Tensor, Tensor], output: tuple[Tensor, Tensor]) -> None:
+def _save(ctx: Any, inputs: tuple[Tensor, Tensor], output: tuple[Tensor, Tensor]) -> None:
     ctx.save_for_backward(inputs[1], output[1])
 
 
 def _backward(ctx: Any, gradient: Tensor, _: Tensor) -> tuple[Tensor, None]:
     neighbours, winner = ctx.saved_tensors
-    return _give_back(gradient.contiguous(), neighbours, winner), None
+    return _scatter_gradient(gradient.contiguous(), neighbours, winner), None
 
 
-_most.register_autograd(_backward, setup_context=_keep)
+_maxima.register_autograd(_backward, setup_context=_save)
 
 
-def most_of_neighbours(nodes: Tensor, neighbours: Tensor) -> Tensor:
-    """The channel-wise maximum of each node's neighbours: ``[B, N, C]``, differentiable.
+def neighbour_maxima(nodes: Tensor, neighbours: Tensor) -> Tensor:
+    """Channel-wise maximum over each node's neighbours: ``[B, N, C]``, differentiable.
 
-    ``nodes [B, N, C]``, contiguous; ``neighbours [B, N, k]`` int64. The gradient goes to the
-    neighbour that had the maximum, the nearest of equal ones.
+    ``nodes [B, N, C]`` must be contiguous; ``neighbours [B, N, k]`` are int64. The gradient goes
+    to the neighbour with the maximum, the nearest one if several have it.
     """
-    most: Tensor = _most(nodes, neighbours)[0]
-    return most
+    maxima: Tensor = _maxima(nodes, neighbours)[0]
+    return maxima

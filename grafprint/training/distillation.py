@@ -23,7 +23,7 @@ from torch import Tensor, nn
 from grafprint import audio, errors
 from grafprint.library import Library, LibraryError
 from grafprint.models import checkpoint
-from grafprint.models.chunking import CONTEXT, stretch
+from grafprint.models.chunking import CONTEXT, chunk_input
 from grafprint.models.encoders import build
 from grafprint.models.fast.precision import faster_in_bf16
 from grafprint.models.features import FeatureConfig, LogMel, count_frames, count_windows
@@ -133,7 +133,7 @@ class DistillationData:
             first = int(rng.integers(len(prints) - total + 1))
             begin = first * self.features.hop_frames
             frames = mel[begin : begin + count_frames(total, self.features)].float()
-            inputs.append(stretch(frames, self.features))
+            inputs.append(chunk_input(frames, self.features))
             wanted.append(prints[first + CONTEXT : first + CONTEXT + self.size].float())
         return torch.cat(inputs), torch.stack(wanted)
 
@@ -237,7 +237,7 @@ def _held_out(encoder: nn.Module, data: DistillationData, device: str) -> float:
     made, wanted = [], []
     for mel, prints in data.held_out:
         frames = mel[: count_frames(len(prints), data.features)].float()
-        made.append(encoder(stretch(frames, data.features).to(device))[0].cpu())
+        made.append(encoder(chunk_input(frames, data.features).to(device))[0].cpu())
         wanted.append(prints.float())
     encoder.train()
     return float(cosine_similarity(torch.cat(made), torch.cat(wanted)))

@@ -94,7 +94,7 @@ class _Run:
         torch.manual_seed(_seed(config.seed, step, fabric.global_rank))
         for group in self.optimiser.param_groups:
             group["lr"] = learning_rate_at(step, config)
-        if self.raw.stretch == 1:
+        if self.raw.chunk_windows == 1:
             a, b = self.encoder(inputs).chunk(2)
         else:
             count = config.segments_per_track

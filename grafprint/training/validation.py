@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from grafprint.degradation.augmentation import Degrade, DegradeConfig
-from grafprint.models.chunking import reading
+from grafprint.models.chunking import encoder_input
 from grafprint.models.fast.precision import faster_in_bf16
 from grafprint.models.features import add_positions, normalise
 
@@ -89,7 +89,7 @@ class Validation:
         """
         training, f = encoder.training, self.features
         encoder.eval()
-        parts = [self._encode(encoder, reading(encoder, mel, f)) for mel in self.references]
+        parts = [self._encode(encoder, encoder_input(encoder, mel, f)) for mel in self.references]
         references = torch.cat(parts)
         owner = torch.cat([torch.full((len(p),), i) for i, p in enumerate(parts)])
         time_s = torch.cat([torch.arange(len(p)) * self.features.hop_s for p in parts])

@@ -38,8 +38,10 @@ def air(root: Path) -> Path:
     response[0, 480] = 1.0
     response[0, 4800] = 0.5
     for name in names:
-        savemat(root / "AIR_1_4" / f"{name}.mat",
-                {"h_air": response, "air_info": {"fs": 48_000, "room": 1}})  # fmt: skip
+        savemat(
+            root / "AIR_1_4" / f"{name}.mat",
+            {"h_air": response, "air_info": {"fs": 48_000, "room": 1}},
+        )
     return root
 
 

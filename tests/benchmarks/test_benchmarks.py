@@ -217,7 +217,7 @@ def test_queries_that_are_remembered_are_encoded_once(
     first = Model(path, memory=tmp_path / "queries").load().many(clips)
     again = Model(path, memory=tmp_path / "queries").load()
     with monkeypatch.context() as patch:
-        patch.setattr(again, "encoded", None)  # nothing is
+        patch.setattr(again, "encode_windows", None)  # nothing is
         kept = again.many(clips)
     for found in (first, kept):
         assert all(np.array_equal(a, b) for a, b in zip(fresh, found, strict=True))

@@ -196,8 +196,8 @@ def test_memory_stays_bounded_for_a_long_file(tmp_path, folder):
     """Ten minutes, with a network that only counts: what the library itself holds."""
 
     class Counting(Fingerprinter):
-        def encoded(self, inputs, silent, which=slice(None)):
-            return np.ones((len(inputs), DIM), np.float32)[which]
+        def encode_windows(self, inputs, silent, own=slice(None)):
+            return np.ones((len(inputs), DIM), np.float32)[own]
 
     samples = np.tile(excerpt(0, 20, 10.0), 60)
     path = write_wav(folder / "long.wav", samples)

@@ -26,10 +26,11 @@ def check(device: str) -> None:
         torch.testing.assert_close(cosines, close, atol=1e-5, rtol=0)
 
         mine, theirs = (x.clone().requires_grad_() for _ in range(2))
-        most = triton_kernels.most_of_neighbours(mine, found)
+        most = triton_kernels.neighbour_maxima(mine, found)
         plain = graph.max_relative(theirs, found) + theirs
-        torch.testing.assert_close(most, plain, atol=0.02 if dtype == torch.bfloat16 else 1e-5,
-                                   rtol=0)  # fmt: skip
+        torch.testing.assert_close(
+            most, plain, atol=0.02 if dtype == torch.bfloat16 else 1e-5, rtol=0
+        )
         weights = torch.randn_like(x)
         (most * weights).sum().backward()
         (plain * weights).sum().backward()

@@ -96,8 +96,10 @@ def views(name: str, music: torch.Tensor, seed: int) -> tuple[torch.Tensor, torc
     clean = music[:, start : start + 16_000]
     noise = torch.randn(clean.shape, generator=generator)
     heard = mix_at_snr(clean, noise, torch.full((len(music),), 15.0))
-    a, b = (torch.cat([windows(mel, features)[:1] for mel in LogMel(features)(x)])
-            for x in (clean, heard))  # fmt: skip
+    a, b = (
+        torch.cat([windows(mel, features)[:1] for mel in LogMel(features)(x)])
+        for x in (clean, heard)
+    )
     return a, b
 
 

@@ -63,8 +63,13 @@ def test_graphs_come_from_the_forward_pass(encoder, inputs):
 
 
 def test_options_change_the_network():
-    options = {"relative_position": True, "drop_path": 0.2, "k": 5, "widths": [16, 32, 48, 64],
-               "depths": [1, 1, 1, 1]}  # fmt: skip
+    options = {
+        "relative_position": True,
+        "drop_path": 0.2,
+        "k": 5,
+        "widths": [16, 32, 48, 64],
+        "depths": [1, 1, 1, 1],
+    }
     network = build("grafprint", options).train()
     assert torch.isfinite(network(torch.rand(2, 3, 64, 32))).all()
     assert describe(network)["options"]["drop_path"] == 0.2
@@ -74,8 +79,12 @@ def test_options_change_the_network():
 
 
 def test_more_nodes_and_group_normalisation_are_options():
-    options = {"widths": [16, 32, 48, 64], "depths": [1, 1, 1, 1], "stem_stride": [2, 1],
-               "norm_groups": 8}  # fmt: skip
+    options = {
+        "widths": [16, 32, 48, 64],
+        "depths": [1, 1, 1, 1],
+        "stem_stride": [2, 1],
+        "norm_groups": 8,
+    }
     network = build("grafprint", options).train()
     assert isinstance(network, GraFPrint)
     assert [network.grid(stage) for stage in range(4)] == [(32, 32), (16, 16), (8, 8), (4, 4)]

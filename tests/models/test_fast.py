@@ -121,8 +121,11 @@ def test_its_graphs_are_those_it_used(windows):
         _, expected = encoder.forward_with_graphs(windows[:2])
     for found, wanted in zip(graphs, expected, strict=True):
         assert (found.stage, found.block, found.grid, found.dilation) == (
-            wanted.stage, wanted.block, wanted.grid, wanted.dilation
-        )  # fmt: skip
+            wanted.stage,
+            wanted.block,
+            wanted.grid,
+            wanted.dilation,
+        )
         same = (found.graph.neighbours == wanted.graph.neighbours).float().mean()
         assert same > 0.99  # but for nodes that are equally near
         assert (found.features - wanted.features).norm() < 1e-3 * wanted.features.norm()
@@ -166,9 +169,13 @@ def test_the_loops_do_what_the_layers_do(n, k, dilation):
     half = n // 2
     for first, part in ((0, slice(0, half)), (half, slice(half, n))):
         kernels.nearest(
-            closeness[:, part].numpy(), first, k, dilation,
-            neighbours[:, part].numpy(), values[:, part].numpy(),
-        )  # fmt: skip
+            closeness[:, part].numpy(),
+            first,
+            k,
+            dilation,
+            neighbours[:, part].numpy(),
+            values[:, part].numpy(),
+        )
     assert torch.equal(neighbours, expected.neighbours)
     distances = (2 - 2 * values).clamp_min(0).sqrt()
     torch.testing.assert_close(distances, expected.distances, atol=1e-3, rtol=0)

@@ -18,6 +18,9 @@ def test_the_kernels_do_what_pytorch_does():
         return
     ran = subprocess.run(
         [sys.executable, "-m", "tests.models.interpreted_kernels"],
-        env=os.environ | {"TRITON_INTERPRET": "1"}, capture_output=True, text=True, check=False,
-    )  # fmt: skip
+        env=os.environ | {"TRITON_INTERPRET": "1"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
     assert ran.returncode == 0, ran.stderr

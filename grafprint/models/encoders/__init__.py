@@ -1,4 +1,4 @@
-"""The registry of encoders: a name and a configuration in, a network out."""
+"""The registry of encoders: build a network from a name and options."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from grafprint.models.features import FeatureConfig
 
 @dataclass(frozen=True)
 class Entry:
-    """An encoder of the registry: its class, its configuration, the features it is made for."""
+    """A registered encoder: its class, its configuration and the features it expects."""
 
     network: type[Encoder]
     config: type[Any]
@@ -39,13 +39,13 @@ ENCODERS = {
 
 
 def features_of(name: str) -> FeatureConfig:
-    """The features that the encoder ``name`` is made for; ValueError if there is no such."""
+    """The features that the encoder ``name`` expects. Raises ValueError for an unknown name."""
     return _entry(name).features
 
 
-def stretch_of(name: str) -> int:
-    """How many windows the encoder ``name`` is trained to read at once; ValueError as above."""
-    return _entry(name).network.stretch
+def chunk_windows_of(name: str) -> int:
+    """How many windows the encoder ``name`` reads at once in training. ValueError as above."""
+    return _entry(name).network.chunk_windows
 
 
 def _entry(name: str) -> Entry:
@@ -55,22 +55,22 @@ def _entry(name: str) -> Entry:
 
 
 def build(name: str, options: Mapping[str, Any] | None = None) -> Encoder:
-    """Make the encoder ``name`` with randomly initialised weights.
+    """Build the encoder ``name`` with randomly initialised weights.
 
-    Raises ValueError for an unknown name or option, and says which ones exist.
+    Raises ValueError for an unknown name or option; the message lists the known names.
     """
     entry = _entry(name)
     options = dict(options or {})
     known = {f.name for f in fields(entry.config)}
     if unknown := set(options) - known:
         raise ValueError(f"encoder {name!r} has no option {', '.join(sorted(unknown))}")
-    # JSON has lists where the configurations have tuples.
+    # JSON has lists where configurations have tuples.
     values = {k: tuple(v) if isinstance(v, list) else v for k, v in options.items()}
     return entry.network(entry.config(**values))
 
 
 def describe(encoder: Encoder) -> dict[str, Any]:
-    """``{"name", "options"}`` of an encoder: what :func:`build` needs to make it again."""
+    """``{"name", "options"}`` of an encoder: what :func:`build` needs to rebuild it."""
     for name, entry in ENCODERS.items():
         if type(encoder) is entry.network:
             return {"name": name, "options": options_of(encoder.config)}
@@ -84,7 +84,7 @@ __all__ = [
     "GraFPrintConfig",
     "HashTransformer",
     "build",
+    "chunk_windows_of",
     "describe",
     "features_of",
-    "stretch_of",
 ]

@@ -1,4 +1,4 @@
-"""What every encoder promises: windows in, unit-length fingerprints out."""
+"""The interface of every encoder: windows in, unit-length fingerprints out."""
 
 from __future__ import annotations
 
@@ -9,16 +9,16 @@ from torch import Tensor, nn
 
 
 def added_field(default: Any) -> Any:
-    """A field of a configuration that came after networks had been trained.
+    """A configuration field added after networks had been trained.
 
-    At its default it is left out of a network's description, so that those networks, and the
-    libraries made with them, stay what they were.
+    At its default it is left out of a network's description, so that the identity of older
+    networks, and of the libraries built with them, does not change.
     """
     return field(default=default, metadata={"later": True})
 
 
 def options_of(config: Any) -> dict[str, Any]:
-    """The options that describe a configuration: all but later ones at their defaults."""
+    """The options that describe a configuration: all but added fields at their defaults."""
     unused = {
         f.name
         for f in fields(config)
@@ -32,21 +32,21 @@ class Encoder(nn.Module):
 
     config: Any
     dim: int
-    # More than 1: it takes stretches of any number of windows, ``[n, 3, F, T']`` to
-    # ``[n, windows, dim]``, and is trained with so many.
-    stretch: int = 1
+    # If more than 1, it maps chunks of any number of windows, ``[n, 3, F, T']``, to
+    # ``[n, windows, dim]``, and is trained on chunks of this many.
+    chunk_windows: int = 1
 
     def forward(self, x: Tensor) -> Tensor:
         """Fingerprints ``[n, dim]`` of windows ``x [n, 3, F, T]``."""
         raise NotImplementedError
 
     def auxiliary_loss(self, a: Tensor, b: Tensor) -> Tensor | None:
-        """What training adds to the contrastive loss of the views ``a, b [N, dim]``, if anything.
+        """A term that training adds to the loss of the views ``a, b [N, dim]``, or None.
 
-        May use parameters that :meth:`forward` does not.
+        It may use parameters that :meth:`forward` does not.
         """
         return None
 
     def bucket_centres(self) -> Tensor | None:
-        """Directions ``[K, dim]`` of the hash buckets this network has learned, if it has."""
+        """Directions ``[K, dim]`` of the hash buckets that this network has learned, or None."""
         return None

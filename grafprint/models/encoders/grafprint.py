@@ -30,18 +30,17 @@ class GraFPrintConfig:
 
     in_channels: int = 3
     input_shape: tuple[int, int] = (64, 32)  # mel bins x frames, Table I
-    stem_stride: tuple[int, int] = added_field(
-        (2, 2)
-    )  # (2, 1) has twice the nodes: 1024, 256, 64, 16
+    # (2, 1) gives twice the nodes: 1024, 256, 64, 16.
+    stem_stride: tuple[int, int] = added_field((2, 2))
     depths: tuple[int, ...] = (2, 2, 6, 2)
     widths: tuple[int, ...] = (64, 128, 256, 512)
-    k: int = 3  # neighbours per node, the node itself not counted
+    k: int = 3  # neighbours per node, without the node itself
     ffn_expansion: int = 4
-    groups: int = 4  # of the graph convolution's update weights
+    groups: int = 4  # groups of channels in the graph convolution's update
     dilation: bool = True
-    drop_path: float = 0.0  # of the last block; rises linearly from the first
+    drop_path: float = 0.0  # rate of the last block; rises linearly from 0 at the first
     relative_position: bool = False
-    norm_groups: int = added_field(0)  # of group normalisation; 0: batch normalisation
+    norm_groups: int = added_field(0)  # group normalisation; 0 for batch normalisation
     pooled_width: int = 1024
     hidden_width: int = 4096
     dim: int = 128  # Table I
@@ -50,9 +49,9 @@ class GraFPrintConfig:
 class GraFPrint(Encoder):
     """Windows ``[n, 3, 64, 32]`` to fingerprints ``[n, 128]``.
 
-    A stem of convolutions, one of them strided, leaves 32 x 16 = 512 nodes; each of the four
-    stages refines its nodes with graph blocks and FFNs, and a strided 2-D convolution between
-    stages halves both axes (512, 128, 32, 8 nodes). The mean over nodes is projected to ``dim``.
+    A convolutional stem with one strided layer leaves 32 x 16 = 512 nodes. Each of the four stages
+    refines its nodes with graph blocks and FFNs; a strided 2-D convolution between stages halves
+    both axes (512, 128, 32, 8 nodes). The mean over nodes is projected to ``dim``.
     """
 
     config: GraFPrintConfig
@@ -93,7 +92,7 @@ class GraFPrint(Encoder):
                 number += 1
             self.stages.append(blocks)
             self.ffns.append(ffns)
-        # Affine, so it commutes with the mean over nodes: pooling first is exact and cheaper.
+        # It is affine and commutes with the mean over nodes: pooling first is exact and cheaper.
         self.widen = nn.Linear(c.widths[-1], c.pooled_width)
         self.head = nn.Sequential(
             nn.Linear(c.pooled_width, c.hidden_width), nn.ELU(), nn.Linear(c.hidden_width, c.dim)
@@ -104,7 +103,7 @@ class GraFPrint(Encoder):
         begin_near_identity(self)
 
     def grid(self, stage: int) -> tuple[int, int]:
-        """Rows and columns of the node grid in a stage (0-based)."""
+        """Rows and columns of the node grid of a stage (0-based)."""
         (height, width), (down, across) = self.config.input_shape, self.config.stem_stride
         return height // down // 2**stage, width // across // 2**stage
 
@@ -113,7 +112,7 @@ class GraFPrint(Encoder):
         return self._run(x, None)
 
     def forward_with_graphs(self, x: Tensor) -> tuple[Tensor, list[BlockGraph]]:
-        """Fingerprints as :meth:`forward`, and the graph of every block of this very pass."""
+        """Fingerprints, and the graph that each block used to compute them."""
         graphs: list[BlockGraph] = []
         return self._run(x, graphs), graphs
 
@@ -131,10 +130,16 @@ class GraFPrint(Encoder):
                     positions = node_positions(grid, self.config.input_shape)
                     graphs.append(
                         BlockGraph(
-                            stage, number, grid, block.dilation, graph, positions,
-                            to_nodes(y).float(), relative_change(x, y),
+                            stage,
+                            number,
+                            grid,
+                            block.dilation,
+                            graph,
+                            positions,
+                            to_nodes(y).float(),
+                            relative_change(x, y),
                         )
-                    )  # fmt: skip
+                    )
                 x = y
         z = self.head(self.widen(x.mean(dim=(2, 3))))
         return F.normalize(z.float(), dim=-1)

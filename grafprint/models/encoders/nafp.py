@@ -1,4 +1,4 @@
-"""The NAFP encoder: a CNN of separable convolutions with a divide-and-encode head (Chang 2021)."""
+"""The NAFP encoder (Chang 2021): a CNN of separable convolutions, a divide-and-encode head."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ class NAFPConfig:
 
     input_shape: tuple[int, int] = (64, 32)  # mel bins x frames
     widths: tuple[int, ...] = (128, 128, 256, 256, 512, 512, 1024, 1024)
-    slice_width: int = 32  # hidden units of each slice of the head
+    slice_width: int = 32  # hidden units in each slice of the head
     dim: int = 128
 
 
 class Halving(nn.Conv2d):
-    """A convolution of three taps and stride two along one axis, whose length n becomes ceil(n/2).
+    """A convolution with three taps and stride two along one axis: length n becomes ceil(n/2).
 
-    Where that is one, the taps that would meet nothing but padding are left out, which changes
-    nothing but the time; and with padding, oneDNN's bfloat16 convolutions of maps this narrow
-    were now and then NaN on processors with AMX (PyTorch 2.14).
+    If that is one, the taps that would see only padding are left out. The result is the same, in
+    less time; and with padding, oneDNN's bfloat16 convolutions of such narrow maps were
+    occasionally NaN on CPUs with AMX (PyTorch 2.14).
     """
 
     def __init__(self, before: int, after: int, axis: int) -> None:
@@ -47,10 +47,9 @@ class Halving(nn.Conv2d):
 class NAFP(Encoder):
     """Windows ``[n, 3, 64, 32]`` to fingerprints ``[n, 128]``; only the amplitudes are used.
 
-    Each block halves the frames with a 1 x 3 convolution, then the mel bins with a 3 x 1 one; a
-    layer normalisation over channels, bins and frames and a ReLU follow each. An axis that is
-    down to one stays there, which is what lets 64 mel bins pass the eight blocks that the paper
-    laid out for 256.
+    Each block halves the frames with a 1 x 3 convolution, then the mel bins with a 3 x 1 one, each
+    followed by a layer normalisation over channels, bins and frames and a ReLU. An axis of length
+    one stays so, which lets 64 mel bins pass the eight blocks that the paper designed for 256.
     """
 
     config: NAFPConfig
@@ -79,7 +78,7 @@ class NAFP(Encoder):
         if (bins, frames) != (1, 1):
             raise ValueError(f"{len(c.widths)} blocks leave {bins} x {frames} of the input, not 1")
         self.blocks = nn.Sequential(*layers)
-        # Divide and encode: each dimension of the fingerprint sees its own slice of the features.
+        # Divide and encode: each dimension of the fingerprint sees its own slice of features.
         self.head = nn.Sequential(
             nn.Conv1d(c.widths[-1], c.dim * c.slice_width, 1, groups=c.dim),
             nn.ELU(),

@@ -1,10 +1,9 @@
-"""A graph encoder that reads a recording once, where the paper's reads every second by itself.
+"""A graph encoder that reads a recording once; the paper's encodes every second on its own.
 
-Consecutive windows share nine tenths of their sound. Here the nodes are made once for the whole
-stretch; the neighbours of a node are sought within half a window on either side; and the
-fingerprint of a window is made of the mean of its nodes, which slides along, and of the order of
-its columns. For that the nodes keep the hop of the fingerprints in time, and only mel bins are
-halved between stages.
+Consecutive windows share nine tenths of their audio. Here nodes are computed once for a chunk of
+many windows. A node's neighbours are searched within half a window on either side. A window's
+fingerprint is computed from a moving average of its nodes and from the order of its columns. This
+requires that nodes keep the fingerprints' hop in time: only mel bins are halved between stages.
 """
 
 from __future__ import annotations
@@ -27,7 +26,7 @@ from grafprint.models.graph import (
     knn,
 )
 
-_QUIETEST = 0.25  # 60 dB below the loudest moment: what is quieter is not raised to full level
+_QUIETEST = 0.25  # 60 dB below the loudest moment: quieter audio is not raised to full level
 
 
 @dataclass(frozen=True)
@@ -38,26 +37,26 @@ class SlidingConfig:
     hop: int = 3  # frames between windows
     depths: tuple[int, ...] = (2, 2, 6, 2)
     widths: tuple[int, ...] = (64, 128, 256, 512)
-    reach: int = 5  # columns before and after a node in which its neighbours are
+    reach: int = 5  # how many columns away a node's neighbours may be
     k: int = 3
     ffn_expansion: int = 4
     groups: int = 4
-    order_width: int = 128  # of each column, where a window's columns are told apart
+    order_width: int = 128  # width of each column in the layer that sees their order
     pooled_width: int = 1024
     hidden_width: int = 4096
     dim: int = 128
 
 
 class Sliding(Encoder):
-    """Stretches ``[n, 3, 64, 32 + 3 (m - 1)]`` to fingerprints ``[n, m, 128]`` of their windows.
+    """Chunks ``[n, 3, 64, 32 + 3 (m - 1)]`` to fingerprints ``[n, m, 128]`` of their windows.
 
-    One window, ``[n, 3, 64, 32]``, gives ``[n, 128]``. Of the channels amplitude and frequency are
-    used: a place in time has no meaning where all windows are read at once. A window has 11
+    Single windows ``[n, 3, 64, 32]`` give ``[n, 128]``. Only the channels amplitude and frequency
+    are used: a position in time has no meaning if all windows are read at once. A window has 11
     columns of 16, 8, 4 and 2 nodes in the four stages.
     """
 
     config: SlidingConfig
-    stretch = 21  # windows: 2.9 s
+    chunk_windows = 21  # 2.9 s
 
     def __init__(self, config: SlidingConfig | None = None) -> None:
         super().__init__()
@@ -75,17 +74,17 @@ class Sliding(Encoder):
         )
         self.blocks, self.ffns, self.stages = nn.ModuleList(), nn.ModuleList(), []
         rows = c.input_shape[0] // 4
-        self.columns = 1 + (c.input_shape[1] - 1) // c.hop  # of a window
+        self.columns = 1 + (c.input_shape[1] - 1) // c.hop  # in a window
         for stage, (depth, width) in enumerate(zip(c.depths, c.widths, strict=True)):
-            least = (rows >> stage) * (c.reach + 1)  # candidates at the end of a recording
+            least = (rows >> stage) * (c.reach + 1)  # candidates at either end of a recording
             for _ in range(depth):
                 dilation = dilation_of(len(self.blocks), c.k, least)
                 grid = (rows >> stage, self.columns)
                 self.blocks.append(NearBlock(width, grid, c.k, dilation, c.groups, c.reach))
                 self.ffns.append(FFN(width, c.ffn_expansion))
                 self.stages.append(stage)
-        # The mean of a window's nodes does not say when in it they were, the order of its columns
-        # does. (The paper's encoder sees the time as a channel.)
+        # The mean over a window's nodes loses when they occur; this layer sees the order of its
+        # columns. (The paper's encoder has time as an input channel.)
         self.column = nn.Conv1d((rows >> stage) * c.widths[-1], c.order_width, 1)
         self.order = nn.Conv1d(c.order_width, c.pooled_width, self.columns, bias=False)
         self.widen = nn.Linear(c.widths[-1], c.pooled_width)
@@ -96,9 +95,9 @@ class Sliding(Encoder):
         begin_near_identity(self)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Fingerprints ``[n, m, dim]``, or ``[n, dim]`` where the stretches ``x`` are one window.
+        """Fingerprints ``[n, m, dim]``, or ``[n, dim]`` if the chunks ``x`` are single windows.
 
-        Raises ValueError for a stretch that does not end with a window.
+        Raises ValueError for a chunk that does not end with a whole window.
         """
         x = self.stem(self.channels(x).contiguous(memory_format=torch.channels_last))
         before = 0
@@ -112,14 +111,14 @@ class Sliding(Encoder):
         return z[:, 0] if z.shape[1] == 1 else z
 
     def channels(self, x: Tensor) -> Tensor:
-        """Frequency and levelled amplitude, ``[n, 2, F, T]``; ValueError as for the whole."""
+        """Frequency and levelled amplitude, ``[n, 2, F, T]``. ValueError as for forward."""
         bins, frames = self.config.input_shape
         if x.shape[2] != bins or x.shape[3] < frames or (x.shape[3] - frames) % self.config.hop:
             raise ValueError(f"{x.shape[2]} x {x.shape[3]} are not whole windows")
-        return torch.stack([x[:, 1], self._levelled(x[:, 2])], dim=1)
+        return torch.stack([x[:, 1], self._level(x[:, 2])], dim=1)
 
-    def _levelled(self, amplitude: Tensor) -> Tensor:
-        """Each frame relative to the loudest bin of a window around it, ``[n, F, T]``."""
+    def _level(self, amplitude: Tensor) -> Tensor:
+        """Scale each frame relative to the loudest bin in a window around it, ``[n, F, T]``."""
         half = (self.config.input_shape[1] - 1) // 2
         peak = F.max_pool1d(amplitude.amax(dim=1), 2 * half + 1, stride=1, padding=half)
         return (amplitude - peak.clamp_min(_QUIETEST)[:, None] + 1).clamp_min(0)
@@ -135,15 +134,16 @@ class NearBlock(GraphBlock):
         self.reach, self.height = reach, grid[0]
 
     def graph(self, y: Tensor) -> KNNGraph:
-        """The graph of a map ``[B, C, H, W]``."""
+        """The graph of the nodes of a map ``[B, C, H, W]``."""
         return near(y, self.k, self.dilation, self.reach)
 
 
 def near(y: Tensor, k: int, dilation: int, reach: int) -> KNNGraph:
-    """As :func:`~grafprint.models.graph.knn` of a map's nodes ``y [B, C, H, W]``, within ``reach``.
+    """:func:`~grafprint.models.graph.knn` of a map's nodes ``y [B, C, H, W]``, limited in reach.
 
-    Neighbours are at most ``reach`` columns away. A map of many columns is compared in blocks of
-    ``2 * reach`` columns with what is in reach of these, so that work grows with its length only.
+    Neighbours are at most ``reach`` columns away. A wide map is searched in blocks of
+    ``2 * reach`` columns, each among the columns within its reach, so that the work grows
+    linearly with the width.
     """
     b, c, h, w = y.shape
     size, blocks = blocks_of(w, reach)
@@ -154,23 +154,23 @@ def near(y: Tensor, k: int, dilation: int, reach: int) -> KNNGraph:
     own = torch.arange(size, device=y.device) + reach
     own = (torch.arange(h, device=y.device)[:, None] * (size + 2 * reach) + own).flatten()
     graph = knn(candidates, k, dilation, bias, own)
-    # From numbers among a block's candidates to numbers among the map's nodes.
+    # From indices among a block's candidates to indices among the map's nodes.
     row, column = graph.neighbours // (size + 2 * reach), graph.neighbours % (size + 2 * reach)
     begin = torch.arange(blocks, device=y.device).repeat(b) * size - reach
     numbers = row * w + column + begin[:, None, None]
-    return joined(numbers, graph.distances, (b, h, w), size)
+    return join_blocks(numbers, graph.distances, (b, h, w), size)
 
 
 def blocks_of(w: int, reach: int) -> tuple[int, int]:
-    """Columns of a block and number of blocks, for a map of ``w`` columns."""
+    """Columns in a block, and number of blocks, for a map of ``w`` columns."""
     size = w if w <= 4 * reach else 2 * reach
     return size, -(-w // size)
 
 
-def joined(
+def join_blocks(
     neighbours: Tensor, distances: Tensor, shape: tuple[int, int, int], size: int
 ) -> KNNGraph:
-    """The graph of a map of ``shape (B, H, W)`` from those of its blocks of ``size`` columns.
+    """Join the graphs of blocks of ``size`` columns to the graph of a map ``shape (B, H, W)``.
 
     ``neighbours`` and ``distances`` hold ``B * blocks * H * size * k`` numbers, in this order.
     """
@@ -185,7 +185,7 @@ def joined(
 
 
 def out_of_reach(w: int, h: int, size: int, reach: int, device: torch.device) -> Tensor:
-    """Infinity where a block's candidates are no candidates of a node: [blocks, h size, all]."""
+    """Infinity where a block's candidate is out of a node's reach: ``[blocks, h * size, all]``."""
     blocks = -(-w // size)
     column = torch.arange(size + 2 * reach, device=device) - reach
     far = (column - torch.arange(size, device=device)[:, None]).abs() > reach

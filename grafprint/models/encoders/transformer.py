@@ -1,8 +1,8 @@
 """The transformer baselines: the AST variant of the GraFPrint paper, and one that learns buckets.
 
-Section III-D of the paper: an audio spectrogram transformer whose patches are temporal, each the
-whole spectrum of a tenth of a second, as in Singh et al. (2023). The second also learns hash
-buckets that its fingerprints fill evenly; the first is searched with random ones or with IVF-PQ.
+Section III-D of the paper: an audio spectrogram transformer with temporal patches, each the whole
+spectrum of a tenth of a second, as in Singh et al. (2023). The second also learns hash buckets
+that its fingerprints fill evenly; the first is searched with random buckets or with IVF-PQ.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from grafprint.models.encoders.base import Encoder
 from grafprint.models.features import FeatureConfig
 
-# 25 ms windows every 10 ms: 1 s is 64 x 100, and ten frames are a hop of 100.6 ms.
+# 25 ms windows every 10 ms: 1 s is 64 x 100, and the hop is ten frames, 100.6 ms.
 FEATURES = FeatureConfig(n_fft=400, hop_length=161, window_frames=100, hop_frames=10)
 
 
@@ -38,7 +38,7 @@ class TransformerConfig:
 
 @dataclass(frozen=True)
 class HashTransformerConfig(TransformerConfig):
-    """As :class:`TransformerConfig`, with the hash layer."""
+    """:class:`TransformerConfig` with a hash layer."""
 
     buckets: int = 256
     hash_temperature: float = 0.1
@@ -48,8 +48,8 @@ class HashTransformerConfig(TransformerConfig):
 class Transformer(Encoder):
     """Windows ``[n, 3, 64, 100]`` to fingerprints ``[n, 128]``; only the amplitudes are used.
 
-    Ten tokens of ten frames and a class token pass pre-norm transformer layers; the class token is
-    projected as GraFPrint's pooled nodes are.
+    Ten tokens of ten frames and a class token pass through pre-norm transformer layers; the class
+    token is projected as GraFPrint's pooled nodes are.
     """
 
     config: TransformerConfig
@@ -62,18 +62,23 @@ class Transformer(Encoder):
         bins, frames = c.input_shape
         tokens, rest = divmod(frames, c.patch_frames)
         if rest:
-            raise ValueError(f"{frames} frames are not a number of {c.patch_frames}-frame patches")
+            raise ValueError(f"{frames} frames cannot be cut into {c.patch_frames}-frame patches")
         self.patch = nn.Linear(bins * c.patch_frames, c.width)
         self.first = nn.Parameter(torch.zeros(1, 1, c.width))
         self.place = nn.Parameter(torch.zeros(1, tokens + 1, c.width))
-        # One by one: nn.TransformerEncoder would start every layer with the same weights.
+        # Built one by one: nn.TransformerEncoder would start all layers with equal weights.
         self.layers = nn.ModuleList(
             nn.TransformerEncoderLayer(
-                c.width, c.heads, c.mlp_expansion * c.width, dropout=0.0, activation="gelu",
-                batch_first=True, norm_first=True,
+                c.width,
+                c.heads,
+                c.mlp_expansion * c.width,
+                dropout=0.0,
+                activation="gelu",
+                batch_first=True,
+                norm_first=True,
             )
             for _ in range(c.depth)
-        )  # fmt: skip
+        )
         self.norm = nn.LayerNorm(c.width)
         self.head = nn.Sequential(
             nn.Linear(c.width, c.pooled_width),
@@ -100,8 +105,8 @@ class Transformer(Encoder):
 class HashTransformer(Transformer):
     """The transformer with a balanced hash layer, trained together (Singh et al., 2023).
 
-    ``buckets [K, dim]`` are directions; a fingerprint belongs to the one it is closest to. They
-    are the coarse quantiser of the index.
+    ``buckets [K, dim]`` are directions; a fingerprint belongs to the closest one. They are the
+    coarse quantiser of the index.
     """
 
     config: HashTransformerConfig
@@ -112,11 +117,11 @@ class HashTransformer(Transformer):
         self.buckets = nn.Parameter(torch.randn(self.config.buckets, self.config.dim))
 
     def bucket_centres(self) -> Tensor:
-        """Unit vectors ``[K, dim]``, one a bucket."""
+        """Unit vectors ``[K, dim]``, one per bucket."""
         return F.normalize(self.buckets.float(), dim=-1)
 
     def auxiliary_loss(self, a: Tensor, b: Tensor) -> Tensor:
-        """Each view predicts the bucket that optimal transport gives the other view."""
+        """The loss of predicting, from each view, the bucket that the other view is assigned."""
         c = self.config
         centres = self.bucket_centres()
         scores = [z.float() @ centres.T for z in (a, b)]
@@ -130,10 +135,10 @@ class HashTransformer(Transformer):
 
 @torch.no_grad()
 def balanced_assignment(scores: Tensor, sharpness: float = 20.0, rounds: int = 20) -> Tensor:
-    """Share ``N`` rows out over ``K`` buckets so that each bucket gets as much: ``[N, K]``.
+    """Assign ``N`` rows softly to ``K`` buckets so that all buckets get equal shares: ``[N, K]``.
 
     Entropy-regularised optimal transport by Sinkhorn's iteration, from ``scores [N, K]`` (cosine
-    similarities). Rows of the result sum to 1; columns to about N / K.
+    similarities). Rows of the result sum to 1, columns to about N / K.
     """
     plan = (scores.float() * sharpness).softmax(dim=1)
     for _ in range(rounds):

@@ -1,1 +1,1 @@
-"""Inference-only encoders: the same fingerprints, faster on a CPU."""
+"""Inference-only encoders: same outputs, faster on a CPU."""

@@ -1,8 +1,8 @@
-"""The GraFPrint encoder where nothing is trained: the same function, faster (benchmarks.encoding).
+"""Inference-only GraFPrint encoder: same outputs, faster (measured by benchmarks.encoding).
 
-Batch normalisations are folded into the weights before them, the weights are laid out for oneDNN
-once, activations and residual sums are part of the products, neighbours are found and gathered by
-compiled loops, and every thread works on its own segments, in portions that fit its cache.
+Batch normalisations are folded into the weights before them, weights are laid out for oneDNN once,
+activations and residual sums are fused into the products, compiled loops find and gather
+neighbours, and each thread processes its own segments, in portions that fit its cache.
 """
 
 from __future__ import annotations
@@ -18,18 +18,18 @@ from grafprint.models.fast.fused_layers import Block, Convolution, Dense, to_map
 from grafprint.models.graph import BlockGraph, node_positions, relative_change
 from grafprint.threads import _threads, _workers
 
-# Segments at once in the first two stages, where a segment has many nodes: more would not fit the
-# second-level cache. In the last two there are few nodes and large weights: all at once.
+# Segments processed at once in the first two stages, where a segment has many nodes: more would
+# not fit the second-level cache. The last two have few nodes and large weights: all at once.
 _PORTION = 8
 _EARLY_STAGES = 2
 _LEAST = 4  # segments that are worth a thread
-# oneDNN keeps compiled code and workspace for every shape it has met, megabytes for each number of
-# segments. So there are to be few such numbers: 1, 2, and multiples of this.
+# oneDNN keeps compiled code and workspace for every shape it has seen, megabytes for each number
+# of segments. So only few numbers are used: 1, 2, and multiples of this.
 _STEP = 4
 
 
 def supports(encoder: nn.Module) -> bool:
-    """Whether :class:`FastGraFPrint` can be made of an encoder."""
+    """Whether :class:`FastGraFPrint` supports an encoder."""
     return isinstance(encoder, GraFPrint) and not encoder.config.norm_groups
 
 
@@ -37,11 +37,11 @@ class FastGraFPrint:
     """A trained GraFPrint encoder for the CPU, in ``dtype`` float32 or bfloat16."""
 
     def __init__(self, encoder: GraFPrint, dtype: torch.dtype = torch.float32) -> None:
-        """Fold and lay out the weights (copies). ValueError unless :func:`supports` the encoder."""
+        """Copy, fold and lay out the weights. ValueError unless it :func:`supports` the encoder."""
         if not supports(encoder):
             raise ValueError("only encoders with batch normalisation can be folded")
         self.config, self.dtype, self._grid = encoder.config, dtype, encoder.grid
-        layers: Any = encoder  # a Module's parts are not typed
+        layers: Any = encoder  # the parts of a Module are not typed
         self._stem = [Convolution(encoder.stem[i : i + 2], dtype) for i in (0, 3)]
         self._project = Dense.fold(layers.project, dtype, "gelu")
         self._down = [Convolution(down, dtype, "none") for down in layers.down]
@@ -60,7 +60,7 @@ class FastGraFPrint:
         return torch.cat(list(_workers().map(self._run, x.tensor_split(parts))))
 
     def with_graphs(self, x: Tensor) -> tuple[Tensor, list[BlockGraph]]:
-        """The same, and the graph of every block of this very pass."""
+        """Fingerprints, and the graph that each block used to compute them."""
         graphs: list[BlockGraph] = []
         return self._run(x, graphs), graphs
 
@@ -100,9 +100,14 @@ class FastGraFPrint:
                 after = to_map(rows, shape)
                 graphs.append(
                     BlockGraph(
-                        stage, number, grid, block.dilation, graph, positions,
+                        stage,
+                        number,
+                        grid,
+                        block.dilation,
+                        graph,
+                        positions,
                         rows.view(shape[0], -1, shape[1]).float(),
                         relative_change(to_map(before, shape), after),
                     )
-                )  # fmt: skip
+                )
         return to_map(rows, shape)

@@ -1,4 +1,4 @@
-"""Loops that PyTorch has no quick operation for, compiled by Numba; they release the GIL."""
+"""Loops that PyTorch has no fast operation for, compiled by Numba; they release the GIL."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import numpy as np
 
 from grafprint.jit import njit
 
-_LANES = 16  # numbers in a vector
+_LANES = 16  # float32 numbers in a vector register
 
 
 @njit
@@ -18,14 +18,14 @@ def nearest(
     neighbours: np.ndarray,
     values: np.ndarray,
 ) -> None:
-    """Every ``dilation``-th of the ``k * dilation`` closest nodes of each node, itself excluded.
+    """Find every ``dilation``-th of the ``k * dilation`` nodes closest to each, itself excluded.
 
-    ``closeness [B, R, N]`` float32 is of nodes ``first .. first + R - 1`` to all; larger is closer;
-    it is used up. ``neighbours`` int64 and ``values`` float32, both ``[B, R, k]``, are filled,
-    closest first. ``k * dilation < N``.
+    ``closeness [B, R, N]`` float32 compares nodes ``first .. first + R - 1`` with all; larger is
+    closer; it is overwritten. ``neighbours`` int64 and ``values`` float32, both ``[B, R, k]``,
+    receive the result, closest first. ``k * dilation < N``.
 
-    A row is read once, for the maxima of 16 interleaved parts; to take out the largest of these
-    and look again changes one part only.
+    Each row is read once, for the maxima of 16 interleaved parts. Removing the largest of these
+    then takes reading one part again.
     """
     graphs, rows, n = closeness.shape
     nothing = np.float32(-np.inf)
@@ -37,7 +37,7 @@ def nearest(
             closeness[graph, i, first + i] = nothing
             for lane in range(_LANES):
                 maxima[lane] = nothing
-            for part in range(0, fours, 4):  # four at a time: the maxima are written less often
+            for part in range(0, fours, 4):  # four at a time, to write maxima less often
                 for lane in range(_LANES):
                     j = part * _LANES + lane
                     one = closeness[graph, i, j]
@@ -61,29 +61,29 @@ def nearest(
                 best = 0
                 while best < _LANES - 1 and maxima[best] != top:
                     best += 1
-                found = best
-                while found < n and closeness[graph, i, found] != top:
-                    found += _LANES
-                if found >= n:  # none is a number
-                    found = min(best, n - 1)
+                at = best
+                while at < n and closeness[graph, i, at] != top:
+                    at += _LANES
+                if at >= n:  # all are NaN
+                    at = min(best, n - 1)
                 if place < steps - 1:
-                    closeness[graph, i, found] = nothing
+                    closeness[graph, i, at] = nothing
                     rest = nothing
                     for j in range(best, n, _LANES):
                         value = closeness[graph, i, j]
                         rest = value if value > rest else rest
                     maxima[best] = rest
                 if place % dilation == 0:
-                    neighbours[graph, i, place // dilation] = found
+                    neighbours[graph, i, place // dilation] = at
                     values[graph, i, place // dilation] = top
 
 
 @njit
 def unit_rows(bits: np.ndarray, unit: np.ndarray, unit_bits: np.ndarray) -> None:
-    """Rows of bfloat16, given as ``bits [..., C]`` (uint16), at length 1 in float32.
+    """Scale rows of bfloat16, given as ``bits [..., C]`` (uint16), to length 1 in float32.
 
-    ``unit`` and ``unit_bits`` are one array ``[..., C]``, seen as float32 and as uint32. A row of
-    zeros stays one.
+    ``unit`` and ``unit_bits`` are one array ``[..., C]``, viewed as float32 and as uint32; it
+    receives the result. A row of zeros stays zero.
     """
     graphs, n, channels = bits.shape
     for graph in range(graphs):
@@ -102,12 +102,12 @@ def unit_rows(bits: np.ndarray, unit: np.ndarray, unit_bits: np.ndarray) -> None
 def with_maxima(
     nodes: np.ndarray, neighbours: np.ndarray, groups: int, both: np.ndarray, sign: int
 ) -> None:
-    """Each node beside the channel-wise maximum of its neighbours.
+    """Put the channel-wise maximum over its neighbours beside each node.
 
-    ``nodes [B, N, C]``, ``neighbours [B, N, k]``; ``both [B, N, 2C]`` is filled: the channels in
-    ``groups``, in each those of the node, then the maxima. Nodes are floating-point numbers given
-    as integers of their bits, of which ``sign`` is the highest: with all other bits flipped where
-    that is set, they are in order; to flip them again gives them back.
+    From ``nodes [B, N, C]`` and ``neighbours [B, N, k]`` it fills ``both [B, N, 2C]``: for each
+    group of channels those of the node, then the maxima. Nodes are floating-point numbers viewed
+    as integers whose highest bit is number ``sign``. If that bit is set, all others are flipped,
+    which makes the integers sort as the numbers do; flipping again restores them.
     """
     low = (1 << sign) - 1
     graphs, n, channels = nodes.shape
@@ -126,8 +126,8 @@ def with_maxima(
                     for c in range(size):
                         value = nodes[graph, other, begin + c]
                         value = value ^ ((value >> sign) & low)
-                        most = both[graph, i, to + size + c]
-                        both[graph, i, to + size + c] = value if value > most else most
+                        largest = both[graph, i, to + size + c]
+                        both[graph, i, to + size + c] = value if value > largest else largest
                 for c in range(size):
                     value = both[graph, i, to + size + c]
                     both[graph, i, to + size + c] = value ^ ((value >> sign) & low)

@@ -1,4 +1,4 @@
-"""The encoder that reads a recording once where nothing is trained: the same function, faster."""
+"""Inference-only sliding encoder: same outputs, faster."""
 
 from __future__ import annotations
 
@@ -9,7 +9,13 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from grafprint.models.encoders.sliding import NearBlock, Sliding, blocks_of, joined, out_of_reach
+from grafprint.models.encoders.sliding import (
+    NearBlock,
+    Sliding,
+    blocks_of,
+    join_blocks,
+    out_of_reach,
+)
 from grafprint.models.fast import kernels
 from grafprint.models.fast.fused_layers import Block, Convolution, Dense, to_map, to_rows
 from grafprint.models.graph import FFN, KNNGraph
@@ -19,7 +25,7 @@ class FastSliding:
     """A trained Sliding encoder for the CPU, in ``dtype`` float32 or bfloat16."""
 
     def __init__(self, encoder: Sliding, dtype: torch.dtype = torch.float32) -> None:
-        """Fold and lay out the weights (copies)."""
+        """Copy the weights, folded and laid out for oneDNN."""
         self.config, self.dtype, self._channels = encoder.config, dtype, encoder.channels
         self._stem = [Convolution(encoder.stem[i : i + 2], dtype) for i in (0, 3)]
         self._down = [Convolution(down, dtype, "none") for down in encoder.down]  # type: ignore[arg-type]
@@ -35,7 +41,7 @@ class FastSliding:
         self._head = [Dense.from_linear(layer, dtype) for layer in head]
 
     def __call__(self, x: Tensor) -> Tensor:
-        """As the encoder's own: ``x [n, 3, F, T]`` to ``[n, m, dim]`` or ``[n, dim]``."""
+        """As the encoder's forward: ``x [n, 3, F, T]`` to ``[n, m, dim]`` or ``[n, dim]``."""
         with torch.inference_mode():
             x = self._channels(x).to(self.dtype, memory_format=torch.channels_last)
             for convolve in self._stem:
@@ -51,17 +57,17 @@ class FastSliding:
             mean = F.avg_pool1d(x.float().mean(dim=2), self._columns, stride=1).transpose(1, 2)
             n, m, width = mean.shape
             column = F.gelu(self._column(x.permute(0, 3, 1, 2).reshape(n * x.shape[3], -1)))
-            # The columns of each window side by side: [n * m, columns * order_width].
-            beside = column.view(n, x.shape[3], -1).unfold(1, self._columns, 1).flatten(2)
+            # Concatenate the columns of each window: [n * m, columns * order_width].
+            columns = column.view(n, x.shape[3], -1).unfold(1, self._columns, 1).flatten(2)
             widen, hidden, out = self._head
             mean = widen(mean.reshape(n * m, width).to(self.dtype))
-            z = mean + self._order(beside.reshape(n * m, -1))
+            z = mean + self._order(columns.reshape(n * m, -1))
             z = F.normalize(out(F.elu(hidden(z))).float(), dim=-1).view(n, m, -1)
             return z[:, 0] if m == 1 else z
 
 
 def _flat(layer: nn.Conv1d) -> tuple[Tensor, Tensor]:
-    """Weights ``[out, in * columns]`` and bias of a convolution in time, as of a linear layer."""
+    """Weights ``[out, in * columns]`` and bias of a convolution in time, as a linear layer."""
     weight = layer.weight.detach().flatten(1)
     bias = torch.zeros(len(weight)) if layer.bias is None else layer.bias.detach()
     return weight, bias
@@ -75,43 +81,39 @@ class _FastNearBlock(Block):
         self._reach, self._height = block.reach, block.height
 
     def _graph(self, unit: Tensor) -> KNNGraph:
-        """As :func:`grafprint.models.encoders.sliding.near`, of unit nodes ``[B, N, C]``."""
+        """As :func:`grafprint.models.encoders.sliding.near`, for unit nodes ``[B, N, C]``."""
         graphs, n, channels = unit.shape
         height, reach = self._height, self._reach
         width = n // height
         size, blocks = blocks_of(width, reach)
         numbers, bias = _candidates(width, height, size, reach)
-        all_of_them = numbers.shape[1]
         own = height * size
-        found = torch.empty((graphs, blocks, own, self.k), dtype=torch.int64)
-        values = torch.empty((graphs, blocks, own, self.k))
+        chosen = torch.empty((graphs, blocks, own, self.k), dtype=torch.int64)
+        cosines = torch.empty((graphs, blocks, own, self.k))
         for graph in range(graphs):
             nodes = unit[graph].index_select(0, numbers.clamp_min(0).view(-1))
-            nodes = nodes.view(blocks, all_of_them, channels)
+            nodes = nodes.view(blocks, -1, channels)
             products = torch.baddbmm(bias, nodes[:, :own], nodes.transpose(1, 2))
-            kernels.nearest(
-                products.numpy(), 0, self.k, self.dilation,
-                found[graph].numpy(), values[graph].numpy(),
-            )  # fmt: skip
+            outputs = chosen[graph].numpy(), cosines[graph].numpy()
+            kernels.nearest(products.numpy(), 0, self.k, self.dilation, *outputs)
         rows = torch.arange(blocks)[:, None, None]
-        neighbours = numbers[rows, found]
-        distances = (2 - 2 * values).clamp_min(0).sqrt()
-        return joined(neighbours, distances, (graphs, height, width), size)
+        neighbours = numbers[rows, chosen]
+        distances = (2 - 2 * cosines).clamp_min(0).sqrt()
+        return join_blocks(neighbours, distances, (graphs, height, width), size)
 
 
 @lru_cache(maxsize=64)
 def _candidates(width: int, height: int, size: int, reach: int) -> tuple[Tensor, Tensor]:
-    """For each block of columns the numbers of its nodes, then of those in reach beside them.
+    """For each block of columns, the indices of its nodes and then of those within their reach.
 
-    ``numbers [blocks, candidates]``, -1 beyond the map's ends, and what is added to the products
-    ``[blocks, nodes, candidates]``: minus infinity where two may not be neighbours.
+    Returns ``numbers [blocks, candidates]``, -1 beyond the map's ends, and the bias to add to the
+    products ``[blocks, nodes, candidates]``: minus infinity if two cannot be neighbours.
     """
     blocks = -(-width // size)
     wide = size + 2 * reach
-    row, column = (t.flatten() for t in torch.meshgrid(
-        torch.arange(height), torch.arange(wide) - reach, indexing="ij"
-    ))  # fmt: skip
-    # The kernel leaves out the i-th candidate of the i-th node, so the block's own come first.
+    grid = torch.meshgrid(torch.arange(height), torch.arange(wide) - reach, indexing="ij")
+    row, column = (t.flatten() for t in grid)
+    # The kernel excludes the i-th candidate of the i-th node, so the block's own come first.
     order = torch.argsort(((column < 0) | (column >= size)).int(), stable=True)
     absolute = torch.arange(blocks)[:, None] * size + column
     inside = (absolute >= 0) & (absolute < width)
