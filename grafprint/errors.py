@@ -1,6 +1,6 @@
-"""Every error that the project raises on purpose; its message says what is wrong and what to do.
+"""The project's exceptions; their messages say what is wrong and what to do about it.
 
-Each kind is a ValueError or a RuntimeError as well, so that code which catches those still works.
+Each is also a ValueError or a RuntimeError, so that code that catches those keeps working.
 """
 
 from __future__ import annotations
@@ -9,42 +9,42 @@ from pathlib import Path
 
 
 class GraFPrintError(Exception):
-    """Base of all the project's errors."""
+    """Base class of all the project's errors."""
 
 
 class AudioError(GraFPrintError, ValueError):
-    """Audio that cannot be used; the message names the file, the reason and the remedy."""
+    """Audio cannot be used; the message names the file, the reason and the remedy."""
 
 
 class MicrophoneError(GraFPrintError, RuntimeError):
-    """No sound from a microphone; the message says what is missing and what to do."""
+    """A microphone delivers no audio; the message says what is missing and what to do."""
 
 
 class CheckpointError(GraFPrintError, RuntimeError):
-    """A file of weights that is missing, damaged, or of another kind or version."""
+    """A file of weights is missing, damaged, or of another kind or version."""
 
 
 class LibraryError(GraFPrintError, RuntimeError):
-    """A library that cannot be used as asked; the message names it, the reason and the remedy."""
+    """A library cannot be used as asked; the message names it, the reason and the remedy."""
 
 
 class WriteError(LibraryError, CheckpointError):
-    """A file of a library or a network that the system refuses to write; the old one is kept."""
+    """A file of a library or a network cannot be written; the old file is kept."""
 
 
 class MatchError(GraFPrintError, ValueError):
-    """A clip that cannot be looked up; the message says why and what to do."""
+    """A clip cannot be identified; the message says why and what to do."""
 
 
 class DataError(GraFPrintError, ValueError):
-    """Training or evaluation data that cannot be used; says what was expected where."""
+    """Training or evaluation data cannot be used; the message says what was expected where."""
 
 
 class DivergedError(GraFPrintError, RuntimeError):
-    """The loss or the weights are no longer finite; what was saved before is kept."""
+    """The loss or the weights are no longer finite; earlier checkpoints are kept."""
 
     def __init__(self, what: str, step: int, out: Path) -> None:
         super().__init__(
-            f"by step {step} the {what} not finite any more: a smaller learning rate, or float32 "
-            f"(--precision 32-true), may help. What {out} holds of this run was saved before."
+            f"by step {step} the {what} no longer finite: a smaller learning rate, or float32 "
+            f"(--precision 32-true), may help. Files of this run in {out} are from before that."
         )

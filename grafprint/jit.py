@@ -1,4 +1,4 @@
-"""``numba.njit`` as this project uses it: cached, without the GIL, with relaxed float order."""
+"""``numba.njit`` with this project's options: cached, without the GIL, relaxed float order."""
 
 from __future__ import annotations
 
@@ -11,11 +11,10 @@ _F = TypeVar("_F", bound=Callable[..., None])
 
 
 def njit(function: _F) -> _F:
-    # Without NaNs and signed zeros a maximum of many numbers is a vector instruction, and without
-    # an order a sum. Loops compiled here avoid slices of arrays and calls that take arrays:
-    # counting their references would take longer than the loops.
+    """Compile a loop. Avoid array slices and calls with arrays in it: reference counts are slow."""
+    # Ignoring NaNs and signed zeros turns maxima into vector instructions; a free order, sums.
     fast = {"nnan", "nsz", "reassoc"}
     try:
         return cast(_F, numba.njit(cache=True, nogil=True, fastmath=fast)(function))
-    except RuntimeError:  # there is no folder to keep what was compiled in
+    except RuntimeError:  # there is no writable folder for the cache
         return cast(_F, numba.njit(nogil=True, fastmath=fast)(function))

@@ -1,7 +1,7 @@
-"""Threads: prefetch the next item, and map over parts with one thread each.
+"""Threads: prefetch the next item, or map a function over parts with one thread each.
 
-PyTorch is imported only where its number of threads matters, so that what reads no sound starts
-without it.
+PyTorch is imported only where its number of threads matters, so that commands that read no audio
+start without it.
 """
 
 from __future__ import annotations
@@ -16,72 +16,70 @@ from typing import TypeVar
 
 _Part = TypeVar("_Part")
 _Result = TypeVar("_Result")
+_Item = TypeVar("_Item")
 
 
 def side_by_side(work: Callable[[_Part], _Result], parts: Iterable[_Part]) -> Iterator[_Result]:
-    """``work`` of each part, in order, on one thread each; few parts are held at once.
+    """Map ``work`` over parts, one thread each; yields results in order, holding few parts at once.
 
-    Within such work the threads are taken, and parts are done one after the other.
+    Within such a thread, the other threads are busy, so parts are processed one after the other.
     """
-    if _threads() == 1:
+    if available_threads() == 1:
         yield from map(work, parts)
         return
     waiting: deque[Future[_Result]] = deque()
     try:
         for part in parts:
-            waiting.append(_workers().submit(work, part))
-            if len(waiting) > _threads():
+            waiting.append(workers().submit(work, part))
+            if len(waiting) > available_threads():
                 yield waiting.popleft().result()
         while waiting:
             yield waiting.popleft().result()
-    finally:  # where the caller goes no further
+    finally:  # also if the caller stops early
         for future in waiting:
             future.cancel()
 
 
 @cache
-def _workers() -> ThreadPoolExecutor:
-    """Threads in which PyTorch uses one processor each."""
-    os.register_at_fork(after_in_child=_workers.cache_clear)  # threads do not survive it
-    return ThreadPoolExecutor(os.cpu_count(), "encoder", _begin)
+def workers() -> ThreadPoolExecutor:
+    """Threads in which PyTorch uses one core each."""
+    os.register_at_fork(after_in_child=workers.cache_clear)  # threads do not survive a fork
+    return ThreadPoolExecutor(os.cpu_count(), "encoder", _start_worker)
 
 
 class _Thread(threading.local):
-    """Whether this is one of :func:`_workers`, which must not wait for another of them."""
+    """Whether this thread is one of :func:`workers`, which must not wait for one another."""
 
-    works = False
+    is_worker = False
 
 
 _thread = _Thread()
 
 
-def _begin() -> None:
-    _thread.works = True
+def _start_worker() -> None:
+    _thread.is_worker = True
     import torch
 
     torch.set_num_threads(1)
 
 
-def _threads() -> int:
-    """How many threads may share the work of this one."""
+def available_threads() -> int:
+    """Number of threads among which this one may share its work."""
     import torch
 
-    return 1 if _thread.works else torch.get_num_threads()
-
-
-_Item = TypeVar("_Item")
+    return 1 if _thread.is_worker else torch.get_num_threads()
 
 
 def prefetch(items: Iterable[_Item]) -> Generator[_Item, None, None]:
-    """The same items in the same order, each computed in a thread while the one before is in use.
+    """Yield the same items in the same order, computing the next one in a thread meanwhile.
 
-    An exception comes in the place of the item that raised it. Closing the iterator waits for the
-    item that is being computed.
+    An exception is raised where its item would have been. Closing the iterator waits for the item
+    being computed.
     """
     end = object()
     source = iter(items)
     with ThreadPoolExecutor(1, "prefetch") as pool:
-        following = pool.submit(next, source, end)
-        while (item := following.result()) is not end:
-            following = pool.submit(next, source, end)
+        upcoming = pool.submit(next, source, end)
+        while (item := upcoming.result()) is not end:
+            upcoming = pool.submit(next, source, end)
             yield item  # type: ignore[misc]

@@ -1,7 +1,7 @@
-"""Open an audio or video file safely and decode its sound with FFmpeg (PyAV).
+"""Open an audio or video file safely and decode its audio with FFmpeg (PyAV).
 
-Nothing is opened but the file that was named: FFmpeg gets a file object (never a path or address),
-a list of formats without those that refer to other files, and no protocol to open any with.
+Only the named file is opened: FFmpeg gets a file object (never a path or an address), a list of
+formats that cannot refer to other files, and no protocol to open them with.
 """
 
 from __future__ import annotations
@@ -19,15 +19,15 @@ from av.container import InputContainer
 from grafprint.errors import AudioError
 
 # FFmpeg's names of the formats that may be opened. Playlists (hls, dash, concat) and session
-# descriptions (sdp, rtsp) are left out on purpose: a file object does not stop them from opening
-# other files and addresses.
+# descriptions (sdp, rtsp) are left out on purpose: even from a file object, they open other files
+# and addresses.
 FORMATS = (
     "aac,ac3,aiff,amr,ape,asf,au,avi,caf,eac3,flac,flv,matroska,mov,mp3,mpc,mpc8,mpeg,mpegts,"
     "nut,ogg,tta,w64,wav,wv"
 )
 _SAFE = {"format_whitelist": FORMATS, "protocol_whitelist": "none"}
 
-# What a sane header says; beyond it a small file could fill the memory.
+# Limits of a sane header: beyond them a small file could fill the memory.
 MIN_RATE_HZ, MAX_RATE_HZ, MAX_CHANNELS = 1_000, 768_000, 64
 
 CONVERT = "if it plays elsewhere, convert it to WAV, FLAC or MP3"
@@ -36,14 +36,14 @@ _log = logging.getLogger(__name__)
 
 
 class Readable(Protocol):
-    """What bytes are read from: a file, or what behaves like one that cannot seek."""
+    """A source of bytes: a file, or something like a file that cannot seek."""
 
     def read(self, size: int, /) -> bytes: ...
 
 
 @dataclass(frozen=True)
 class ByteSource:
-    """Bytes that are not a file's, under a name for messages; stands for a path."""
+    """Bytes that do not come from a file, with a name for messages; used in place of a path."""
 
     name: str
     bytes: Readable
@@ -53,7 +53,7 @@ class ByteSource:
 
 
 def error(path: str | os.PathLike[str], reason: str, remedy: str) -> AudioError:
-    """The error for a file, in the one form that all of them have."""
+    """Build the error for a file, in the form that all such errors share."""
     return AudioError(f"cannot read {os.fspath(path)!r}: {reason}; {remedy}")
 
 
@@ -67,29 +67,29 @@ def open_audio(path: str | os.PathLike[str]) -> Iterator[tuple[InputContainer, a
                 av.open(file, container_options=_SAFE, metadata_errors="replace"),
             )
         except av.ArgumentError:  # not on the list of formats
-            reason = "it is a playlist or of another kind that holds no audio itself"
+            reason = "it is a playlist, or of another kind that holds no audio itself"
             raise error(path, reason, "name the audio file") from None
-        except (av.FFmpegError, OSError):  # OSError: from a seek to an impossible place
+        except (av.FFmpegError, OSError):  # OSError: a seek to an impossible position
             raise error(path, "it is not audio, or is damaged or cut off", CONVERT) from None
         with container:
             source = container.streams.best("audio")
             if source is None:
                 raise error(path, "it has no sound track", "choose another file")
             if not isinstance(source, av.AudioStream) or source.codec_context is None:
-                raise error(path, "the codec of its sound is unknown", CONVERT)
+                raise error(path, "its audio codec is unknown", CONVERT)
             check_header(path, source.sample_rate, source.channels)
             yield container, source
 
 
 def check_header(path: str | os.PathLike[str], rate_hz: int, channels: int) -> None:
-    """Refuse rates and channel counts that no recording has."""
+    """Raise AudioError for rates and channel counts that no recording has."""
     if not (MIN_RATE_HZ <= rate_hz <= MAX_RATE_HZ and 1 <= channels <= MAX_CHANNELS):
         reason = f"its header claims {channels} channels at {rate_hz} Hz"
         raise error(path, reason, CONVERT)
 
 
 def header_duration_s(container: InputContainer, source: av.AudioStream) -> float | None:
-    """The length that the header gives; None if it gives none."""
+    """The duration in the header, or None if it has none."""
     if source.duration is not None and source.time_base is not None:
         return float(source.duration * source.time_base)
     if container.duration is not None:
@@ -100,7 +100,7 @@ def header_duration_s(container: InputContainer, source: av.AudioStream) -> floa
 def frames(
     path: str | os.PathLike[str], container: InputContainer, source: av.AudioStream
 ) -> Iterator[av.AudioFrame]:
-    """Decode a stream, skipping damaged packets; it is an error only when nothing decodes."""
+    """Decode a stream, skipping damaged packets. Raises AudioError only if nothing decodes."""
     n_damaged, n_decoded, reason = 0, 0, ""
     for packet in _packets(path, container, source):
         try:
@@ -121,7 +121,7 @@ def frames(
 def _packets(
     path: str | os.PathLike[str], container: InputContainer, source: av.AudioStream
 ) -> Iterator[av.Packet | None]:
-    """The packets of a stream; the last one is empty or None and drains the decoder."""
+    """The packets of a stream; the last one is empty or None, to drain the decoder."""
     try:
         yield from container.demux(source)
     except (av.FFmpegError, OSError) as failure:  # like the ffmpeg program, read no further
@@ -135,7 +135,7 @@ def _text(failure: av.FFmpegError | OSError) -> str:
 
 @contextmanager
 def _open_file(path: str | os.PathLike[str]) -> Iterator[Readable]:
-    """Open a regular file that is not empty."""
+    """Open a regular, non-empty file, or the bytes of a :class:`ByteSource`."""
     if isinstance(path, ByteSource):
         yield path.bytes
         return
@@ -149,7 +149,7 @@ def _open_file(path: str | os.PathLike[str]) -> Iterator[Readable]:
         raise error(path, "there is no such file", "check the path") from None
     except OSError as failure:
         raise error(path, failure.strerror or str(failure), "check its permissions") from None
-    except ValueError:  # a NUL in the name
+    except ValueError:  # the name contains NUL
         raise error(path, "no file can have this name", "check the path") from None
     with file:
         if os.fstat(file.fileno()).st_size == 0:

@@ -1,6 +1,6 @@
-"""Sound that is still going on, from a microphone, a growing file or a radio's address, in blocks.
+"""Live audio in blocks: from a microphone, a growing file or a radio station's URL.
 
-All yield mono float32 [samples] at 16 kHz, half a second at a time.
+Blocks are mono float32 [samples] at 16 kHz, half a second each.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from grafprint.audio.decoding import ByteSource
 from grafprint.errors import AudioError
 
 BLOCK_S = 0.5
-_TIMEOUT_S = 15.0  # a station that sends nothing for so long is gone
+_TIMEOUT_S = 15.0  # a station that sends nothing for this long is gone
 _PLAYLIST_BYTES = 100_000
 _RETRIES_S = (1, 2, 4, 8, 15, 30, 60)
 
@@ -32,14 +32,14 @@ _log = logging.getLogger(__name__)
 
 
 def blocks(source: str | None, *, idle_s: float = 10.0) -> Generator[np.ndarray, None, None]:
-    """What ``source`` sounds like, from now on.
+    """Yield the audio of ``source`` from now on.
 
-    ``http://`` and ``https://`` addresses are stations (or playlists that name one), reconnected to
-    when they break off; a file that exists is followed from its beginning until it has not grown
-    for ``idle_s`` seconds; all else is a microphone's name, None the default one.
+    ``http://`` and ``https://`` URLs are radio stations (or playlists that name one), reconnected
+    when they break off. An existing file is read from its beginning until it has not grown for
+    ``idle_s`` seconds. Anything else is the name of a microphone; None is the default one.
 
-    Raises AudioError for a file or station that cannot be opened or is not audio, MicrophoneError
-    for a microphone that cannot be used.
+    Raises AudioError if a file or station cannot be opened or is not audio, and MicrophoneError if
+    a microphone cannot be used.
     """
     if source and re.match("https?://", source, re.IGNORECASE):
         return station(source)
@@ -49,54 +49,54 @@ def blocks(source: str | None, *, idle_s: float = 10.0) -> Generator[np.ndarray,
 
 
 def growing_file(path: Path, idle_s: float) -> Generator[np.ndarray, None, None]:
-    """A file that another program still writes, in a format that can be read while it grows."""
+    """Read a file that another program is still writing, in a format that allows it."""
     with path.open("rb") as file:
 
-        def more(size: int) -> bytes:
+        def wait_and_read(size: int) -> bytes:
             waited_s = 0.0
             while not (data := file.read(size)) and waited_s < idle_s:
                 time.sleep(0.1)
                 waited_s += 0.1
             return data
 
-        yield from audio.stream(ByteSource(str(path), _Bytes(more)), chunk_s=BLOCK_S)
+        yield from audio.stream(ByteSource(str(path), _Bytes(wait_and_read)), chunk_s=BLOCK_S)
 
 
 def station(url: str) -> Generator[np.ndarray, None, None]:
-    """A radio station over HTTP, for ever: when it breaks off it is asked again.
+    """Play a radio station over HTTP for ever, reconnecting when it breaks off.
 
-    Raises AudioError if it cannot be reached, or is no audio, the first time.
+    Raises AudioError if the first connection fails or is not audio.
     """
-    heard = False
+    connected = False
     failures = 0
     while True:
         try:
-            for block in _connected(url):
-                heard, failures = True, 0
+            for block in _receive(url):
+                connected, failures = True, 0
                 yield block
             reason = "it ended"
         except AudioError as failure:
-            if not heard:
+            if not connected:
                 raise
             reason = str(failure)
         wait_s = _RETRIES_S[min(failures, len(_RETRIES_S) - 1)]
         failures += 1
-        _log.warning("%s broke off (%s); asking again in %d s", url, reason, wait_s)
+        _log.warning("%s broke off (%s); reconnecting in %d s", url, reason, wait_s)
         time.sleep(wait_s)
 
 
-def _connected(url: str) -> Iterator[np.ndarray]:
+def _receive(url: str) -> Iterator[np.ndarray]:
     with contextlib.closing(_open(url)) as response:
 
-        def more(size: int) -> bytes:
+        def read_available(size: int) -> bytes:
             try:
-                # What has come, and not only when all of ``size`` has.
+                # Returns what has arrived, without waiting for all of ``size``.
                 return response.read1(size)
             except (OSError, HTTPException) as failure:
                 _log.warning("%s: %s", url, failure)
                 return b""
 
-        yield from audio.stream(ByteSource(url, _Bytes(more)), chunk_s=BLOCK_S)
+        yield from audio.stream(ByteSource(url, _Bytes(read_available)), chunk_s=BLOCK_S)
 
 
 def _open(url: str, follow: bool = True) -> HTTPResponse:
@@ -115,7 +115,7 @@ def _open(url: str, follow: bool = True) -> HTTPResponse:
     with response:
         text = response.read(_PLAYLIST_BYTES).decode("utf-8", "replace")
     if "#EXT-X-" in text:
-        raise AudioError(f"cannot listen to {url}: it is HLS; give the address of a plain stream")
+        raise AudioError(f"cannot listen to {url}: it is HLS; give the URL of a plain stream")
     stations = re.findall(r"^(?:File\d+=)?(https?://\S+)", text, re.MULTILINE)
     if not (follow and stations):
         raise AudioError(f"cannot listen to {url}: it is a playlist that names no station")
@@ -123,7 +123,7 @@ def _open(url: str, follow: bool = True) -> HTTPResponse:
 
 
 class _Bytes:
-    """A function as something to read from; without ``seek``, so FFmpeg does not try to."""
+    """A file-like object around a function; it has no ``seek``, so FFmpeg does not try to."""
 
     def __init__(self, read: Callable[[int], bytes]) -> None:
         self.read = read

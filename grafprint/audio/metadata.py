@@ -1,4 +1,4 @@
-"""Title, artist, album, licence and source of a recording, from the tags in its file."""
+"""Read title, artist, album, licence and source of a recording from the tags in its file."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from unicodedata import category
 
 import mutagen
 
-# What the tag formats call each field: Vorbis comments and APE, ID3, MP4, ASF. First found, taken.
+# Names of each field in Vorbis comments and APE, ID3, MP4 and ASF. The first one present is used.
 _NAMES = {
     "title": ("title", "tit2", "©nam"),
     "artist": ("artist", "tpe1", "©art", "author"),
@@ -30,10 +30,10 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Tags:
-    """Texts from a file; empty where it has none, but the title is then the file's name.
+    """Texts from a file; empty where it has none, except that the title is then the file's name.
 
-    ``licence`` is a name or an address; ``source`` is where the recording comes from (an address),
-    or failing that its copyright notice.
+    ``licence`` is a name or a URL; ``source`` is the URL that the recording comes from, or else its
+    copyright notice.
     """
 
     title: str
@@ -44,15 +44,15 @@ class Tags:
 
 
 def read(path: Path) -> Tags:
-    """The tags of an audio file; unreadable ones count as none (the sound may be fine)."""
+    """Read the tags of an audio file; unreadable ones count as none."""
     try:
         file = mutagen.File(path)
-        found = dict(file.tags or {}) if file is not None else {}
-    except Exception as failure:  # damaged tags raise nearly anything, and are no reason to stop
+        tags = dict(file.tags or {}) if file is not None else {}
+    except Exception as failure:  # damaged tags raise nearly anything; the audio may be fine
         _log.warning("%s: its tags cannot be read (%s)", path, failure)
-        found = {}
-    # ID3 appends a language or an address to some names: "WOAR:https://..".
-    texts = {str(name).lower(): value for name, value in found.items()}
+        tags = {}
+    # ID3 appends a language or a URL to some names: "WOAR:https://..".
+    texts = {str(name).lower(): value for name, value in tags.items()}
     texts |= {name.split(":")[0]: value for name, value in texts.items() if name.startswith("wo")}
     fields = {
         field: next((text for name in names if (text := _text(texts.get(name)))), "")
@@ -63,12 +63,12 @@ def read(path: Path) -> Tags:
 
 
 def _text(value: object) -> str:
-    """One line of text of a tag's value in any format."""
+    """The value of a tag in any format, as one line of text."""
     if value is None:
         return ""
-    if hasattr(value, "url"):  # ID3's addresses
+    if hasattr(value, "url"):  # an ID3 URL frame
         value = value.url
-    if hasattr(value, "text"):  # ID3's texts
+    if hasattr(value, "text"):  # an ID3 text frame
         value = value.text
     values = value if isinstance(value, list | tuple) else [value]
     texts = [v.decode("utf-8", "replace") if isinstance(v, bytes) else str(v) for v in values]

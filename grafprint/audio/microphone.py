@@ -1,7 +1,7 @@
 """Record from a microphone as mono float32 samples at 16 kHz.
 
-sounddevice (PortAudio) is imported only when a microphone is asked for, so that everything else
-works where the PortAudio library is missing.
+sounddevice (PortAudio) is imported only when a microphone is used, so that everything else works
+without the PortAudio library.
 """
 
 from __future__ import annotations
@@ -19,12 +19,12 @@ from numpy.typing import NDArray
 from grafprint.audio import SAMPLE_RATE, Resampler
 from grafprint.errors import MicrophoneError
 
-# How far the caller of listen() may fall behind before sound is lost, and how long a microphone
-# may be quiet (not silent: delivering nothing at all) before it counts as gone.
+# How far the caller of listen() may fall behind before audio is lost, and how long a microphone
+# may deliver nothing at all (not even silence) before it counts as gone.
 _BACKLOG_S = 60.0
 _TIMEOUT_S = 5.0
-# What the sound system may hold back. More than its default, so that a busy processor loses
-# nothing, and still little against the seconds that an identification needs.
+# How much the sound system may buffer. More than its default, so that a busy CPU loses nothing,
+# and still little compared with the seconds that an identification needs.
 _LATENCY_S = 0.2
 _FLOOR_DB = -120.0
 
@@ -46,9 +46,9 @@ def record(
         raise ValueError(f"duration_s must be above 0, not {duration_s}")
     n_wanted = max(1, round(duration_s * SAMPLE_RATE))
     blocks: list[NDArray[np.float32]] = []
-    with contextlib.closing(listen(device=device)) as heard:
+    with contextlib.closing(listen(device=device)) as incoming:
         while sum(map(len, blocks)) < n_wanted:
-            blocks.append(next(heard))
+            blocks.append(next(incoming))
             if on_level is not None:
                 on_level(level_db(blocks[-1]))
     return np.concatenate(blocks)[:n_wanted]
@@ -57,15 +57,15 @@ def record(
 def listen(
     *, device: str | int | None = None, block_s: float = 0.1
 ) -> Generator[NDArray[np.float32], None, None]:
-    """Listen without end, in blocks of ``block_s`` seconds: mono float32 [samples] at 16 kHz.
+    """Record without end, in blocks of ``block_s`` seconds: mono float32 [samples] at 16 kHz.
 
-    ``device`` is a name from :func:`devices`, a part of one, or PortAudio's number; None takes
-    the system's default. The device runs at its own rate with one or two channels, whose mean is
-    resampled here without seams. It is opened with the first block and released when the
-    iterator is closed. A caller that is a minute late loses sound, which is logged.
+    ``device`` is a name from :func:`devices`, a part of one, or PortAudio's number; None is the
+    system's default. The device runs at its native rate with one or two channels, whose mean is
+    resampled without seams. It is opened with the first block and released when the iterator is
+    closed. A caller that falls a minute behind loses audio, which is logged.
 
-    Raises :class:`MicrophoneError` if PortAudio is not installed, there is no such device, it
-    cannot be opened (busy, not permitted), or it stops delivering.
+    Raises :class:`MicrophoneError` if PortAudio is not installed, or if the device does not exist,
+    cannot be opened (busy, not permitted) or stops delivering.
     """
     n_block = round(block_s * SAMPLE_RATE)
     if n_block < 1:
@@ -76,17 +76,17 @@ def listen(
     captured: queue.Queue[NDArray[np.float32]] = queue.Queue()
     lost = threading.Event()
 
-    def keep(sound: NDArray[np.float32], n: int, time: Any, status: Any) -> None:
-        """Runs in PortAudio's thread, which must never wait."""
+    def capture(block: NDArray[np.float32], n: int, time: Any, status: Any) -> None:
+        """Runs in PortAudio's thread, so it must never block."""
         is_late = captured.qsize() * n > _BACKLOG_S * rate_hz
         if is_late or status.input_overflow:
             lost.set()
         if not is_late:
-            captured.put_nowait(sound.mean(axis=1))
+            captured.put_nowait(block.mean(axis=1))
 
     resampler = Resampler(rate_hz)
     held = np.empty(0, np.float32)
-    with _opened(sounddevice, info, rate_hz, keep):
+    with _open_stream(sounddevice, info, rate_hz, capture):
         while True:
             try:
                 piece = captured.get(timeout=_TIMEOUT_S)
@@ -97,7 +97,7 @@ def listen(
                 ) from None
             if lost.is_set():
                 lost.clear()
-                _log.warning("sound was lost: listening fell behind the microphone")
+                _log.warning("audio was lost: processing fell behind the microphone")
             held = np.concatenate([held, resampler.push(piece)])
             while len(held) >= n_block:
                 block, held = held[:n_block], held[n_block:]
@@ -105,7 +105,7 @@ def listen(
 
 
 def devices() -> list[str]:
-    """The names of the microphones and other inputs; empty if there are none.
+    """Names of the microphones and other inputs; empty if there are none.
 
     Raises :class:`MicrophoneError` if PortAudio is not installed.
     """
@@ -119,7 +119,7 @@ def devices() -> list[str]:
 
 
 def level_db(block: NDArray[np.float32]) -> float:
-    """Level of a block in dBFS: root mean square, a full-scale sine being -3; at least -120."""
+    """RMS level of a block in dBFS, at least -120. A full-scale sine is at -3."""
     power = float(np.mean(np.square(block, dtype=np.float64))) if len(block) else 0.0
     return max(_FLOOR_DB, 10 * float(np.log10(power))) if power > 0 else _FLOOR_DB
 
@@ -164,10 +164,10 @@ def _input_device(sounddevice: Any, device: str | int | None) -> dict[str, Any]:
 
 
 @contextlib.contextmanager
-def _opened(
+def _open_stream(
     sounddevice: Any, info: dict[str, Any], rate_hz: int, callback: Callable[..., None]
 ) -> Iterator[None]:
-    """Run an input stream that hands its sound to the callback."""
+    """Run an input stream that passes its audio to the callback."""
     try:
         stream = sounddevice.InputStream(
             samplerate=rate_hz,

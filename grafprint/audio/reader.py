@@ -1,4 +1,4 @@
-"""Read audio of any kind as mono float32 samples at 16 kHz, in chunks if it is long."""
+"""Read audio in any format as mono float32 samples at 16 kHz, in chunks if it is long."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ __all__ = [
 
 SAMPLE_RATE = 16_000
 
-# What counts as audio in a folder: the usual endings of the formats that decoding.py opens.
+# Files that count as audio in a folder: the usual suffixes of the formats that decoding.py opens.
 AUDIO_SUFFIXES = frozenset(
     f".{ending}"
     for endings in (
@@ -39,11 +39,11 @@ AUDIO_SUFFIXES = frozenset(
     for ending in endings.split()
 )
 
-# A hole in the file's own clock, where a part was lost, becomes silence, so that all that follows
-# keeps its time. Less is rounding of timestamps; more is more likely a broken clock than a hole.
+# A gap in a file's timestamps, where a part was lost, becomes silence, so that the rest keeps its
+# time. Shorter gaps are rounding of timestamps; longer ones are more likely broken timestamps.
 LEAST_GAP_S, MOST_GAP_S = 0.1, 10.0
 
-# Integers that were turned into floats without scaling are sound; beyond, powers would overflow.
+# Up to here it may be integers turned into floats without scaling; beyond, powers would overflow.
 MAX_PEAK = 1e10
 
 _log = logging.getLogger(__name__)
@@ -51,9 +51,9 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class AudioInfo:
-    """What the header of a file says.
+    """Facts from the header of a file.
 
-    ``duration_s`` is None where the header does not tell; for some MP3 and AAC files it is an
+    ``duration_s`` is None if the header does not say; for some MP3 and AAC files it is an
     estimate. ``codec`` is FFmpeg's name, such as ``flac``, ``opus`` or ``pcm_s16le``.
     """
 
@@ -63,16 +63,16 @@ class AudioInfo:
     codec: str
 
 
-_FRAMES = 16  # mixed and resampled together: a third of a second of Opus
+_FRAMES = 16  # frames mixed and resampled together: a third of a second of Opus
 
 
 class Resampler:
     """Band-limited conversion of a mono signal to 16 kHz, piece by piece and without seams.
 
-    The output does not depend on how the input is cut into pieces, and time is kept: output
+    The output does not depend on how the input is cut into pieces, and is not delayed: output
     sample ``n`` is the input at second ``n / 16000``. This is FFmpeg's polyphase filter with 128
-    taps (at the lower of the two rates) instead of its usual 32, which let frequencies above
-    8 kHz alias at -13 dB and lost 3 dB at 7.5 kHz; these are now below -50 dB and 0.1 dB.
+    taps (at the lower of the two rates). Its default of 32 taps aliases frequencies above 8 kHz at
+    -13 dB and loses 3 dB at 7.5 kHz; with 128 taps this is below -50 dB and 0.1 dB.
     """
 
     def __init__(self, sample_rate_hz: int) -> None:
@@ -84,20 +84,20 @@ class Resampler:
             )
 
     def push(self, samples: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Convert the next piece, float32 [n]; what comes out may be shorter, also empty."""
+        """Convert the next piece, float32 [n]; the output lags behind and may be empty."""
         if self._swr is None or not len(samples):
             return samples
         frame = av.AudioFrame.from_ndarray(
             np.ascontiguousarray(samples)[None], format="flt", layout="mono"
         )
         frame.sample_rate = self._rate_hz
-        return _joined([out.to_ndarray()[0] for out in self._swr.resample(frame)])
+        return _join([out.to_ndarray()[0] for out in self._swr.resample(frame)])
 
     def flush(self) -> NDArray[np.float32]:
-        """The last samples, once every piece has been pushed. (Under 8 ms in all gives none.)"""
+        """The last samples, after all pieces. Inputs under 8 ms in total give none."""
         if self._swr is None:
-            return _joined([])
-        return _joined([out.to_ndarray()[0] for out in self._swr.resample(None)])
+            return _join([])
+        return _join([out.to_ndarray()[0] for out in self._swr.resample(None)])
 
 
 def load(
@@ -106,9 +106,9 @@ def load(
     """Decode a file, or ``duration_s`` seconds of it from ``start_s`` on.
 
     Returns mono float32 [samples] at 16 kHz: the mean of all channels, resampled. It is shorter
-    than ``duration_s`` where the file ends earlier. Raises :class:`AudioError` like :func:`stream`.
+    than ``duration_s`` if the file ends earlier. Raises :class:`AudioError` like :func:`stream`.
     """
-    return _joined(list(stream(path, start_s=start_s, duration_s=duration_s)))
+    return _join(list(stream(path, start_s=start_s, duration_s=duration_s)))
 
 
 def stream(
@@ -118,16 +118,16 @@ def stream(
     start_s: float = 0.0,
     duration_s: float | None = None,
 ) -> Iterator[NDArray[np.float32]]:
-    """The samples of :func:`load` in chunks of ``chunk_s`` seconds (the last may be shorter).
+    """Yield the samples of :func:`load` in chunks of ``chunk_s`` seconds, the last maybe shorter.
 
-    Memory stays bounded however long the file is. Time 0 is the first decoded sample and
-    ``start_s`` counts from it sample-accurately: everything before is decoded and dropped, since
-    seeking is inexact in most compressed formats.
+    Memory is bounded however long the file is. Time 0 is the first decoded sample and ``start_s``
+    counts from it, exact to the sample: everything before is decoded and dropped, since seeking is
+    inexact in most compressed formats.
 
-    Parts that do not decode become silence where the file's clock tells how long they were (up to
-    10 s), else they are skipped; a file that ends early gives what is there. Both are
-    logged as warnings. Raises :class:`AudioError` (at the first chunk, or where it is found) if
-    the file is missing, empty or not audio, if nothing in it decodes, if it holds NaN, infinite or
+    Parts that do not decode become silence if the timestamps tell how long they were (up to 10 s);
+    otherwise they are skipped. A file that is cut off gives what is there. Both are logged as
+    warnings. Raises :class:`AudioError` (at the first chunk, or at the place of the fault) if the
+    file is missing, empty or not audio, if nothing in it decodes, if it holds NaN, infinite or
     absurdly large samples, or if it ends before ``start_s``; ValueError for an impossible time.
     """
     if not 0 <= start_s < math.inf:
@@ -147,14 +147,14 @@ def stream(
             held.append(piece)
             n_held += len(piece)
         if n_held >= chunk:
-            joined = _joined(held)
+            joined = _join(held)
             n_ready = n_held - n_held % chunk
             yield from np.split(joined[:n_ready], n_ready // chunk)
             held, n_held = [joined[n_ready:].copy()], n_held - n_ready
         if n_decoded >= end:
             break
     if n_held:
-        yield _joined(held)
+        yield _join(held)
     if n_decoded == 0:
         raise decoding.error(path, "it holds no audio samples", "record or export it again")
     if n_decoded <= first:
@@ -164,7 +164,7 @@ def stream(
 
 
 def probe(path: str | os.PathLike[str]) -> AudioInfo:
-    """What the header says of length, rate, channels and codec, without decoding the file.
+    """Read duration, sample rate, channels and codec from the header, without decoding the file.
 
     Raises :class:`AudioError` if the file is missing, empty or not audio.
     """
@@ -181,8 +181,8 @@ def from_array(samples: ArrayLike, sample_rate_hz: int) -> NDArray[np.float32]:
     """Convert decoded samples, [n] or [n, channels], to mono float32 [samples] at 16 kHz.
 
     Integers are scaled so that full scale is 1; floats are taken as they are. Raises
-    :class:`AudioError` if they are empty, too short to resample (some milliseconds), or not
-    finite, and for an impossible shape, type or rate.
+    :class:`AudioError` if the samples are empty, too short to resample (some milliseconds) or not
+    finite, or if their shape, type or rate is impossible.
     """
     samples = np.asarray(samples)
     if samples.ndim not in (1, 2) or (
@@ -199,14 +199,14 @@ def from_array(samples: ArrayLike, sample_rate_hz: int) -> NDArray[np.float32]:
     if reason := unusable_reason(mono):
         raise AudioError(f"the audio holds {reason}: record or export it again")
     resampler = Resampler(sample_rate_hz)
-    resampled = _joined([resampler.push(mono), resampler.flush()])
+    resampled = _join([resampler.push(mono), resampler.flush()])
     if not len(resampled):
         raise AudioError(f"the audio is only {len(mono)} samples long: record or choose more")
     return resampled
 
 
 def unusable_reason(samples: NDArray[np.floating]) -> str | None:
-    """What makes samples no sound - they are not finite, or absurdly large - or None."""
+    """Why samples cannot be used: they are not finite, or absurdly large; or None."""
     if not np.isfinite(samples).all():
         return "NaN or infinite samples"
     peak = float(np.abs(samples).max(initial=0.0))
@@ -214,18 +214,18 @@ def unusable_reason(samples: NDArray[np.floating]) -> str | None:
 
 
 def _decode(path: str | os.PathLike[str]) -> Iterator[NDArray[np.float32]]:
-    """Decode a file to mono pieces at 16 kHz, as long as the decoder happens to make them."""
+    """Decode a file to mono pieces at 16 kHz, of the lengths that the decoder gives."""
     with decoding.open_audio(path) as (container, source):
         resampler = Resampler(SAMPLE_RATE)
         rate_hz, decoded_s, filled_s = 0, 0.0, 0.0
         origin_s: float | None = None
-        held: list[NDArray[np.generic]] = []  # frames are short, and each call costs as much
+        held: list[NDArray[np.generic]] = []  # frames are short: process several per call
 
         def mono() -> NDArray[np.float32]:
-            mixed = _mono(np.concatenate(held)) if held else _joined([])
+            mixed = _mono(np.concatenate(held)) if held else _join([])
             held.clear()
-            if wrong := unusable_reason(mixed):
-                raise decoding.error(path, f"it holds {wrong}", "record or export it again")
+            if reason := unusable_reason(mixed):
+                raise decoding.error(path, f"it holds {reason}", "record or export it again")
             return mixed
 
         for frame in decoding.frames(path, container, source):
@@ -256,7 +256,7 @@ def _decode(path: str | os.PathLike[str]) -> Iterator[NDArray[np.float32]]:
         yield resampler.push(mono())
         yield resampler.flush()
         header_s = decoding.header_duration_s(container, source)
-        # Half a second and 1 % of tolerance: some headers round, and some are estimates.
+        # Half a second and 1 % of tolerance: some headers are rounded, some are estimates.
         if decoded_s and header_s is not None and decoded_s < 0.99 * header_s - 0.5:
             _log.warning(
                 "%s: %.1f s decoded of the %.1f s in its header; it may be cut off or damaged",
@@ -269,10 +269,10 @@ def _decode(path: str | os.PathLike[str]) -> Iterator[NDArray[np.float32]]:
 def _mono(samples: NDArray[np.generic]) -> NDArray[np.float32]:
     """[n, channels] of any integer or float type -> [n] in float32, the plain mean of channels.
 
-    FFmpeg's own down-mix weighs channels by their loudspeaker (and drops the LFE of 5.1), so that
-    the same sound in two layouts would come out differently.
+    FFmpeg's own down-mix weights channels by their loudspeaker (and drops the LFE of 5.1), so the
+    same audio in two layouts would come out differently.
     """
-    with np.errstate(over="ignore", invalid="ignore"):  # the callers look for infinities
+    with np.errstate(over="ignore", invalid="ignore"):  # callers check for infinities
         scaled = samples.astype(np.float32)
         if samples.dtype.kind != "f":
             half = 2.0 ** (8 * samples.dtype.itemsize - 1)
@@ -280,5 +280,5 @@ def _mono(samples: NDArray[np.generic]) -> NDArray[np.float32]:
         return scaled[:, 0] if scaled.shape[1] == 1 else scaled.mean(axis=1, dtype=np.float32)
 
 
-def _joined(pieces: list[NDArray[np.float32]]) -> NDArray[np.float32]:
+def _join(pieces: list[NDArray[np.float32]]) -> NDArray[np.float32]:
     return np.concatenate([np.empty(0, np.float32), *pieces])

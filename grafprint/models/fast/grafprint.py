@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from grafprint.models.encoders.grafprint import GraFPrint
 from grafprint.models.fast.fused_layers import Block, Convolution, Dense, to_map, to_rows
 from grafprint.models.graph import BlockGraph, node_positions, relative_change
-from grafprint.threads import _threads, _workers
+from grafprint.threads import available_threads, workers
 
 # Segments processed at once in the first two stages, where a segment has many nodes: more would
 # not fit the second-level cache. The last two have few nodes and large weights: all at once.
@@ -54,10 +54,10 @@ class FastGraFPrint:
 
     def __call__(self, x: Tensor) -> Tensor:
         """Fingerprints ``[n, dim]`` (float32, unit length) of windows ``x [n, 3, F, T]``."""
-        parts = min(len(x) // _LEAST, _threads())
+        parts = min(len(x) // _LEAST, available_threads())
         if parts <= 1:
             return self._run(x, None)
-        return torch.cat(list(_workers().map(self._run, x.tensor_split(parts))))
+        return torch.cat(list(workers().map(self._run, x.tensor_split(parts))))
 
     def with_graphs(self, x: Tensor) -> tuple[Tensor, list[BlockGraph]]:
         """Fingerprints, and the graph that each block used to compute them."""
