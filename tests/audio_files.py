@@ -1,4 +1,4 @@
-"""Real music, encoded in any format for the tests, and how well what was read agrees with it."""
+"""Encode real music in any format, and compare recordings with it."""
 
 from fractions import Fraction
 from pathlib import Path
@@ -16,7 +16,7 @@ LAYOUTS = {1: "mono", 2: "stereo", 6: "5.1", 8: "7.1"}
 
 
 def music(duration_s: float, rate_hz: int, channels: int = 1) -> NDArray[np.float32]:
-    """A piece of a bundled track, float32 [n, channels]; the channels are different parts of it."""
+    """A piece of a bundled track, float32 [n, channels]; each channel is another part of it."""
     with av.open(str(MUSIC[0])) as container:
         frames = [frame.to_ndarray().ravel() for frame in container.decode(audio=0)]
     track = np.concatenate(frames)[10 * 48_000 :]  # mono at 48 kHz; its first seconds are quiet
@@ -30,7 +30,7 @@ def music(duration_s: float, rate_hz: int, channels: int = 1) -> NDArray[np.floa
 def write(
     path: Path, samples: NDArray[np.float32], rate_hz: int, codec: str, *, video: bool = False
 ) -> Path:
-    """Encode float samples, [n] or [n, channels], with FFmpeg; the ending says which container."""
+    """Encode float samples, [n] or [n, channels], with FFmpeg; the suffix selects the container."""
     samples = samples.reshape(len(samples), -1).astype(np.float32)
     with av.open(str(path), "w") as container:
         stream = container.add_stream(codec, rate_hz)
@@ -52,7 +52,7 @@ def write(
 
 
 def write_pictures(container: av.container.OutputContainer, duration_s: float) -> None:
-    """A picture track of grey frames that are a second apart."""
+    """Add a video track of grey frames, one per second."""
     stream = container.add_stream("mpeg4", 25)
     stream.width, stream.height, stream.pix_fmt = 64, 48, "yuv420p"
     for second in range(round(duration_s)):
@@ -62,12 +62,12 @@ def write_pictures(container: av.container.OutputContainer, duration_s: float) -
     container.mux(stream.encode(None))
 
 
-def best_lag(heard: NDArray[np.float32], source: NDArray[np.float32]) -> tuple[int, float]:
-    """The delay in samples at which two recordings agree best, and their correlation there."""
-    n = 1 << (len(heard) + len(source)).bit_length()
-    spectrum = np.fft.rfft(heard, n) * np.conj(np.fft.rfft(source, n))
+def best_lag(recording: NDArray[np.float32], source: NDArray[np.float32]) -> tuple[int, float]:
+    """The delay in samples at which two recordings agree best, and the correlation there."""
+    n = 1 << (len(recording) + len(source)).bit_length()
+    spectrum = np.fft.rfft(recording, n) * np.conj(np.fft.rfft(source, n))
     lag = int(np.argmax(np.fft.irfft(spectrum, n)))
     lag = lag - n if lag > n // 2 else lag
-    a, b = heard[max(0, lag) :], source[max(0, -lag) :]
+    a, b = recording[max(0, lag) :], source[max(0, -lag) :]
     overlap = min(len(a), len(b))
     return lag, float(np.corrcoef(a[:overlap], b[:overlap])[0, 1])

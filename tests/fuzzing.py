@@ -1,8 +1,8 @@
-"""Feeds damaged inputs to the program in a process with limits: ``python -m tests.fuzzing JOB``.
+"""Feed damaged inputs to the program in a process with limits: ``python -m tests.fuzzing JOB``.
 
 The job is a JSON file: ``{"kind": ..., "files": [...], "first": n, "end": n, "seed": n}``. Each
-case is announced on stdout before it is tried, so that who reads it knows which one a crash was.
-What the program may do with a case: use it, or raise its own error with a message.
+case is announced on stdout before it is tried, so that the reader knows which one crashed. The
+program may either use a case or raise its own error with a message.
 """
 
 from __future__ import annotations
@@ -18,14 +18,15 @@ from typing import Any
 
 import numpy as np
 
-MEMORY = 1 << 30  # address space beside what the imports took
+MEMORY = 1 << 30  # address space in addition to what the imports took
 CASE_S = 10
 
 
-def damaged(content: bytes, number: int, seed: int) -> bytes:
-    """The ``number``-th damage of a file: cut off at each byte of the head, then at random, and
+def damage(content: bytes, number: int, seed: int) -> bytes:
+    """Damage a file in way ``number``.
 
-    bytes overwritten, inserted, removed and repeated, most of them in the head.
+    The first ways cut it off at each byte of its head. Then it is cut off at random, or bytes are
+    overwritten, inserted, removed or flipped, mostly in the head.
     """
     rng = np.random.default_rng((seed, number))
     head = min(600, len(content))
@@ -60,7 +61,7 @@ def audio_case(file: Path, number: int, seed: int, folder: Path) -> None:
     from grafprint.audio import metadata
 
     path = folder / f"damaged{file.suffix}"
-    path.write_bytes(damaged(file.read_bytes(), number, seed))
+    path.write_bytes(damage(file.read_bytes(), number, seed))
     metadata.read(path)
     for read in (audio.probe, lambda p: sum(len(c) for c in audio.stream(p, duration_s=60.0))):
         try:
@@ -75,7 +76,7 @@ def network_case(file: Path, number: int, seed: int, folder: Path) -> None:
     from grafprint.models.checkpoint import load_encoder
 
     path = folder / "damaged.safetensors"
-    path.write_bytes(damaged(file.read_bytes(), number, seed))
+    path.write_bytes(damage(file.read_bytes(), number, seed))
     try:
         load_encoder(path)
     except CheckpointError as error:
@@ -83,7 +84,7 @@ def network_case(file: Path, number: int, seed: int, folder: Path) -> None:
 
 
 def library_case(file: Path, number: int, seed: int, folder: Path) -> None:
-    """Open a library of which one file is damaged, search it, and repair it if it is refused."""
+    """Open a library with one damaged file and search it; repair it if it is refused."""
     import shutil
 
     from grafprint.library import Library, LibraryError
@@ -92,7 +93,7 @@ def library_case(file: Path, number: int, seed: int, folder: Path) -> None:
     path = folder / "library"
     shutil.rmtree(path, ignore_errors=True)
     shutil.copytree(file.parent, path)
-    (path / file.name).write_bytes(damaged(file.read_bytes(), number, seed))
+    (path / file.name).write_bytes(damage(file.read_bytes(), number, seed))
     try:
         with Library.open(path) as library:
             library.search(np.ones((2, library.dim), np.float32), 3)
@@ -107,7 +108,7 @@ def library_case(file: Path, number: int, seed: int, folder: Path) -> None:
 
 
 def array_case(file: Path, number: int, seed: int, folder: Path) -> None:
-    """Samples of any shape, type, rate and value."""
+    """Read samples of any shape, type, rate and value."""
     from grafprint import audio
     from grafprint.models.features import LogMel, stream_windows
 
@@ -152,8 +153,8 @@ CASES: dict[str, Callable[[Path, int, int, Path], None]] = {
 }
 
 
-def too_long(*_: Any) -> None:
-    """A case that hangs."""
+def time_out(*_: Any) -> None:
+    """Stop a case that hangs."""
     raise TimeoutError(f"no answer in {CASE_S} s")
 
 
@@ -161,7 +162,7 @@ def main() -> None:
     """Try the cases of a job."""
     job = json.loads(Path(sys.argv[1]).read_text())
     case = CASES[job["kind"]]
-    signal.signal(signal.SIGALRM, too_long)
+    signal.signal(signal.SIGALRM, time_out)
     with tempfile.TemporaryDirectory() as folder:
         case(Path(job["files"][0]), 10**6, job["seed"], Path(folder))  # imports, before the limit
         pages = int(Path("/proc/self/statm").read_text().split()[0])

@@ -1,4 +1,4 @@
-"""The fingerprinter: whole = streamed, silence, short clips, precision, graphs."""
+"""The fingerprinter: whole and streamed audio, silence, short clips, precision, graphs."""
 
 import numpy as np
 import pytest
@@ -24,7 +24,7 @@ def clip() -> np.ndarray:
     return music(6, 16_000)[:, 0]
 
 
-def test_fingerprints_are_unit_vectors_one_a_hop(fingerprinter, clip):
+def test_fingerprints_are_unit_vectors_one_per_hop(fingerprinter, clip):
     vectors = fingerprinter(clip)
     assert vectors.shape == (fingerprinter.count(len(clip)), 128)
     assert vectors.dtype == np.float32
@@ -40,7 +40,7 @@ def test_streamed_equals_whole(fingerprinter, clip, chunk):
 
 
 def test_a_segment_is_encoded_alone(fingerprinter, clip):
-    """The fault of the published code: there a fingerprint depends on the rest of the file."""
+    """In the published code a fingerprint depends on the rest of the file."""
     inner = fingerprinter(clip)[20:25]
     hop = 3 * 512
     # Two frames of context on either side, so that no padding reaches the windows compared.
@@ -75,7 +75,7 @@ def test_bf16_stays_close(clip):
     assert (exact * fast).sum(axis=1).mean() > 0.99
 
 
-def test_graphs_come_with_the_fingerprints_they_made(fingerprinter, clip):
+def test_graphs_come_with_their_fingerprints(fingerprinter, clip):
     x = windows(LogMel()(torch.from_numpy(clip[:20_000])), FeatureConfig())
     vectors, graphs = fingerprinter.graphs(x)
     assert len(graphs) == 12 and graphs[0].graph.neighbours.shape == (len(x), 512, 3)

@@ -1,4 +1,4 @@
-"""Thousands of damaged inputs: a clear error or an answer, never a crash, a hang or much memory."""
+"""Thousands of damaged inputs give a result or a clear error, never a crash or a hang."""
 
 import json
 import os
@@ -18,7 +18,7 @@ from tests.libraries import Network, fill, walk
 from tests.paths import ROOT
 from tests.training.test_training import TINY
 
-# More for a long run: GRAFPRINT_FUZZ=20 tries twenty times as many, with other seeds.
+# For a longer run, GRAFPRINT_FUZZ=20 tries twenty times as many, with other seeds.
 TIMES = int(os.environ.get("GRAFPRINT_FUZZ", "1"))
 SEED = 20250406
 
@@ -30,7 +30,7 @@ FORMATS = {
 
 
 def fuzz(tmp_path: Path, kind: str, files: list[Path], cases: int) -> None:
-    """Try ``cases`` damages of each file; whatever goes wrong is told with its file and number."""
+    """Try ``cases`` kinds of damage to each file; a failure names the file and the number."""
     for time in range(TIMES):
         job = tmp_path / "job.json"
         names = [str(file) for file in files]
@@ -57,7 +57,7 @@ def fuzz(tmp_path: Path, kind: str, files: list[Path], cases: int) -> None:
 
 @pytest.fixture(scope="module")
 def sounds(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
-    """A short file of each format."""
+    """A short file in each format."""
     folder = tmp_path_factory.mktemp("sounds")
     music = audio_files.music(0.2, 48_000, 2)
     return [

@@ -1,4 +1,4 @@
-"""Items made in a thread while others are used."""
+"""Prefetching: items are computed in a thread while others are in use."""
 
 import threading
 
@@ -7,26 +7,26 @@ import pytest
 from grafprint.threads import prefetch
 
 
-def test_order_and_end():
+def test_items_keep_their_order():
     assert list(prefetch(iter(range(5)))) == list(range(5))
     assert list(prefetch([])) == []
 
 
-def test_the_next_is_made_while_one_is_used():
-    made = threading.Event()
+def test_the_next_item_is_computed_while_one_is_in_use():
+    computed = threading.Event()
 
     def items():
         yield 1
-        made.set()
+        computed.set()
         yield 2
 
     source = prefetch(items())
     assert next(source) == 1
-    assert made.wait(10)
+    assert computed.wait(10)
     assert list(source) == [2]
 
 
-def test_an_error_comes_where_it_would():
+def test_an_error_is_raised_where_its_item_would_be():
     def items():
         yield 1
         raise ValueError("here")

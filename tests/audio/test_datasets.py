@@ -1,4 +1,4 @@
-"""MUSAN and AIR by small trees that look like them: what is found, splits, decoding."""
+"""Finding, splitting and decoding MUSAN and AIR, with small trees that look like them."""
 
 from pathlib import Path
 
@@ -26,7 +26,7 @@ def musan(root: Path, noises: int) -> Path:
 
 
 def air(root: Path) -> Path:
-    """Names as the database has them; a click at 48 kHz, 480 samples (10 ms) late."""
+    """File names as in the database; a click at 48 kHz, delayed by 480 samples (10 ms)."""
     names = [
         "air_binaural_aula_carolina_1_3_90_3", "air_binaural_booth_1_1_1",
         "air_binaural_lecture_0_1_2", "air_binaural_meeting_1_1_3", "air_binaural_office_0_1_1",
@@ -66,7 +66,7 @@ def test_air_is_split_by_room_and_resampled(tmp_path: Path):
         assert clip.dtype == np.float32 and clip.shape == (8000,)
         assert np.abs(clip).argmax() == 160  # 10 ms at 16 kHz
         assert clip[1600] / clip[160] == pytest.approx(0.5, rel=1e-3)
-    # The bank takes off what comes before the direct sound.
+    # The bank removes everything before the direct sound.
     assert room_bank(root, "test", 0, 0).responses[0].argmax() == 0
 
 
@@ -78,7 +78,7 @@ def test_a_damaged_response_is_left_out_and_named(tmp_path: Path, caplog):
     assert "office_9_9_9" in caplog.text and "office_8_8_8" in caplog.text
 
 
-def test_a_manifest_may_have_splits_and_a_folder_has_none(tmp_path: Path):
+def test_manifests_may_have_splits_but_folders_have_none(tmp_path: Path):
     noise = np.random.default_rng(0).normal(size=4000).astype(np.float32) * 0.1
     for name in ("a", "b", "c"):
         audio_files.write(tmp_path / f"{name}.wav", noise, 16_000, "pcm_s16le")

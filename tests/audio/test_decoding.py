@@ -1,4 +1,4 @@
-"""Bad, damaged and malicious files: what is said of them, and that nothing else is opened."""
+"""Bad, damaged and malicious files: clear errors, and no other file is opened."""
 
 import logging
 import os
@@ -18,7 +18,7 @@ RATE = audio.SAMPLE_RATE
 
 
 def bad_file(path: Path) -> str:
-    """Make the file that the name asks for; returns what its error must say."""
+    """Make the file that the name describes; returns what its error must say."""
     match path.name:
         case "missing.wav":
             return "no such file"
@@ -55,11 +55,11 @@ def bad_file(path: Path) -> str:
                 header[22:24] = (200).to_bytes(2, "little")
             path.write_bytes(header)
             return r"header claims .* channels at|no sound track"
-        case "cut off.m4a":  # its table of contents stands at the end
+        case "cut off.m4a":  # its index is at the end
             write(path, music(2, 44_100), 44_100, "aac")
             path.write_bytes(path.read_bytes()[:-2_000])
             return "cut off"
-        case "scrambled.m4a":  # a sound header, then nothing that decodes
+        case "scrambled.m4a":  # a valid header, then nothing that decodes
             write(path, music(2, 44_100), 44_100, "aac")
             content = bytearray(path.read_bytes())
             begin = content.index(b"mdat") + 4
@@ -93,7 +93,7 @@ def bad_file(path: Path) -> str:
         "picture only.mp4",
     ],
 )
-def test_bad_files_name_file_and_reason(tmp_path, capfd, name):
+def test_errors_name_the_bad_file_and_the_reason(tmp_path, capfd, name):
     path = tmp_path / name
     reason = bad_file(path)
     with pytest.raises(AudioError, match=reason) as caught:
@@ -103,8 +103,8 @@ def test_bad_files_name_file_and_reason(tmp_path, capfd, name):
     assert capfd.readouterr().err == ""
 
 
-def test_a_file_that_may_not_be_read(tmp_path, monkeypatch):
-    """Root may read everything, so the refusal is the system's in all but name."""
+def test_a_file_without_read_permission(tmp_path, monkeypatch):
+    """Simulated, since root may read every file."""
     path = write(tmp_path / "secret.wav", music(1, RATE), RATE, "pcm_s16le")
 
     def refuse(*args):
@@ -115,7 +115,7 @@ def test_a_file_that_may_not_be_read(tmp_path, monkeypatch):
         audio.load(path)
 
 
-def test_a_pipe_is_refused_and_not_waited_for(tmp_path):
+def test_a_pipe_is_refused_without_waiting(tmp_path):
     os.mkfifo(tmp_path / "pipe.wav")
     with pytest.raises(AudioError, match="pipe"):
         audio.load(tmp_path / "pipe.wav")
@@ -124,7 +124,7 @@ def test_a_pipe_is_refused_and_not_waited_for(tmp_path):
 @pytest.mark.parametrize(
     ("name", "codec"), [("a.mp3", "libmp3lame"), ("a.flac", "flac"), ("a.wav", "pcm_f32le")]
 )
-def test_a_file_cut_off_gives_what_is_there(tmp_path, caplog, name, codec):
+def test_a_truncated_file_gives_what_is_there(tmp_path, caplog, name, codec):
     path = write(tmp_path / name, music(8, 48_000), 48_000, codec)
     whole = audio.load(path)
     content = path.read_bytes()
@@ -148,10 +148,10 @@ def test_damage_in_the_middle_is_skipped(tmp_path, caplog, capfd, name, codec):
     content[middle : middle + 1_000] = np.random.default_rng(0).bytes(1_000)
     path.write_bytes(content)
     with caplog.at_level(logging.WARNING, "grafprint"):
-        heard = audio.load(path)
-    assert 5 * RATE < len(heard) <= len(whole)
+        decoded = audio.load(path)
+    assert 5 * RATE < len(decoded) <= len(whole)
     for part in (slice(0, 2 * RATE), slice(-2 * RATE, None)):  # before and after the damage
-        assert best_lag(heard[part], whole[part])[1] > 0.99
+        assert best_lag(decoded[part], whole[part])[1] > 0.99
     assert "damaged" in caplog.text
     assert capfd.readouterr().err == ""
 
@@ -163,7 +163,7 @@ def test_damage_in_the_middle_is_skipped(tmp_path, caplog, capfd, name, codec):
     "address",
     ["http://127.0.0.1:9/a.mp3", "concat:a.wav|b.wav", "file:a.wav", "lavfi:sine", "pipe:0"],
 )
-def test_addresses_are_missing_files(tmp_path, monkeypatch, address):
+def test_urls_are_treated_as_missing_files(tmp_path, monkeypatch, address):
     monkeypatch.chdir(tmp_path)
     for name in ("a.wav", "b.wav"):
         write(tmp_path / name, music(1, RATE), RATE, "pcm_s16le")
@@ -191,18 +191,18 @@ def test_playlists_open_nothing(tmp_path, playlist, ending):
         path.write_text(playlist.format(url=f"http://127.0.0.1:{port}/a.ts", port=port))
         with pytest.raises(AudioError, match=r"playlist|not audio"):
             audio.load(path)
-        with pytest.raises(TimeoutError):  # nobody called
+        with pytest.raises(TimeoutError):  # nobody connected
             server.accept()
 
 
-def test_what_follows_a_hole_keeps_its_time(tmp_path):
+def test_audio_after_a_gap_keeps_its_time(tmp_path):
     path = write(tmp_path / "whole.opus", music(12, RATE), RATE, "libopus")
     whole = audio.load(path)
     pages = [b"OggS" + page for page in path.read_bytes().split(b"OggS")[1:]]
     lost = len(pages) // 2
-    (tmp_path / "hole.opus").write_bytes(b"".join(pages[:lost] + pages[lost + 1 :]))
-    holed = audio.load(tmp_path / "hole.opus")
-    assert len(holed) == pytest.approx(len(whole), abs=RATE // 100)
-    assert (holed == 0).sum() > RATE // 4
-    lag, correlation = best_lag(holed[-3 * RATE :], whole[-3 * RATE :])
+    (tmp_path / "gap.opus").write_bytes(b"".join(pages[:lost] + pages[lost + 1 :]))
+    gapped = audio.load(tmp_path / "gap.opus")
+    assert len(gapped) == pytest.approx(len(whole), abs=RATE // 100)
+    assert (gapped == 0).sum() > RATE // 4
+    lag, correlation = best_lag(gapped[-3 * RATE :], whole[-3 * RATE :])
     assert abs(lag) <= 0.002 * RATE and correlation > 0.99

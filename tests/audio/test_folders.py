@@ -1,4 +1,4 @@
-"""One walker of folders: hidden files, links and unreadable folders."""
+"""Finding audio files in folders: hidden files, links and unreadable folders."""
 
 import os
 from pathlib import Path
@@ -12,7 +12,7 @@ from grafprint.errors import LibraryError
 
 @pytest.fixture
 def tree(tmp_path: Path) -> Path:
-    """Two tracks, one of them behind links, among things that are to be left out."""
+    """Two tracks, one of them behind links, among files to leave out."""
     folder, elsewhere = tmp_path / "music", tmp_path / "elsewhere"
     for path in (
         folder / "b" / "track.wav",
@@ -64,7 +64,7 @@ def test_unreadable_folders_are_reported(tree: Path, monkeypatch, caplog):
     assert f"{tree / 'b'}: cannot read it: Permission denied" in caplog.text
 
 
-def test_a_file_is_taken_as_it_is_and_a_missing_folder_refused(tree: Path):
+def test_a_file_is_returned_and_a_missing_folder_refused(tree: Path):
     assert audio_files(tree / "notes.txt", []) == [tree / "notes.txt"]
     with pytest.raises(LibraryError, match="there is no folder or file"):
         audio_files(tree / "missing", [])

@@ -1,4 +1,4 @@
-"""Titles, artists and licences from the files of every format."""
+"""Reading titles, artists and licences from files of every format."""
 
 import mutagen
 import numpy as np
@@ -47,7 +47,7 @@ def test_tags_of_each_format(tmp_path, name, codec):
     )
 
 
-def test_tags_that_are_missing_odd_or_damaged(tmp_path):
+def test_missing_odd_and_damaged_tags(tmp_path):
     bare = write_wav(tmp_path / "no tags.wav", excerpt(0, 20, 1.0))
     assert metadata.read(bare) == metadata.Tags("no tags", "", "", "", "")
     odd = ID3(write(tmp_path / "odd.mp3", excerpt(0, 20, 2.0), 16_000, "libmp3lame"))

@@ -1,4 +1,4 @@
-"""The microphone: a virtual one through a sound server of the tests' own, and none at all."""
+"""Recording from a virtual microphone on a private sound server, and without a microphone."""
 
 import builtins
 import json
@@ -20,7 +20,7 @@ from tests.audio_files import best_lag, music
 from tests.paths import ASSETS, ROOT
 
 RATE = audio.SAMPLE_RATE
-# What is played into the sink `speaker` is heard by the source `microphone`.
+# The source `microphone` records what is played into the sink `speaker`.
 SERVER = """
 load-module module-native-protocol-unix
 load-module module-null-sink sink_name=speaker rate=44100 channels=2
@@ -31,7 +31,7 @@ set-default-source microphone
 
 
 def python(code: str, environment: dict[str, str]) -> subprocess.CompletedProcess[str]:
-    """Run Python in a process of its own: PortAudio looks for devices once a process."""
+    """Run Python in a new process, since PortAudio looks for devices only once per process."""
     return subprocess.run(
         [sys.executable, "-c", code], env=environment, capture_output=True, text=True, timeout=60
     )
@@ -46,7 +46,7 @@ def without_server(folder: Path) -> dict[str, str]:
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory):
-    """A private PulseAudio with a virtual microphone at 44.1 kHz; gives its environment."""
+    """Run a private PulseAudio with a virtual microphone at 44.1 kHz; yields its environment."""
     for program in ("pulseaudio", "pactl", "paplay"):
         if shutil.which(program) is None:
             pytest.fail(
@@ -84,7 +84,7 @@ def server(tmp_path_factory):
 
 @pytest.fixture
 def playing(server, tmp_path):
-    """Plays ten seconds of music into the virtual microphone; gives them as they should sound."""
+    """Play ten seconds of music into the virtual microphone; yields the expected samples."""
     clip = music(10, 44_100, 2)
     wavfile.write(tmp_path / "clip.wav", 44_100, (clip * 32767).astype(np.int16))
     player = subprocess.Popen(["paplay", "--device=speaker", tmp_path / "clip.wav"], env=server)
@@ -98,45 +98,45 @@ def test_a_microphone_records_what_is_played(server, playing, tmp_path):
 import numpy as np
 from grafprint.audio import microphone
 levels = []
-np.save({str(tmp_path / "heard.npy")!r}, microphone.record(3.05, on_level=levels.append))
+np.save({str(tmp_path / "recorded.npy")!r}, microphone.record(3.05, on_level=levels.append))
 print(len(levels), max(levels))
 """
     done = python(code, server)
     assert done.returncode == 0, done.stderr
-    heard = np.load(tmp_path / "heard.npy")
-    assert (heard.dtype, heard.shape) == (np.float32, (round(3.05 * RATE),))
-    _, correlation = best_lag(heard[RATE:], playing)  # the first second may be before the music
+    recorded = np.load(tmp_path / "recorded.npy")
+    assert (recorded.dtype, recorded.shape) == (np.float32, (round(3.05 * RATE),))
+    _, correlation = best_lag(recorded[RATE:], playing)  # the first second may be before the music
     assert correlation > 0.99
     n_levels, loudest_db = done.stdout.split()
     assert int(n_levels) == 31
-    assert float(loudest_db) == pytest.approx(microphone.level_db(heard), abs=12)
+    assert float(loudest_db) == pytest.approx(microphone.level_db(recorded), abs=12)
     assert done.stderr == ""
 
 
 def test_listening_loses_nothing_between_blocks(server, playing, tmp_path):
-    """A caller that pauses (to recognise what it heard) still gets every sample, in order."""
+    """A caller that pauses (to identify a clip) still gets every sample, in order."""
     code = f"""
 import time, itertools
 import numpy as np
 from grafprint.audio import microphone
 name = next(name for name in microphone.devices() if name.startswith("pulse"))
-heard = microphone.listen(device=name, block_s=0.25)
+incoming = microphone.listen(device=name, block_s=0.25)
 blocks = []
-for block in itertools.islice(heard, 16):
+for block in itertools.islice(incoming, 16):
     blocks.append(block)
     time.sleep(1.0 if len(blocks) == 4 else 0.0)
-heard.close()
+incoming.close()
 assert {{len(block) for block in blocks}} == {{4000}}, blocks
-np.save({str(tmp_path / "heard.npy")!r}, np.concatenate(blocks))
+np.save({str(tmp_path / "recorded.npy")!r}, np.concatenate(blocks))
 """
     done = python(code, server)
     assert done.returncode == 0, done.stderr
-    heard = np.load(tmp_path / "heard.npy")
-    assert best_lag(heard[RATE:], playing)[1] > 0.99
+    recorded = np.load(tmp_path / "recorded.npy")
+    assert best_lag(recorded[RATE:], playing)[1] > 0.99
     assert done.stderr == ""
 
 
-def test_an_unknown_device_lists_those_there_are(server):
+def test_the_error_for_an_unknown_device_lists_the_known_ones(server):
     code = """
 from grafprint.audio import microphone
 assert microphone.devices()
@@ -151,18 +151,18 @@ except microphone.MicrophoneError as error:
     assert "no microphone 'gramophone'" in done.stdout
 
 
-def test_a_microphone_that_goes_away_is_reported(server):
+def test_a_microphone_that_disappears_is_reported(server):
     """A suspended source delivers nothing, like an unplugged one."""
     code = """
 import subprocess
 from grafprint.audio import microphone
-heard = microphone.listen()
-next(heard)
+incoming = microphone.listen()
+next(incoming)
 microphone._TIMEOUT_S = 1.0
 subprocess.run(["pactl", "suspend-source", "microphone", "1"], check=True)
 subprocess.run(["pactl", "suspend-sink", "speaker", "1"], check=True)
 try:
-    for block in heard:
+    for block in incoming:
         pass
 except microphone.MicrophoneError as error:
     print(error)
@@ -175,7 +175,7 @@ except microphone.MicrophoneError as error:
 
 
 def test_a_microphone_that_cannot_be_opened(server):
-    """The server is out of reach between finding the device and opening it."""
+    """The server disappears between finding the device and opening it."""
     code = """
 import os
 from grafprint.audio import microphone
@@ -229,7 +229,7 @@ def test_without_portaudio(monkeypatch, failure, remedy):
 
 
 def test_the_package_imports_without_portaudio():
-    """Importing must not load sounddevice, which fails where the library is missing."""
+    """The import must not load sounddevice, which fails if the library is missing."""
     code = "import sys, grafprint.audio.microphone; assert 'sounddevice' not in sys.modules"
     assert python(code, without_server(Path("/nonexistent"))).returncode == 0
 
@@ -251,12 +251,12 @@ def test_level():
 
 
 def listen(environment: dict[str, str], *options: str) -> subprocess.CompletedProcess[str]:
-    """``grafprint listen`` with the bundled library, in a process of its own."""
+    """Run ``grafprint listen`` with the bundled library in a new process."""
     command = [sys.executable, "-m", "grafprint", "listen", *options]
     return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=120)
 
 
-def test_the_command_names_what_the_microphone_hears(server, tmp_path):
+def test_the_command_identifies_what_the_microphone_records(server, tmp_path):
     example = ASSETS / "examples" / "engine.opus"
     samples = audio.load(example)
     wavfile.write(tmp_path / "e.wav", RATE, np.round(np.tile(samples, 20) * 30_000).astype("<i2"))
@@ -271,7 +271,7 @@ def test_the_command_names_what_the_microphone_hears(server, tmp_path):
     assert answer["identified"] and answer["matches"][0]["title"] == "Randomness Decides"
 
 
-def test_the_command_says_that_there_is_no_microphone(tmp_path):
+def test_the_command_reports_a_missing_microphone(tmp_path):
     done = listen(without_server(tmp_path))
     assert done.returncode == 1
     assert "microphone" in done.stderr and "Traceback" not in done.stderr

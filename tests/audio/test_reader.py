@@ -26,7 +26,7 @@ def opus(folder):
 
 
 def mean_at_16k(samples, rate_hz):
-    """What must be heard: the mean of the channels, with SciPy's resampler for comparison."""
+    """The expected result: the mean of the channels, resampled by SciPy."""
     common = np.gcd(RATE, rate_hz)
     return resample_poly(samples.mean(axis=1), RATE // common, rate_hz // common).astype(np.float32)
 
@@ -54,15 +54,15 @@ def mean_at_16k(samples, rate_hz):
         ("video.mkv", "libopus", 48_000, 0.99),
     ],
 )
-def test_every_format_gives_its_sound(tmp_path, name, codec, rate_hz, least_correlation):
+def test_every_format_is_decoded(tmp_path, name, codec, rate_hz, least_correlation):
     original = music(4, rate_hz, 2)
     path = write(tmp_path / name, original, rate_hz, codec, video=name.startswith("video"))
     wanted = mean_at_16k(original, rate_hz)
-    heard = audio.load(path)
-    assert heard.dtype == np.float32
-    assert heard.ndim == 1
-    assert len(heard) == pytest.approx(len(wanted), abs=0.05 * RATE)  # the last frame is padded
-    lag, correlation = best_lag(heard, wanted)
+    decoded = audio.load(path)
+    assert decoded.dtype == np.float32
+    assert decoded.ndim == 1
+    assert len(decoded) == pytest.approx(len(wanted), abs=0.05 * RATE)  # the last frame is padded
+    lag, correlation = best_lag(decoded, wanted)
     assert abs(lag) <= 1
     assert correlation > least_correlation
     assert path.suffix in audio.AUDIO_SUFFIXES
@@ -73,13 +73,13 @@ def test_every_format_gives_its_sound(tmp_path, name, codec, rate_hz, least_corr
 
 @pytest.mark.parametrize("rate_hz", [8_000, 11_025, 44_100, 48_000, 192_000])
 @pytest.mark.parametrize("channels", [1, 2, 8])
-def test_any_rate_and_channel_count(tmp_path, rate_hz, channels):
+def test_every_rate_and_channel_count_is_decoded(tmp_path, rate_hz, channels):
     original = music(2, rate_hz, channels)
-    heard = audio.load(write(tmp_path / "a.flac", original, rate_hz, "flac"))
+    decoded = audio.load(write(tmp_path / "a.flac", original, rate_hz, "flac"))
     wanted = mean_at_16k(original, rate_hz)
-    assert len(heard) == len(wanted)
+    assert len(decoded) == len(wanted)
     inner = slice(200, -200)  # at the edges resamplers differ
-    assert np.corrcoef(heard[inner], wanted[inner])[0, 1] > 0.999
+    assert np.corrcoef(decoded[inner], wanted[inner])[0, 1] > 0.999
 
 
 @pytest.mark.parametrize("codec", ["pcm_s16le", "flac"])
@@ -90,7 +90,7 @@ def test_lossless_files_at_16_khz_are_exact(tmp_path, codec):
     np.testing.assert_array_equal(audio.load(path), integers.mean(axis=1) / 32768)
 
 
-def test_surround_sound_is_the_plain_mean(tmp_path):
+def test_surround_sound_is_mixed_to_the_plain_mean(tmp_path):
     original = np.zeros((RATE, 6), np.float32)
     original[:, 3] = 0.6  # the LFE channel, which FFmpeg's own down-mix drops
     path = write(tmp_path / "a.wav", original, RATE, "pcm_f32le")
@@ -102,10 +102,10 @@ def test_a_file_joined_from_two_rates(tmp_path):
     second = write(tmp_path / "second.ogg", music(1, 48_000), 48_000, "flac")
     joined = tmp_path / "joined.ogg"  # chained Ogg, as internet radio sends it
     joined.write_bytes(first.read_bytes() + second.read_bytes())
-    heard = audio.load(joined)
-    assert len(heard) == 2 * RATE
-    np.testing.assert_array_equal(heard[:RATE], audio.load(first))
-    np.testing.assert_array_equal(heard[RATE:], audio.load(second))
+    decoded = audio.load(joined)
+    assert len(decoded) == 2 * RATE
+    np.testing.assert_array_equal(decoded[:RATE], audio.load(first))
+    np.testing.assert_array_equal(decoded[RATE:], audio.load(second))
 
 
 @pytest.mark.parametrize("name", ["ünï çødé ♪.wav", "with space.wav", "http:song.wav", "100%d.wav"])
@@ -117,7 +117,7 @@ def test_file_names(tmp_path, name):
     assert len(audio.load(str(renamed))) == RATE
 
 
-def test_the_content_counts_not_the_ending(tmp_path):
+def test_the_content_counts_not_the_suffix(tmp_path):
     flac = write(tmp_path / "a.flac", music(1, RATE), RATE, "flac")
     assert audio.probe(flac.rename(tmp_path / "a.mp3")).codec == "flac"
 
@@ -126,7 +126,7 @@ def test_the_content_counts_not_the_ending(tmp_path):
 
 
 @pytest.mark.parametrize("chunk_s", [0.01, 0.7, 5, 100])
-def test_chunks_are_the_whole(opus, chunk_s):
+def test_chunks_add_up_to_the_whole(opus, chunk_s):
     chunks = list(audio.stream(opus, chunk_s=chunk_s))
     whole = audio.load(opus)
     np.testing.assert_array_equal(np.concatenate(chunks), whole)
@@ -144,7 +144,7 @@ def test_slices_are_slices_of_the_whole(opus, start_s, duration_s):
     np.testing.assert_array_equal(part, whole[start:end])
 
 
-def test_a_start_after_the_end_says_how_long_the_file_is(opus):
+def test_the_error_for_a_start_after_the_end_gives_the_length(opus):
     with pytest.raises(AudioError, match=r"ends at 13\.\d+ s, before the start of 20 s"):
         audio.load(opus, start_s=20)
 
@@ -158,7 +158,7 @@ def test_impossible_times(opus, bad):
 
 
 def test_an_hour_in_bounded_memory(tmp_path):
-    """An hour at 8 kHz, silent but for its last second, would be 230 MB at once."""
+    """An hour at 8 kHz, silent except for its last second: 230 MB if decoded at once."""
     hour = np.zeros(3600 * 8_000, np.int16)
     hour[-8_000:] = 16_384 * np.sin(2 * np.pi * 440 * np.arange(8_000) / 8_000)
     path = tmp_path / "hour.wav"
@@ -183,13 +183,13 @@ def test_an_hour_in_bounded_memory(tmp_path):
 @pytest.mark.parametrize("rate_hz", [8_000, 44_100, 192_000])
 def test_a_tone_keeps_its_level_and_phase(rate_hz):
     tone_hz = 3_000.0
-    heard = audio.from_array(np.sin(2 * np.pi * tone_hz * np.arange(rate_hz) / rate_hz), rate_hz)
+    decoded = audio.from_array(np.sin(2 * np.pi * tone_hz * np.arange(rate_hz) / rate_hz), rate_hz)
     wanted = np.sin(2 * np.pi * tone_hz * np.arange(RATE) / RATE)
-    assert len(heard) == RATE
-    np.testing.assert_allclose(heard[200:-200], wanted[200:-200], atol=1e-4)
+    assert len(decoded) == RATE
+    np.testing.assert_allclose(decoded[200:-200], wanted[200:-200], atol=1e-4)
 
 
-def test_tones_above_8_khz_do_not_fold_back():
+def test_tones_above_8_khz_do_not_alias():
     for tone_hz in (8_100, 9_000, 15_000, 20_000):
         tone = np.sin(2 * np.pi * tone_hz * np.arange(44_100) / 44_100)
         assert np.abs(audio.from_array(tone, 44_100)[200:-200]).max() < 1e-3
@@ -219,9 +219,9 @@ def test_pieces_leave_no_seams():
     ],
 )
 def test_arrays_of_any_type(samples, wanted):
-    heard = audio.from_array(samples, RATE)
-    assert heard.dtype == np.float32
-    np.testing.assert_array_equal(heard, np.array(wanted, np.float32))
+    decoded = audio.from_array(samples, RATE)
+    assert decoded.dtype == np.float32
+    np.testing.assert_array_equal(decoded, np.array(wanted, np.float32))
 
 
 @pytest.mark.parametrize(
@@ -240,12 +240,12 @@ def test_arrays_of_any_type(samples, wanted):
         (np.zeros(10), 192_000, "only 10 samples"),
     ],
 )
-def test_arrays_that_cannot_be_used(samples, rate_hz, reason):
+def test_unusable_arrays_are_refused(samples, rate_hz, reason):
     with pytest.raises(AudioError, match=reason):
         audio.from_array(samples, rate_hz)
 
 
-def test_silence_and_short_clips_are_audio(tmp_path):
+def test_silence_and_short_clips_are_accepted(tmp_path):
     silent = write(tmp_path / "silent.flac", np.zeros(RATE, np.float32), RATE, "flac")
     assert not audio.load(silent).any()
     short = write(tmp_path / "short.wav", music(0.3, 44_100, 2), 44_100, "pcm_s16le")

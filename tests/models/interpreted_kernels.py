@@ -1,4 +1,4 @@
-"""Compares the kernels for GPUs with PyTorch's own operations; TRITON_INTERPRET=1 needs no GPU.
+"""Compare the Triton kernels with PyTorch's own operations; TRITON_INTERPRET=1 needs no GPU.
 
 TRITON_INTERPRET=1 python -m tests.models.interpreted_kernels
 """
@@ -9,7 +9,7 @@ from grafprint.models import graph, triton_kernels
 
 
 def check(device: str) -> None:
-    """Neighbours, maxima and gradients, for graphs of odd sizes and both precisions."""
+    """Compare neighbours, maxima and gradients, for graphs of odd sizes in both precisions."""
     torch.manual_seed(0)
     for nodes, channels, k, dilation, dtype in (
         (32, 64, 3, 2, torch.float32),
@@ -26,13 +26,13 @@ def check(device: str) -> None:
         torch.testing.assert_close(cosines, close, atol=1e-5, rtol=0)
 
         mine, theirs = (x.clone().requires_grad_() for _ in range(2))
-        most = triton_kernels.neighbour_maxima(mine, found)
+        maxima = triton_kernels.neighbour_maxima(mine, found)
         plain = graph.max_relative(theirs, found) + theirs
         torch.testing.assert_close(
-            most, plain, atol=0.02 if dtype == torch.bfloat16 else 1e-5, rtol=0
+            maxima, plain, atol=0.02 if dtype == torch.bfloat16 else 1e-5, rtol=0
         )
         weights = torch.randn_like(x)
-        (most * weights).sum().backward()
+        (maxima * weights).sum().backward()
         (plain * weights).sum().backward()
         torch.testing.assert_close(mine.grad, theirs.grad, atol=0.05, rtol=0.02)
 

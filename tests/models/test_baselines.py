@@ -1,4 +1,4 @@
-"""The baselines: the sizes that were published, shapes, and that each of them learns."""
+"""The baselines: published sizes, shapes, and that each of them learns."""
 
 from typing import Any
 
@@ -43,12 +43,12 @@ def segments(name: str, n: int, seed: int = 0) -> torch.Tensor:
 @pytest.mark.parametrize(
     "name, parameters",
     [
-        ("nafp", 15.2e6),  # 16.9 M on the 256 x 32 of its own front end
+        ("nafp", 15.2e6),  # 16.9 M with the 256 x 32 input of its own front end
         ("transformer", 45.2e6),  # the paper: 45 M
         ("hash-transformer", 45.2e6 + 256 * 128),
     ],
 )
-def test_it_has_the_published_size(name: str, parameters: float):
+def test_networks_have_the_published_size(name: str, parameters: float):
     network = build(name)
     assert sum(p.numel() for p in network.parameters()) == pytest.approx(parameters, rel=0.005)
     with torch.inference_mode():
@@ -68,7 +68,7 @@ def test_nafp_halves_short_axes_as_a_padded_convolution_does(axis: int, length: 
     torch.testing.assert_close(layer(x), whole)
 
 
-def test_nafp_on_its_own_front_end_is_as_large_as_published():
+def test_nafp_with_its_own_front_end_has_the_published_size():
     network = build("nafp", {"input_shape": (256, 32)})
     assert sum(p.numel() for p in network.parameters()) == pytest.approx(16.9e6, rel=0.01)
 
@@ -83,22 +83,22 @@ def test_a_fingerprint_does_not_depend_on_its_batch(name: str):
 
 @pytest.fixture(scope="module")
 def music() -> torch.Tensor:
-    """A few seconds of each of the bundled tracks: the last eight are not trained on."""
+    """A few seconds of each bundled track; the last eight are not used for training."""
     clips = [audio.load(path, start_s=5, duration_s=4) for path in MUSIC]
     return torch.from_numpy(np.stack(clips))
 
 
 def views(name: str, music: torch.Tensor, seed: int) -> tuple[torch.Tensor, torch.Tensor]:
-    """Windows of a second of each track, and of the same second with noise."""
+    """One window of each track, clean and with noise."""
     generator = torch.Generator().manual_seed(seed)
     features = features_of(name)
     start = int(torch.randint(48_000, (), generator=generator))
     clean = music[:, start : start + 16_000]
     noise = torch.randn(clean.shape, generator=generator)
-    heard = mix_at_snr(clean, noise, torch.full((len(music),), 15.0))
+    noisy = mix_at_snr(clean, noise, torch.full((len(music),), 15.0))
     a, b = (
         torch.cat([windows(mel, features)[:1] for mel in LogMel(features)(x)])
-        for x in (clean, heard)
+        for x in (clean, noisy)
     )
     return a, b
 
@@ -112,7 +112,7 @@ def accuracy(network: Encoder, name: str, music: torch.Tensor) -> float:
     return torch.cat(right).float().mean().item()
 
 
-def trained(name: str, music: torch.Tensor, steps: int = 60) -> tuple[Encoder, list[float]]:
+def train(name: str, music: torch.Tensor, steps: int = 60) -> tuple[Encoder, list[float]]:
     torch.manual_seed(0)
     network = build(name, SMALL[name]).train()
     optimiser = torch.optim.Adam(network.parameters(), 3e-4)
@@ -130,14 +130,14 @@ def trained(name: str, music: torch.Tensor, steps: int = 60) -> tuple[Encoder, l
 
 
 @pytest.mark.parametrize("name", BASELINES)
-def test_it_learns_to_match_music_it_never_heard(name: str, music: torch.Tensor):
-    network, losses = trained(name, music[:-8])
+def test_training_generalises_to_other_music(name: str, music: torch.Tensor):
+    network, losses = train(name, music[:-8])
     assert sum(losses[-10:]) < 0.75 * sum(losses[:10])
     assert accuracy(network, name, music[-8:]) > 0.5  # chance: 1 in 8
 
 
 def test_the_hash_layer_fills_its_buckets(music: torch.Tensor):
-    network, _ = trained("hash-transformer", music, steps=150)
+    network, _ = train("hash-transformer", music, steps=150)
     centres = network.bucket_centres()
     assert isinstance(network, HashTransformer) and centres is not None
     torch.testing.assert_close(centres.norm(dim=1), torch.ones(8))
@@ -163,7 +163,7 @@ def test_assignments_are_balanced_however_uneven_the_scores():
 
 
 @pytest.mark.parametrize("name", sorted(ENCODERS))
-def test_networks_and_their_features_survive_the_disk(name: str, tmp_path):
+def test_networks_and_their_features_can_be_saved_and_loaded(name: str, tmp_path):
     network = build(name, SMALL.get(name))
     save_encoder(tmp_path / "net.safetensors", network, features_of(name))
     again, features, _ = load_encoder(tmp_path / "net.safetensors")

@@ -24,7 +24,7 @@ from grafprint.models.features import FeatureConfig
 SMALL = {"widths": (16, 32, 48, 64), "depths": (1, 1, 1, 1), "pooled_width": 32, "hidden_width": 64}
 
 
-def test_a_saved_network_is_the_same_network(tmp_path):
+def test_a_network_can_be_saved_and_loaded(tmp_path):
     encoder = build("grafprint", SMALL)
     save_encoder(tmp_path / "net.safetensors", encoder, FeatureConfig(), {"steps": 7})
     loaded, features, facts = load_encoder(tmp_path / "net.safetensors")
@@ -43,7 +43,7 @@ def test_identity_changes_with_weights_and_with_settings():
     assert identity(encoder, FeatureConfig()) != first
 
 
-def test_an_optimiser_comes_back_whole(tmp_path):
+def test_an_optimiser_can_be_saved_and_loaded(tmp_path):
     layer = torch.nn.Linear(3, 2)
     optimiser = torch.optim.Adam(layer.parameters(), 1e-3)
     layer(torch.ones(1, 3)).sum().backward()
@@ -58,7 +58,7 @@ def test_an_optimiser_comes_back_whole(tmp_path):
         assert all(torch.equal(a[k], b[k]) for k in ("step", "exp_avg", "exp_avg_sq"))
 
 
-def test_bad_files_are_named_with_the_reason(tmp_path):
+def test_errors_name_the_bad_file_and_the_reason(tmp_path):
     path = tmp_path / "x.safetensors"
     with pytest.raises(CheckpointError, match="no such file"):
         load_encoder(path)
@@ -86,7 +86,7 @@ def test_bad_files_are_named_with_the_reason(tmp_path):
         load_encoder(path)
 
 
-def test_a_refused_write_keeps_the_old_file_and_says_why(tmp_path, monkeypatch):
+def test_a_failed_write_keeps_the_old_file_and_says_why(tmp_path, monkeypatch):
     path = tmp_path / "net.safetensors"
     write(path, {"a": torch.zeros(1)}, {"format": 1})
 

@@ -1,4 +1,4 @@
-"""The encoder: size, shapes, batch independence, and the graphs of the very forward pass."""
+"""The encoder: size, shapes, batch independence, and the graphs of its forward pass."""
 
 import pytest
 import torch
@@ -96,7 +96,7 @@ def test_more_nodes_and_group_normalisation_are_options():
     assert graphs[0].positions.shape == (1024, 2)
 
 
-def test_options_that_came_later_do_not_change_what_networks_are():
+def test_added_options_do_not_change_the_description_of_older_networks():
     assert "norm_groups" not in describe(GraFPrint(TINY))["options"]
     changed = describe(build("grafprint", {"norm_groups": 4}))["options"]
     assert changed["norm_groups"] == 4 and "stem_stride" not in changed

@@ -1,4 +1,4 @@
-"""The encoder made for use: the same function as the trained one, whatever the batch."""
+"""The inference-only encoder: same outputs as the trained one, whatever the batch."""
 
 import threading
 from dataclasses import replace
@@ -21,7 +21,7 @@ SMALL = GraFPrintConfig(
 
 
 def network(config: GraFPrintConfig = SMALL, seed: int = 0) -> GraFPrint:
-    """In eval mode, with statistics unlike those of a new network."""
+    """A network in eval mode, with other statistics than a new one."""
     torch.manual_seed(seed)
     encoder = GraFPrint(config)
     for norm in encoder.modules():
@@ -43,30 +43,30 @@ def windows() -> torch.Tensor:
     "changes",
     [{}, {"relative_position": True}, {"dilation": False, "k": 5}, {"stem_stride": (2, 1)}],
 )
-def test_it_is_the_same_function(changes, windows):
+def test_outputs_are_those_of_the_trained_encoder(changes, windows):
     encoder = network(replace(SMALL, **changes))
     with torch.inference_mode():
         expected = encoder(windows)
     found = FastGraFPrint(encoder)(windows)
     assert found.dtype == torch.float32
-    # But where two nodes are equally near, and rounding decides which is a neighbour.
+    # Unless two nodes are equally near: then rounding decides which is the neighbour.
     assert ((found - expected).abs().amax(dim=1) < 1e-4).float().mean() > 0.8
     assert (found * expected).sum(1).min() > 0.9
 
 
-def test_the_bundled_network_is_the_same_within_bf16(windows):
+def test_outputs_of_the_bundled_network_agree_also_in_bf16(windows):
     encoder = Fingerprinter.load().encoder
     with torch.inference_mode():
         expected = encoder(windows)
     alike = (FastGraFPrint(encoder)(windows) * expected).sum(1)
-    # As above: on another processor another window may have two nodes that are equally near.
+    # As above: which windows have two equally near nodes depends on the CPU.
     assert (alike > 0.9999).float().mean() > 0.8 and alike.min() > 0.99
     found = FastGraFPrint(encoder, torch.bfloat16)(windows)
     assert (found * expected).sum(1).min() > 0.99
     assert found.norm(dim=1).sub(1).abs().max() < 1e-5
 
 
-def test_without_onednn_it_is_the_same(windows, monkeypatch):
+def test_outputs_without_onednn_are_the_same(windows, monkeypatch):
     encoder = network()
     expected = FastGraFPrint(encoder)(windows)
     monkeypatch.setattr(fused_layers, "ONEDNN", None)
@@ -74,7 +74,7 @@ def test_without_onednn_it_is_the_same(windows, monkeypatch):
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
-def test_without_pytorchs_private_operators_it_is_the_same(dtype, windows, monkeypatch):
+def test_outputs_without_private_operators_are_the_same(dtype, windows, monkeypatch):
     encoder = Fingerprinter.load(precision="fp32").encoder
     expected = FastGraFPrint(encoder, dtype)(windows)
     assert fused_layers.ONEDNN, "this PyTorch has none: there is nothing to compare"
@@ -97,7 +97,7 @@ PRIVATE = (
 
 
 @pytest.mark.parametrize("missing", PRIVATE)
-def test_one_missing_operator_is_enough_to_use_the_public_ones(missing, monkeypatch):
+def test_if_one_private_operator_is_missing_none_is_used(missing, monkeypatch):
     operators = {name: getattr(torch.ops.mkldnn, name) for name in PRIVATE}
     monkeypatch.setattr(torch.ops, "mkldnn", SimpleNamespace(**operators))
     assert fused_layers.find_onednn()
@@ -105,14 +105,14 @@ def test_one_missing_operator_is_enough_to_use_the_public_ones(missing, monkeypa
     assert fused_layers.find_onednn() is None
 
 
-def test_a_fingerprint_does_not_depend_on_its_company(windows):
+def test_a_fingerprint_does_not_depend_on_its_batch(windows):
     fast = FastGraFPrint(network(), torch.bfloat16)
     together = fast(windows)
     alone = torch.cat([fast(window[None]) for window in windows])
     assert (together * alone).sum(1).min() > 0.9999
 
 
-def test_its_graphs_are_those_it_used(windows):
+def test_graphs_are_those_used_for_the_fingerprints(windows):
     encoder = network()
     fast = FastGraFPrint(encoder)
     vectors, graphs = fast.with_graphs(windows[:2])
@@ -127,7 +127,7 @@ def test_its_graphs_are_those_it_used(windows):
             wanted.dilation,
         )
         same = (found.graph.neighbours == wanted.graph.neighbours).float().mean()
-        assert same > 0.99  # but for nodes that are equally near
+        assert same > 0.99  # except for nodes that are equally near
         assert (found.features - wanted.features).norm() < 1e-3 * wanted.features.norm()
         assert (found.change - wanted.change).norm() < 1e-3 * wanted.change.norm()
         torch.testing.assert_close(found.positions, wanted.positions)
@@ -160,7 +160,7 @@ def test_group_normalisation_cannot_be_folded():
 
 
 @pytest.mark.parametrize(("n", "k", "dilation"), [(512, 3, 1), (100, 3, 2), (32, 3, 3), (8, 3, 2)])
-def test_the_loops_do_what_the_layers_do(n, k, dilation):
+def test_compiled_loops_agree_with_the_layers(n, k, dilation):
     nodes = torch.randn(3, n, 32, generator=torch.Generator().manual_seed(n))
     expected = knn(nodes, k, dilation)
     unit = torch.nn.functional.normalize(nodes, dim=-1)
@@ -183,13 +183,13 @@ def test_the_loops_do_what_the_layers_do(n, k, dilation):
     both = torch.empty(3, n, 64)
     bits = both.numpy().view(np.int32)
     kernels.with_maxima(nodes.numpy().view(np.int32), neighbours.numpy(), 4, bits, 31)
-    own, most = both.view(3, n, 4, 2, 8).unbind(3)
+    own, maxima = both.view(3, n, 4, 2, 8).unbind(3)
     assert torch.equal(own.reshape(nodes.shape), nodes)
     relative = max_relative(nodes, neighbours)
-    torch.testing.assert_close(most.reshape(nodes.shape) - nodes, relative)
+    torch.testing.assert_close(maxima.reshape(nodes.shape) - nodes, relative)
 
 
-def test_loops_on_bfloat16_are_exact():
+def test_compiled_loops_are_exact_in_bfloat16():
     nodes = torch.randn(2, 40, 32, generator=torch.Generator().manual_seed(3)).bfloat16()
     nodes[0, 0] = 0
     neighbours = torch.randint(40, (2, 40, 3), generator=torch.Generator().manual_seed(4))
@@ -206,7 +206,7 @@ def test_loops_on_bfloat16_are_exact():
     torch.testing.assert_close(torch.from_numpy(unit), expected)
 
 
-def test_of_equally_near_nodes_none_is_chosen_twice():
+def test_equally_near_nodes_are_not_chosen_twice():
     closeness = np.ones((1, 80, 80), np.float32)
     neighbours, values = np.zeros((1, 80, 5), np.int64), np.zeros((1, 80, 5), np.float32)
     kernels.nearest(closeness, 0, 5, 2, neighbours, values)
@@ -215,7 +215,7 @@ def test_of_equally_near_nodes_none_is_chosen_twice():
         assert len({*chosen.tolist(), node}) == 6
 
 
-def test_numbers_that_are_none_do_no_harm():
+def test_nans_do_no_harm():
     closeness = np.full((1, 70, 70), np.nan, np.float32)
     neighbours, values = np.zeros((1, 70, 3), np.int64), np.zeros((1, 70, 3), np.float32)
     kernels.nearest(closeness, 0, 3, 1, neighbours, values)

@@ -31,7 +31,7 @@ LOGMEL = LogMel(CONFIG)
 
 
 def music(seconds: float, seed: int = 0) -> torch.Tensor:
-    """Something with pitch, beat and noise, so that no two frames are alike."""
+    """Tones with vibrato, and noise, so that no two frames are alike."""
     rng = np.random.default_rng(seed)
     t = np.arange(round(seconds * 16_000)) / 16_000
     tones = sum(np.sin(2 * np.pi * f * t * (1 + 0.01 * np.sin(t))) for f in (220, 554, 1318))
@@ -66,7 +66,7 @@ IN_USE = list(dict.fromkeys(entry.features for entry in ENCODERS.values()))
 
 
 @pytest.mark.parametrize("config", [*IN_USE, FeatureConfig(n_fft=2048, f_min_hz=300, n_mels=80)])
-def test_our_mel_filters_are_torchaudios_bit_for_bit(config, monkeypatch):
+def test_fallback_filters_are_torchaudios_bit_for_bit(config, monkeypatch):
     torchaudio = pytest.importorskip("torchaudio.functional")
     expected = torchaudio.melscale_fbanks(
         config.n_fft // 2 + 1, config.f_min_hz, config.f_max_hz, config.n_mels, 16_000
@@ -77,7 +77,7 @@ def test_our_mel_filters_are_torchaudios_bit_for_bit(config, monkeypatch):
 
 
 @pytest.mark.parametrize("error", ["ImportError", "OSError", "RuntimeError", "AttributeError"])
-def test_a_torchaudio_that_fails_to_import_is_not_needed(error, tmp_path, monkeypatch):
+def test_filters_are_the_same_if_torchaudio_fails_to_import(error, tmp_path, monkeypatch):
     expected = mel_filters(CONFIG)
     break_torchaudio(tmp_path, error)
     monkeypatch.syspath_prepend(tmp_path)
@@ -88,7 +88,7 @@ def test_a_torchaudio_that_fails_to_import_is_not_needed(error, tmp_path, monkey
     assert torch.equal(mel_filters(CONFIG), expected)
 
 
-def test_without_torchaudio_fingerprints_are_the_same(tmp_path):
+def test_fingerprints_without_torchaudio_are_the_same(tmp_path):
     break_torchaudio(tmp_path, "OSError")
     audio = music(1.5).numpy()
     np.save(tmp_path / "audio.npy", audio)
@@ -117,14 +117,14 @@ def break_torchaudio(folder: Path, error: str) -> None:
     (folder / "torchaudio.py").write_text(f"raise {error}('built for another PyTorch')\n")
 
 
-def test_silence_is_finite_and_marked():
+def test_silence_is_finite_and_detected():
     mel = LOGMEL(torch.zeros(16_000))
     cut = slice_windows(mel, CONFIG)
     assert is_silent(cut, CONFIG).all()
     assert torch.equal(normalise(cut, CONFIG), torch.zeros_like(cut))
 
 
-def test_amplitude_is_between_zero_and_one_and_ignores_gain():
+def test_amplitude_is_between_zero_and_one_whatever_the_gain():
     mel = LOGMEL(music(3))
     loud, soft = LOGMEL(music(3) * 2), LOGMEL(music(3) / 8)
     amplitude = windows(mel, CONFIG)[:, 2]
@@ -159,7 +159,7 @@ def test_streamed_windows_equal_whole_windows():
     assert all(len(x) <= 16 for x, _ in parts)
 
 
-def test_too_short_is_refused_with_the_length():
+def test_the_error_for_short_audio_gives_its_length():
     with pytest.raises(ValueError, match=r"0\.30 s.*at least 1 s"):
         list(stream_windows([torch.zeros(4800)], LOGMEL))
     with pytest.raises(ValueError, match="at least 513 samples"):

@@ -1,4 +1,4 @@
-"""The graph layers against Eq. 2-4 of the paper written as plain loops."""
+"""The graph layers, compared with Eq. 2-4 of the paper written as plain loops."""
 
 import pytest
 import torch
@@ -18,7 +18,7 @@ from grafprint.models.graph import (
 
 
 @pytest.fixture(autouse=True)
-def seeded():
+def seed():
     torch.manual_seed(0)
 
 
@@ -36,7 +36,7 @@ def test_knn_equals_naive_search(dilation: int):
             torch.testing.assert_close(graph.distances[b, i], distances, atol=1e-4, rtol=0)
 
 
-def test_knn_never_returns_the_node_itself_even_among_twins():
+def test_knn_never_returns_the_node_itself_even_among_equal_nodes():
     nodes = torch.ones(1, 10, 8)
     neighbours = knn(nodes, 3).neighbours
     assert (neighbours != torch.arange(10).view(1, 10, 1)).all()
@@ -113,7 +113,7 @@ def test_dilation_advances_and_stays_within_the_graph():
     assert dilation_of(11, 9, 8) == 1
 
 
-def test_drop_path_keeps_the_mean_and_rests_in_evaluation():
+def test_drop_path_keeps_the_mean_and_is_off_in_evaluation():
     x = torch.ones(4000, 2, 1, 1)
     drop = DropPath(0.25)
     y = drop(x)

@@ -1,4 +1,4 @@
-"""The encoder that reads a recording once: its graphs, its stretches, its training."""
+"""The encoder that reads a recording once: its graphs, chunks and training."""
 
 import numpy as np
 import pytest
@@ -23,8 +23,8 @@ def fingerprinter() -> Fingerprinter:
 
 
 @pytest.fixture(scope="module")
-def imitator(fingerprinter) -> Fingerprinter:
-    """The same network as one that imitates another: recordings begin mirrored."""
+def distilled(fingerprinter) -> Fingerprinter:
+    """The same network, marked as distilled: the beginning of a recording is mirrored."""
     return Fingerprinter(fingerprinter.encoder, precision="fp32", facts={"imitates": "another"})
 
 
@@ -34,7 +34,7 @@ def noise(seconds: float) -> np.ndarray:
 
 
 @pytest.mark.parametrize("columns", [11, 20, 21, 37, 40])
-def test_neighbours_are_the_nearest_in_reach(columns):
+def test_neighbours_are_the_nearest_nodes_within_reach(columns):
     reach, k, dilation = 5, 3, 2
     y = torch.randn(2, 8, 4, columns, generator=torch.Generator().manual_seed(columns))
     column = torch.arange(columns).repeat(4)
@@ -45,7 +45,7 @@ def test_neighbours_are_the_nearest_in_reach(columns):
     torch.testing.assert_close(graph.distances, expected.distances)
 
 
-def test_it_has_about_graphprints_size_and_a_seventh_of_its_work():
+def test_it_has_about_grafprints_size_and_a_seventh_of_its_operations():
     from torch.utils.flop_counter import FlopCounterMode
 
     operations = {}
@@ -59,7 +59,7 @@ def test_it_has_about_graphprints_size_and_a_seventh_of_its_work():
     assert operations["grafprint"] / operations["sliding"] == pytest.approx(7.0, abs=0.3)
 
 
-def test_a_window_alone_is_a_stretch_of_one(fingerprinter):
+def test_a_single_window_is_a_chunk_of_one(fingerprinter):
     encoder = fingerprinter.encoder
     with torch.inference_mode():
         assert encoder(torch.rand(2, 3, 64, 32)).shape == (2, 128)
@@ -71,7 +71,7 @@ def test_a_window_alone_is_a_stretch_of_one(fingerprinter):
 
 
 @pytest.mark.parametrize("seconds", [1.0, 3.3, 7.0, 7.2, 8.1, 16.0])
-@pytest.mark.parametrize("network", ["fingerprinter", "imitator"])
+@pytest.mark.parametrize("network", ["fingerprinter", "distilled"])
 def test_audio_in_pieces_gives_the_same_fingerprints(network, seconds, request):
     fingerprinter, audio = request.getfixturevalue(network), noise(seconds)
     whole = fingerprinter(audio)
@@ -81,25 +81,25 @@ def test_audio_in_pieces_gives_the_same_fingerprints(network, seconds, request):
     np.testing.assert_allclose(in_pieces, whole, atol=1e-4)
 
 
-def test_stretches_are_joined_without_a_seam(fingerprinter):
-    """Where two stretches meet, fingerprints are close to those of a stretch around the place."""
+def test_chunks_are_joined_without_a_seam(fingerprinter):
+    """Where two chunks meet, fingerprints are close to those of a chunk around that place."""
     audio = noise(16.0)
     place = LENGTH * 3 * 512
     around = fingerprinter(audio[place - 3 * 512 * 20 : place + 3 * 512 * 30])
     whole = fingerprinter(audio)[LENGTH - 20 : LENGTH + 10]
-    likeness = (around[:30] * whole).sum(axis=1)
-    assert likeness[CONTEXT : CONTEXT + 10].min() > 0.95
+    cosines = (around[:30] * whole).sum(axis=1)
+    assert cosines[CONTEXT : CONTEXT + 10].min() > 0.95
 
 
-def test_a_mirrored_beginning_is_sound_around_the_first_windows(fingerprinter, imitator):
+def test_a_mirrored_beginning_is_context_for_the_first_windows(fingerprinter, distilled):
     audio = noise(16.0)
     hop = 3 * 512
     lead = audio[: CONTEXT * hop][::-1]
-    likeness = (imitator(audio) * fingerprinter(np.concatenate([lead, audio]))[CONTEXT:]).sum(
+    cosines = (distilled(audio) * fingerprinter(np.concatenate([lead, audio]))[CONTEXT:]).sum(
         axis=1
     )
-    assert likeness.min() > 0.95
-    plain = (fingerprinter(audio) * imitator(audio)).sum(axis=1)
+    assert cosines.min() > 0.95
+    plain = (fingerprinter(audio) * distilled(audio)).sum(axis=1)
     assert plain[0] < 0.999 and plain[40:].min() > 0.99
 
 
@@ -117,7 +117,7 @@ def test_too_short_audio_is_refused(fingerprinter):
         fingerprinter(noise(0.5))
 
 
-def test_live_sound_and_several_clips(fingerprinter):
+def test_live_audio_and_several_clips(fingerprinter):
     clips = [noise(2.0), noise(1.0)]
     for found, clip in zip(fingerprinter.many(clips), clips, strict=True):
         np.testing.assert_array_equal(found, fingerprinter(clip))
@@ -125,8 +125,8 @@ def test_live_sound_and_several_clips(fingerprinter):
     assert live.shape[1] == 128 and len(live)
 
 
-def test_pairs_are_of_the_same_windows():
-    """With an encoder that tells where a window is, both views of a pair name the same place."""
+def test_pairs_show_the_same_windows():
+    """An encoder that returns where a window is gives the same place for both views of a pair."""
     config = FeatureConfig()
     frames = torch.arange(92.0).expand(8, 3, 64, 92)
 
@@ -141,8 +141,8 @@ def test_pairs_are_of_the_same_windows():
 
 
 @pytest.mark.parametrize("windows", [1, 4, 12, 30])
-def test_the_fast_form_is_the_same_function(fingerprinter, windows):
-    """In float32; with running statistics that are not those of the start."""
+def test_outputs_of_the_fast_encoder_are_the_same(fingerprinter, windows):
+    """Within 1e-4 in float32, with other running statistics than a new network has."""
     encoder = fingerprinter.encoder
     torch.manual_seed(1)
     encoder.train()

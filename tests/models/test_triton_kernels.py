@@ -1,4 +1,4 @@
-"""The kernels for GPUs: on a GPU where there is one, else by Triton's interpreter."""
+"""The Triton kernels, on a GPU if there is one, else in Triton's interpreter."""
 
 import os
 import subprocess
@@ -10,7 +10,7 @@ import torch
 pytest.importorskip("triton", reason="comes with PyTorch's builds for NVIDIA's GPUs")
 
 
-def test_the_kernels_do_what_pytorch_does():
+def test_the_kernels_agree_with_pytorch():
     if torch.cuda.is_available():
         from tests.models.interpreted_kernels import check
 
