@@ -30,7 +30,7 @@ def write_error(path: Path, failure: OSError) -> WriteError:
     if failure.errno in _FULL:
         reason = "the disk is full; free some space and run it again"
     elif failure.errno in _READ_ONLY:
-        reason = "the folder is read-only; copy the library, or write, to one of your own"
+        reason = "the folder is read-only; copy the library to one of your own, or choose another"
     else:
         reason = f"{failure.strerror or failure}; check the disk"
     return WriteError(f"cannot write {path}: {reason} (what was stored before is kept)")
