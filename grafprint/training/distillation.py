@@ -1,4 +1,4 @@
-"""A fast network that imitates a slower one on clean music, for building libraries.
+"""Distil a fast network for building libraries from a slower one.
 
 What a library holds is clean, and each window of it has its surroundings: the encoder that reads a
 recording once can make there what the paper's makes of every second by itself (knowledge
@@ -34,8 +34,8 @@ _SMOOTHED = 0.98
 
 
 @dataclass(frozen=True)
-class ImitationConfig:
-    """How an imitating network is trained; lengths are in windows."""
+class DistillationConfig:
+    """How a network is distilled; lengths are in windows."""
 
     steps: int = 4800
     batch: int = 8  # stretches a step
@@ -50,12 +50,12 @@ class ImitationConfig:
     encoder_options: dict[str, Any] = field(default_factory=lambda: dict(HALF))
 
 
-def load_config(path: Path) -> ImitationConfig:
+def load_config(path: Path) -> DistillationConfig:
     """The settings of a run. Raises FileNotFoundError, or ValueError if they are damaged."""
     if not path.is_file():
         raise FileNotFoundError(f"{path.parent}: nothing to resume there")
     try:
-        return ImitationConfig(**json.loads(path.read_text(encoding="utf-8")))
+        return DistillationConfig(**json.loads(path.read_text(encoding="utf-8")))
     except TypeError as error:
         raise ValueError(f"{path}: {error}") from error
 
@@ -78,7 +78,7 @@ class DistillationData:
         self,
         library: Library,
         features: FeatureConfig,
-        config: ImitationConfig,
+        config: DistillationConfig,
         on_decode: Callable[[int, int], None] | None = None,
     ) -> None:
         """Decode up to ``hours`` of the tracks whose audio is at hand, in random order.
@@ -144,10 +144,10 @@ def cosine_similarity(made: Tensor, wanted: Tensor) -> Tensor:
     return (made.float() * wanted).sum(dim=-1)[sounding].mean()
 
 
-def imitate(
+def distill(
     library: Library,
     features: FeatureConfig,
-    config: ImitationConfig,
+    config: DistillationConfig,
     out: Path,
     *,
     device: str = "cpu",
@@ -223,7 +223,7 @@ def imitate(
     return out / "encoder.safetensors"
 
 
-def _rate(step: int, config: ImitationConfig) -> float:
+def _rate(step: int, config: DistillationConfig) -> float:
     """A cosine from one learning rate to the other, after a linear warm-up."""
     fall = 0.5 * (1 + math.cos(math.pi * step / config.steps))
     rate = config.final_learning_rate + fall * (config.learning_rate - config.final_learning_rate)
@@ -246,7 +246,7 @@ def _held_out(encoder: nn.Module, data: DistillationData, device: str) -> float:
 def _resume(state: Path, encoder: nn.Module, optimiser: torch.optim.Optimizer) -> int:
     tensors, header = checkpoint.read(state)
     if header.get("kind") != "imitation":
-        raise errors.CheckpointError(f"{state}: not the state of an imitation")
+        raise errors.CheckpointError(f"{state}: not the state of a distillation")
     parts: dict[str, dict[str, Tensor]] = {"encoder": {}, "optimiser": {}}
     for key, value in tensors.items():
         kind, name = key.split(".", 1)

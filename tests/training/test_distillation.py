@@ -1,4 +1,4 @@
-"""The network that imitates another one: what it learns, resuming, and what it is refused for."""
+"""Distillation: what the fast network learns, resuming a run, and what is refused."""
 
 import json
 from dataclasses import replace
@@ -15,15 +15,15 @@ from grafprint.library import Library, LibraryError
 from grafprint.matching.live import LiveQuery
 from grafprint.models.checkpoint import load_encoder
 from grafprint.training.distillation import (
+    DistillationConfig,
     DistillationData,
     DistillationProgress,
-    ImitationConfig,
-    imitate,
+    distill,
 )
 from tests.models.test_sliding import SMALL
 from tests.paths import ASSETS
 
-CONFIG = ImitationConfig(
+CONFIG = DistillationConfig(
     steps=40, batch=4, windows=24, hours=0.06, save_every=20, encoder_options=SMALL
 )
 
@@ -44,7 +44,7 @@ def learned(library, teacher, tmp_path_factory) -> tuple[Path, list[Distillation
     """A finished run, and what it reported."""
     out = tmp_path_factory.mktemp("run")
     seen: list[DistillationProgress] = []
-    path = imitate(library, teacher.features, CONFIG, out, on_progress=seen.append)
+    path = distill(library, teacher.features, CONFIG, out, on_progress=seen.append)
     assert path == out / "encoder.safetensors"
     return path, seen
 
@@ -53,7 +53,7 @@ def weights(path: Path) -> dict[str, torch.Tensor]:
     return load_encoder(path)[0].state_dict()
 
 
-def test_it_comes_closer_to_what_it_imitates(learned):
+def test_it_comes_closer_to_its_teacher(learned):
     path, seen = learned
     assert [p.step for p in seen] == list(range(1, 41))
     assert seen[-1].cosine_similarity > seen[2].cosine_similarity + 0.2
@@ -65,9 +65,9 @@ def test_it_comes_closer_to_what_it_imitates(learned):
 
 def test_a_stopped_run_goes_on_as_if_it_had_not_been(library, teacher, learned, tmp_path):
     steps = iter(range(100))
-    state = imitate(library, teacher.features, CONFIG, tmp_path, stop=lambda: next(steps) == 13)
+    state = distill(library, teacher.features, CONFIG, tmp_path, stop=lambda: next(steps) == 13)
     assert state == tmp_path / "state.safetensors"
-    path = imitate(library, teacher.features, CONFIG, tmp_path, resume=True)
+    path = distill(library, teacher.features, CONFIG, tmp_path, resume=True)
     whole = weights(learned[0])
     for name, values in weights(path).items():
         torch.testing.assert_close(values, whole[name], rtol=2e-3, atol=1e-5)
@@ -114,18 +114,18 @@ def test_a_library_takes_its_fingerprints_but_no_queries(learned, library, teach
 def test_music_that_is_not_at_hand_is_no_lesson(library, teacher, tmp_path):
     with Library.create(tmp_path / "empty", teacher) as empty:
         with pytest.raises(LibraryError, match="at least two tracks of 4 s are needed"):
-            imitate(empty, teacher.features, CONFIG, tmp_path / "run")
+            distill(empty, teacher.features, CONFIG, tmp_path / "run")
         assert not (tmp_path / "run" / "state.safetensors").exists()
 
 
 def test_runs_are_neither_overwritten_nor_mixed_up(library, teacher, learned, tmp_path):
     with pytest.raises(FileExistsError, match="--resume"):
-        imitate(library, teacher.features, CONFIG, learned[0].parent)
+        distill(library, teacher.features, CONFIG, learned[0].parent)
     with pytest.raises(FileNotFoundError, match="nothing to resume"):
-        imitate(library, teacher.features, CONFIG, tmp_path, resume=True)
+        distill(library, teacher.features, CONFIG, tmp_path, resume=True)
     (tmp_path / "state.safetensors").write_bytes(learned[0].read_bytes())
-    with pytest.raises(CheckpointError, match="not the state of an imitation"):
-        imitate(library, teacher.features, CONFIG, tmp_path, resume=True)
+    with pytest.raises(CheckpointError, match="not the state of a distillation"):
+        distill(library, teacher.features, CONFIG, tmp_path, resume=True)
 
 
 def test_the_command_goes_on_where_it_was_stopped(tmp_path, monkeypatch):
@@ -135,12 +135,12 @@ def test_the_command_goes_on_where_it_was_stopped(tmp_path, monkeypatch):
     from grafprint.training import distillation
 
     monkeypatch.setattr(
-        distillation, "ImitationConfig", lambda **given: replace(CONFIG, steps=2, **given)
+        distillation, "DistillationConfig", lambda **given: replace(CONFIG, steps=2, **given)
     )
     run = CliRunner().invoke
-    asked = ["imitate", str(ASSETS / "library"), "--out", str(tmp_path / "run"), "--hours", "0.05"]
+    asked = ["distill", str(ASSETS / "library"), "--out", str(tmp_path / "run"), "--hours", "0.05"]
     done = run(app, asked)
-    assert done.exit_code == 0 and "trained:" in done.output, done.output
+    assert done.exit_code == 0 and "distilled:" in done.output, done.output
     assert json.loads((tmp_path / "run" / "config.json").read_text())["hours"] == 0.05
     monkeypatch.undo()
     done = run(app, [*asked, "--resume", "--steps", "3"])
