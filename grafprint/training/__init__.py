@@ -2,7 +2,7 @@
 
 from grafprint.errors import DivergedError
 from grafprint.training.config import TrainConfig
-from grafprint.training.loop import Progress, train
+from grafprint.training.contrastive import Progress, train
 
 __all__ = [
     "DivergedError",
