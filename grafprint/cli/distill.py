@@ -47,11 +47,11 @@ def distill(
     grafprint index --model OUT/encoder.safetensors ...
     """
     from grafprint.library import Library
-    from grafprint.training.distillation import DistillationConfig, load_config
+    from grafprint.training.config import DistillationConfig, load_distillation_config
     from grafprint.training.distillation import distill as run_distillation
 
     fingerprinter = load_fingerprinter(model, "cpu")
-    config = load_config(run / "config.json") if resume else DistillationConfig()
+    config = load_distillation_config(run / "config.json") if resume else DistillationConfig()
     config = replace(config, steps=steps or config.steps, hours=hours or config.hours)
     interrupted = until_interrupted()
     with Library.open(library) as opened, progress() as bar:

@@ -6,11 +6,8 @@ gives the weights of one that was not.
 
 from __future__ import annotations
 
-import json
 import logging
-import math
 import os
-import time
 from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -25,14 +22,15 @@ from torch.utils.data import DataLoader
 from grafprint.audio.datasets import find_music
 from grafprint.degradation.augmentation import Degrade
 from grafprint.degradation.banks import NoiseBank, RoomBank, noise_bank, room_bank
-from grafprint.errors import DataError, DivergedError
+from grafprint.errors import DataError
 from grafprint.models.encoders import features_of, stretch_of
 from grafprint.models.fast.precision import computes_bf16
 from grafprint.threads import prefetch
-from grafprint.training.config import TrainConfig, learning_rate_at
+from grafprint.training.config import TrainConfig, learning_rate_at, save_config
 from grafprint.training.data import Crops, PcmCache
+from grafprint.training.loop import Cadence, run_loop, state_path
 from grafprint.training.pairs import Pairs
-from grafprint.training.run import _Run
+from grafprint.training.run import Run
 from grafprint.training.validation import Validation
 
 log = logging.getLogger(__name__)
@@ -92,14 +90,9 @@ def train(
         FileExistsError: ``out`` holds a run and ``resume`` is False.
         DivergedError: the loss or the weights have become infinite or NaN.
     """
+    state = state_path(out, resume)
     fabric = _fabric(config, out, accelerator, devices)
     features = features_of(config.encoder)
-    state_path = out / "state.safetensors"
-    if state_path.exists() and not resume:
-        raise FileExistsError(f"{out} holds a run already; use --resume, or another --out")
-    if resume and not state_path.exists():
-        raise FileNotFoundError(f"{out}: nothing to resume there")
-
     data = _decode_once(fabric, music, cache or out / "cache", on_decode)
     noises = noise_bank(noise, "train", 20, config.seed)
     responses = room_bank(rooms, "train", 40, config.seed)
@@ -109,67 +102,93 @@ def train(
     if rest or not batch:
         raise DataError(
             f"a batch of {config.batch} cannot be shared by {fabric.world_size} processes with "
-            f"{config.segments_per_track} segments a track"
+            f"{config.segments_per_track} segments per track"
         )
+    device = None if config.workers else fabric.device
     crops = Crops(
-        data["train"], batch, pairs.samples, config.seed, fabric.global_rank, fabric.world_size,
-        None if config.workers else fabric.device,
-    )  # fmt: skip
+        data["train"],
+        batch,
+        pairs.samples,
+        config.seed,
+        fabric.global_rank,
+        fabric.world_size,
+        device,
+    )
     validation = Validation(data["valid"], pairs) if "valid" in data else None
-    run = _Run(fabric, config, features, pairs, out)
+    run = Run(fabric, config, features, pairs, state)
     if start_from is not None and not resume:
         run.start_from(start_from)
     first = run.resume() if resume else 0
     if fabric.is_global_zero:
-        (out / "config.json").write_text(json.dumps(asdict(config), indent=2) + "\n")
+        save_config(out / "config.json", config)
     run.set_up()
-    loader = fabric.setup_dataloaders(
-        DataLoader(crops, None, sampler=range(first, config.steps), num_workers=config.workers),
-        use_distributed_sampler=False,
-    )
+    training = _Contrastive(run, crops, validation, on_progress)
+    cadence = Cadence(config.steps, config.validate_every, report_every, config.save_every)
+    finished = run_loop(training, cadence, out, first, stop)
+    return out / "encoder.safetensors" if finished else state
 
-    def save(step: int) -> None:
-        if fabric.is_global_zero:
-            run.save(step, {
-                "config": asdict(config), "steps_done": step, "hours": data["train"].hours,
-                "tracks": len(crops.tracks), "validation": scores,
+
+class _Contrastive:
+    """Contrastive training for :func:`run_loop`; only process 0 measures, reports and saves."""
+
+    def __init__(
+        self,
+        run: Run,
+        crops: Crops,
+        validation: Validation | None,
+        on_progress: Callable[[Progress], None] | None,
+    ) -> None:
+        self.run, self.crops, self.validation, self.on_progress = (
+            run,
+            crops,
+            validation,
+            on_progress,
+        )
+        self.fabric, self.config = run.fabric, run.config
+        self.scores: dict[str, float] | None = None
+
+    def batches(self, first: int) -> Iterable[tuple[int, Tensor]]:
+        """Pairs, prefetched: making them takes about one core, or a GPU's pauses."""
+        steps = range(first, self.config.steps)
+        loader = self.fabric.setup_dataloaders(
+            DataLoader(self.crops, None, sampler=steps, num_workers=self.config.workers),
+            use_distributed_sampler=False,
+        )
+        crops = zip(steps, cast(Iterable[Tensor], loader), strict=True)
+        return prefetch(self.run.batches(crops))
+
+    def step(self, step: int, batch: Tensor) -> Tensor:
+        """Loss and in-batch accuracy, [2]."""
+        return self.run.step(step, batch)
+
+    def validate(self, done: int) -> None:
+        """Retrieve degraded queries among held-out tracks, if the data has any."""
+        if self.validation:
+            if self.fabric.is_global_zero:
+                self.scores = self.validation.scores(self.run.best)
+            self.fabric.barrier()
+
+    def report(self, done: int, figures: list[float], seconds_per_step: float) -> None:
+        """Log to TensorBoard, and tell the caller."""
+        loss, accuracy = figures
+        rate = learning_rate_at(done - 1, self.config)
+        scores, steps = self.scores, self.config.steps
+        progress = Progress(done, steps, loss, accuracy, rate, seconds_per_step, scores)
+        logged = {"loss": loss, "accuracy": accuracy, "learning_rate": rate,
+                  "seconds_per_step": seconds_per_step}  # fmt: skip
+        self.fabric.log_dict(logged | (scores or {}), done)
+        if self.on_progress and self.fabric.is_global_zero:
+            self.on_progress(progress)
+
+    def save(self, done: int) -> None:
+        """Write state and network."""
+        if self.fabric.is_global_zero:
+            music = self.crops.cache
+            self.run.save(done, {
+                "config": asdict(self.config), "steps_done": done, "hours": music.hours,
+                "tracks": len(self.crops.tracks), "validation": self.scores,
             })  # fmt: skip
-        fabric.barrier()
-
-    scores: dict[str, float] | None = None
-    sums, since, started = torch.zeros(2, device=fabric.device), 0, time.monotonic()
-    # Making pairs takes about one core, or a GPU's pauses.
-    steps = zip(range(first, config.steps), cast(Iterable[Tensor], loader), strict=True)
-    for step, inputs in prefetch(run.batches(steps)):
-        if stop and stop():
-            save(step)
-            return state_path
-        if inputs.is_cuda:  # it was made on another stream, which may not have its memory back yet
-            inputs.record_stream(torch.cuda.current_stream())
-        sums += run.step(step, inputs)
-        since += 1
-        done = step + 1
-        last = done == config.steps
-        if validation and (done % config.validate_every == 0 or last):
-            scores = validation.scores(run.best) if fabric.is_global_zero else None
-            fabric.barrier()
-        if done % report_every == 0 or last:
-            mean_loss, mean_accuracy = (sums / since).tolist()  # waits for the device
-            if not math.isfinite(mean_loss):
-                raise DivergedError("loss is", done, out)
-            pace = (time.monotonic() - started) / since
-            progress = Progress(done, config.steps, mean_loss, mean_accuracy,
-                                learning_rate_at(step, config), pace, scores)  # fmt: skip
-            fabric.log_dict({"loss": mean_loss, "accuracy": mean_accuracy,
-                             "learning_rate": progress.learning_rate, "seconds_per_step": pace,
-                             **(scores or {})}, done)  # fmt: skip
-            if on_progress and fabric.is_global_zero:
-                on_progress(progress)
-            sums.zero_()
-            since, started = 0, time.monotonic()
-        if done % config.save_every == 0 or last:
-            save(done)
-    return out / "encoder.safetensors"
+        self.fabric.barrier()
 
 
 def _fabric(config: TrainConfig, out: Path, accelerator: str, devices: int | str) -> Fabric:

@@ -8,56 +8,26 @@ hear through noise. Nothing has to be degraded or compared in large batches, so 
 
 from __future__ import annotations
 
-import json
-import math
-import time
-from collections.abc import Callable
-from dataclasses import asdict, dataclass, field
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
-from grafprint import audio, errors
+from grafprint import audio
 from grafprint.library import Library, LibraryError
 from grafprint.models import checkpoint
 from grafprint.models.chunking import CONTEXT, stretch
-from grafprint.models.encoders import build
+from grafprint.models.encoders import Encoder, build
 from grafprint.models.fast.precision import faster_in_bf16
 from grafprint.models.features import FeatureConfig, LogMel, count_frames, count_windows
+from grafprint.training.config import DistillationConfig, learning_rate_at, save_config
+from grafprint.training.loop import Cadence, load_state, run_loop, save_state, state_path
 
-HALF = {"widths": [32, 64, 128, 256], "pooled_width": 512, "hidden_width": 2048}
-_HELD_OUT = 40  # of so many tracks one, or at least one, is not learned from
+_HELD_OUT = 40  # one track in 40, and at least one, is held out
 _SMOOTHED = 0.98
-
-
-@dataclass(frozen=True)
-class DistillationConfig:
-    """How a network is distilled; lengths are in windows."""
-
-    steps: int = 4800
-    batch: int = 8  # stretches a step
-    windows: int = 64  # of a stretch, without those around them
-    learning_rate: float = 2e-3
-    final_learning_rate: float = 2e-5
-    warmup_steps: int = 50
-    weight_decay: float = 1e-2
-    hours: float = 20.0  # of music at most
-    seed: int = 0
-    save_every: int = 200
-    encoder_options: dict[str, Any] = field(default_factory=lambda: dict(HALF))
-
-
-def load_config(path: Path) -> DistillationConfig:
-    """The settings of a run. Raises FileNotFoundError, or ValueError if they are damaged."""
-    if not path.is_file():
-        raise FileNotFoundError(f"{path.parent}: nothing to resume there")
-    try:
-        return DistillationConfig(**json.loads(path.read_text(encoding="utf-8")))
-    except TypeError as error:
-        raise ValueError(f"{path}: {error}") from error
 
 
 @dataclass(frozen=True)
@@ -139,9 +109,13 @@ class DistillationData:
 
 
 def cosine_similarity(made: Tensor, wanted: Tensor) -> Tensor:
-    """Mean inner product of fingerprints ``[..., dim]`` with others; silent ones do not count."""
-    sounding = wanted.any(dim=-1)
-    return (made.float() * wanted).sum(dim=-1)[sounding].mean()
+    """Mean inner product of fingerprints ``[..., dim]``, without the silent ones of ``wanted``.
+
+    0 if all are silent.
+    """
+    non_silent = wanted.any(dim=-1)
+    similarities = (made.float() * wanted).sum(dim=-1)[non_silent]
+    return similarities.mean() if len(similarities) else similarities.sum()
 
 
 def distill(
@@ -156,101 +130,111 @@ def distill(
     on_decode: Callable[[int, int], None] | None = None,
     stop: Callable[[], bool] | None = None,
 ) -> Path:
-    """Train a network to make the fingerprints that a library has; returns where it is.
+    """Train a network to compute the fingerprints that ``library`` holds; return its path.
 
-    ``features`` are those of the network that made them. In ``out`` are then
+    ``features`` are those of the network that made them. ``out`` then holds
     ``encoder.safetensors`` (to use), ``state.safetensors`` (to resume) and ``config.json``.
     ``stop`` is asked before every step; on True the state is saved and training ends early.
 
-    Raises LibraryError as :class:`DistillationData` does, FileExistsError if ``out`` holds a run
-    and ``resume`` is False, CheckpointError for a state that does not fit.
+    Raises:
+        LibraryError: as :class:`DistillationData` raises it.
+        FileExistsError: ``out`` holds a run and ``resume`` is False.
+        CheckpointError: the saved state does not fit.
+        DivergedError: the loss or the weights have become infinite or NaN.
     """
-    state = out / "state.safetensors"
-    if resume and not state.exists():
-        raise FileNotFoundError(f"{out}: nothing to resume there")
-    if state.exists() and not resume:
-        raise FileExistsError(f"{out} holds a run already; use --resume, or another --out")
+    state = state_path(out, resume)
     out.mkdir(parents=True, exist_ok=True)
     data = DistillationData(library, features, config, on_decode)
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(config.seed)
-        encoder = build("sliding", config.encoder_options)
-    encoder = encoder.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-    optimiser = torch.optim.AdamW(
-        encoder.parameters(), config.learning_rate, weight_decay=config.weight_decay
-    )
-    first = _resume(state, encoder, optimiser) if resume else 0
-    (out / "config.json").write_text(json.dumps(asdict(config), indent=2) + "\n")
-    kind = torch.device(device)
-    autocast = torch.autocast(kind.type, torch.bfloat16, enabled=faster_in_bf16(kind))
+    training = _Distillation(data, config, state, library.model_id, device, on_progress)
+    first = training.resume() if resume else 0
+    save_config(out / "config.json", config)
+    cadence = Cadence(config.steps, config.save_every, 1, config.save_every)
+    finished = run_loop(training, cadence, out, first, stop)
+    return out / "encoder.safetensors" if finished else state
 
-    def save(step: int, held_out: float | None) -> None:
-        slots, rest = checkpoint.pack_optimiser(optimiser)
-        tensors = {f"encoder.{k}": v for k, v in encoder.state_dict().items()}
-        tensors |= {f"optimiser.{k}": v for k, v in slots.items()}
-        header = {"format": checkpoint.FORMAT, "kind": "imitation", "step": step, "optimiser": rest}
-        checkpoint.write(state, tensors, header)
-        checkpoint.save_encoder(out / "encoder.safetensors", encoder, features, {
-            "imitates": library.model_id, "config": asdict(config), "steps_done": step,
-            "hours": data.hours, "tracks": len(data.mels), "held_out_likeness": held_out,
+
+class _Distillation:
+    """Distillation for :func:`run_loop`: what it learns from, network, optimiser and progress."""
+
+    def __init__(
+        self,
+        data: DistillationData,
+        config: DistillationConfig,
+        state: Path,
+        teacher: str,
+        device: str,
+        on_progress: Callable[[DistillationProgress], None] | None,
+    ) -> None:
+        self.data, self.config, self.state, self.teacher = data, config, state, teacher
+        self.device, self.on_progress = torch.device(device), on_progress
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(config.seed)
+            encoder = build("sliding", config.encoder_options)
+        self.encoder: Encoder = encoder.to(memory_format=torch.channels_last).to(self.device)
+        self.optimiser = torch.optim.AdamW(
+            self.encoder.parameters(), config.learning_rate, weight_decay=config.weight_decay
+        )
+        enabled = faster_in_bf16(self.device)
+        self.autocast = torch.autocast(self.device.type, torch.bfloat16, enabled=enabled)
+        self.held_out: float | None = None
+        self.reports, self.similarity, self.pace_s = 0, 0.0, 0.0
+
+    def batches(self, first: int) -> Iterator[tuple[int, tuple[Tensor, Tensor]]]:
+        """Chunks and the fingerprints to learn."""
+        for step in range(first, self.config.steps):
+            yield step, self.data.draw(self.config.seed, step, self.config.batch)
+
+    def step(self, step: int, batch: tuple[Tensor, Tensor]) -> Tensor:
+        """Loss and mean cosine similarity, [2]."""
+        for group in self.optimiser.param_groups:
+            group["lr"] = learning_rate_at(step, self.config)
+        inputs, wanted = (t.to(self.device) for t in batch)
+        with self.autocast:
+            made = self.encoder(inputs)[:, CONTEXT:-CONTEXT]
+        similarity = cosine_similarity(made, wanted)
+        loss = 1 - similarity
+        self.optimiser.zero_grad()
+        loss.backward()
+        nn.utils.clip_grad_norm_(self.encoder.parameters(), 1.0)
+        self.optimiser.step()
+        return torch.stack([loss, similarity]).detach()
+
+    @torch.no_grad()
+    def validate(self, done: int) -> None:
+        """Cosine similarity on the held-out tracks."""
+        self.encoder.eval()
+        made, wanted = [], []
+        for mel, prints in self.data.held_out:
+            frames = mel[: count_frames(len(prints), self.data.features)].float()
+            with self.autocast:
+                chunk = stretch(frames, self.data.features).to(self.device)
+                made.append(self.encoder(chunk)[0].cpu())
+            wanted.append(prints.float())
+        self.encoder.train()
+        self.held_out = float(cosine_similarity(torch.cat(made), torch.cat(wanted)))
+
+    def report(self, done: int, figures: list[float], seconds_per_step: float) -> None:
+        """Smooth similarity and pace, and tell the caller."""
+        share = min(_SMOOTHED, self.reports / (self.reports + 1))
+        self.reports += 1
+        self.similarity = share * self.similarity + (1 - share) * figures[1]
+        self.pace_s = share * self.pace_s + (1 - share) * seconds_per_step
+        if self.on_progress:
+            progress = DistillationProgress(
+                done, self.config.steps, self.similarity, self.held_out, self.pace_s
+            )
+            self.on_progress(progress)
+
+    def save(self, done: int) -> None:
+        """Write state and network."""
+        save_state(self.state, "imitation", done, self.encoder, self.optimiser)
+        network = self.state.with_name("encoder.safetensors")
+        checkpoint.save_encoder(network, self.encoder, self.data.features, {
+            "imitates": self.teacher, "config": asdict(self.config), "steps_done": done,
+            "hours": self.data.hours, "tracks": len(self.data.mels),
+            "held_out_likeness": self.held_out,
         })  # fmt: skip
 
-    recent, held_out, began = 0.0, None, time.monotonic()
-    for step in range(first, config.steps):
-        if stop and stop():
-            save(step, held_out)
-            return state
-        for group in optimiser.param_groups:
-            group["lr"] = _rate(step, config)
-        inputs, wanted = (t.to(device) for t in data.draw(config.seed, step, config.batch))
-        with autocast:
-            made = encoder(inputs)[:, CONTEXT:-CONTEXT]
-        alike = cosine_similarity(made, wanted)
-        optimiser.zero_grad()
-        (1 - alike).backward()
-        nn.utils.clip_grad_norm_(encoder.parameters(), 1.0)
-        optimiser.step()
-        share = min(_SMOOTHED, (step - first) / (step - first + 1))
-        recent = share * recent + (1 - share) * float(alike.detach())
-        done = step + 1
-        if done % config.save_every == 0 or done == config.steps:
-            with autocast:
-                held_out = _held_out(encoder, data, device)
-            save(done, held_out)
-        if on_progress:
-            pace = (time.monotonic() - began) / (done - first)
-            on_progress(DistillationProgress(done, config.steps, recent, held_out, pace))
-    return out / "encoder.safetensors"
-
-
-def _rate(step: int, config: DistillationConfig) -> float:
-    """A cosine from one learning rate to the other, after a linear warm-up."""
-    fall = 0.5 * (1 + math.cos(math.pi * step / config.steps))
-    rate = config.final_learning_rate + fall * (config.learning_rate - config.final_learning_rate)
-    return rate * min(1.0, (step + 1) / config.warmup_steps)
-
-
-@torch.no_grad()
-def _held_out(encoder: nn.Module, data: DistillationData, device: str) -> float:
-    """The cosine_similarity of fingerprints of the tracks that are not learned from."""
-    encoder.eval()
-    made, wanted = [], []
-    for mel, prints in data.held_out:
-        frames = mel[: count_frames(len(prints), data.features)].float()
-        made.append(encoder(stretch(frames, data.features).to(device))[0].cpu())
-        wanted.append(prints.float())
-    encoder.train()
-    return float(cosine_similarity(torch.cat(made), torch.cat(wanted)))
-
-
-def _resume(state: Path, encoder: nn.Module, optimiser: torch.optim.Optimizer) -> int:
-    tensors, header = checkpoint.read(state)
-    if header.get("kind") != "imitation":
-        raise errors.CheckpointError(f"{state}: not the state of a distillation")
-    parts: dict[str, dict[str, Tensor]] = {"encoder": {}, "optimiser": {}}
-    for key, value in tensors.items():
-        kind, name = key.split(".", 1)
-        parts[kind][name] = value
-    encoder.load_state_dict(parts["encoder"])
-    checkpoint.unpack_optimiser(optimiser, parts["optimiser"], header["optimiser"])
-    return int(header["step"])
+    def resume(self) -> int:
+        """Restore the saved state; returns the number of steps done."""
+        return load_state(self.state, "imitation", self.encoder, self.optimiser)[0]

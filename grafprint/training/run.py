@@ -1,4 +1,4 @@
-"""TODO."""
+"""A contrastive training run: network, optimiser, and one step of it."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from lightning.fabric import Fabric
 from torch import Tensor
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
-from grafprint import errors
-from grafprint.errors import DivergedError
+from grafprint.errors import CheckpointError
 from grafprint.models import checkpoint
 from grafprint.models.encoders import Encoder, build, describe
 from grafprint.models.features import FeatureConfig
 from grafprint.training.config import TrainConfig, learning_rate_at
+from grafprint.training.loop import load_state, save_state, tensors_under
 from grafprint.training.losses import nt_xent, triplet
 from grafprint.training.pairs import Pairs, stretch_views
 
@@ -32,14 +32,14 @@ def _seed(*parts: int) -> int:
     return state >> 1
 
 
-class _Run:
-    """What a run changes step by step, and how it is saved and taken up again."""
+class Run:
+    """What a run changes from step to step, and how it is saved and resumed."""
 
     def __init__(
-        self, fabric: Fabric, config: TrainConfig, features: FeatureConfig, pairs: Pairs, out: Path
+        self, fabric: Fabric, config: TrainConfig, features: FeatureConfig, pairs: Pairs, path: Path
     ) -> None:
         self.fabric, self.config, self.features, self.pairs = fabric, config, features, pairs
-        self.path = out / "state.safetensors"
+        self.path = path  # of the state
         self.started_from: str | None = None  # identity of the network it began with
         torch.manual_seed(config.seed)
         network = build(config.encoder, config.encoder_options)
@@ -85,10 +85,12 @@ class _Run:
                 yield step, pairs
 
     def step(self, step: int, inputs: Tensor) -> Tensor:
-        """One optimiser step; the global batch's loss and its accuracy in [0, 1], [2].
+        """Take one optimiser step; loss and in-batch accuracy in [0, 1] of the global batch, [2].
 
-        They stay on the device: to ask for them at every step would let a GPU run dry.
+        They stay on the device.
         """
+        if inputs.is_cuda:  # made on another stream, which must not reuse its memory yet
+            inputs.record_stream(torch.cuda.current_stream())
         fabric, config = self.fabric, self.config
         # Drop-path draws from the global generator.
         torch.manual_seed(_seed(config.seed, step, fabric.global_rank))
@@ -122,47 +124,33 @@ class _Run:
         return torch.stack([loss.detach(), right.float().mean()])
 
     def save(self, step: int, facts: dict[str, Any]) -> None:
-        """Write the state to resume from and the network to use; DivergedError if it is none."""
-        if not all(p.isfinite().all() for p in self.raw.parameters()):
-            raise DivergedError("weights are", step, self.path.parent)
-        slots, rest = checkpoint.pack_optimiser(self.raw_optimiser)
-        tensors = {f"encoder.{k}": v for k, v in self.raw.state_dict().items()}
-        tensors |= {f"optimiser.{k}": v for k, v in slots.items()}
-        if self.config.memory:
-            tensors["memory"] = self.memory
+        """Write the state to resume from and the network to use.
+
+        Raises DivergedError, before anything is written, if weights are not finite.
+        """
+        tensors = {"memory": self.memory} if self.config.memory else {}
         if self.average:
             tensors |= {f"average.{k}": v for k, v in self.average.state_dict().items()}
-        header = {"format": checkpoint.FORMAT, "kind": "training", "step": step, "optimiser": rest,
-                  "started_from": self.started_from}  # fmt: skip
-        checkpoint.write(self.path, tensors, header)
-        checkpoint.save_encoder(
-            self.path.with_name("encoder.safetensors"), self.best, self.features,
-            facts | {"started_from": self.started_from},
-        )  # fmt: skip
+        origin = {"started_from": self.started_from}
+        save_state(self.path, "training", step, self.raw, self.raw_optimiser, tensors, origin)
+        network = self.path.with_name("encoder.safetensors")
+        checkpoint.save_encoder(network, self.best, self.features, facts | origin)
 
     def resume(self) -> int:
-        """Take up the saved state; returns how many steps it has behind it."""
-        tensors, header = checkpoint.read(self.path)
-        if header.get("kind") != "training":
-            raise errors.CheckpointError(f"{self.path}: not a training state")
-
-        def part(prefix: str) -> dict[str, Tensor]:
-            return {k.removeprefix(prefix): v for k, v in tensors.items() if k.startswith(prefix)}
-
-        self.raw.load_state_dict(part("encoder."))
-        checkpoint.unpack_optimiser(self.raw_optimiser, part("optimiser."), header["optimiser"])
+        """Restore the saved state; returns the number of steps done."""
+        done, tensors, header = load_state(self.path, "training", self.raw, self.raw_optimiser)
         if self.config.memory:
             self.memory.copy_(tensors["memory"])
         if self.average:
-            self.average.load_state_dict(part("average."))
+            self.average.load_state_dict(tensors_under(tensors, "average."))
         self.started_from = header.get("started_from")
-        return int(header["step"])
+        return done
 
     def start_from(self, path: Path) -> None:
-        """Begin with the weights of a finished network of the same shape."""
+        """Start from the weights of a trained network of the same shape."""
         network, features, _ = checkpoint.load_encoder(path)
         if describe(network) != describe(self.raw):
-            raise errors.CheckpointError(f"{path}: a network of another kind or size")
+            raise CheckpointError(f"{path}: a network of another kind or size")
         self.raw.load_state_dict(network.state_dict())
         if self.average:
             self.average.module.load_state_dict(network.state_dict())

@@ -14,8 +14,8 @@ from grafprint.fingerprint import FAST_MODEL, Fingerprinter
 from grafprint.library import Library, LibraryError
 from grafprint.matching.live import LiveQuery
 from grafprint.models.checkpoint import load_encoder
+from grafprint.training.config import DistillationConfig
 from grafprint.training.distillation import (
-    DistillationConfig,
     DistillationData,
     DistillationProgress,
     distill,
@@ -132,10 +132,10 @@ def test_the_command_goes_on_where_it_was_stopped(tmp_path, monkeypatch):
     from typer.testing import CliRunner
 
     from grafprint.cli import app
-    from grafprint.training import distillation
+    from grafprint.training import config
 
     monkeypatch.setattr(
-        distillation, "DistillationConfig", lambda **given: replace(CONFIG, steps=2, **given)
+        config, "DistillationConfig", lambda **given: replace(CONFIG, steps=2, **given)
     )
     run = CliRunner().invoke
     asked = ["distill", str(ASSETS / "library"), "--out", str(tmp_path / "run"), "--hours", "0.05"]

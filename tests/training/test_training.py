@@ -271,7 +271,7 @@ def test_gradients_of_the_gathered_loss_equal_those_of_one_process(tmp_path: Pat
 import torch
 from lightning.fabric import Fabric
 from grafprint.training.losses import nt_xent
-from grafprint.training import _gather
+from grafprint.training.run import _gather
 fabric = Fabric(accelerator="cpu", devices=2, strategy="ddp")
 fabric.launch()
 torch.manual_seed(0)
