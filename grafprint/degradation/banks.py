@@ -12,10 +12,8 @@ from torch import Tensor, nn
 
 from grafprint.audio.datasets import load_clips
 from grafprint.degradation import synthetic_noise, synthetic_rooms
-from grafprint.degradation.effects import (
-    power,
-    prepare_rir,
-)
+from grafprint.degradation.effects import power, prepare_rir
+from grafprint.errors import DataError
 
 QUIET = 1e-8  # mean power (-80 dBFS) up to which a noise clip counts as silent
 
@@ -57,7 +55,7 @@ class NoiseBank(nn.Module):
     length: Tensor
 
     def __init__(self, clips: Iterable[np.ndarray], names: Iterable[str] | None = None) -> None:
-        """Take float clips ``[n]`` at 16 kHz, without silent ones. ValueError if all are silent.
+        """Take float clips ``[n]`` at 16 kHz, without silent ones. DataError if all are silent.
 
         ``names`` identify them in reports; if None, numbers do.
         """
@@ -68,7 +66,7 @@ class NoiseBank(nn.Module):
             if len(clip) and float(np.square(clip).mean()) > QUIET
         ]
         if not named:
-            raise ValueError("there is no noise clip that is not silent")
+            raise DataError("there is no noise clip that is not silent")
         kept, self.names = [clip for clip, _ in named], [name for _, name in named]
         # Scaled to full scale for the precision of int16; the SNR sets the level later.
         pcm = [np.round(c / np.abs(c).max() * 32767).astype(np.int16) for c in kept]
@@ -120,14 +118,14 @@ class RoomBank(nn.Module):
         names: Iterable[str] | None = None,
         max_s: float = 2.0,
     ) -> None:
-        """Take responses ``[m]`` at 16 kHz. ValueError if there is none, or one is silent.
+        """Take responses ``[m]`` at 16 kHz. DataError if there is none, or one is silent.
 
         ``names`` identify them in reports; if None, numbers do.
         """
         super().__init__()
         prepared = [torch.from_numpy(prepare_rir(r, max_s)) for r in rirs]
         if not prepared:
-            raise ValueError("there is no room response")
+            raise DataError("there is no room response")
         self.names = list(names or map(str, range(len(prepared))))
         padded = nn.utils.rnn.pad_sequence(prepared, batch_first=True)
         self.register_buffer("responses", padded)

@@ -16,6 +16,7 @@ import numpy as np
 from grafprint import matching
 from grafprint.audio.datasets import find_music
 from grafprint.degradation.banks import NoiseBank, RoomBank
+from grafprint.errors import DataError
 from grafprint.evaluation.journal import Journal
 from grafprint.evaluation.queries import Degrader, Query, Setting
 from grafprint.evaluation.report import (
@@ -119,7 +120,7 @@ def evaluate(
     None, they run here, one after the other.
 
     Raises:
-        ValueError: no track's audio can be read, none is long enough, or the journal belongs to
+        DataError: no track's audio can be read, none is long enough, or the journal belongs to
             another evaluation.
     """
     steps = reports(library, fingerprinter, noises, rooms, config, tracks, journal, ask)
@@ -144,7 +145,7 @@ def reports(
 
     Each query runs in every cell before the next one does. Every item is the same report, whose
     cells fill; at first they hold only what the journal does. Closing the iterator ends the
-    evaluation. Raises ValueError as :func:`evaluate` does.
+    evaluation. Raises DataError as :func:`evaluate` does.
     """
     config = config or EvaluationConfig()
     queries = QuerySet.of(library, fingerprinter, noises, rooms, config, tracks)
@@ -210,7 +211,7 @@ def _readable(
         if path is not None and track.duration_s > longest_s:
             chosen.append((track, path))
     if not chosen:
-        raise ValueError(
+        raise DataError(
             f"no track of the library has its audio file in place and lasts over {longest_s:g} s"
         )
     return chosen

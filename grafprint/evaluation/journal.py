@@ -6,6 +6,8 @@ import json
 from pathlib import Path
 from typing import Any
 
+from grafprint.errors import DataError
+
 
 class Journal:
     """A list of values in a file, each written as soon as it is added.
@@ -15,16 +17,19 @@ class Journal:
     """
 
     def __init__(self, path: Path, subject: dict[str, Any]) -> None:
-        """Open or create the journal at ``path``. ValueError if it has another subject."""
+        """Open or create the journal at ``path``. DataError if it has another subject."""
         self.path = path
         head = json.dumps(subject, sort_keys=True)
         text = path.read_text(encoding="utf-8") if path.is_file() else ""
         lines = text[: text.rfind("\n") + 1].splitlines()
         if lines and lines[0] != head:
-            raise ValueError(
+            raise DataError(
                 f"{path} belongs to another evaluation: delete it, or name another file"
             )
-        self.entries: list[Any] = [json.loads(line) for line in lines[1:]]
+        try:
+            self.entries: list[Any] = [json.loads(line) for line in lines[1:]]
+        except ValueError as error:
+            raise DataError(f"{path} is damaged ({error}): delete it") from error
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text("\n".join([head, *lines[1:]]) + "\n", encoding="utf-8")
 

@@ -10,9 +10,15 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from grafprint.degradation.augmentation import DegradeConfig
+from grafprint.errors import ConfigError
 
 _Settings = TypeVar("_Settings", "TrainConfig", "DistillationConfig", DegradeConfig)
 _RunSettings = TypeVar("_RunSettings", "TrainConfig", "DistillationConfig")
+
+# Fabric's precisions that every encoder can be trained in.
+PRECISIONS = ("bf16-mixed", "16-mixed", "32-true")
+_LEAST = {"steps": 1, "batch": 2, "workers": 0, "validate_every": 1, "save_every": 1,
+          "learning_rate": 0, "final_learning_rate": 0}  # fmt: skip
 
 # Half the widths of the default encoder.
 _HALF = {"widths": [32, 64, 128, 256], "pooled_width": 512, "hidden_width": 2048}
@@ -46,9 +52,18 @@ class TrainConfig:
 
     def __post_init__(self) -> None:
         if self.loss not in ("nt-xent", "triplet"):
-            raise ValueError(f"the loss is nt-xent or triplet, not {self.loss!r}")
+            raise ConfigError(f"the loss is nt-xent or triplet, not {self.loss!r}")
         if self.loss == "triplet" and self.memory:
-            raise ValueError("a memory of negatives goes with the loss nt-xent only")
+            raise ConfigError("a memory of negatives goes with the loss nt-xent only")
+        if self.precision not in PRECISIONS:
+            raise ConfigError(
+                f"the precision is one of {', '.join(PRECISIONS)}, not {self.precision!r}"
+            )
+        for name, least in _LEAST.items():
+            if not least <= getattr(self, name) < math.inf:
+                raise ConfigError(f"{name} must be at least {least}, not {getattr(self, name)}")
+        if not 0 < self.temperature < math.inf:
+            raise ConfigError(f"temperature must be above 0, not {self.temperature}")
 
     @property
     def cosine_start(self) -> int:
@@ -81,7 +96,7 @@ class DistillationConfig:
 def load_config(path: Path) -> TrainConfig:
     """Training settings from a JSON file; missing ones keep their defaults.
 
-    Raises FileNotFoundError if there is no such file, ValueError if it holds anything else.
+    Raises FileNotFoundError if there is no such file, ConfigError if it holds anything else.
     """
     return _load(path, config_of)
 
@@ -97,7 +112,7 @@ def save_config(path: Path, config: TrainConfig | DistillationConfig) -> None:
 
 
 def config_of(values: Mapping[str, Any]) -> TrainConfig:
-    """Training settings from parsed JSON; ValueError for unknown names."""
+    """Training settings from parsed JSON; ConfigError for unknown names."""
     values = dict(values)
     degrade = _settings(DegradeConfig, values.pop("degrade", {}))
     return replace(_settings(TrainConfig, values), degrade=degrade)
@@ -109,13 +124,13 @@ def _load(path: Path, parse: Callable[[Mapping[str, Any]], _RunSettings]) -> _Ru
     try:
         return parse(json.loads(path.read_text(encoding="utf-8")))
     except (TypeError, ValueError, AttributeError) as error:
-        raise ValueError(f"{path}: not the settings of a training run: {error}") from error
+        raise ConfigError(f"{path}: not the settings of a training run: {error}") from error
 
 
 def _settings(kind: type[_Settings], values: Mapping[str, Any]) -> _Settings:
     known = {f.name for f in fields(kind)}
     if unknown := sorted(set(values) - known):
-        raise ValueError(f"there is no setting {', '.join(unknown)}")
+        raise ConfigError(f"there is no setting {', '.join(unknown)}")
     # JSON has lists where the settings have tuples.
     settings: dict[str, Any] = {
         k: tuple(v) if isinstance(v, list) else v for k, v in values.items()
