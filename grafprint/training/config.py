@@ -20,6 +20,10 @@ PRECISIONS = ("bf16-mixed", "16-mixed", "32-true")
 _LEAST = {"steps": 1, "batch": 2, "workers": 0, "validate_every": 1, "save_every": 1,
           "learning_rate": 0, "final_learning_rate": 0}  # fmt: skip
 
+# The encoder that distillation trains. Contrastive training refuses it: it misses too many short
+# queries then (docs/performance.md).
+DISTILLED = "sliding"
+
 # Half the widths of the default encoder.
 _HALF = {"widths": [32, 64, 128, 256], "pooled_width": 512, "hidden_width": 2048}
 
@@ -51,6 +55,10 @@ class TrainConfig:
     workers: int = 0
 
     def __post_init__(self) -> None:
+        if self.encoder == DISTILLED:
+            raise ConfigError(
+                f"the encoder {DISTILLED} is distilled from a trained network: use grafprint distill"
+            )
         if self.loss not in ("nt-xent", "triplet"):
             raise ConfigError(f"the loss is nt-xent or triplet, not {self.loss!r}")
         if self.loss == "triplet" and self.memory:

@@ -23,7 +23,7 @@ from grafprint.audio.datasets import find_music
 from grafprint.degradation.augmentation import Degrade
 from grafprint.degradation.banks import NoiseBank, RoomBank, noise_bank, room_bank
 from grafprint.errors import DataError
-from grafprint.models.encoders import features_of, stretch_of
+from grafprint.models.encoders import features_of
 from grafprint.models.fast.precision import computes_bf16
 from grafprint.threads import prefetch
 from grafprint.training.config import TrainConfig, learning_rate_at, save_config
@@ -97,7 +97,7 @@ def train(
     noises = noise_bank(noise, "train", 20, config.seed)
     responses = room_bank(rooms, "train", 40, config.seed)
     degrade = Degrade(config.degrade, noises, responses)
-    pairs = Pairs(config, features, degrade, stretch_of(config.encoder)).to(fabric.device)
+    pairs = Pairs(config, features, degrade).to(fabric.device)
     batch, rest = divmod(config.batch, fabric.world_size * config.segments_per_track)
     if rest or not batch:
         raise DataError(

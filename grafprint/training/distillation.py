@@ -23,7 +23,12 @@ from grafprint.models.chunking import CONTEXT, stretch
 from grafprint.models.encoders import Encoder, build
 from grafprint.models.fast.precision import faster_in_bf16
 from grafprint.models.features import FeatureConfig, LogMel, count_frames, count_windows
-from grafprint.training.config import DistillationConfig, learning_rate_at, save_config
+from grafprint.training.config import (
+    DISTILLED,
+    DistillationConfig,
+    learning_rate_at,
+    save_config,
+)
 from grafprint.training.loop import Cadence, load_state, run_loop, save_state, state_path
 
 _HELD_OUT = 40  # one track in 40, and at least one, is held out
@@ -169,7 +174,7 @@ class _Distillation:
         self.device, self.on_progress = torch.device(device), on_progress
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(config.seed)
-            encoder = build("sliding", config.encoder_options)
+            encoder = build(DISTILLED, config.encoder_options)
         self.encoder: Encoder = encoder.to(memory_format=torch.channels_last).to(self.device)
         self.optimiser = torch.optim.AdamW(
             self.encoder.parameters(), config.learning_rate, weight_decay=config.weight_decay

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from grafprint.degradation.augmentation import Degrade
-from grafprint.models.features import FeatureConfig, LogMel, add_positions, count_frames, normalise
+from grafprint.models.features import FeatureConfig, LogMel, add_positions, normalise
 from grafprint.training.config import TrainConfig
 
 
@@ -19,25 +18,17 @@ class Pairs(nn.Module):
 
     The clean view is computed with its context on both sides, as a segment of a reference is.
     The degraded view is cut to one second first, as the only segment of a 1 s query is.
-
-    For an encoder that reads stretches (``stretch`` windows), both views are so long, one a crop,
-    and :func:`stretch_views` takes windows of them.
     """
 
-    def __init__(
-        self, config: TrainConfig, features: FeatureConfig, degrade: Degrade, stretch: int = 1
-    ) -> None:
+    def __init__(self, config: TrainConfig, features: FeatureConfig, degrade: Degrade) -> None:
         super().__init__()
         self.features, self.degrade = features, degrade
-        self.frames = count_frames(stretch, features)
-        more = self.frames - features.window_frames
-        self.length = features.window_samples + more * features.hop_length
         self.logmel = LogMel(features)
         self.offset = round(config.offset_s * features.sample_rate_hz)
         self.past = degrade.config.past_samples
         # On the frame grid, and enough for the first frame to see what the whole recording shows.
         self.margin = math.ceil(features.n_fft / 2 / features.hop_length) * features.hop_length
-        self.count = config.segments_per_track if stretch == 1 else 1
+        self.count = config.segments_per_track
         low, high = config.gap_s
         self.gap = round(low * features.sample_rate_hz), round(high * features.sample_rate_hz)
 
@@ -48,52 +39,25 @@ class Pairs(nn.Module):
 
     @property
     def _crop(self) -> int:
-        return crop_length(self.length, self.offset, self.past, self.margin)
+        return crop_length(self.features.window_samples, self.offset, self.past, self.margin)
 
     @torch.no_grad()
     def forward(self, crops: Tensor, generator: torch.Generator) -> Tensor:
         """Crops ``[B, samples]``, one of a track, to inputs ``[2N, 3, 64, 32]``.
 
         ``N`` is B times ``segments_per_track``; the clean views come first, then the degraded.
-        Of stretches there are 2B, and they have more frames.
         """
         f = self.features
         if self.count > 1:
             crops = draw_neighbouring_crops(crops, self.count, self._crop, self.gap, generator)
         clean, shifted = pair_views(
-            crops, self.length, self.offset, self.past, self.margin, generator
+            crops, f.window_samples, self.offset, self.past, self.margin, generator
         )
         skip = self.margin // f.hop_length
-        reference = self.logmel(clean)[:, skip : skip + self.frames]
-        query = self.logmel(self.degrade(shifted, generator))[:, : self.frames]
+        reference = self.logmel(clean)[:, skip : skip + f.window_frames]
+        query = self.logmel(self.degrade(shifted, generator))[:, : f.window_frames]
         segments = torch.cat([reference, query]).transpose(1, 2)
         return add_positions(normalise(segments, f))
-
-
-def stretch_views(
-    encoder: Callable[[Tensor], Tensor], inputs: Tensor, count: int, features: FeatureConfig
-) -> tuple[Tensor, Tensor]:
-    """The views ``a, b [N, dim]`` of ``count`` windows from each stretch of ``inputs [2B, ...]``.
-
-    The windows of the clean stretch have all of it around them, as in a recording. In one half of
-    the tracks those of the degraded one have that too, as in a long query; in the other half each
-    is cut out and encoded alone, as a query of one second is. Draws from the global generator.
-    """
-    clean, heard = inputs.chunk(2)
-    windows = heard.unfold(3, features.window_frames, features.hop_frames)  # [B, 3, F, m, T]
-    tracks = len(clean)
-    # In small random steps, the nearest the most frequent: each other's hard negatives.
-    last = windows.shape[3] - 1
-    longest = max(1, last // max(1, count - 1))
-    steps = (longest ** torch.rand(tracks, count - 1)).long()
-    places = F.pad(steps.cumsum(dim=1), (1, 0))
-    places += (torch.rand(tracks, 1) * (last - places[:, -1:] + 1)).long()
-    rows = torch.arange(tracks)[:, None]
-    half = tracks // 2
-    alone = windows[rows[half:], :, :, places[half:]].flatten(0, 1)
-    a = encoder(clean)[rows, places].flatten(0, 1)
-    together = encoder(heard[:half])[rows[:half], places[:half]].flatten(0, 1)
-    return a, torch.cat([together, encoder(alone)])
 
 
 def pair_views(

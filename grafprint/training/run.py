@@ -18,7 +18,7 @@ from grafprint.models.features import FeatureConfig
 from grafprint.training.config import TrainConfig, learning_rate_at
 from grafprint.training.loop import load_state, save_state, tensors_under
 from grafprint.training.losses import nt_xent, triplet
-from grafprint.training.pairs import Pairs, stretch_views
+from grafprint.training.pairs import Pairs
 
 
 def _seed(*parts: int) -> int:
@@ -96,11 +96,7 @@ class Run:
         torch.manual_seed(_seed(config.seed, step, fabric.global_rank))
         for group in self.optimiser.param_groups:
             group["lr"] = learning_rate_at(step, config)
-        if self.raw.stretch == 1:
-            a, b = self.encoder(inputs).chunk(2)
-        else:
-            count = config.segments_per_track
-            a, b = stretch_views(self.encoder, inputs, count, self.features)
+        a, b = self.encoder(inputs).chunk(2)
         if fabric.world_size > 1:
             # Every process computes the whole batch's loss; gradients flow back through the
             # gather, and DDP's mean then equals the gradient of one process with the whole batch.

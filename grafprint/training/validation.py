@@ -10,9 +10,8 @@ import torch
 from torch import Tensor
 
 from grafprint.degradation.augmentation import Degrade, DegradeConfig
-from grafprint.models.chunking import reading
 from grafprint.models.fast.precision import faster_in_bf16
-from grafprint.models.features import add_positions, normalise
+from grafprint.models.features import add_positions, normalise, windows
 
 if TYPE_CHECKING:
     from grafprint.models.encoders import Encoder
@@ -89,7 +88,7 @@ class Validation:
         """
         training, f = encoder.training, self.features
         encoder.eval()
-        parts = [self._encode(encoder, reading(encoder, mel, f)) for mel in self.references]
+        parts = [self._encode(encoder, windows(mel, f)) for mel in self.references]
         references = torch.cat(parts)
         owner = torch.cat([torch.full((len(p),), i) for i, p in enumerate(parts)])
         time_s = torch.cat([torch.arange(len(p)) * self.features.hop_s for p in parts])
@@ -107,4 +106,4 @@ class Validation:
         # The plain method: a compiled network would be compiled anew for each size of a batch.
         enabled = faster_in_bf16(inputs.device)
         with torch.autocast(inputs.device.type, torch.bfloat16, enabled=enabled):
-            return torch.cat([encoder.forward(part).flatten(0, -2) for part in inputs.split(128)])
+            return torch.cat([encoder.forward(part) for part in inputs.split(128)])

@@ -178,6 +178,9 @@ def test_settings_are_read_from_a_file_and_wrong_ones_named(tmp_path: Path):
         ("steps: 7", "not the settings"),
         ('{"loss": "l2"}', "nt-xent or triplet"),
         ('{"loss": "triplet", "memory": 8}', "nt-xent only"),
+        ('{"encoder": "sliding"}', "use grafprint distill"),
+        ('{"precision": "64"}', "one of bf16-mixed"),
+        ('{"steps": 0}', "steps must be at least 1"),
     ):
         path.write_text(text)
         with pytest.raises(ValueError, match=says):
