@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, cast
 
+import numpy as np
 import torch
 from lightning.fabric import Fabric
 from torch import Tensor
@@ -22,25 +23,19 @@ from grafprint.training.pairs import Pairs
 
 
 def _seed(*parts: int) -> int:
-    """One 63-bit seed from several numbers (SplitMix64's mixing), the same on every machine."""
-    state = 0
-    for part in parts:
-        state = (state * 0x9E3779B97F4A7C15 + part + 1) & (2**64 - 1)
-        state ^= state >> 31
-        state = (state * 0xBF58476D1CE4E5B9) & (2**64 - 1)
-        state ^= state >> 29
-    return state >> 1
+    """One 64-bit seed for torch from several numbers, the same on every machine."""
+    return int(np.random.SeedSequence(parts).generate_state(1, np.uint64)[0])
 
 
 class Run:
-    """What a run changes from step to step, and how it is saved and resumed."""
+    """The network and all else that a run changes at each step, with saving and resuming."""
 
     def __init__(
         self, fabric: Fabric, config: TrainConfig, features: FeatureConfig, pairs: Pairs, path: Path
     ) -> None:
         self.fabric, self.config, self.features, self.pairs = fabric, config, features, pairs
         self.path = path  # of the state
-        self.started_from: str | None = None  # identity of the network it began with
+        self.started_from: str | None = None  # identity of the network given to start_from
         torch.manual_seed(config.seed)
         network = build(config.encoder, config.encoder_options)
         self.raw = network.to(memory_format=torch.channels_last)
@@ -54,25 +49,25 @@ class Run:
 
     @property
     def best(self) -> Encoder:
-        """The network to use: the averaged one where the run keeps one."""
+        """The network to use: the averaged one if there is one."""
         return cast(Encoder, self.average.module) if self.average else self.raw
 
     def set_up(self) -> None:
-        """Hand network and optimiser to Fabric, once the weights are the ones to begin with."""
+        """Hand network and optimiser to Fabric; call it once the initial weights are in place."""
         if self.config.compile:
             self.raw.compile(dynamic=False)  # in place: names and weights stay
         self.encoder, self.optimiser = self.fabric.setup(self.raw, self.raw_optimiser)
 
     def inputs(self, step: int, crops: Tensor) -> Tensor:
-        """The pairs of a step, made of its crops: a pure function of both."""
+        """The pairs of a step from its crops: a pure function of both."""
         seed = _seed(self.config.seed, step, self.fabric.global_rank)
         pairs: Tensor = self.pairs(crops, torch.Generator().manual_seed(seed))
         return pairs
 
     def batches(self, crops: Iterable[tuple[int, Tensor]]) -> Iterator[tuple[int, Tensor]]:
-        """Numbers of steps and their pairs; on a GPU made on a stream of its own.
+        """Step numbers and pairs; on a GPU, pairs are computed on a separate stream.
 
-        To be advanced in one thread: the stream is current in that one only.
+        Iterate in one thread only: the stream is current in that thread.
         """
         if self.fabric.device.type != "cuda":
             yield from ((step, self.inputs(step, crop)) for step, crop in crops)
@@ -85,21 +80,18 @@ class Run:
                 yield step, pairs
 
     def step(self, step: int, inputs: Tensor) -> Tensor:
-        """Take one optimiser step; loss and in-batch accuracy in [0, 1] of the global batch, [2].
-
-        They stay on the device.
-        """
-        if inputs.is_cuda:  # made on another stream, which must not reuse its memory yet
+        """Take one optimiser step; returns loss and accuracy (0..1) in the global batch, [2]."""
+        if inputs.is_cuda:  # computed on another stream, which must not reuse its memory yet
             inputs.record_stream(torch.cuda.current_stream())
         fabric, config = self.fabric, self.config
-        # Drop-path draws from the global generator.
+        # For drop-path, which uses the global generator.
         torch.manual_seed(_seed(config.seed, step, fabric.global_rank))
         for group in self.optimiser.param_groups:
             group["lr"] = learning_rate_at(step, config)
         a, b = self.encoder(inputs).chunk(2)
         if fabric.world_size > 1:
-            # Every process computes the whole batch's loss; gradients flow back through the
-            # gather, and DDP's mean then equals the gradient of one process with the whole batch.
+            # Each process computes the loss of the global batch. Gradients flow back through the
+            # gather, so that their mean over processes (DDP) is that of the global batch.
             a, b = (_gather(fabric, z) for z in (a, b))
         if config.loss == "triplet":
             loss = triplet(a, b)
