@@ -1,4 +1,4 @@
-"""Train a network, or distil one."""
+"""Train a network on music, or distil one from a trained network."""
 
 from grafprint.errors import DivergedError
 from grafprint.training.config import TrainConfig

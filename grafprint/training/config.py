@@ -17,8 +17,16 @@ _RunSettings = TypeVar("_RunSettings", "TrainConfig", "DistillationConfig")
 
 # Fabric's precisions that every encoder can be trained in.
 PRECISIONS = ("bf16-mixed", "16-mixed", "32-true")
-_LEAST = {"steps": 1, "batch": 2, "workers": 0, "validate_every": 1, "save_every": 1,
-          "learning_rate": 0, "final_learning_rate": 0}  # fmt: skip
+_LEAST = {
+    "seed": 0,
+    "steps": 1,
+    "batch": 2,
+    "workers": 0,
+    "validate_every": 1,
+    "save_every": 1,
+    "learning_rate": 0,
+    "final_learning_rate": 0,
+}
 
 # The encoder that distillation trains. Contrastive training refuses it: it misses too many short
 # queries then (docs/performance.md).
@@ -57,7 +65,7 @@ class TrainConfig:
     def __post_init__(self) -> None:
         if self.encoder == DISTILLED:
             raise ConfigError(
-                f"the encoder {DISTILLED} is distilled from a trained network: use grafprint distill"
+                f"the encoder {DISTILLED} is distilled from another network: use grafprint distill"
             )
         if self.loss not in ("nt-xent", "triplet"):
             raise ConfigError(f"the loss is nt-xent or triplet, not {self.loss!r}")

@@ -1,7 +1,7 @@
-"""Contrastive training of any encoder, on one machine or several GPUs; exact to resume.
+"""Contrastive training of any encoder, on a CPU or on one or more GPUs.
 
-Every random draw of a step comes from (seed, step, rank), so a run that was killed and resumed
-gives the weights of one that was not.
+All random draws of a step follow from (seed, step, rank), so that a run killed and resumed ends
+with the weights of an uninterrupted one.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Progress:
-    """What a training step reports: loss and in-batch accuracy are means since the last report."""
+    """Progress of training; loss and in-batch accuracy are means since the last report."""
 
     step: int
     steps: int
@@ -50,7 +50,7 @@ class Progress:
 
     @property
     def eta_s(self) -> float:
-        """Seconds to the end at the present pace."""
+        """Estimated seconds to the end."""
         return (self.steps - self.step) * self.seconds_per_step
 
 
@@ -76,18 +76,19 @@ def train(
     Args:
         config: the run; saved beside its results as ``config.json``.
         music, noise, rooms: folders, manifests, datasets (``find_music`` and ``find_clips`` of
-            :mod:`grafprint.audio.datasets`) or banks. Where it is None, synthetic noises and rooms
-            are used (:mod:`grafprint.degradation.synthetic_noise`).
+            :mod:`grafprint.audio.datasets`) or banks. If None, noises are synthetic
+            (:mod:`grafprint.degradation.synthetic_noise`) and rooms simulated.
         out: folder for ``state.safetensors`` (to resume), ``encoder.safetensors`` (to use),
             ``config.json`` and TensorBoard logs.
         cache: folder for decoded music; ``out / "cache"`` if None.
-        resume: go on from ``state.safetensors``; without it an existing run is refused.
-        start_from: a trained network to begin with instead of random weights.
+        resume: continue from ``state.safetensors``; otherwise an existing run is refused.
+        start_from: a trained network to start from, instead of random weights.
         stop: asked before every step; on True the state is saved and training ends early.
 
     Raises:
-        DataError: no usable music, or fewer tracks than the batch.
+        DataError: there is no usable music, or there are fewer tracks than the batch needs.
         FileExistsError: ``out`` holds a run and ``resume`` is False.
+        FileNotFoundError: ``out`` holds no run and ``resume`` is True.
         DivergedError: the loss or the weights have become infinite or NaN.
     """
     state = state_path(out, resume)
@@ -174,8 +175,12 @@ class _Contrastive:
         rate = learning_rate_at(done - 1, self.config)
         scores, steps = self.scores, self.config.steps
         progress = Progress(done, steps, loss, accuracy, rate, seconds_per_step, scores)
-        logged = {"loss": loss, "accuracy": accuracy, "learning_rate": rate,
-                  "seconds_per_step": seconds_per_step}  # fmt: skip
+        logged = {
+            "loss": loss,
+            "accuracy": accuracy,
+            "learning_rate": rate,
+            "seconds_per_step": seconds_per_step,
+        }
         self.fabric.log_dict(logged | (scores or {}), done)
         if self.on_progress and self.fabric.is_global_zero:
             self.on_progress(progress)
@@ -183,11 +188,14 @@ class _Contrastive:
     def save(self, done: int) -> None:
         """Write state and network."""
         if self.fabric.is_global_zero:
-            music = self.crops.cache
-            self.run.save(done, {
-                "config": asdict(self.config), "steps_done": done, "hours": music.hours,
-                "tracks": len(self.crops.tracks), "validation": self.scores,
-            })  # fmt: skip
+            facts = {
+                "config": asdict(self.config),
+                "steps_done": done,
+                "hours": self.crops.cache.hours,
+                "tracks": len(self.crops.tracks),
+                "validation": self.scores,
+            }
+            self.run.save(done, facts)
         self.fabric.barrier()
 
 
@@ -200,12 +208,18 @@ def _fabric(config: TrainConfig, out: Path, accelerator: str, devices: int | str
         strategy = "ddp"
     logger = TensorBoardLogger(out, name="tensorboard", version="")
     precision = config.precision
-    processor = accelerator == "cpu" or (accelerator == "auto" and not torch.cuda.is_available())
-    if precision == "bf16-mixed" and processor and not computes_bf16(torch.device("cpu")):
-        log.warning("this processor has no bfloat16: training in float32")
+    on_cpu = accelerator == "cpu" or (accelerator == "auto" and not torch.cuda.is_available())
+    if precision == "bf16-mixed" and on_cpu and not computes_bf16(torch.device("cpu")):
+        log.warning("this CPU has no bfloat16: training in float32")
         precision = "32-true"
-    fabric = Fabric(accelerator=accelerator, devices=devices, num_nodes=nodes, strategy=strategy,
-                    precision=precision, loggers=logger)  # type: ignore[arg-type]  # fmt: skip
+    fabric = Fabric(
+        accelerator=accelerator,
+        devices=devices,
+        num_nodes=nodes,
+        strategy=strategy,
+        precision=precision,  # type: ignore[arg-type]
+        loggers=logger,
+    )
     fabric.launch()
     return fabric
 
@@ -213,7 +227,7 @@ def _fabric(config: TrainConfig, out: Path, accelerator: str, devices: int | str
 def _decode_once(
     fabric: Fabric, music: str | Path, cache: Path, on_decode: Callable[[int, int], None] | None
 ) -> dict[str, PcmCache]:
-    """The training and, where the data names one, the validation split; rank 0 decodes."""
+    """The training split and, if the data has one, the validation split; rank 0 decodes."""
     sources = find_music(music)
     result = {}
     with fabric.rank_zero_first():
@@ -221,5 +235,5 @@ def _decode_once(
             if chosen := [s for s in sources if s.split == split]:
                 result[split] = PcmCache(chosen, cache, on_decode)
     if "train" not in result:
-        raise DataError(f"{music}: no file belongs to the split 'train'")
+        raise DataError(f"{music}: no file is in the split 'train'")
     return result

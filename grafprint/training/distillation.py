@@ -1,9 +1,10 @@
 """Distil a fast network for building libraries from a slower one.
 
-What a library holds is clean, and each window of it has its surroundings: the encoder that reads a
-recording once can make there what the paper's makes of every second by itself (knowledge
-distillation; Hinton et al., 2015). Queries stay the slower network's work, which has learned to
-hear through noise. Nothing has to be degraded or compared in large batches, so minutes are enough.
+The music in a library is clean, and its windows have context. There the encoder that processes a
+recording once can reproduce the fingerprints that the paper's encoder computes from each second
+alone (knowledge distillation; Hinton et al., 2015). Queries are still fingerprinted by the slower
+network, which is robust to noise. Distilling needs neither degradation nor large batches of
+negatives: half an hour on two cores is enough.
 """
 
 from __future__ import annotations
@@ -37,7 +38,7 @@ _SMOOTHED = 0.98
 
 @dataclass(frozen=True)
 class DistillationProgress:
-    """After a step: how alike the fingerprints are (mean inner product), lately and held out."""
+    """After a step: mean cosine similarity to the teacher, recently and on held-out tracks."""
 
     step: int
     steps: int
@@ -47,7 +48,7 @@ class DistillationProgress:
 
 
 class DistillationData:
-    """Log-mels of a library's tracks, float16, and the fingerprints that it has of them."""
+    """Log-mels of a library's tracks, in float16, and their fingerprints in the library."""
 
     def __init__(
         self,
@@ -56,19 +57,19 @@ class DistillationData:
         config: DistillationConfig,
         on_decode: Callable[[int, int], None] | None = None,
     ) -> None:
-        """Decode up to ``hours`` of the tracks whose audio is at hand, in random order.
+        """Decode up to ``hours`` of the tracks whose audio files exist, in random order.
 
-        Raises LibraryError if there are not two that are long enough.
+        Raises LibraryError if fewer than two are long enough.
         """
         self.features, self.size = features, config.windows
         logmel = LogMel(features)
         least, most = self.size + 2 * CONTEXT, config.hours * 3600 / library.hop_s
         rng = np.random.default_rng(config.seed)
         tracks = [t for t in library.tracks() if t.count >= least]
-        mels, prints, taken = [], [], 0
+        mels, prints, windows = [], [], 0
         for done, number in enumerate(rng.permutation(len(tracks))):
             track = tracks[number]
-            if taken >= most:
+            if windows >= most:
                 break
             if on_decode:
                 on_decode(done, len(tracks))
@@ -82,26 +83,26 @@ class DistillationData:
             rows = np.arange(track.first, track.first + track.count)
             mels.append(frames.half())
             prints.append(torch.from_numpy(library.vectors(rows)).half())
-            taken += track.count
+            windows += track.count
         if len(mels) < 2:
             raise LibraryError(
                 f"{library.path}: at least two tracks of {least * library.hop_s:.0f} s are needed "
-                "whose audio files are where they were"
+                "whose audio files have not moved"
             )
-        held = max(1, len(mels) // _HELD_OUT)
-        self.held_out = list(zip(mels[:held], prints[:held], strict=True))
-        self.mels, self.prints = mels[held:], prints[held:]
-        self.hours = taken * library.hop_s / 3600
+        count = max(1, len(mels) // _HELD_OUT)
+        self.held_out = list(zip(mels[:count], prints[:count], strict=True))
+        self.mels, self.prints = mels[count:], prints[count:]
+        self.hours = windows * library.hop_s / 3600
         counts = np.array([len(p) - least + 1 for p in self.prints], np.float64)
         self._share = counts / counts.sum()
 
     def draw(self, seed: int, step: int, batch: int) -> tuple[Tensor, Tensor]:
-        """Stretches and the fingerprints of their windows but for those at the ends.
+        """Draw chunks, with context, and the fingerprints of their windows, without.
 
-        ``[batch, 3, n_mels, frames]`` and ``[batch, windows, dim]``; depends on seed and step only.
+        ``[batch, 3, n_mels, frames]`` and ``[batch, windows, dim]``; a function of seed and step.
         """
         rng = np.random.default_rng([seed, step])
-        inputs, wanted = [], []
+        inputs, targets = [], []
         for number in rng.choice(len(self.mels), batch, p=self._share):
             mel, prints = self.mels[number], self.prints[number]
             total = self.size + 2 * CONTEXT
@@ -109,17 +110,17 @@ class DistillationData:
             begin = first * self.features.hop_frames
             frames = mel[begin : begin + count_frames(total, self.features)].float()
             inputs.append(stretch(frames, self.features))
-            wanted.append(prints[first + CONTEXT : first + CONTEXT + self.size].float())
-        return torch.cat(inputs), torch.stack(wanted)
+            targets.append(prints[first + CONTEXT : first + CONTEXT + self.size].float())
+        return torch.cat(inputs), torch.stack(targets)
 
 
-def cosine_similarity(made: Tensor, wanted: Tensor) -> Tensor:
-    """Mean inner product of fingerprints ``[..., dim]``, without the silent ones of ``wanted``.
+def cosine_similarity(fingerprints: Tensor, targets: Tensor) -> Tensor:
+    """Mean inner product of fingerprints ``[..., dim]``, without the silent ones of ``targets``.
 
     0 if all are silent.
     """
-    non_silent = wanted.any(dim=-1)
-    similarities = (made.float() * wanted).sum(dim=-1)[non_silent]
+    non_silent = targets.any(dim=-1)
+    similarities = (fingerprints.float() * targets).sum(dim=-1)[non_silent]
     return similarities.mean() if len(similarities) else similarities.sum()
 
 
@@ -193,10 +194,10 @@ class _Distillation:
         """Loss and mean cosine similarity, [2]."""
         for group in self.optimiser.param_groups:
             group["lr"] = learning_rate_at(step, self.config)
-        inputs, wanted = (t.to(self.device) for t in batch)
+        inputs, targets = (t.to(self.device) for t in batch)
         with self.autocast:
-            made = self.encoder(inputs)[:, CONTEXT:-CONTEXT]
-        similarity = cosine_similarity(made, wanted)
+            fingerprints = self.encoder(inputs)[:, CONTEXT:-CONTEXT]
+        similarity = cosine_similarity(fingerprints, targets)
         loss = 1 - similarity
         self.optimiser.zero_grad()
         loss.backward()
@@ -208,15 +209,15 @@ class _Distillation:
     def validate(self, done: int) -> None:
         """Cosine similarity on the held-out tracks."""
         self.encoder.eval()
-        made, wanted = [], []
+        fingerprints, targets = [], []
         for mel, prints in self.data.held_out:
             frames = mel[: count_frames(len(prints), self.data.features)].float()
             with self.autocast:
                 chunk = stretch(frames, self.data.features).to(self.device)
-                made.append(self.encoder(chunk)[0].cpu())
-            wanted.append(prints.float())
+                fingerprints.append(self.encoder(chunk)[0].cpu())
+            targets.append(prints.float())
         self.encoder.train()
-        self.held_out = float(cosine_similarity(torch.cat(made), torch.cat(wanted)))
+        self.held_out = float(cosine_similarity(torch.cat(fingerprints), torch.cat(targets)))
 
     def report(self, done: int, figures: list[float], seconds_per_step: float) -> None:
         """Smooth similarity and pace, and tell the caller."""
@@ -233,12 +234,16 @@ class _Distillation:
     def save(self, done: int) -> None:
         """Write state and network."""
         save_state(self.state, "imitation", done, self.encoder, self.optimiser)
-        network = self.state.with_name("encoder.safetensors")
-        checkpoint.save_encoder(network, self.encoder, self.data.features, {
-            "imitates": self.teacher, "config": asdict(self.config), "steps_done": done,
-            "hours": self.data.hours, "tracks": len(self.data.mels),
+        facts = {
+            "imitates": self.teacher,
+            "config": asdict(self.config),
+            "steps_done": done,
+            "hours": self.data.hours,
+            "tracks": len(self.data.mels),
             "held_out_likeness": self.held_out,
-        })  # fmt: skip
+        }
+        network = self.state.with_name("encoder.safetensors")
+        checkpoint.save_encoder(network, self.encoder, self.data.features, facts)
 
     def resume(self) -> int:
         """Restore the saved state; returns the number of steps done."""

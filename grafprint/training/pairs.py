@@ -1,4 +1,4 @@
-"""From crops of music to positive pairs: a clean and a degraded view of the same second."""
+"""Positive pairs from crops of music: a clean and a degraded view of the same second."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from grafprint.training.config import TrainConfig
 
 
 class Pairs(nn.Module):
-    """From crops of music to the two encoder inputs of each pair: clean and degraded.
+    """Compute the two encoder inputs of each pair, clean and degraded, from crops of music.
 
-    The clean view is computed with its context on both sides, as a segment of a reference is.
-    The degraded view is cut to one second first, as the only segment of a 1 s query is.
+    The spectrogram of the clean view includes context on both sides, like a segment of a reference.
+    The degraded view is cut to one second first, like a query of 1 s.
     """
 
     def __init__(self, config: TrainConfig, features: FeatureConfig, degrade: Degrade) -> None:
@@ -26,7 +26,7 @@ class Pairs(nn.Module):
         self.logmel = LogMel(features)
         self.offset = round(config.offset_s * features.sample_rate_hz)
         self.past = degrade.config.past_samples
-        # On the frame grid, and enough for the first frame to see what the whole recording shows.
+        # A multiple of the hop, and enough for frames to equal those of the whole recording.
         self.margin = math.ceil(features.n_fft / 2 / features.hop_length) * features.hop_length
         self.count = config.segments_per_track
         low, high = config.gap_s
@@ -34,7 +34,7 @@ class Pairs(nn.Module):
 
     @property
     def samples(self) -> int:
-        """Length of the crops it needs."""
+        """Required length of the crops."""
         return self._crop + (self.count - 1) * self.gap[1]
 
     @property
@@ -43,9 +43,9 @@ class Pairs(nn.Module):
 
     @torch.no_grad()
     def forward(self, crops: Tensor, generator: torch.Generator) -> Tensor:
-        """Crops ``[B, samples]``, one of a track, to inputs ``[2N, 3, 64, 32]``.
+        """Encoder inputs ``[2N, 3, 64, 32]`` from crops ``[B, samples]``, one per track.
 
-        ``N`` is B times ``segments_per_track``; the clean views come first, then the degraded.
+        ``N`` is B times ``segments_per_track``; clean views come first, then degraded ones.
         """
         f = self.features
         if self.count > 1:
@@ -63,42 +63,41 @@ class Pairs(nn.Module):
 def pair_views(
     audio: Tensor, segment: int, offset: int, past: int, margin: int, generator: torch.Generator
 ) -> tuple[Tensor, Tensor]:
-    """Time offset: the clean and the shifted view of each crop, not yet degraded.
+    """Cut the clean and the shifted view of each crop, before any degradation.
 
     Args:
         audio: crops ``[B, past + offset + segment + max(offset, margin)]`` of music.
-        segment: samples of a segment; ``offset``: largest shift either way, in samples.
-        past: samples of music the shifted view keeps before its segment, for the reverb.
-        margin: samples of context the clean view keeps on either side (``<= past + offset``).
+        segment: length of a segment in samples; ``offset``: largest shift, either way.
+        past: samples before the segment in the shifted view, for the reverb.
+        margin: samples of context on each side of the clean view (``<= past + offset``).
 
     Returns:
         ``clean [B, margin + segment + margin]`` and ``shifted [B, past + segment]``, whose
-        segment begins ``-offset..offset`` samples from the clean one's.
+        segment starts ``-offset..offset`` samples from the clean one's.
     """
     start = past + offset
     clean = audio[:, start - margin : start + segment + margin]
     shift = torch.randint(-offset, offset + 1, (len(audio), 1), generator=generator)
-    moment = offset + torch.arange(past + segment, device=audio.device)
-    return clean, audio.gather(1, shift.to(audio.device) + moment)
+    index = offset + torch.arange(past + segment, device=audio.device)
+    return clean, audio.gather(1, shift.to(audio.device) + index)
 
 
 def crop_length(segment: int, offset: int, past: int, margin: int) -> int:
-    """Samples that :func:`pair_views` needs of every crop."""
+    """Length of the crops that :func:`pair_views` needs, in samples."""
     return past + offset + segment + max(offset, margin)
 
 
 def draw_neighbouring_crops(
     audio: Tensor, count: int, length: int, gap: tuple[int, int], generator: torch.Generator
 ) -> Tensor:
-    """``count`` crops of ``length`` samples from each stretch of music, in random small steps.
+    """Draw ``count`` crops of ``length`` samples from each track, small random steps apart.
 
-    The crops of one stretch are each other's hard negatives: the same sounds at another time.
-    Steps between them are log-uniform in ``gap`` (samples), so the nearest, hardest ones are
-    frequent. ``audio [B, length + (count - 1) * gap[1]]`` gives ``[B * count, length]``.
+    The crops of a track are hard negatives of each other: the same sounds at another time. The
+    steps are log-uniform in ``gap`` (samples), so that near, and therefore hard, ones are frequent.
+    ``audio [B, length + (count - 1) * gap[1]]`` gives ``[B * count, length]``.
     """
     low, high = gap
     steps = low * (high / low) ** torch.rand(len(audio), count - 1, generator=generator)
     starts = F.pad(steps.long().cumsum(dim=1), (1, 0)).to(audio.device)
-    place = starts[:, :, None] + torch.arange(length, device=audio.device)
-    whole = audio[:, None, :].expand(-1, count, -1)
-    return whole.gather(2, place).flatten(0, 1)
+    index = starts[:, :, None] + torch.arange(length, device=audio.device)
+    return audio[:, None, :].expand(-1, count, -1).gather(2, index).flatten(0, 1)
