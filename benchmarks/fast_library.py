@@ -3,7 +3,7 @@
     python -m benchmarks.fast_library --test TEST --distractors TRAIN --noise NOISE --rooms ROOMS
 
 The released network fingerprints the queries; the music is fingerprinted by it, and by the network
-that imitates it (grafprint/training/distillation.py): 1, 2 and 5 s, noise at 0 and 10 dB,
+distilled from it (grafprint/training/distillation.py): 1, 2 and 5 s, noise at 0 and 10 dB,
 without and with reverb, right within 50 ms. How alike the fingerprints of the test tracks are is
 measured, too, and how many right answers are sure enough to be given, and wrong ones where the
 track is not there.

@@ -179,20 +179,6 @@ def open_set() -> str:
     ))  # fmt: skip
 
 
-def once() -> str:
-    """The encoder that reads a recording once beside the paper's, on the same budget."""
-    rows = []
-    for name in ("grafprint", "sliding"):
-        result = common.read(f"once-{name}")
-        for reverb in (False, True):
-            for length in (1.0, 2.0, 5.0):
-                cells = _cells(result, length, reverb)
-                heard = "noise and reverb" if reverb else "noise"
-                hits = [percent(c["hit_50ms"]) for c in cells]
-                rows.append([SYSTEMS[name].title, heard, f"{length:g} s", *hits])
-    return markdown(["encoder", "", "query", *(f"{s:g} dB" for s in paper_results.SNRS_DB)], rows)
-
-
 def ablation() -> str:
     """Every row of the ablation and its difference to the base."""
     rows = common.read("ablation")["rows"]
@@ -223,7 +209,6 @@ TABLES: dict[str, Callable[[], str]] = {
     "by room": groups("by_room"),
     "by package": groups("by_package"),
     "open set": open_set,
-    "once": once,
     "ablation": ablation,
 }
 

@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from benchmarks.shared import common, paper_results
 from benchmarks.shared.systems import SYSTEMS
 
-COLOURS = {"released": "#111111", "grafprint": "#0b6e99", "sliding": "#d98e04", "nafp": "#c8553d",
+COLOURS = {"released": "#111111", "grafprint": "#0b6e99", "nafp": "#c8553d",
            "te-lsh": "#588157", "te-ht": "#a3b18a", "ast": "#8d6a9f"}  # fmt: skip
 TITLES = {name: system.title for name, system in SYSTEMS.items()}
 TITLES["released"] = "GraFPrint, released"

@@ -50,7 +50,6 @@ def _random(fingerprinter: Fingerprinter) -> np.ndarray:
 
 SYSTEMS = {
     "grafprint": System("GraFPrint", "grafprint"),
-    "sliding": System("GraFPrint, once per recording", "sliding"),
     "nafp": System("NAFP", "nafp"),
     "te-lsh": System("TE + LSH", "transformer", f"IVF{BUCKETS},Flat", _random, NPROBE),
     "te-ht": System("TE + HT", "hash-transformer", f"IVF{BUCKETS},Flat", _learned, NPROBE),
@@ -72,7 +71,6 @@ COMMON: dict[str, Any] = {
 }  # fmt: skip
 RUNS: dict[str, dict[str, Any]] = {
     "grafprint": {"encoder": "grafprint", "learning_rate": 8e-4, "final_learning_rate": 8e-6},
-    "sliding": {"encoder": "sliding", "learning_rate": 8e-4, "final_learning_rate": 8e-6},
     "nafp": {"encoder": "nafp", "learning_rate": 2e-4, "final_learning_rate": 2e-6},
     "transformer": {
         "encoder": "transformer", "learning_rate": 6e-5, "final_learning_rate": 6e-7,

@@ -1,9 +1,9 @@
-"""The command line: ``grafprint train | imitate | index | identify | listen | scan | watch |
+"""The command line: ``grafprint train | distill | index | identify | listen | scan | watch |
 evaluate | library``."""
 
 from __future__ import annotations
 
-from grafprint.cli import evaluate, identify, imitate, library, scan, train, watch
+from grafprint.cli import distill, evaluate, identify, library, scan, train, watch
 from grafprint.cli.console import app, run
 
 library.register(app)
@@ -11,7 +11,7 @@ identify.register(app)
 scan.register(app)
 watch.register(app)
 train.register(app)
-imitate.register(app)
+distill.register(app)
 evaluate.register(app)
 
 

@@ -1,4 +1,4 @@
-"""``grafprint evaluate``: hit rates on a library, as a table, JSON and a figure."""
+"""``grafprint evaluate``: hit rates on a library, as tables, JSON and a figure."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ from grafprint.cli.console import (
     out,
     progress,
 )
+from grafprint.errors import ConfigError
 
 
 def register(app: typer.Typer) -> None:
@@ -30,32 +31,34 @@ def evaluate(
     library: LibraryOption = BUNDLED_LIBRARY,
     model: ModelOption = BUNDLED_MODEL,
     device: DeviceOption = "cpu",
-    queries: Annotated[int, typer.Option(min=1, help="Queries in each cell of the table.")] = 100,
+    queries: Annotated[int, typer.Option(min=1, help="Queries per cell of the table.")] = 100,
     lengths: Annotated[str, typer.Option(help="Query lengths in seconds.")] = "1,2,3,5",
     snr: Annotated[str, typer.Option(help="SNRs in dB; 'none' for no noise.")] = "0,5,10,15,20",
     reverb: Annotated[str, typer.Option(help="without, with or both.")] = "both",
     tracks: Annotated[
-        Path | None, typer.Option(help="Query these only: a folder, a CSV manifest or an FMA tree.")
+        Path | None,
+        typer.Option(help="Query only these tracks: a folder, a CSV manifest or an FMA tree."),
     ] = None,
     noise: Annotated[
-        Path | None, typer.Option(help="Noises: folder, manifest, MUSAN. Default: synthetic.")
+        Path | None, typer.Option(help="Noises: a folder, a manifest or MUSAN. Default: synthetic.")
     ] = None,
     rooms: Annotated[
-        Path | None, typer.Option(help="Room responses: folder, manifest, AIR. Default: simulated.")
+        Path | None,
+        typer.Option(help="Room responses: a folder, a manifest or AIR. Default: simulated."),
     ] = None,
     protocol: Annotated[
-        str, typer.Option(help="clean, or published: as the paper's code does.")
+        str, typer.Option(help="clean, or published: as in the paper's code.")
     ] = "clean",
     seed: int = 0,
     save: Annotated[
         Path | None,
-        typer.Option("--out", help="Folder for results. Run again, it goes on where it stopped."),
+        typer.Option("--out", help="Folder for results. An interrupted evaluation resumes there."),
     ] = None,
 ) -> None:
-    """Measure hit rates: query length x SNR x reverb, with 95 % intervals.
+    """Measure hit rates over query length x SNR x reverb, with 95 % intervals.
 
-    Tracks of the library are cut at random times, degraded and searched for. For an honest
-    figure, noises and rooms must be others than those the network was trained with.
+    Clips are cut from tracks of the library at random times, degraded and identified. For unbiased
+    rates, use other noises and rooms than the network was trained with.
     """
     from grafprint.degradation.banks import noise_bank, room_bank
     from grafprint.evaluation import EvaluationConfig, query_tracks, table
@@ -65,7 +68,7 @@ def evaluate(
 
     choices = {"without": (False,), "with": (True,), "both": (False, True)}
     if reverb not in choices:
-        raise ValueError(f"--reverb is without, with or both, not {reverb!r}")
+        raise ConfigError(f"--reverb is without, with or both, not {reverb!r}")
     config = EvaluationConfig(
         lengths_s=_numbers("--lengths", lengths),
         snrs_db=tuple(
@@ -85,14 +88,19 @@ def evaluate(
         with progress() as bar:
             task = bar.add_task("queries", total=queries)
             report = run_evaluation(
-                opened, fingerprinter, noises, responses, config, chosen,
+                opened,
+                fingerprinter,
+                noises,
+                responses,
+                config,
+                chosen,
                 on_progress=lambda done, total: bar.update(task, completed=done),
                 journal=None if save is None else save / "outcomes.jsonl",
-            )  # fmt: skip
+            )
     out.print(
         f"Top-1 hit rate in % (95 % interval), {protocol} protocol, "
         f"{report.references} references, {report.fingerprints} fingerprints, "
-        f"{queries} queries a cell",
+        f"{queries} queries per cell",
         highlight=False,
     )
     for measure, title in (
@@ -116,4 +124,4 @@ def _numbers(option: str, text: str) -> tuple[float, ...]:
     try:
         return tuple(float(part) for part in text.split(","))
     except ValueError as error:
-        raise ValueError(f"{option} takes numbers separated by commas, not {text!r}") from error
+        raise ConfigError(f"{option} takes numbers separated by commas, not {text!r}") from error

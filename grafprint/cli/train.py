@@ -1,4 +1,4 @@
-"""``grafprint train``: contrastive training with progress, checkpoints and exact resume."""
+"""``grafprint train``: contrastive training with progress, checkpoints and exact resuming."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from grafprint.cli.console import err, out, progress, until_interrupted
+from grafprint.errors import ConfigError
 
 if TYPE_CHECKING:
     from grafprint.training import Progress
@@ -25,35 +26,42 @@ def train(
     music: Annotated[Path, typer.Argument(help="A folder, a CSV manifest or an FMA tree.")],
     run: Annotated[Path, typer.Option("--out", help="Folder of the run.")],
     noise: Annotated[
-        Path | None, typer.Option(help="Noises: folder, manifest, MUSAN. Default: synthetic.")
+        Path | None, typer.Option(help="Noises: a folder, a manifest or MUSAN. Default: synthetic.")
     ] = None,
     rooms: Annotated[
-        Path | None, typer.Option(help="Room responses: folder, manifest, AIR. Default: simulated.")
+        Path | None,
+        typer.Option(help="Room responses: a folder, a manifest or AIR. Default: simulated."),
     ] = None,
     resume: Annotated[
         bool,
-        typer.Option(help="Go on with the run in --out and its settings; only --steps counts."),
+        typer.Option(
+            help="Resume the run in --out with its settings; of the options only --steps counts."
+        ),
     ] = False,
     recipe: Annotated[
-        Path | None, typer.Option(help="Settings as JSON (TrainConfig); options win over it.")
+        Path | None, typer.Option(help="JSON file of settings (TrainConfig); options override it.")
     ] = None,
     start_from: Annotated[
-        Path | None, typer.Option(help="A trained network to begin with.")
+        Path | None, typer.Option(help="A trained network to start from.")
     ] = None,
     encoder: Annotated[
-        str | None, typer.Option(help="Encoder of the registry.", show_default="grafprint")
+        str | None,
+        typer.Option(
+            help="grafprint, nafp, transformer or hash-transformer.", show_default="grafprint"
+        ),
     ] = None,
     options: Annotated[str | None, typer.Option(help="Encoder options as JSON.")] = None,
     steps: Annotated[int | None, typer.Option(min=1, show_default="12400")] = None,
     batch: Annotated[
         int | None,
-        typer.Option(min=2, help="Pairs a step, over all processes.", show_default="256"),
+        typer.Option(min=2, help="Pairs per step, over all processes.", show_default="256"),
     ] = None,
     learning_rate: Annotated[float | None, typer.Option(show_default="8e-05")] = None,
     final_learning_rate: Annotated[float | None, typer.Option(show_default="7e-07")] = None,
     temperature: Annotated[float | None, typer.Option(show_default="0.05")] = None,
     snr_db: Annotated[
-        tuple[float, float] | None, typer.Option(help="Lowest and highest.", show_default="-3 20")
+        tuple[float, float] | None,
+        typer.Option(help="Lowest and highest SNR in dB.", show_default="-3 20"),
     ] = None,
     precision: Annotated[
         str | None,
@@ -63,7 +71,7 @@ def train(
     validate_every: Annotated[int | None, typer.Option(show_default="500")] = None,
     save_every: Annotated[int | None, typer.Option(show_default="200")] = None,
     workers: Annotated[
-        int | None, typer.Option(help="Processes that load data.", show_default="0")
+        int | None, typer.Option(help="Processes for loading data.", show_default="0")
     ] = None,
     accelerator: Annotated[str, typer.Option(help="auto, cpu, cuda.")] = "auto",
     cache: Annotated[Path | None, typer.Option(help="Folder for decoded music.")] = None,
@@ -82,7 +90,7 @@ def train(
     else:
         config = TrainConfig() if recipe is None else load_config(recipe)
         given: dict[str, Any] = {
-            "encoder": encoder, "encoder_options": _parsed(options), "steps": steps,
+            "encoder": encoder, "encoder_options": _parse_options(options), "steps": steps,
             "batch": batch, "learning_rate": learning_rate,
             "final_learning_rate": final_learning_rate, "temperature": temperature,
             "precision": precision, "seed": seed, "validate_every": validate_every,
@@ -101,25 +109,32 @@ def train(
             line = f"loss {p.loss:.3f}  in-batch accuracy {100 * p.accuracy:.1f} %{hit}"
             bar.update(training, completed=p.step, description=line, visible=True)
             if not err.is_terminal:
-                err.print(f"step {p.step}/{p.steps}  {line}  {p.seconds_per_step:.2f} s a step, "
-                          f"{p.eta_s / 60:.0f} min left")  # fmt: skip
+                pace = f"{p.seconds_per_step:.2f} s per step, {p.eta_s / 60:.0f} min left"
+                err.print(f"step {p.step}/{p.steps}  {line}  {pace}")
 
         result = run_training(
-            config, music, run, noise=noise, rooms=rooms, cache=cache, resume=resume,
+            config,
+            music,
+            run,
+            noise=noise,
+            rooms=rooms,
+            cache=cache,
+            resume=resume,
             start_from=start_from,
-            accelerator=accelerator, on_progress=on_progress, stop=interrupted,
+            accelerator=accelerator,
+            on_progress=on_progress,
+            stop=interrupted,
             on_decode=lambda done, total: bar.update(decoding, completed=done, total=total),
-        )  # fmt: skip
-    if interrupted():
-        out.print(
-            f"stopped; go on with: grafprint train {music} --out {run} --resume", soft_wrap=True
         )
+    if interrupted():
+        again = f"grafprint train {music} --out {run} --resume"
+        out.print(f"stopped; resume with: {again}", soft_wrap=True)
     else:
         out.print(f"trained: {result}", soft_wrap=True)
 
 
-def _parsed(options: str | None) -> dict[str, Any] | None:
+def _parse_options(options: str | None) -> dict[str, Any] | None:
     try:
         return None if options is None else json.loads(options)
     except json.JSONDecodeError as error:
-        raise ValueError(f"--options is not JSON: {error}") from error
+        raise ConfigError(f"--options is not JSON: {error}") from error

@@ -1,4 +1,4 @@
-"""Noise, rooms, codecs and filters: drawn at random in training, chosen in the app."""
+"""Degrade audio by noise, rooms, codecs and filters, drawn at random or chosen."""
 
 from grafprint.degradation.augmentation import Degrade, DegradeConfig
 from grafprint.degradation.banks import NoiseBank, RoomBank

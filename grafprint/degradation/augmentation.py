@@ -1,8 +1,7 @@
-"""The degrade chain - time offset, reverberation, noise at an exact SNR - for training,
-evaluation and the app alike: batched, seeded, on CPU or GPU.
+"""Random degradation for training: batched, seeded, on CPU or GPU.
 
-Order, as in a room: the music is played into the room (reverb, which hears at least a second of
-music before the segment, so that its tail is real), then noise is added at the microphone.
+The order is that of reality: music is played in a room (reverberation, computed with the music
+before the segment, so that its tail is included), then noise is added at the microphone.
 """
 
 from __future__ import annotations
@@ -12,10 +11,10 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from grafprint.audio import SAMPLE_RATE
 from grafprint.degradation.banks import NoiseBank, RoomBank
-from grafprint.degradation.codecs import transcoded
+from grafprint.degradation.codecs import transcode_some
 from grafprint.degradation.effects import (
-    SAMPLE_RATE,
     change_speed,
     clip_peaks,
     coarsen,
@@ -33,14 +32,14 @@ class DegradeConfig:
     snr_db: tuple[float, float] = (-3.0, 20.0)
     noise_probability: float = 0.95
     reverb_probability: float = 0.75
-    past_s: float = 1.0  # music the reverb hears before the segment
-    # Nearer to life than the paper's two; see docs/results.md for what each of them is worth.
-    speed_change: float = 0.0  # the largest, either way, as a share
-    made_rooms: float = 0.0  # share of the reverb that is of rooms made up on the spot
-    colour_probability: float = 0.0  # of a microphone's frequency response
-    clip_probability: float = 0.0  # of an overloaded input
-    codec_probability: float = 0.0  # of a lossy codec at a low bit rate
-    coarse_probability: float = 0.0  # of what such codecs leave, made up on the spot
+    past_s: float = 1.0  # music before the segment that the reverb includes
+    # Beyond the paper; docs/results.md measures what each of them contributes.
+    speed_change: float = 0.0  # largest change, faster or slower, as a share
+    made_rooms: float = 0.0  # share of the room responses that are synthetic (RoomMaker)
+    colour_probability: float = 0.0  # frequency response of a microphone
+    clip_probability: float = 0.0  # overloaded input
+    codec_probability: float = 0.0  # lossy codec at a low bit rate
+    coarse_probability: float = 0.0  # the same, simulated on the device
 
     @property
     def past_samples(self) -> int:
@@ -49,9 +48,9 @@ class DegradeConfig:
 
 
 class Degrade(nn.Module):
-    """Speed, reverb, noise, microphone: in the order of life, all drawn from one seeded generator.
+    """Speed, reverb, noise, microphone, in this order, drawn from one seeded generator.
 
-    Steps that the configuration leaves out draw nothing, so they change no other step's draws.
+    Steps that are switched off draw nothing, so that the draws of other steps stay the same.
     """
 
     def __init__(
@@ -65,19 +64,19 @@ class Degrade(nn.Module):
         self.maker = RoomMaker() if config.made_rooms else None
 
     def _responses(self, rooms: RoomBank, batch: int, generator: torch.Generator) -> Tensor:
-        """Room responses ``[batch, m]``, recorded or made up."""
+        """Room responses ``[batch, m]``, from the bank or synthetic."""
         drawn = rooms.draw(batch, generator)
         if self.maker is None:
             return drawn
-        made = self.maker.draw(batch, drawn.shape[1], generator)
+        synthetic = self.maker.draw(batch, drawn.shape[1], generator)
         chosen = torch.rand(batch, 1, generator=generator) < self.config.made_rooms
-        return torch.where(chosen.to(drawn.device), made, drawn)
+        return torch.where(chosen.to(drawn.device), synthetic, drawn)
 
     def forward(self, audio: Tensor, generator: torch.Generator) -> Tensor:
         """Degrade ``audio [B, past_samples + n]`` and return the last ``[B, n]``.
 
-        Noise or reverb is left out where its bank is None. The SNR is that of the ``n`` samples
-        returned: the reverberated music against the noise.
+        Noise or reverb is skipped if its bank is None. The SNR is that of the reverberated music
+        to the noise, over the ``n`` samples returned.
         """
         c, batch = self.config, len(audio)
 
@@ -106,5 +105,5 @@ class Degrade(nn.Module):
         if c.coarse_probability:
             segment = sometimes(c.coarse_probability, coarsen(segment, generator), segment)
         if c.codec_probability:
-            segment = transcoded(segment, c.codec_probability, generator)
+            segment = transcode_some(segment, c.codec_probability, generator)
         return segment

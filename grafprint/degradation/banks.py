@@ -1,4 +1,4 @@
-"""Noises and rooms from a folder, or made where there is none."""
+"""Load noises and room responses from a folder, or synthesise them; draw from them at random."""
 
 from __future__ import annotations
 
@@ -12,54 +12,52 @@ from torch import Tensor, nn
 
 from grafprint.audio.datasets import load_clips
 from grafprint.degradation import synthetic_noise, synthetic_rooms
-from grafprint.degradation.effects import (
-    power,
-    prepare_rir,
-)
+from grafprint.degradation.effects import power, prepare_rir
+from grafprint.errors import DataError
+
+QUIET = 1e-8  # mean power (-80 dBFS) up to which a noise clip counts as silent
 
 
-def noise_bank(where: str | Path | NoiseBank | None, split: str, made: int, seed: int) -> NoiseBank:
-    """The noises of a split (see datasets.py); without a place, ``made`` synthetic ones.
+def noise_bank(
+    where: str | Path | NoiseBank | None, split: str, synthetic_s: float, seed: int
+) -> NoiseBank:
+    """The noises of a split (see datasets.py); if ``where`` is None, synthetic ones.
 
-    A bank is returned as it is.
-
-    Raises DataError if none can be read.
+    Synthetic noises last ``synthetic_s`` seconds each. A bank is returned unchanged. Raises
+    DataError if no file can be read.
     """
     if where is None:
-        return NoiseBank(synthetic_noise.noises(made, seed))
+        return NoiseBank(synthetic_noise.noises(synthetic_s, seed))
     if isinstance(where, NoiseBank):
         return where
     return NoiseBank(*load_clips(where, split))
 
 
-def room_bank(where: str | Path | RoomBank | None, split: str, made: int, seed: int) -> RoomBank:
-    """The room responses of a split (see datasets.py); without a place, ``made`` simulated ones.
+def room_bank(
+    where: str | Path | RoomBank | None, split: str, simulated: int, seed: int
+) -> RoomBank:
+    """The room responses of a split (see datasets.py); if ``where`` is None, ``simulated`` ones.
 
-    A bank is returned as it is.
-
-    Raises DataError if none can be read.
+    A bank is returned unchanged. Raises DataError if no file can be read.
     """
     if where is None:
-        return RoomBank(synthetic_rooms.rooms(made, seed))
+        return RoomBank(synthetic_rooms.rooms(simulated, seed))
     if isinstance(where, RoomBank):
         return where
     return RoomBank(*load_clips(where, split))
 
 
-QUIET = 1e-8  # mean power (-80 dBFS) below which a noise clip is no noise
-
-
 class NoiseBank(nn.Module):
-    """Recorded noises to draw from: one flat int16 buffer and where each clip lies in it."""
+    """Noise clips to draw from, all in one int16 buffer, with the place of each in it."""
 
     samples: Tensor
     first: Tensor
     length: Tensor
 
     def __init__(self, clips: Iterable[np.ndarray], names: Iterable[str] | None = None) -> None:
-        """Take float clips ``[n]`` at 16 kHz; silent ones are left out. ValueError if all are.
+        """Take float clips ``[n]`` at 16 kHz, without silent ones. DataError if all are silent.
 
-        ``names`` are theirs in reports; numbers if None.
+        ``names`` identify them in reports; if None, numbers do.
         """
         super().__init__()
         named = [
@@ -68,9 +66,9 @@ class NoiseBank(nn.Module):
             if len(clip) and float(np.square(clip).mean()) > QUIET
         ]
         if not named:
-            raise ValueError("there is no noise clip that is not silent")
+            raise DataError("there is no noise clip that is not silent")
         kept, self.names = [clip for clip, _ in named], [name for _, name in named]
-        # Each clip at its own peak: the SNR sets the level, and int16 keeps its precision.
+        # Scaled to full scale for the precision of int16; the SNR sets the level later.
         pcm = [np.round(c / np.abs(c).max() * 32767).astype(np.int16) for c in kept]
         lengths = torch.tensor([len(c) for c in pcm])
         self.register_buffer("samples", torch.from_numpy(np.concatenate(pcm)))
@@ -81,7 +79,7 @@ class NoiseBank(nn.Module):
         return len(self.length)
 
     def draw(self, batch: int, n: int, generator: torch.Generator) -> Tensor:
-        """Random stretches ``[batch, n]`` of random clips; clips shorter than ``n`` repeat.
+        """Random parts ``[batch, n]`` of random clips; clips shorter than ``n`` repeat.
 
         ``generator`` is a CPU generator, so that a seed means the same on every device.
         """
@@ -90,12 +88,12 @@ class NoiseBank(nn.Module):
     def draw_named(
         self, batch: int, n: int, generator: torch.Generator
     ) -> tuple[Tensor, list[str]]:
-        """As :meth:`draw`, with the names of the clips drawn."""
+        """:meth:`draw`, and the names of the clips."""
         device = self.samples.device
         noise = torch.zeros(batch, n, device=device)
         drawn = torch.zeros(batch, dtype=torch.long)
         todo = torch.arange(batch)
-        for _ in range(8):  # a clip may hold silent stretches: draw those again
+        for _ in range(8):  # redraw silent parts of clips
             drawn[todo] = torch.randint(len(self), (len(todo),), generator=generator)
             clip = drawn[todo].to(device)
             where = torch.rand(len(todo), 1, generator=generator).to(device)
@@ -110,7 +108,7 @@ class NoiseBank(nn.Module):
 
 
 class RoomBank(nn.Module):
-    """Room responses to draw from, aligned to their direct sound and padded to one length."""
+    """Room responses to draw from, starting with their direct sound, padded to one length."""
 
     responses: Tensor
 
@@ -120,14 +118,14 @@ class RoomBank(nn.Module):
         names: Iterable[str] | None = None,
         max_s: float = 2.0,
     ) -> None:
-        """Take responses ``[m]`` at 16 kHz. ValueError if there is none or one is silent.
+        """Take responses ``[m]`` at 16 kHz. DataError if there is none, or one is silent.
 
-        ``names`` are theirs in reports; numbers if None.
+        ``names`` identify them in reports; if None, numbers do.
         """
         super().__init__()
         prepared = [torch.from_numpy(prepare_rir(r, max_s)) for r in rirs]
         if not prepared:
-            raise ValueError("there is no room response")
+            raise DataError("there is no room response")
         self.names = list(names or map(str, range(len(prepared))))
         padded = nn.utils.rnn.pad_sequence(prepared, batch_first=True)
         self.register_buffer("responses", padded)
@@ -140,7 +138,7 @@ class RoomBank(nn.Module):
         return self.draw_named(batch, generator)[0]
 
     def draw_named(self, batch: int, generator: torch.Generator) -> tuple[Tensor, list[str]]:
-        """As :meth:`draw`, with the names of the responses drawn."""
+        """:meth:`draw`, and the names of the responses."""
         pick = torch.randint(len(self), (batch,), generator=generator)
         drawn = self.responses[pick.to(self.responses.device)]
         return drawn, [self.names[number] for number in pick.tolist()]

@@ -1,7 +1,6 @@
-"""One clip through the degrade chain of training, with every step chosen instead of drawn.
+"""Degrade one clip as in training, but with every step chosen instead of drawn.
 
-The steps are augmentation.py's own, in its order: room, cut, noise at an exact SNR, band, clipping,
-codec.
+The steps, in the order of augmentation.py: room, cut, noise at an exact SNR, band, clipping, codec.
 """
 
 from __future__ import annotations
@@ -19,30 +18,30 @@ from grafprint.degradation.codecs import CODECS, transcode
 from grafprint.degradation.effects import clip_peaks, mix_at_snr, prepare_rir, reverberate
 from grafprint.degradation.filters import limit_band
 
-# Reverberation times that simulated rooms can have: see synthesis.room.
+# Reverberation times that simulated rooms can have: see synthetic_rooms.room.
 LEAST_RT60_S, MOST_RT60_S = 0.2, 1.0
 
 # "opus 6 kbit/s" -> encoder, container, bit rate.
 CODEC_NAMES = {
     f"{codec.removeprefix('lib').removesuffix('lame')} {rate // 1000} kbit/s": (
-        codec, container, rate
+        codec,
+        container,
+        rate,
     )
     for codec, container, rates in CODECS
     for rate in rates
-}  # fmt: skip
+}
 
 
 @dataclass(frozen=True, eq=False)
 class Degradation:
-    """What to do to a clip; by default nothing.
+    """How to degrade a clip; by default not at all.
 
-    ``noise`` is a kind of soundscapes.NOISES, or recorded noises of which a stretch is taken.
-    ``room`` is a reverberation time in seconds (LEAST_RT60_S to MOST_RT60_S) for a simulated room,
-    or a room response ``[m]``; of what is heard in it, ``wet`` (0..1) is the room and the rest the
-    music alone.
-    ``clip_share`` is the share of its peak at which the clip is clipped, 1 for not at all.
-    ``codec`` is one of CODEC_NAMES. ``seed`` stands for the stretch of noise and the size of the
-    room. Raises ValueError for values that make no sense.
+    ``noise`` is a kind of synthetic_noise.NOISES, or recorded noises to take a part of. ``room`` is
+    the reverberation time in seconds (LEAST_RT60_S to MOST_RT60_S) of a simulated room, or a room
+    response ``[m]``; ``wet`` (0..1) is its share in the mix with the dry music. The clip is clipped
+    at ``clip_share`` of its peak; at 1 not at all. ``codec`` is one of CODEC_NAMES. ``seed``
+    decides on the part of the noise and the size of the room. Raises ValueError for invalid values.
     """
 
     snr_db: float | None = None
@@ -57,7 +56,7 @@ class Degradation:
 
     def __post_init__(self) -> None:
         if self.snr_db is not None and not math.isfinite(self.snr_db):
-            raise ValueError(f"the SNR must be a number of decibels, not {self.snr_db}")
+            raise ValueError(f"the SNR must be a finite number of decibels, not {self.snr_db}")
         if isinstance(self.room, float) and not LEAST_RT60_S <= self.room <= MOST_RT60_S:
             raise ValueError(
                 f"the reverberation time must be {LEAST_RT60_S:g} to {MOST_RT60_S:g} s, not "
@@ -66,25 +65,27 @@ class Degradation:
         if not 0 <= self.wet <= 1:
             raise ValueError(f"the share of the room must be 0 to 1, not {self.wet}")
         if not 0 < self.clip_share <= 1:
-            raise ValueError(f"clipping is at above 0 to 1 of the peak, not {self.clip_share}")
+            raise ValueError(
+                f"the clipping level must be above 0 and at most 1, not {self.clip_share}"
+            )
         if not 0 <= self.low_hz < self.high_hz:
-            raise ValueError(f"no band is between {self.low_hz} and {self.high_hz} Hz")
+            raise ValueError(f"there is no band from {self.low_hz} to {self.high_hz} Hz")
         if self.codec is not None and self.codec not in CODEC_NAMES:
             raise ValueError(f"no codec {self.codec!r}; there are: {', '.join(CODEC_NAMES)}")
 
 
 def degrade(samples: np.ndarray, wanted: Degradation, past: np.ndarray | None = None) -> np.ndarray:
-    """Degrade ``samples [n]`` (mono, 16 kHz): float32 ``[n]``, in place in time.
+    """Degrade ``samples [n]`` (mono, 16 kHz): float32 ``[n]``, without delay.
 
-    ``past [m]`` is the music right before them, with which the room is still sounding. What would
-    be above full scale is made quieter as a whole: the SNR is exact, before band, clipping and
-    codec. Raises ValueError for a noise or a room that cannot be made or is silent.
+    ``past [m]`` is the music right before them, whose reverberation is included. The SNR is exact
+    before band, clipping and codec. A result above full scale is attenuated as a whole. Raises
+    ValueError for an unknown noise, and for a room that is silent or cannot be simulated.
     """
     n = len(samples)
     before = np.empty(0, np.float32) if past is None else past
     clip = torch.from_numpy(np.concatenate([before, samples]).astype(np.float32)[None])
     if wanted.room is not None and wanted.wet > 0:
-        response = mixed_with_dry(_response(wanted.room, wanted.seed), wanted.wet)
+        response = mix_with_dry(_response(wanted.room, wanted.seed), wanted.wet)
         clip = reverberate(clip, torch.from_numpy(response)[None])
     clip = clip[:, len(before) :]
     if wanted.snr_db is not None:
@@ -101,11 +102,11 @@ def degrade(samples: np.ndarray, wanted: Degradation, past: np.ndarray | None = 
     return result / loudest if loudest > 1 else result
 
 
-def mixed_with_dry(response: np.ndarray, wet: float) -> np.ndarray:
-    """A prepared room response ``[m]`` of which only the share ``wet`` is the room's.
+def mix_with_dry(response: np.ndarray, wet: float) -> np.ndarray:
+    """Mix a prepared room response ``[m]``, at the share ``wet``, with a dry one.
 
-    The rest is sound that took no way at all. It comes with the direct sound, which therefore
-    keeps its place, and with its sign, so that the two do not cancel.
+    The dry sound coincides with the direct sound, which keeps its place, and has its sign, so that
+    the two do not cancel.
     """
     mixed = np.float32(wet) * response
     mixed[0] += (1 - wet) * math.copysign(1.0, response[0])

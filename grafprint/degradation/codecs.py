@@ -1,4 +1,4 @@
-"""Lossy codecs as a degradation: what a call or a stream at a low bit rate leaves of music."""
+"""Lossy codecs as a degradation: music as in a call or a stream at a low bit rate."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from torch import Tensor
 
 from grafprint.audio import SAMPLE_RATE
 
-# Encoder, container, bit rates. Both containers record the codec's delay, so the decoder can undo
-# it and nothing moves.
+# Encoder, container, bit rates. Both containers record the codec's delay, so that the decoder can
+# undo it.
 CODECS = (
     ("libopus", "ogg", (6_000, 8_000, 12_000, 16_000)),
     ("libmp3lame", "mp3", (8_000, 12_000, 16_000, 24_000)),
@@ -24,9 +24,9 @@ CODECS = (
 
 
 def transcode(audio: np.ndarray, codec: str, container: str, bit_rate: int) -> np.ndarray:
-    """``audio [n]`` (float, 16 kHz) encoded and decoded: float32 ``[n]``, in place in time."""
+    """Encode and decode ``audio [n]`` (float, 16 kHz): float32 ``[n]``, without delay."""
     loudest = max(float(np.abs(audio).max(initial=0.0)), 1e-9)
-    # Some room to the codec's limits; the padding is for its look-ahead.
+    # Headroom for the codec, and padding for its look-ahead.
     pcm = np.pad(audio / loudest * 0.8, (0, 2048)).astype(np.float32)
     file = io.BytesIO()
     with av.open(file, "w", format=container) as writer:
@@ -41,15 +41,15 @@ def transcode(audio: np.ndarray, codec: str, container: str, bit_rate: int) -> n
     file.seek(0)
     with av.open(file, "r") as reader:
         back = av.AudioResampler("flt", "mono", SAMPLE_RATE)
-        frames = [f for decoded in reader.decode(audio=0) for f in back.resample(decoded)]
+        frames = [f for packet in reader.decode(audio=0) for f in back.resample(packet)]
         frames += back.resample(None)
-    heard = np.concatenate([f.to_ndarray()[0] for f in frames])[: len(audio)]
-    return np.pad(heard, (0, len(audio) - len(heard))) * np.float32(loudest / 0.8)
+    decoded = np.concatenate([f.to_ndarray()[0] for f in frames])[: len(audio)]
+    return np.pad(decoded, (0, len(audio) - len(decoded))) * np.float32(loudest / 0.8)
 
 
-def transcoded(audio: Tensor, probability: float, generator: torch.Generator) -> Tensor:
-    """Each of ``audio [B, n]``, with the given probability, through a random codec and rate."""
-    # One clip after the other, so that a draw does not depend on how many clips there are.
+def transcode_some(audio: Tensor, probability: float, generator: torch.Generator) -> Tensor:
+    """Transcode each of ``audio [B, n]`` with a probability, by a random codec and bit rate."""
+    # Clip by clip, so that a clip's draws do not depend on the size of the batch.
     draws = torch.stack([torch.rand(3, generator=generator) for _ in range(len(audio))]).tolist()
     chosen = [number for number, (chance, *_) in enumerate(draws) if chance < probability]
     if not chosen:
@@ -62,7 +62,7 @@ def transcoded(audio: Tensor, probability: float, generator: torch.Generator) ->
 
     clips = audio[chosen].cpu().numpy()
     with ThreadPoolExecutor(min(len(chosen), os.cpu_count() or 1)) as pool:
-        heard = np.stack(list(pool.map(lossy, clips, chosen)))
+        results = np.stack(list(pool.map(lossy, clips, chosen)))
     result = audio.clone()
-    result[chosen] = torch.from_numpy(heard).to(audio.device)
+    result[chosen] = torch.from_numpy(results).to(audio.device)
     return result

@@ -1,4 +1,4 @@
-"""Room responses made up on the spot, each another room: what a bank of recordings is short of."""
+"""Random synthetic room impulse responses: more variety than a bank of recordings."""
 
 from __future__ import annotations
 
@@ -11,30 +11,30 @@ from torch import Tensor, nn
 
 from grafprint.audio import SAMPLE_RATE
 
-_MOST_DECAY = 3 * math.log(10)  # of an amplitude within the reverberation time: 60 dB
-_EARLY = 16  # reflections that are heard one by one
+_DECAY = 3 * math.log(10)  # of the amplitude over the reverberation time: 60 dB
+_EARLY = 16  # single early reflections
 
 
 class RoomMaker(nn.Module):
-    """Responses with the features of rooms, drawn at random; no geometry stands behind them.
+    """Random responses with the features of rooms, without simulating a geometry.
 
-    Direct sound, some early reflections within 80 ms, and a diffuse tail that builds up and decays
-    at three rates: reverberation times 0.25 to 6 s, longer in the bass and shorter in the treble.
-    The tail has -10 to 12 dB of the direct sound's energy, so it covers what lies between
-    the near field of a bathroom and the far end of a church.
+    Direct sound, early reflections within 80 ms, and a diffuse tail that builds up and decays at
+    three rates: reverberation times 0.25 to 6 s, longer in the bass and shorter in the treble. The
+    energy of the tail relative to the direct sound, -10 to 12 dB, covers everything from the near
+    field of a bathroom to the far end of a church.
     """
 
     noise: Tensor
 
     def __init__(self, seconds: float = 30.0) -> None:
-        """Hold ``seconds`` of white noise, of which every tail is another stretch."""
+        """Prepare ``seconds`` of white noise, from which every tail takes another part."""
         super().__init__()
         samples = round(seconds * SAMPLE_RATE)
         noise = torch.randn(samples, generator=torch.Generator().manual_seed(0))
         self.register_buffer("noise", noise, persistent=False)
 
     def draw(self, batch: int, samples: int, generator: torch.Generator) -> Tensor:
-        """Responses ``[batch, samples]`` at unit energy that begin with the direct sound.
+        """Responses ``[batch, samples]`` at unit energy that start with the direct sound.
 
         ``generator`` is a CPU generator, so that a seed means the same on every device.
         """
@@ -49,11 +49,9 @@ class RoomMaker(nn.Module):
         decays_s = torch.cat([rt60_s * uniform(0.8, 1.6), rt60_s, rt60_s * uniform(0.25, 1)], 1)
         since_s = time_s - uniform(0, 0.06)
         begins = (uniform(0, 1) * (len(self.noise) - samples)).long()
-        bands = self._bands(
-            self.noise[begins + torch.arange(samples, device=device)],
-            200 * 3 ** uniform(0, 1), 1500 * 3 ** uniform(0, 1),
-        )  # fmt: skip
-        envelopes = (-_MOST_DECAY * since_s.clamp_min(0)[:, None] / decays_s[:, :, None]).exp()
+        noise = self.noise[begins + torch.arange(samples, device=device)]
+        bands = _split_bands(noise, 200 * 3 ** uniform(0, 1), 1500 * 3 ** uniform(0, 1))
+        envelopes = (-_DECAY * since_s.clamp_min(0)[:, None] / decays_s[:, :, None]).exp()
         build_up = (1 - (-since_s / (0.001 * 40 ** uniform(0, 1))).exp()) * (since_s > 0)
         tail = (bands * envelopes).sum(dim=1) * build_up
 
@@ -63,31 +61,32 @@ class RoomMaker(nn.Module):
             1, places.clamp_max(samples - 1), signs / (1 + places / (0.005 * SAMPLE_RATE))
         )
 
-        response = _at(early, uniform(-15, 3)) + _at(tail, uniform(-10, 12))
+        response = _scale(early, uniform(-15, 3)) + _scale(tail, uniform(-10, 12))
         response[:, 0] = 1.0
         return response / response.square().sum(dim=1, keepdim=True).sqrt()
 
-    def _bands(self, noise: Tensor, low_hz: Tensor, high_hz: Tensor) -> Tensor:
-        """``noise [B, n]`` in three bands, ``[B, 3, n]``; the edges ``[B, 1]`` overlap softly."""
-        n = noise.shape[1]
-        spectrum = torch.fft.rfft(noise)
-        hertz = torch.fft.rfftfreq(n, 1 / SAMPLE_RATE, device=noise.device)
-        low, high = (1 / (1 + (hertz / edge) ** 4) for edge in (low_hz, high_hz))
-        masks = torch.stack([low, high - low, 1 - high], dim=1)
-        return torch.fft.irfft(spectrum[:, None] * masks, n)
+
+def _split_bands(noise: Tensor, low_hz: Tensor, high_hz: Tensor) -> Tensor:
+    """Split ``noise [B, n]`` into three bands, ``[B, 3, n]``, with soft edges at ``[B, 1]``."""
+    n = noise.shape[1]
+    spectrum = torch.fft.rfft(noise)
+    hertz = torch.fft.rfftfreq(n, 1 / SAMPLE_RATE, device=noise.device)
+    low, high = (1 / (1 + (hertz / edge) ** 4) for edge in (low_hz, high_hz))
+    masks = torch.stack([low, high - low, 1 - high], dim=1)
+    return torch.fft.irfft(spectrum[:, None] * masks, n)
 
 
-def _at(part: Tensor, level_db: Tensor) -> Tensor:
-    """``part [B, n]`` with an energy of ``level_db [B, 1]``."""
+def _scale(part: Tensor, level_db: Tensor) -> Tensor:
+    """Scale ``part [B, n]`` to an energy of ``level_db [B, 1]``."""
     energy = part.square().sum(dim=1, keepdim=True).clamp_min(1e-12)
     return part * (10 ** (level_db / 10) / energy).sqrt()
 
 
 def room(rt60_s: float, rng: np.random.Generator) -> np.ndarray:
-    """Response ``[m]`` of a simulated shoebox room with the given reverberation time.
+    """Response ``[m]`` of a simulated shoebox room with a reverberation time.
 
-    Image-source model; room size, loudspeaker and microphone places are random. Raises
-    ValueError when no room of a plausible size has that reverberation time.
+    Image-source model; room size and the places of loudspeaker and microphone are random. Raises
+    ValueError if no room of a plausible size has that reverberation time.
     """
     for _ in range(20):
         size = rng.uniform([3.0, 2.5, 2.3], [9.0, 7.0, 3.5])
@@ -107,6 +106,6 @@ def room(rt60_s: float, rng: np.random.Generator) -> np.ndarray:
 
 
 def rooms(count: int, seed: int) -> list[np.ndarray]:
-    """Responses of ``count`` simulated rooms, reverberation times 0.2 to 0.8 s."""
+    """Responses of ``count`` simulated rooms with reverberation times of 0.2 to 0.8 s."""
     rng = np.random.default_rng(seed)
     return [room(float(rng.uniform(0.2, 0.8)), rng) for _ in range(count)]

@@ -1,4 +1,4 @@
-"""Hit rates: queries, outcomes, reports and the breaking point."""
+"""Measure hit rates: queries, outcomes, reports, and the breaking point."""
 
 from grafprint.evaluation.evaluation import (
     MEASURES,

@@ -1,4 +1,4 @@
-"""The breaking point: at which SNR a clip is no longer found, with and without a room."""
+"""Breaking point: the SNR at which a clip is no longer identified, with and without a room."""
 
 from __future__ import annotations
 
@@ -15,19 +15,19 @@ from grafprint.library import Library
 from grafprint.matching import Answer
 
 SNRS_DB = tuple(np.arange(30.0, -10.1, -2.5).tolist())
-ROOM_RT60_S = 0.5  # of the room, where none was chosen
+ROOM_RT60_S = 0.5  # reverberation time when no room was chosen
 
-# What a best match is: the right place in the right track, to within a hop; the right track only
+# The best match is the right place in the right track, to within a hop; only the right track
 # (music repeats itself); or another track.
 Judgement = Literal["place", "track", "wrong"]
 
 
 @dataclass(frozen=True)
 class GroundTruth:
-    """Which track a clip is and the second at which it begins in it.
+    """The track a clip is from, and where in it the clip starts.
 
-    ``given``: whether that is known from where the clip was cut, and not what the clip was
-    identified as before it was degraded.
+    ``given``: known from where the clip was cut. Otherwise it is what the clip was identified as
+    before degrading it.
     """
 
     track_id: int
@@ -37,9 +37,9 @@ class GroundTruth:
 
 @dataclass(frozen=True)
 class Point:
-    """How one degraded clip fared.
+    """The result of identifying a clip degraded in one way.
 
-    ``named``: its best match's ``score`` reaches the ``threshold``, be that match right or wrong.
+    ``named``: the ``score`` of the best match, right or wrong, reaches the ``threshold``.
     """
 
     snr_db: float
@@ -50,12 +50,12 @@ class Point:
     threshold: float
 
     def to_json(self) -> dict[str, Any]:
-        """The point as plain values."""
+        """The point as JSON-able values."""
         return asdict(self) | {"score": round(self.score, 4), "threshold": round(self.threshold, 4)}
 
 
 def truth_from(clean: Answer) -> GroundTruth | None:
-    """What a clip was identified as before it was degraded, if it was."""
+    """The ground truth from identifying the clean clip; None if it was not identified."""
     if not clean.identified or clean.best is None:
         return None
     start_s = clean.best.start_s - clean.query_start_s
@@ -63,7 +63,7 @@ def truth_from(clean: Answer) -> GroundTruth | None:
 
 
 def judge(answer: Answer, truth: GroundTruth, hop_s: float) -> Judgement:
-    """What the best match of an answer is; ``hop_s`` is how far off its place may be."""
+    """Judge the best match of an answer; its place may be off by ``hop_s``."""
     best = answer.best
     if best is None or best.track.id != truth.track_id:
         return "wrong"
@@ -80,26 +80,27 @@ def sweep(
     past: np.ndarray | None = None,
     snrs_db: Sequence[float] = SNRS_DB,
 ) -> Iterator[Point]:
-    """Identify a clip at one SNR after the other, each without and with the room of ``wanted``.
+    """Identify a clip at each SNR, without and with the room of ``wanted``.
 
-    Where ``wanted`` has no room, it is a simulated one of ROOM_RT60_S. Everything else is as
-    wanted. Raises MatchError, LibraryError and ValueError as degrading and identifying do.
+    If ``wanted`` has no room, a simulated one of ROOM_RT60_S is used. All other steps are as
+    ``wanted`` says. Raises what :func:`degrade` and :func:`matching.identify_audio` raise:
+    MatchError, LibraryError, ValueError.
     """
     room = ROOM_RT60_S if wanted.room is None else wanted.room
     for snr_db in snrs_db:
         for reverb in (False, True):
             plan = replace(wanted, snr_db=snr_db, room=room if reverb else None)
-            heard = degrade(samples, plan, past)
-            answer = matching.identify_audio(library, fingerprinter, heard, top_k=1)
+            degraded = degrade(samples, plan, past)
+            answer = matching.identify_audio(library, fingerprinter, degraded, top_k=1)
             score = answer.best.score if answer.best else 0.0
             judgement = judge(answer, truth, library.hop_s)
             yield Point(snr_db, reverb, judgement, answer.identified, score, answer.threshold)
 
 
 def holds_until_db(points: Iterable[Point]) -> float | None:
-    """The lowest SNR at which, as at every higher one, track and place are right and named.
+    """The lowest SNR down to which the right place in the right track is reported at every SNR.
 
-    None if it is not even at the highest.
+    None if it is not reported even at the highest.
     """
     until = None
     for point in sorted(points, key=lambda p: -p.snr_db):

@@ -1,7 +1,7 @@
-"""Hit rates: query length x SNR x reverb, with 95 % intervals, by either protocol.
+"""Hit rates over query length x SNR x reverb, with 95 % intervals, by either protocol.
 
-Each query is degraded (see queries.py) and identified by the product's own search. A hit is the
-right track within 50 ms of the right time; also counted are +-1 hop and the right track alone.
+Each query is degraded (see queries.py) and identified as users' clips are. A hit is the right track
+within 50 ms of the right time; the right track within one hop, or at any time, is counted as well.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ import numpy as np
 from grafprint import matching
 from grafprint.audio.datasets import find_music
 from grafprint.degradation.banks import NoiseBank, RoomBank
+from grafprint.errors import DataError
 from grafprint.evaluation.journal import Journal
 from grafprint.evaluation.queries import Degrader, Query, Setting
 from grafprint.evaluation.report import (
@@ -31,19 +32,29 @@ from grafprint.fingerprint import Fingerprinter
 from grafprint.library import Library, Track
 
 __all__ = [
-    "MEASURES", "Ask", "Cell", "EvaluationConfig", "Outcome", "QuerySet", "Report", "evaluate",
-    "query_tracks", "reports", "table", "to_csv",
-]  # fmt: skip
+    "MEASURES",
+    "Ask",
+    "Cell",
+    "EvaluationConfig",
+    "Outcome",
+    "QuerySet",
+    "Report",
+    "evaluate",
+    "query_tracks",
+    "reports",
+    "table",
+    "to_csv",
+]
 
-# The outcomes of :meth:`QuerySet.ask` for numbers, in their order.
+# The outcomes of :meth:`QuerySet.ask` for a range of numbers, in order.
 Ask = Callable[[range], Iterable[list[Outcome]]]
 
 
 @dataclass(frozen=True, eq=False)
 class QuerySet:
-    """What an evaluation asks; a question depends on its number and the seed, and on no other.
+    """The queries of an evaluation; each depends only on its number and the seed.
 
-    ``chosen`` are the tracks to query and their files, ``settings`` those of the cells.
+    ``chosen`` are the tracks to query, with their files; each cell has one of ``settings``.
     """
 
     library: Library
@@ -63,7 +74,7 @@ class QuerySet:
         config: EvaluationConfig,
         tracks: list[Track] | None,
     ) -> QuerySet:
-        """Those of :func:`evaluate`, which raises the same errors."""
+        """The queries of :func:`evaluate`; raises the same errors."""
         return cls(
             library,
             fingerprinter,
@@ -79,13 +90,12 @@ class QuerySet:
         )
 
     def ask(self, number: int) -> list[Outcome]:
-        """What becomes of question ``number`` in each of the settings."""
+        """The outcome of query ``number`` in each of the settings."""
         seed = (self.config.seed, number)
         rng = np.random.default_rng(seed)
         track, path = self.chosen[rng.integers(len(self.chosen))]
-        make = (
-            self.degrader.clean if self.config.protocol == "clean" else self.degrader.published
-        )  # fmt: skip
+        clean = self.config.protocol == "clean"
+        make = self.degrader.clean if clean else self.degrader.published
         queries = make(self.fingerprinter, path, track.duration_s, self.settings, rng, seed)
         answers = matching.identify_many(self.library, [q.fingerprints for q in queries], top_k=3)
         return [_outcome(q, track, answer) for q, answer in zip(queries, answers, strict=True)]
@@ -102,15 +112,15 @@ def evaluate(
     journal: Path | None = None,
     ask: Ask | None = None,
 ) -> Report:
-    """Query ``library`` with degraded clips of ``tracks`` (all that can be read, if None).
+    """Query ``library`` with degraded clips of ``tracks`` (if None: of all that can be read).
 
-    The same cuts, noises and rooms are used in every cell, so cells can be compared. Outcomes are
-    kept in the file ``journal`` as they come; called again, the evaluation goes on from there.
-    ``ask`` answers the same :class:`QuerySet` elsewhere, as in several processes; if None, they
-    are asked here, one after the other.
+    All cells use the same cuts, noises and rooms, so that they can be compared. Outcomes are
+    written to the file ``journal`` as they come; called again, the evaluation resumes from it.
+    ``ask`` runs the queries of the same :class:`QuerySet` elsewhere, as in several processes; if
+    None, they run here, one after the other.
 
     Raises:
-        ValueError: no track's audio can be read, or none is long enough; or the journal is of
+        DataError: no track's audio can be read, none is long enough, or the journal belongs to
             another evaluation.
     """
     steps = reports(library, fingerprinter, noises, rooms, config, tracks, journal, ask)
@@ -131,37 +141,42 @@ def reports(
     journal: Path | None = None,
     ask: Ask | None = None,
 ) -> Generator[Report, None, None]:
-    """The same, step by step: the report so far before the first query and after each.
+    """:func:`evaluate` step by step: the report so far, before the first query and after each.
 
-    A query is asked in every cell before the next one. It is one and the same report, whose cells
-    fill; before the first query they are empty, but for what the journal holds. Closing the
-    iterator ends the evaluation. Raises ValueError as :func:`evaluate` does.
+    Each query runs in every cell before the next one does. Every item is the same report, whose
+    cells fill; at first they hold only what the journal does. Closing the iterator ends the
+    evaluation. Raises DataError as :func:`evaluate` does.
     """
     config = config or EvaluationConfig()
-    questions = QuerySet.of(library, fingerprinter, noises, rooms, config, tracks)
-    cells = [Cell(setting, []) for setting in questions.settings]
+    queries = QuerySet.of(library, fingerprinter, noises, rooms, config, tracks)
+    cells = [Cell(setting, []) for setting in queries.settings]
     report = Report(
-        config, fingerprinter.model_id, len(library.tracks()), len(library), len(questions.chosen),
-        library.hop_s, cells,
-    )  # fmt: skip
-    kept = Journal(journal, _subject(library, fingerprinter, config)) if journal else None
-    for entry in kept.entries[: config.queries] if kept else []:
+        config=config,
+        model_id=fingerprinter.model_id,
+        references=len(library.tracks()),
+        fingerprints=len(library),
+        query_tracks=len(queries.chosen),
+        hop_s=library.hop_s,
+        cells=cells,
+    )
+    log = Journal(journal, _subject(library, fingerprinter, config)) if journal else None
+    for entry in log.entries[: config.queries] if log else []:
         for cell, values in zip(cells, entry, strict=True):
             cell.outcomes.append(Outcome(*values))
     yield report
     left = range(report.done, config.queries)
-    for outcomes in ask(left) if ask else map(questions.ask, left):
+    for outcomes in ask(left) if ask else map(queries.ask, left):
         for cell, outcome in zip(cells, outcomes, strict=True):
             cell.outcomes.append(outcome)
-        if kept:
-            kept.add([astuple(outcome) for outcome in outcomes])
+        if log:
+            log.add([astuple(outcome) for outcome in outcomes])
         yield report
 
 
 def _subject(
     library: Library, fingerprinter: Fingerprinter, config: EvaluationConfig
 ) -> dict[str, Any]:
-    """What an evaluation is of, but for how many queries."""
+    """What identifies an evaluation: all but its number of queries."""
     settings = asdict(config)
     del settings["queries"]
     return {
@@ -174,10 +189,10 @@ def _subject(
 
 
 def query_tracks(library: Library, where: str | Path) -> list[Track]:
-    """The tracks of the library that a folder, manifest or dataset names, with audio at hand.
+    """The library's tracks that a folder, manifest or dataset names and whose audio exists.
 
-    Where it has splits (:func:`grafprint.audio.datasets.find_music`), those of the split
-    ``test``. Raises DataError if it holds no music.
+    If it has a split ``test`` (:func:`grafprint.audio.datasets.find_music`), only that one. Raises
+    DataError if it holds no music.
     """
     sources = find_music(where)
     if any(source.split == "test" for source in sources):
@@ -196,19 +211,27 @@ def _readable(
         if path is not None and track.duration_s > longest_s:
             chosen.append((track, path))
     if not chosen:
-        raise ValueError(
-            f"no track of the library has its audio at hand and lasts over {longest_s:g} s"
+        raise DataError(
+            f"no track of the library has its audio file in place and lasts over {longest_s:g} s"
         )
     return chosen
 
 
 def _outcome(query: Query, track: Track, answer: matching.Answer | None) -> Outcome:
     found, found_s, score, lead, wrong = None, 0.0, 0.0, 0.0, [0.0, 0.0]
-    if answer is not None:  # it is None where the track is silent for so long
+    if answer is not None:  # None: the track is silent throughout the query
         if (best := answer.best) is not None:
             found, found_s, score, lead = best.track.id, best.start_s, best.score, answer.lead
         wrong = [m.score for m in answer.matches if m.track.id != track.id][:2] + wrong
     return Outcome(
-        track.id, query.time_s, found, found_s, score, lead, wrong[0], wrong[0] - wrong[1],
-        query.noise, query.room,
-    )  # fmt: skip
+        track=track.id,
+        time_s=query.time_s,
+        found=found,
+        found_s=found_s,
+        score=score,
+        lead=lead,
+        wrong_score=wrong[0],
+        wrong_lead=wrong[0] - wrong[1],
+        noise=query.noise,
+        room=query.room,
+    )

@@ -1,4 +1,4 @@
-"""The record of a long evaluation, so that it can be stopped and taken up: JSON lines in a file."""
+"""JSON Lines log of a long evaluation, so that it can be interrupted and resumed."""
 
 from __future__ import annotations
 
@@ -6,23 +6,30 @@ import json
 from pathlib import Path
 from typing import Any
 
+from grafprint.errors import DataError
+
 
 class Journal:
-    """Values that arrive one by one, each on the disk as soon as it is there.
+    """A list of values in a file, each written as soon as it is added.
 
-    The first line says what the values are of; a file that says otherwise is refused, not
-    overwritten. A last line that was cut off by the end of a process is dropped.
+    The first line describes the evaluation; the file of another evaluation is refused, not
+    overwritten. A last line cut short when a process was killed is dropped.
     """
 
-    def __init__(self, path: Path, of: dict[str, Any]) -> None:
-        """Open or begin the journal at ``path``. ValueError if it is of something else."""
+    def __init__(self, path: Path, subject: dict[str, Any]) -> None:
+        """Open or create the journal at ``path``. DataError if it has another subject."""
         self.path = path
-        head = json.dumps(of, sort_keys=True)
+        head = json.dumps(subject, sort_keys=True)
         text = path.read_text(encoding="utf-8") if path.is_file() else ""
         lines = text[: text.rfind("\n") + 1].splitlines()
         if lines and lines[0] != head:
-            raise ValueError(f"{path} is of another evaluation: delete it, or name another file")
-        self.entries: list[Any] = [json.loads(line) for line in lines[1:]]
+            raise DataError(
+                f"{path} belongs to another evaluation: delete it, or name another file"
+            )
+        try:
+            self.entries: list[Any] = [json.loads(line) for line in lines[1:]]
+        except ValueError as error:
+            raise DataError(f"{path} is damaged ({error}): delete it") from error
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text("\n".join([head, *lines[1:]]) + "\n", encoding="utf-8")
 

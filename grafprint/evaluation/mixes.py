@@ -1,6 +1,6 @@
-"""Long recordings made of known tracks, as a radio or a DJ makes them, and what plays in them when.
+"""Mixes of known tracks, as on the radio or by a DJ, with the times at which each plays.
 
-To try and to measure :mod:`grafprint.scan` with.
+They serve to try out and to measure :mod:`grafprint.scan`.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ LEVEL = 0.1  # root mean square of every part
 
 @dataclass(frozen=True)
 class Part:
-    """``start_s`` to ``end_s`` of a mix is the track from ``track_start_s`` on."""
+    """From ``start_s`` to ``end_s`` the mix plays the track from ``track_start_s`` on."""
 
     track: Track
     start_s: float
@@ -31,7 +31,7 @@ class Part:
 
 @dataclass
 class Mix:
-    """Mono ``samples [n]`` at 16 kHz, and the parts of a library's tracks that are in them."""
+    """Mono ``samples [n]`` at 16 kHz, and the parts of a library's tracks in them."""
 
     library: Library
     samples: np.ndarray = field(default_factory=lambda: np.zeros(0, np.float32))
@@ -39,11 +39,11 @@ class Mix:
 
     @property
     def length_s(self) -> float:
-        """Seconds so far."""
+        """Length so far, in seconds."""
         return len(self.samples) / SAMPLE_RATE
 
     def play(self, track: Track, start_s: float, duration_s: float, fade_s: float = 0.0) -> None:
-        """Go on with a part of a track, cross-faded with what was before.
+        """Append a part of a track, cross-faded with the end of the mix.
 
         Raises AudioError if the track's audio cannot be read.
         """
@@ -55,7 +55,7 @@ class Mix:
         self.parts.append(Part(track, begin_s, begin_s + len(part) / SAMPLE_RATE, start_s))
 
     def add(self, part: np.ndarray, fade_s: float = 0.0) -> float:
-        """Go on with any sound ``[m]``, cross-faded with equal power; where it begins, in s."""
+        """Append any sound ``[m]``, cross-faded at equal power; returns where it starts, in s."""
         part = _at_level(part)
         n = min(round(fade_s * SAMPLE_RATE), len(self.samples), len(part))
         begin = len(self.samples) - n
@@ -65,19 +65,19 @@ class Mix:
         return begin / SAMPLE_RATE
 
     def silence(self, duration_s: float) -> None:
-        """Go on with nothing."""
+        """Append silence."""
         nothing = np.zeros(round(duration_s * SAMPLE_RATE), np.float32)
         self.samples = np.concatenate([self.samples, nothing])
 
     def talk_over(self, start_s: float, voices: np.ndarray, duck_db: float = 6.0) -> None:
-        """Put ``voices [m]`` over what plays from ``start_s`` on, which is lowered meanwhile."""
+        """Mix ``voices [m]`` in from ``start_s`` on, with the music lowered meanwhile."""
         begin = round(start_s * SAMPLE_RATE)
         under = self.samples[begin : begin + len(voices)]
         under *= 10 ** (-duck_db / 20)
         under += _at_level(voices)[: len(under)]
 
     def write(self, path: Path) -> None:
-        """As a 16-bit WAV file."""
+        """Write a 16-bit WAV file."""
         wavfile.write(
             path, SAMPLE_RATE, np.round(self.samples.clip(-1, 1) * 32767).astype(np.int16)
         )

@@ -11,9 +11,9 @@ _MARKERS = "osD^v"
 
 
 def hit_rates(report: Report, measure: str = "hit_50ms") -> Figure:
-    """A rate (of MEASURES) against SNR, one panel without and one with reverb, one line a length.
+    """A rate (of MEASURES) against SNR: a panel without and one with reverb, a line per length.
 
-    Error bars are 95 % Wilson intervals. Queries without noise stand at the right-hand end. Every
+    Error bars are 95 % Wilson intervals. Queries without noise are at the right-hand end. Every
     cell needs a query.
     """
     reverbs = report.config.reverbs
@@ -26,7 +26,7 @@ def hit_rates(report: Report, measure: str = "hit_50ms") -> Figure:
         for number, length in enumerate(report.config.lengths_s):
             line = [rates[length, reverb, snr] for snr in snrs]
             shade = number / max(1, lines - 1)
-            # Side by side, so that the bars of equal rates are all seen.
+            # Side by side, so that bars of equal rates do not hide each other.
             places = [place + 0.06 * (number - (lines - 1) / 2) for place in range(len(snrs))]
             marker = _MARKERS[number % len(_MARKERS)]
             _line(panel, places, line, f"{length:g} s", shade, marker)
@@ -52,12 +52,11 @@ def _line(
     shade: float,
     marker: str,
 ) -> None:
-    """One line; ``rates`` are (rate, low, high) in 0..1, ``shade`` in 0..1 chooses its colour."""
+    """Draw a line of ``rates`` (rate, low, high) in 0..1; ``shade`` in 0..1 sets its colour."""
     middle = [100 * rate for rate, _, _ in rates]
     below = [100 * (rate - low) for rate, low, _ in rates]
     above = [100 * (high - rate) for rate, _, high in rates]
     colour = (0.10 + 0.72 * shade, 0.45, 0.80 - 0.45 * shade)
     panel.errorbar(
-        places, middle, [below, above], marker=marker, capsize=3, color=colour,
-        label=label,
-    )  # fmt: skip
+        places, middle, [below, above], marker=marker, capsize=3, color=colour, label=label
+    )

@@ -1,10 +1,10 @@
-"""Queries for evaluation: cut from a track, degraded and fingerprinted, by either protocol.
+"""Evaluation queries: cut from a track, degraded and fingerprinted, by one of two protocols.
 
-*Clean*: each query is its own audio, cut first and degraded alone (the reverb hears the music
-before the cut); it starts at any time, off the grid of the references. *Published*: what the
-paper's code does - the whole recording is degraded and fingerprinted, and a query is a run of its
-fingerprints, so it starts on the grid and its SNR is that of the recording. Unlike that code, both
-encode in evaluation mode, so that a fingerprint depends on its own second alone.
+*Clean*: a query is cut first and degraded alone (its reverb includes the music before the cut). It
+starts at any time, off the grid of the references. *Published*: as in the paper's code, the whole
+recording is degraded and fingerprinted, and a query is a run of its fingerprints. So it starts on
+the grid, and its SNR is that of the recording. Unlike that code, both encode in evaluation mode, so
+that a fingerprint depends only on its own second.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ PROTOCOLS = ("clean", "published")
 
 @dataclass(frozen=True)
 class Setting:
-    """How long a query is and how it is degraded; ``snr_db`` None: no noise."""
+    """Length and degradation of a query; ``snr_db`` None: no noise."""
 
     length_s: float
     snr_db: float | None
@@ -37,9 +37,9 @@ class Setting:
 
 @dataclass(frozen=True, eq=False)
 class Query:
-    """Fingerprints ``[m, dim]`` of a query that begins ``time_s`` into its track.
+    """Fingerprints ``[m, dim]`` of a query that starts at ``time_s`` of its track.
 
-    ``noise`` and ``room`` name what it was degraded with, empty where it was not.
+    ``noise`` and ``room`` name what degraded it; empty if nothing did.
     """
 
     fingerprints: np.ndarray
@@ -50,7 +50,7 @@ class Query:
 
 @dataclass(frozen=True, eq=False)
 class Degrader:
-    """Cuts and degrades with given noises and rooms; ``past_s`` of music is heard by the reverb."""
+    """Cut and degrade queries; their reverb includes ``past_s`` seconds of music before the cut."""
 
     noises: NoiseBank
     rooms: RoomBank
@@ -65,38 +65,37 @@ class Degrader:
         rng: np.random.Generator,
         seed: tuple[int, ...],
     ) -> list[Query]:
-        """One query a setting, by the clean protocol, all at the same time, drawn from ``rng``.
+        """One query per setting by the clean protocol, all at one time drawn from ``rng``.
 
-        The same noise and room are drawn in every setting, so that settings can be compared.
+        All settings share the noise and the room, so that they can be compared.
         """
         longest = max(s.length_s for s in settings)
-        # A random double is off any grid.
+        # Uniform in time, so off the grid of the references.
         time_s = float(rng.uniform(0, duration_s - longest))
         past_s = min(self.past_s, time_s)
         music = audio.load(path, start_s=time_s - past_s, duration_s=past_s + longest)
         past = round(past_s * audio.SAMPLE_RATE)
-        heard = list(self.degraded(music, past, settings, seed))
-        prints = fingerprinter.many([clip for clip, _, _ in heard])
+        degraded = list(self.degrade_in(settings, music, past, seed))
+        prints = fingerprinter.many([clip for clip, _, _ in degraded])
         return [
-            Query(p, time_s, noise, room) for p, (_, noise, room) in zip(prints, heard, strict=True)
+            Query(p, time_s, noise, room)
+            for p, (_, noise, room) in zip(prints, degraded, strict=True)
         ]
 
     def degrade(
         self, music: np.ndarray, past: int, setting: Setting, seed: tuple[int, ...]
     ) -> tuple[np.ndarray, str, str]:
-        """``music [past + n]`` cut to the setting's length and degraded alone, noise and room.
+        """Cut ``music [past + n]`` to the setting's length and degrade it.
 
-        Room, cut, then noise at the exact SNR of the cut.
+        Reverb first, then the cut, then noise at the exact SNR of the cut. Returns the clip and
+        the names of noise and room.
         """
-        return next(self.degraded(music, past, [setting], seed))
+        return next(self.degrade_in([setting], music, past, seed))
 
-    def degraded(
-        self, music: np.ndarray, past: int, settings: list[Setting], seed: tuple[int, ...]
+    def degrade_in(
+        self, settings: list[Setting], music: np.ndarray, past: int, seed: tuple[int, ...]
     ) -> Iterator[tuple[np.ndarray, str, str]]:
-        """:meth:`degrade` in each of several settings.
-
-        What does not depend on the SNR is made once for each length.
-        """
+        """:meth:`degrade` in several settings; steps they have in common are computed once."""
         drawn: dict[float, tuple[Tensor, str, Tensor, str]] = {}
         cuts: dict[tuple[float, bool], Tensor] = {}
         for setting in settings:
@@ -110,7 +109,7 @@ class Degrader:
             response, room, noise, name = drawn[length_s]
             if (length_s, reverb) not in cuts:
                 clip = torch.from_numpy(music[None, : past + samples])
-                # The power that reverberation keeps is that of this length.
+                # Per length: reverberation keeps the power of what it is given.
                 cuts[length_s, reverb] = (reverberate(clip, response) if reverb else clip)[:, past:]
             clip = cuts[length_s, reverb]
             if setting.snr_db is not None:
@@ -130,29 +129,29 @@ class Degrader:
         rng: np.random.Generator,
         seed: tuple[int, ...],
     ) -> list[Query]:
-        """One query a setting, by the published protocol, all at one place drawn from ``rng``."""
+        """One query per setting by the published protocol, all at one place from ``rng``."""
         music = audio.load(path)
         hop = fingerprinter.features.hop_frames * fingerprinter.features.hop_length
-        counts = {s.length_s: fingerprinter.count(round(s.length_s * audio.SAMPLE_RATE))
-                  for s in settings}  # fmt: skip
+        counts = {
+            s.length_s: fingerprinter.count(round(s.length_s * audio.SAMPLE_RATE)) for s in settings
+        }
         most = max(counts.values())
         available = fingerprinter.count(len(music))
         place = int(rng.integers(available - most + 1))
-        # One more hop on either side: the grid stays, and no edge is seen.
+        # With a hop more on both sides, which keeps the grid, the query has no edges.
         before = min(place, 1)
         part = slice((place - before) * hop, (place + most + 1) * hop + audio.SAMPLE_RATE)
         conditions = list(dict.fromkeys((s.snr_db, s.reverb) for s in settings))
         whole_s = len(music) / audio.SAMPLE_RATE
         whole = [Setting(whole_s, *condition) for condition in conditions]
-        heard = dict(zip(conditions, self.degraded(music, 0, whole, seed), strict=True))
-        prints = dict(
-            zip(heard, fingerprinter.many([h[0][part] for h in heard.values()]), strict=True)
-        )
+        degraded = dict(zip(conditions, self.degrade_in(whole, music, 0, seed), strict=True))
+        clips = [clip[part] for clip, _, _ in degraded.values()]
+        prints = dict(zip(conditions, fingerprinter.many(clips), strict=True))
         return [
             Query(
                 prints[s.snr_db, s.reverb][before : before + counts[s.length_s]],
                 place * fingerprinter.hop_s,
-                *heard[s.snr_db, s.reverb][1:],
+                *degraded[s.snr_db, s.reverb][1:],
             )
             for s in settings
         ]

@@ -1,4 +1,4 @@
-"""What an evaluation is and what it found: outcomes, cells, rates with 95 % intervals, tables."""
+"""Evaluation settings and results: outcomes, cells, rates with 95 % intervals, tables."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from scipy.stats import binomtest
 
+from grafprint.errors import ConfigError
 from grafprint.evaluation.queries import PROTOCOLS, Setting
 from grafprint.matching.confidence import CALIBRATION
 
@@ -19,34 +20,34 @@ MEASURES = {
     "hit_50ms": "right track within 50 ms",
     "hit_1hop": "right track within one hop",
     "right_track": "right track",
-    "named_right": "named, and rightly",
-    "named_when_absent": "named although absent",
+    "named_right": "true positive (right track reported)",
+    "named_when_absent": "false positive (track not in the library)",
 }
 
 
 @dataclass(frozen=True)
 class EvaluationConfig:
-    """The grid and the queries. Table II: 1/2/3/5 s x 0..20 dB x without and with reverb."""
+    """Grid and queries. Table II: 1/2/3/5 s x 0..20 dB x without and with reverb."""
 
     lengths_s: tuple[float, ...] = (1.0, 2.0, 3.0, 5.0)
     snrs_db: tuple[float | None, ...] = (0.0, 5.0, 10.0, 15.0, 20.0)  # None: no noise
     reverbs: tuple[bool, ...] = (False, True)
     queries: int = 100  # per cell
     seed: int = 0
-    past_s: float = 2.0  # music the reverb hears before the query, where the track has it
+    past_s: float = 2.0  # music before the query that its reverb includes, if there is any
     protocol: str = "clean"  # or "published"; see queries.py
 
     def __post_init__(self) -> None:
         if self.protocol not in PROTOCOLS:
-            raise ValueError(f"the protocol is clean or published, not {self.protocol!r}")
+            raise ConfigError(f"the protocol is clean or published, not {self.protocol!r}")
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of one query.
+    """The result of one query.
 
-    ``wrong_score`` is the best score of any other track and ``wrong_lead`` its lead over the next
-    one: what the query would have got had its track not been in the library.
+    ``wrong_score`` is the best score of any other track and ``wrong_lead`` its lead over the next:
+    the result if the query's track were not in the library.
     """
 
     track: int
@@ -57,20 +58,20 @@ class Outcome:
     lead: float
     wrong_score: float
     wrong_lead: float
-    noise: str = ""  # names, empty where there was none
+    noise: str = ""  # names; empty for none
     room: str = ""
 
     def right_track(self) -> bool:
-        """Whether the first answer is the query's track."""
+        """Whether the best match is the query's track."""
         return self.found == self.track
 
     def hit(self, tolerance_s: float) -> bool:
-        """Right track, and right time to within ``tolerance_s``."""
+        """Whether track and time, to within ``tolerance_s``, are right."""
         return self.right_track() and abs(self.found_s - self.time_s) <= tolerance_s
 
 
 def wilson(passed: int, total: int) -> tuple[float, float, float]:
-    """A share and its 95 % interval (Wilson, 1927): (rate, low, high) in 0..1."""
+    """A rate and its 95 % interval (Wilson, 1927): (rate, low, high) in 0..1."""
     interval = binomtest(passed, total).proportion_ci(0.95, "wilson")
     return passed / total, float(interval.low), float(interval.high)
 
@@ -83,13 +84,13 @@ class Cell:
     outcomes: list[Outcome]
 
     def rate(self, test: Callable[[Outcome], bool]) -> tuple[float, float, float]:
-        """Share of outcomes that pass, and its 95 % Wilson interval: (rate, low, high) in 0..1."""
+        """Share of outcomes that pass ``test``, with its interval; as :func:`wilson`."""
         return wilson(sum(map(test, self.outcomes)), len(self.outcomes))
 
     def summary(self, hop_s: float, fingerprints: int) -> dict[str, Any]:
         """The cell as JSON-able numbers; rates are [rate, low, high].
 
-        ``fingerprints`` is the size of the library, on which the threshold depends.
+        The threshold depends on the number of ``fingerprints`` in the library.
         """
         threshold = CALIBRATION.score_needed(self.setting.length_s, fingerprints)
         errors = [abs(o.found_s - o.time_s) for o in self.outcomes if o.right_track()]
@@ -108,7 +109,7 @@ class Cell:
 
 @dataclass(frozen=True)
 class Report:
-    """An evaluation: the setting and all its cells."""
+    """An evaluation: its settings and all its cells."""
 
     config: EvaluationConfig
     model_id: str
@@ -120,7 +121,7 @@ class Report:
 
     @property
     def done(self) -> int:
-        """How many queries each cell has so far."""
+        """Number of queries in each cell so far."""
         return len(self.cells[0].outcomes)
 
     def rates(
@@ -135,7 +136,7 @@ class Report:
         }
 
     def to_json(self) -> dict[str, Any]:
-        """The report for a JSON file, one summary a cell."""
+        """The report for a JSON file, with one summary per cell."""
         return {
             "protocol": self.config.protocol,
             "config": asdict(self.config),
@@ -148,7 +149,7 @@ class Report:
 
 
 def table(report: Report, measure: str = "hit_50ms") -> Iterator[list[str]]:
-    """Rows of text, header first: one row a length and reverb, one column an SNR, in percent."""
+    """Rows of text, header first: a row per length and reverb, a column per SNR, in percent."""
     snrs = report.config.snrs_db
     yield ["length", "reverb", *("no noise" if s is None else f"{s:g} dB" for s in snrs)]
     values = report.rates(measure)
@@ -162,15 +163,15 @@ def table(report: Report, measure: str = "hit_50ms") -> Iterator[list[str]]:
 
 
 def to_csv(report: Report) -> str:
-    """The report as CSV text, a row a cell; rates are in 0..1, with their intervals beside them."""
+    """The report as CSV, a row per cell; rates in 0..1 are followed by their intervals."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     columns = ["length_s", "snr_db", "reverb", "queries", "threshold"]
     rates = [name + end for name in MEASURES for end in ("", "_low", "_high")]
     writer.writerow([*columns, *rates, "median_time_error_s"])
     for cell in report.cells:
-        found = cell.summary(report.hop_s, report.fingerprints)
-        found["snr_db"] = "none" if found["snr_db"] is None else found["snr_db"]
-        values = [f"{value:.4f}" for name in MEASURES for value in found[name]]
-        writer.writerow([*(found[c] for c in columns), *values, found["median_time_error_s"]])
+        summary = cell.summary(report.hop_s, report.fingerprints)
+        summary["snr_db"] = "none" if summary["snr_db"] is None else summary["snr_db"]
+        values = [f"{value:.4f}" for name in MEASURES for value in summary[name]]
+        writer.writerow([*(summary[c] for c in columns), *values, summary["median_time_error_s"]])
     return text.getvalue()

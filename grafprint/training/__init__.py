@@ -1,8 +1,8 @@
-"""Train a network, or distil one."""
+"""Train a network on music, or distil one from a trained network."""
 
 from grafprint.errors import DivergedError
 from grafprint.training.config import TrainConfig
-from grafprint.training.loop import Progress, train
+from grafprint.training.contrastive import Progress, train
 
 __all__ = [
     "DivergedError",

@@ -1,17 +1,39 @@
-"""The settings of a training run, and the learning rate at each of its steps."""
+"""Settings of training runs: read from JSON, and the learning rate at each step."""
 
 from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping
-from dataclasses import dataclass, field, fields, replace
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
 from grafprint.degradation.augmentation import DegradeConfig
+from grafprint.errors import ConfigError
 
-_Settings = TypeVar("_Settings", "TrainConfig", DegradeConfig)
+_Settings = TypeVar("_Settings", "TrainConfig", "DistillationConfig", DegradeConfig)
+_RunSettings = TypeVar("_RunSettings", "TrainConfig", "DistillationConfig")
+
+# Fabric's precisions that every encoder can be trained in.
+PRECISIONS = ("bf16-mixed", "16-mixed", "32-true")
+_LEAST = {
+    "seed": 0,
+    "steps": 1,
+    "batch": 2,
+    "workers": 0,
+    "validate_every": 1,
+    "save_every": 1,
+    "learning_rate": 0,
+    "final_learning_rate": 0,
+}
+
+# The encoder that distillation trains. Contrastive training refuses it: it misses too many short
+# queries then (docs/performance.md).
+DISTILLED = "sliding"
+
+# Half the widths of the default encoder.
+_HALF = {"widths": [32, 64, 128, 256], "pooled_width": 512, "hidden_width": 2048}
 
 
 @dataclass(frozen=True)
@@ -28,49 +50,103 @@ class TrainConfig:
     loss: str = "nt-xent"  # or "triplet", with semi-hard negatives
     temperature: float = 0.05  # of NT-Xent
     offset_s: float = 0.05  # +-50 ms, section III-C
-    segments_per_track: int = 1  # more: a batch holds hard negatives, the same music a moment later
+    segments_per_track: int = 1  # more add hard negatives: the same music a moment later
     gap_s: tuple[float, float] = (0.1, 1.0)  # between neighbouring segments of a track
-    memory: int = 0  # fingerprints of earlier batches that serve as negatives
-    average: float = 0.0  # decay of the moving average of the weights; 0: the weights themselves
+    memory: int = 0  # fingerprints of earlier batches used as negatives
+    average: float = 0.0  # decay of the moving average of the weights; 0: no average
     degrade: DegradeConfig = field(default_factory=DegradeConfig)
     precision: str = "bf16-mixed"
-    compile: bool = False  # minutes to begin with, then faster steps; needs a C++ compiler
+    compile: bool = False  # takes minutes at the start, then faster steps; needs a C++ compiler
     seed: int = 0
     validate_every: int = 500
     save_every: int = 200
     workers: int = 0
 
     def __post_init__(self) -> None:
+        if self.encoder == DISTILLED:
+            raise ConfigError(
+                f"the encoder {DISTILLED} is distilled from another network: use grafprint distill"
+            )
         if self.loss not in ("nt-xent", "triplet"):
-            raise ValueError(f"the loss is nt-xent or triplet, not {self.loss!r}")
+            raise ConfigError(f"the loss is nt-xent or triplet, not {self.loss!r}")
         if self.loss == "triplet" and self.memory:
-            raise ValueError("a memory of negatives goes with the loss nt-xent only")
+            raise ConfigError("a memory of negatives goes with the loss nt-xent only")
+        if self.precision not in PRECISIONS:
+            raise ConfigError(
+                f"the precision is one of {', '.join(PRECISIONS)}, not {self.precision!r}"
+            )
+        for name, least in _LEAST.items():
+            if not least <= getattr(self, name) < math.inf:
+                raise ConfigError(f"{name} must be at least {least}, not {getattr(self, name)}")
+        if not 0 < self.temperature < math.inf:
+            raise ConfigError(f"temperature must be above 0, not {self.temperature}")
+
+    @property
+    def cosine_start(self) -> int:
+        """The step from which the learning rate falls: after the warm-up."""
+        return self.warmup_steps
+
+
+@dataclass(frozen=True)
+class DistillationConfig:
+    """A distillation run; lengths are in windows."""
+
+    steps: int = 4800
+    batch: int = 8  # chunks per step
+    windows: int = 64  # in a chunk, without its context on both sides
+    learning_rate: float = 2e-3
+    final_learning_rate: float = 2e-5
+    warmup_steps: int = 50
+    weight_decay: float = 1e-2
+    hours: float = 20.0  # of music at most
+    seed: int = 0
+    save_every: int = 200
+    encoder_options: dict[str, Any] = field(default_factory=lambda: dict(_HALF))
+
+    @property
+    def cosine_start(self) -> int:
+        """The step from which the learning rate falls: the first, also during the warm-up."""
+        return 0
 
 
 def load_config(path: Path) -> TrainConfig:
-    """The settings in a JSON file, those it does not name at their defaults.
+    """Training settings from a JSON file; missing ones keep their defaults.
 
-    Raises FileNotFoundError if there is none, ValueError if it is not such a file.
+    Raises FileNotFoundError if there is no such file, ConfigError if it holds anything else.
     """
-    if not path.is_file():
-        raise FileNotFoundError(f"{path}: there is no such file of settings")
-    try:
-        return config_of(json.loads(path.read_text(encoding="utf-8")))
-    except (TypeError, ValueError, AttributeError) as error:
-        raise ValueError(f"{path}: not the settings of a training run: {error}") from error
+    return _load(path, config_of)
+
+
+def load_distillation_config(path: Path) -> DistillationConfig:
+    """Distillation settings from a JSON file; raises as :func:`load_config` does."""
+    return _load(path, lambda values: _settings(DistillationConfig, values))
+
+
+def save_config(path: Path, config: TrainConfig | DistillationConfig) -> None:
+    """Write settings as JSON."""
+    path.write_text(json.dumps(asdict(config), indent=2) + "\n", encoding="utf-8")
 
 
 def config_of(values: Mapping[str, Any]) -> TrainConfig:
-    """The settings of which some are given as JSON has them; ValueError for unknown names."""
+    """Training settings from parsed JSON; ConfigError for unknown names."""
     values = dict(values)
-    degrade = _made(DegradeConfig, values.pop("degrade", {}))
-    return replace(_made(TrainConfig, values), degrade=degrade)
+    degrade = _settings(DegradeConfig, values.pop("degrade", {}))
+    return replace(_settings(TrainConfig, values), degrade=degrade)
 
 
-def _made(kind: type[_Settings], values: Mapping[str, Any]) -> _Settings:
+def _load(path: Path, parse: Callable[[Mapping[str, Any]], _RunSettings]) -> _RunSettings:
+    if not path.is_file():
+        raise FileNotFoundError(f"{path}: no such file of settings")
+    try:
+        return parse(json.loads(path.read_text(encoding="utf-8")))
+    except (TypeError, ValueError, AttributeError) as error:
+        raise ConfigError(f"{path}: not the settings of a training run: {error}") from error
+
+
+def _settings(kind: type[_Settings], values: Mapping[str, Any]) -> _Settings:
     known = {f.name for f in fields(kind)}
     if unknown := sorted(set(values) - known):
-        raise ValueError(f"there is no setting {', '.join(unknown)}")
+        raise ConfigError(f"there is no setting {', '.join(unknown)}")
     # JSON has lists where the settings have tuples.
     settings: dict[str, Any] = {
         k: tuple(v) if isinstance(v, list) else v for k, v in values.items()
@@ -78,10 +154,13 @@ def _made(kind: type[_Settings], values: Mapping[str, Any]) -> _Settings:
     return kind(**settings)
 
 
-def learning_rate_at(step: int, config: TrainConfig) -> float:
-    """Linear warm-up, then a cosine from ``learning_rate`` to ``final_learning_rate``."""
-    if step < config.warmup_steps:
-        return config.learning_rate * (step + 1) / config.warmup_steps
-    done = (step - config.warmup_steps) / max(1, config.steps - config.warmup_steps)
+def learning_rate_at(step: int, config: TrainConfig | DistillationConfig) -> float:
+    """Linear warm-up times a cosine from ``learning_rate`` to ``final_learning_rate``.
+
+    The cosine starts at ``config.cosine_start``, with or after the warm-up.
+    """
+    start = config.cosine_start
+    share = min(1.0, max(0, step - start) / max(1, config.steps - start))
     span = config.learning_rate - config.final_learning_rate
-    return config.final_learning_rate + span * 0.5 * (1 + math.cos(math.pi * min(1.0, done)))
+    rate = config.final_learning_rate + span * 0.5 * (1 + math.cos(math.pi * share))
+    return rate * min(1.0, (step + 1) / max(1, config.warmup_steps))

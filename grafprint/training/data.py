@@ -1,4 +1,4 @@
-"""Music for training: find it, decode it once into a PCM cache, draw seeded random crops."""
+"""Music for training: decode it once into a PCM cache, and draw seeded random crops."""
 
 from __future__ import annotations
 
@@ -21,15 +21,14 @@ from grafprint.errors import DataError
 
 log = logging.getLogger(__name__)
 
-
-_BLOCK = audio.SAMPLE_RATE // 10
+_BLOCK = audio.SAMPLE_RATE // 10  # samples per sum of squares
 
 
 class PcmCache:
-    """Decoded music in one int16 file, memory-mapped: decode once, crop anywhere at no cost.
+    """Decoded music in one memory-mapped int16 file, to be cropped anywhere at no cost.
 
-    Takes 32 kB a second of music (115 MB an hour). Building it can be interrupted and goes on
-    where it stopped; files that cannot be decoded are left out and listed in ``failed``.
+    An hour of music takes 115 MB. Building can be interrupted and resumes where it stopped. Files
+    that cannot be decoded are skipped and listed in ``failed``.
     """
 
     def __init__(
@@ -45,8 +44,9 @@ class PcmCache:
         self.folder = folder / key.hexdigest()[:16]
         self.folder.mkdir(parents=True, exist_ok=True)
         entries = self._build(sources, progress)
-        self.failed = [(s.path, e["error"]) for s, e in zip(sources, entries, strict=True)
-                       if "error" in e]  # fmt: skip
+        self.failed = [
+            (s.path, e["error"]) for s, e in zip(sources, entries, strict=True) if "error" in e
+        ]
         kept = [(s, e) for s, e in zip(sources, entries, strict=True) if "error" not in e]
         if not kept:
             raise DataError("none of the files could be decoded")
@@ -97,7 +97,7 @@ class PcmCache:
 
     @cached_property
     def _energy(self) -> np.ndarray:
-        """Sum of squares up to each tenth of a second of the whole cache, float64."""
+        """Cumulative sum of squares at each tenth of a second of the cache, float64."""
         sums = [0.0]
         for begin in range(0, len(self.samples), _BLOCK << 10):
             part = np.asarray(self.samples[begin : begin + (_BLOCK << 10)], np.float32) / 32767
@@ -105,7 +105,7 @@ class PcmCache:
         return np.cumsum(sums, dtype=np.float64)
 
     def power(self, begin: int, end: int) -> float:
-        """Mean square from ``begin`` to ``end`` in the cache, to a tenth of a second."""
+        """Mean square from sample ``begin`` to ``end`` of the cache, to a tenth of a second."""
         first, last = begin // _BLOCK, max(begin // _BLOCK + 1, end // _BLOCK)
         return float(self._energy[last] - self._energy[first]) / ((last - first) * _BLOCK)
 
@@ -129,9 +129,9 @@ class Crops(Dataset[Tensor]):
     """The batch of every training step, a pure function of (seed, rank, step).
 
     Item ``step`` is a float tensor ``[batch, samples]``: one random crop from each of ``batch``
-    different tracks. Tracks come in a new random order each epoch. Being stateless, it resumes
-    exactly: no sampler state needs saving. On a GPU all music is held there (115 MB an hour), and
-    crops never pass through the processor.
+    different tracks. Each epoch has the tracks in a new random order. There is no sampler state to
+    save, so runs resume exactly. On a GPU all music is kept there (115 MB an hour), and crops never
+    pass through the CPU.
     """
 
     def __init__(
@@ -158,9 +158,9 @@ class Crops(Dataset[Tensor]):
                 "Choose a smaller --batch or add music."
             )
         self.steps_per_epoch = len(self.tracks) // (batch * world)
-        self.held: Tensor | None = None
+        self.resident: Tensor | None = None
         if device is not None and device.type == "cuda":
-            self.held = torch.from_numpy(np.array(cache.samples)).to(device)
+            self.resident = torch.from_numpy(np.array(cache.samples)).to(device)
 
     def __getitem__(self, step: int) -> Tensor:
         epoch, place = divmod(step, self.steps_per_epoch)
@@ -169,16 +169,16 @@ class Crops(Dataset[Tensor]):
         rng = np.random.default_rng([self.seed, step, self.rank, 1])
         picked = [self.tracks[t] for t in order[begin : begin + self.batch]]
         begins = [self._begin(files, rng) for files in picked]
-        if self.held is not None:
-            first = torch.tensor(begins).to(self.held.device, non_blocking=True)
-            where = first[:, None] + torch.arange(self.samples, device=self.held.device)
-            return self.held[where].float() / 32767
+        if self.resident is not None:
+            first = torch.tensor(begins).to(self.resident.device, non_blocking=True)
+            where = first[:, None] + torch.arange(self.samples, device=self.resident.device)
+            return self.resident[where].float() / 32767
         crops = np.stack([self.cache.samples[b : b + self.samples] for b in begins])
         return torch.from_numpy(crops.astype(np.float32) / 32767)
 
     def _begin(self, files: list[int], rng: np.random.Generator) -> int:
         """Where in the cache a crop of one of the files begins."""
-        for _ in range(10):  # music pauses: a silent pair would teach nothing
+        for _ in range(10):  # avoid silent crops: they would teach nothing
             number = files[rng.integers(len(files))]
             start = int(rng.integers(self.cache.count[number] - self.samples + 1))
             begin = int(self.cache.first[number]) + start

@@ -1,68 +1,44 @@
-"""A fast network that imitates a slower one on clean music, for building libraries.
+"""Distil a fast network for building libraries from a slower one.
 
-What a library holds is clean, and each window of it has its surroundings: the encoder that reads a
-recording once can make there what the paper's makes of every second by itself (knowledge
-distillation; Hinton et al., 2015). Queries stay the slower network's work, which has learned to
-hear through noise. Nothing has to be degraded or compared in large batches, so minutes are enough.
+The music in a library is clean, and its windows have context. There the encoder that processes a
+recording once can reproduce the fingerprints that the paper's encoder computes from each second
+alone (knowledge distillation; Hinton et al., 2015). Queries are still fingerprinted by the slower
+network, which is robust to noise. Distilling needs neither degradation nor large batches of
+negatives: half an hour on two cores is enough.
 """
 
 from __future__ import annotations
 
-import json
-import math
-import time
-from collections.abc import Callable
-from dataclasses import asdict, dataclass, field
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
-from grafprint import audio, errors
+from grafprint import audio
 from grafprint.library import Library, LibraryError
 from grafprint.models import checkpoint
 from grafprint.models.chunking import CONTEXT, chunk_input
-from grafprint.models.encoders import build
+from grafprint.models.encoders import Encoder, build
 from grafprint.models.fast.precision import faster_in_bf16
 from grafprint.models.features import FeatureConfig, LogMel, count_frames, count_windows
+from grafprint.training.config import (
+    DISTILLED,
+    DistillationConfig,
+    learning_rate_at,
+    save_config,
+)
+from grafprint.training.loop import Cadence, load_state, run_loop, save_state, state_path
 
-HALF = {"widths": [32, 64, 128, 256], "pooled_width": 512, "hidden_width": 2048}
-_HELD_OUT = 40  # of so many tracks one, or at least one, is not learned from
+_HELD_OUT = 40  # one track in 40, and at least one, is held out
 _SMOOTHED = 0.98
 
 
 @dataclass(frozen=True)
-class ImitationConfig:
-    """How an imitating network is trained; lengths are in windows."""
-
-    steps: int = 4800
-    batch: int = 8  # stretches a step
-    windows: int = 64  # of a stretch, without those around them
-    learning_rate: float = 2e-3
-    final_learning_rate: float = 2e-5
-    warmup_steps: int = 50
-    weight_decay: float = 1e-2
-    hours: float = 20.0  # of music at most
-    seed: int = 0
-    save_every: int = 200
-    encoder_options: dict[str, Any] = field(default_factory=lambda: dict(HALF))
-
-
-def load_config(path: Path) -> ImitationConfig:
-    """The settings of a run. Raises FileNotFoundError, or ValueError if they are damaged."""
-    if not path.is_file():
-        raise FileNotFoundError(f"{path.parent}: nothing to resume there")
-    try:
-        return ImitationConfig(**json.loads(path.read_text(encoding="utf-8")))
-    except TypeError as error:
-        raise ValueError(f"{path}: {error}") from error
-
-
-@dataclass(frozen=True)
 class DistillationProgress:
-    """After a step: how alike the fingerprints are (mean inner product), lately and held out."""
+    """After a step: mean cosine similarity to the teacher, recently and on held-out tracks."""
 
     step: int
     steps: int
@@ -72,28 +48,28 @@ class DistillationProgress:
 
 
 class DistillationData:
-    """Log-mels of a library's tracks, float16, and the fingerprints that it has of them."""
+    """Log-mels of a library's tracks, in float16, and their fingerprints in the library."""
 
     def __init__(
         self,
         library: Library,
         features: FeatureConfig,
-        config: ImitationConfig,
+        config: DistillationConfig,
         on_decode: Callable[[int, int], None] | None = None,
     ) -> None:
-        """Decode up to ``hours`` of the tracks whose audio is at hand, in random order.
+        """Decode up to ``hours`` of the tracks whose audio files exist, in random order.
 
-        Raises LibraryError if there are not two that are long enough.
+        Raises LibraryError if fewer than two are long enough.
         """
         self.features, self.size = features, config.windows
         logmel = LogMel(features)
         least, most = self.size + 2 * CONTEXT, config.hours * 3600 / library.hop_s
         rng = np.random.default_rng(config.seed)
         tracks = [t for t in library.tracks() if t.count >= least]
-        mels, prints, taken = [], [], 0
+        mels, prints, windows = [], [], 0
         for done, number in enumerate(rng.permutation(len(tracks))):
             track = tracks[number]
-            if taken >= most:
+            if windows >= most:
                 break
             if on_decode:
                 on_decode(done, len(tracks))
@@ -107,26 +83,26 @@ class DistillationData:
             rows = np.arange(track.first, track.first + track.count)
             mels.append(frames.half())
             prints.append(torch.from_numpy(library.vectors(rows)).half())
-            taken += track.count
+            windows += track.count
         if len(mels) < 2:
             raise LibraryError(
                 f"{library.path}: at least two tracks of {least * library.hop_s:.0f} s are needed "
-                "whose audio files are where they were"
+                "whose audio files have not moved"
             )
-        held = max(1, len(mels) // _HELD_OUT)
-        self.held_out = list(zip(mels[:held], prints[:held], strict=True))
-        self.mels, self.prints = mels[held:], prints[held:]
-        self.hours = taken * library.hop_s / 3600
+        count = max(1, len(mels) // _HELD_OUT)
+        self.held_out = list(zip(mels[:count], prints[:count], strict=True))
+        self.mels, self.prints = mels[count:], prints[count:]
+        self.hours = windows * library.hop_s / 3600
         counts = np.array([len(p) - least + 1 for p in self.prints], np.float64)
         self._share = counts / counts.sum()
 
     def draw(self, seed: int, step: int, batch: int) -> tuple[Tensor, Tensor]:
-        """Stretches and the fingerprints of their windows but for those at the ends.
+        """Draw chunks, with context, and the fingerprints of their windows, without.
 
-        ``[batch, 3, n_mels, frames]`` and ``[batch, windows, dim]``; depends on seed and step only.
+        ``[batch, 3, n_mels, frames]`` and ``[batch, windows, dim]``; a function of seed and step.
         """
         rng = np.random.default_rng([seed, step])
-        inputs, wanted = [], []
+        inputs, targets = [], []
         for number in rng.choice(len(self.mels), batch, p=self._share):
             mel, prints = self.mels[number], self.prints[number]
             total = self.size + 2 * CONTEXT
@@ -134,20 +110,24 @@ class DistillationData:
             begin = first * self.features.hop_frames
             frames = mel[begin : begin + count_frames(total, self.features)].float()
             inputs.append(chunk_input(frames, self.features))
-            wanted.append(prints[first + CONTEXT : first + CONTEXT + self.size].float())
-        return torch.cat(inputs), torch.stack(wanted)
+            targets.append(prints[first + CONTEXT : first + CONTEXT + self.size].float())
+        return torch.cat(inputs), torch.stack(targets)
 
 
-def cosine_similarity(made: Tensor, wanted: Tensor) -> Tensor:
-    """Mean inner product of fingerprints ``[..., dim]`` with others; silent ones do not count."""
-    sounding = wanted.any(dim=-1)
-    return (made.float() * wanted).sum(dim=-1)[sounding].mean()
+def cosine_similarity(fingerprints: Tensor, targets: Tensor) -> Tensor:
+    """Mean inner product of fingerprints ``[..., dim]``, without the silent ones of ``targets``.
+
+    0 if all are silent.
+    """
+    non_silent = targets.any(dim=-1)
+    similarities = (fingerprints.float() * targets).sum(dim=-1)[non_silent]
+    return similarities.mean() if len(similarities) else similarities.sum()
 
 
-def imitate(
+def distill(
     library: Library,
     features: FeatureConfig,
-    config: ImitationConfig,
+    config: DistillationConfig,
     out: Path,
     *,
     device: str = "cpu",
@@ -156,101 +136,115 @@ def imitate(
     on_decode: Callable[[int, int], None] | None = None,
     stop: Callable[[], bool] | None = None,
 ) -> Path:
-    """Train a network to make the fingerprints that a library has; returns where it is.
+    """Train a network to compute the fingerprints that ``library`` holds; return its path.
 
-    ``features`` are those of the network that made them. In ``out`` are then
+    ``features`` are those of the network that made them. ``out`` then holds
     ``encoder.safetensors`` (to use), ``state.safetensors`` (to resume) and ``config.json``.
     ``stop`` is asked before every step; on True the state is saved and training ends early.
 
-    Raises LibraryError as :class:`DistillationData` does, FileExistsError if ``out`` holds a run
-    and ``resume`` is False, CheckpointError for a state that does not fit.
+    Raises:
+        LibraryError: as :class:`DistillationData` raises it.
+        FileExistsError: ``out`` holds a run and ``resume`` is False.
+        CheckpointError: the saved state does not fit.
+        DivergedError: the loss or the weights have become infinite or NaN.
     """
-    state = out / "state.safetensors"
-    if resume and not state.exists():
-        raise FileNotFoundError(f"{out}: nothing to resume there")
-    if state.exists() and not resume:
-        raise FileExistsError(f"{out} holds a run already; use --resume, or another --out")
+    state = state_path(out, resume)
     out.mkdir(parents=True, exist_ok=True)
     data = DistillationData(library, features, config, on_decode)
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(config.seed)
-        encoder = build("sliding", config.encoder_options)
-    encoder = encoder.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-    optimiser = torch.optim.AdamW(
-        encoder.parameters(), config.learning_rate, weight_decay=config.weight_decay
-    )
-    first = _resume(state, encoder, optimiser) if resume else 0
-    (out / "config.json").write_text(json.dumps(asdict(config), indent=2) + "\n")
-    kind = torch.device(device)
-    autocast = torch.autocast(kind.type, torch.bfloat16, enabled=faster_in_bf16(kind))
-
-    def save(step: int, held_out: float | None) -> None:
-        slots, rest = checkpoint.pack_optimiser(optimiser)
-        tensors = {f"encoder.{k}": v for k, v in encoder.state_dict().items()}
-        tensors |= {f"optimiser.{k}": v for k, v in slots.items()}
-        header = {"format": checkpoint.FORMAT, "kind": "imitation", "step": step, "optimiser": rest}
-        checkpoint.write(state, tensors, header)
-        checkpoint.save_encoder(out / "encoder.safetensors", encoder, features, {
-            "imitates": library.model_id, "config": asdict(config), "steps_done": step,
-            "hours": data.hours, "tracks": len(data.mels), "held_out_likeness": held_out,
-        })  # fmt: skip
-
-    recent, held_out, began = 0.0, None, time.monotonic()
-    for step in range(first, config.steps):
-        if stop and stop():
-            save(step, held_out)
-            return state
-        for group in optimiser.param_groups:
-            group["lr"] = _rate(step, config)
-        inputs, wanted = (t.to(device) for t in data.draw(config.seed, step, config.batch))
-        with autocast:
-            made = encoder(inputs)[:, CONTEXT:-CONTEXT]
-        alike = cosine_similarity(made, wanted)
-        optimiser.zero_grad()
-        (1 - alike).backward()
-        nn.utils.clip_grad_norm_(encoder.parameters(), 1.0)
-        optimiser.step()
-        share = min(_SMOOTHED, (step - first) / (step - first + 1))
-        recent = share * recent + (1 - share) * float(alike.detach())
-        done = step + 1
-        if done % config.save_every == 0 or done == config.steps:
-            with autocast:
-                held_out = _held_out(encoder, data, device)
-            save(done, held_out)
-        if on_progress:
-            pace = (time.monotonic() - began) / (done - first)
-            on_progress(DistillationProgress(done, config.steps, recent, held_out, pace))
-    return out / "encoder.safetensors"
+    training = _Distillation(data, config, state, library.model_id, device, on_progress)
+    first = training.resume() if resume else 0
+    save_config(out / "config.json", config)
+    cadence = Cadence(config.steps, config.save_every, 1, config.save_every)
+    finished = run_loop(training, cadence, out, first, stop)
+    return out / "encoder.safetensors" if finished else state
 
 
-def _rate(step: int, config: ImitationConfig) -> float:
-    """A cosine from one learning rate to the other, after a linear warm-up."""
-    fall = 0.5 * (1 + math.cos(math.pi * step / config.steps))
-    rate = config.final_learning_rate + fall * (config.learning_rate - config.final_learning_rate)
-    return rate * min(1.0, (step + 1) / config.warmup_steps)
+class _Distillation:
+    """Distillation for :func:`run_loop`: what it learns from, network, optimiser and progress."""
 
+    def __init__(
+        self,
+        data: DistillationData,
+        config: DistillationConfig,
+        state: Path,
+        teacher: str,
+        device: str,
+        on_progress: Callable[[DistillationProgress], None] | None,
+    ) -> None:
+        self.data, self.config, self.state, self.teacher = data, config, state, teacher
+        self.device, self.on_progress = torch.device(device), on_progress
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(config.seed)
+            encoder = build(DISTILLED, config.encoder_options)
+        self.encoder: Encoder = encoder.to(memory_format=torch.channels_last).to(self.device)
+        self.optimiser = torch.optim.AdamW(
+            self.encoder.parameters(), config.learning_rate, weight_decay=config.weight_decay
+        )
+        enabled = faster_in_bf16(self.device)
+        self.autocast = torch.autocast(self.device.type, torch.bfloat16, enabled=enabled)
+        self.held_out: float | None = None
+        self.reports, self.similarity, self.pace_s = 0, 0.0, 0.0
 
-@torch.no_grad()
-def _held_out(encoder: nn.Module, data: DistillationData, device: str) -> float:
-    """The cosine_similarity of fingerprints of the tracks that are not learned from."""
-    encoder.eval()
-    made, wanted = [], []
-    for mel, prints in data.held_out:
-        frames = mel[: count_frames(len(prints), data.features)].float()
-        made.append(encoder(chunk_input(frames, data.features).to(device))[0].cpu())
-        wanted.append(prints.float())
-    encoder.train()
-    return float(cosine_similarity(torch.cat(made), torch.cat(wanted)))
+    def batches(self, first: int) -> Iterator[tuple[int, tuple[Tensor, Tensor]]]:
+        """Chunks and the fingerprints to learn."""
+        for step in range(first, self.config.steps):
+            yield step, self.data.draw(self.config.seed, step, self.config.batch)
 
+    def step(self, step: int, batch: tuple[Tensor, Tensor]) -> Tensor:
+        """Loss and mean cosine similarity, [2]."""
+        for group in self.optimiser.param_groups:
+            group["lr"] = learning_rate_at(step, self.config)
+        inputs, targets = (t.to(self.device) for t in batch)
+        with self.autocast:
+            fingerprints = self.encoder(inputs)[:, CONTEXT:-CONTEXT]
+        similarity = cosine_similarity(fingerprints, targets)
+        loss = 1 - similarity
+        self.optimiser.zero_grad()
+        loss.backward()
+        nn.utils.clip_grad_norm_(self.encoder.parameters(), 1.0)
+        self.optimiser.step()
+        return torch.stack([loss, similarity]).detach()
 
-def _resume(state: Path, encoder: nn.Module, optimiser: torch.optim.Optimizer) -> int:
-    tensors, header = checkpoint.read(state)
-    if header.get("kind") != "imitation":
-        raise errors.CheckpointError(f"{state}: not the state of an imitation")
-    parts: dict[str, dict[str, Tensor]] = {"encoder": {}, "optimiser": {}}
-    for key, value in tensors.items():
-        kind, name = key.split(".", 1)
-        parts[kind][name] = value
-    encoder.load_state_dict(parts["encoder"])
-    checkpoint.unpack_optimiser(optimiser, parts["optimiser"], header["optimiser"])
-    return int(header["step"])
+    @torch.no_grad()
+    def validate(self, done: int) -> None:
+        """Cosine similarity on the held-out tracks."""
+        self.encoder.eval()
+        fingerprints, targets = [], []
+        for mel, prints in self.data.held_out:
+            frames = mel[: count_frames(len(prints), self.data.features)].float()
+            with self.autocast:
+                chunk = chunk_input(frames, self.data.features).to(self.device)
+                fingerprints.append(self.encoder(chunk)[0].cpu())
+            targets.append(prints.float())
+        self.encoder.train()
+        self.held_out = float(cosine_similarity(torch.cat(fingerprints), torch.cat(targets)))
+
+    def report(self, done: int, figures: list[float], seconds_per_step: float) -> None:
+        """Smooth similarity and pace, and tell the caller."""
+        share = min(_SMOOTHED, self.reports / (self.reports + 1))
+        self.reports += 1
+        self.similarity = share * self.similarity + (1 - share) * figures[1]
+        self.pace_s = share * self.pace_s + (1 - share) * seconds_per_step
+        if self.on_progress:
+            progress = DistillationProgress(
+                done, self.config.steps, self.similarity, self.held_out, self.pace_s
+            )
+            self.on_progress(progress)
+
+    def save(self, done: int) -> None:
+        """Write state and network."""
+        save_state(self.state, "imitation", done, self.encoder, self.optimiser)
+        facts = {
+            "imitates": self.teacher,
+            "config": asdict(self.config),
+            "steps_done": done,
+            "hours": self.data.hours,
+            "tracks": len(self.data.mels),
+            "held_out_likeness": self.held_out,
+        }
+        network = self.state.with_name("encoder.safetensors")
+        checkpoint.save_encoder(network, self.encoder, self.data.features, facts)
+
+    def resume(self) -> int:
+        """Restore the saved state; returns the number of steps done."""
+        return load_state(self.state, "imitation", self.encoder, self.optimiser)[0]

@@ -1,206 +1,157 @@
-"""Contrastive training of any encoder, on one machine or several GPUs; exact to resume.
+"""The loop that contrastive training and distillation share, and the state they resume from.
 
-Every random draw of a step comes from (seed, step, rank), so a run that was killed and resumed
-gives the weights of one that was not.
+What happens at each point is up to the kind of training (:class:`Training`); when it happens, and
+when a run has diverged, is decided here.
 """
 
 from __future__ import annotations
 
-import json
-import logging
 import math
-import os
 import time
 from collections.abc import Callable, Iterable
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
-from typing import cast
+from typing import Any, Protocol, TypeVar
 
 import torch
-from lightning.fabric import Fabric
-from lightning.fabric.loggers.tensorboard import TensorBoardLogger
-from torch import Tensor
-from torch.utils.data import DataLoader
+from torch import Tensor, nn
 
-from grafprint.audio.datasets import find_music
-from grafprint.degradation.augmentation import Degrade
-from grafprint.degradation.banks import NoiseBank, RoomBank, noise_bank, room_bank
-from grafprint.errors import DataError, DivergedError
-from grafprint.models.encoders import chunk_windows_of, features_of
-from grafprint.models.fast.precision import computes_bf16
-from grafprint.threads import prefetch
-from grafprint.training.config import TrainConfig, learning_rate_at
-from grafprint.training.data import Crops, PcmCache
-from grafprint.training.pairs import Pairs
-from grafprint.training.run import _Run
-from grafprint.training.validation import Validation
+from grafprint.errors import CheckpointError, DivergedError
+from grafprint.models import checkpoint
 
-log = logging.getLogger(__name__)
+_Batch = TypeVar("_Batch")
+
+# The kinds of state file, by the name written in them.
+_KINDS = {"training": "training run", "imitation": "distillation"}
+
+
+class Training(Protocol[_Batch]):
+    """One kind of training; ``done`` is the number of steps finished."""
+
+    def batches(self, first: int) -> Iterable[tuple[int, _Batch]]:
+        """The number and batch of each step, from ``first`` to the last."""
+
+    def step(self, step: int, batch: _Batch) -> Tensor:
+        """Take one optimiser step; its figures ``[k]``, the loss first.
+
+        They may stay on the device: reading them at every step would let a GPU run dry.
+        """
+
+    def validate(self, done: int) -> None:
+        """Measure on held-out music, for the next report and save."""
+
+    def report(self, done: int, figures: list[float], seconds_per_step: float) -> None:
+        """Take the figures' means and the pace since the last report."""
+
+    def save(self, done: int) -> None:
+        """Write the state and the network; DivergedError if the weights are not finite."""
 
 
 @dataclass(frozen=True)
-class Progress:
-    """What a training step reports: loss and in-batch accuracy are means since the last report."""
+class Cadence:
+    """How many steps a run has, and how many lie between validations, reports and saves.
 
-    step: int
-    steps: int
-    loss: float
-    accuracy: float
-    learning_rate: float
-    seconds_per_step: float
-    validation: dict[str, float] | None = None  # of Validation.scores
-
-    @property
-    def eta_s(self) -> float:
-        """Seconds to the end at the present pace."""
-        return (self.steps - self.step) * self.seconds_per_step
-
-
-def train(
-    config: TrainConfig,
-    music: str | Path,
-    out: Path,
-    *,
-    noise: str | Path | NoiseBank | None = None,
-    rooms: str | Path | RoomBank | None = None,
-    cache: Path | None = None,
-    resume: bool = False,
-    start_from: Path | None = None,
-    accelerator: str = "auto",
-    devices: int | str = "auto",
-    on_progress: Callable[[Progress], None] | None = None,
-    on_decode: Callable[[int, int], None] | None = None,
-    stop: Callable[[], bool] | None = None,
-    report_every: int = 10,
-) -> Path:
-    """Train an encoder and return the path of the finished network.
-
-    Args:
-        config: the run; saved beside its results as ``config.json``.
-        music, noise, rooms: folders, manifests, datasets (``find_music`` and ``find_clips`` of
-            :mod:`grafprint.audio.datasets`) or banks. Where it is None, synthetic noises and rooms
-            are used (:mod:`grafprint.degradation.synthetic_noise`).
-        out: folder for ``state.safetensors`` (to resume), ``encoder.safetensors`` (to use),
-            ``config.json`` and TensorBoard logs.
-        cache: folder for decoded music; ``out / "cache"`` if None.
-        resume: go on from ``state.safetensors``; without it an existing run is refused.
-        start_from: a trained network to begin with instead of random weights.
-        stop: asked before every step; on True the state is saved and training ends early.
-
-    Raises:
-        DataError: no usable music, or fewer tracks than the batch.
-        FileExistsError: ``out`` holds a run and ``resume`` is False.
-        DivergedError: the loss or the weights have become infinite or NaN.
+    The last step is followed by all three.
     """
-    fabric = _fabric(config, out, accelerator, devices)
-    features = features_of(config.encoder)
-    state_path = out / "state.safetensors"
-    if state_path.exists() and not resume:
-        raise FileExistsError(f"{out} holds a run already; use --resume, or another --out")
-    if resume and not state_path.exists():
-        raise FileNotFoundError(f"{out}: nothing to resume there")
 
-    data = _decode_once(fabric, music, cache or out / "cache", on_decode)
-    noises = noise_bank(noise, "train", 20, config.seed)
-    responses = room_bank(rooms, "train", 40, config.seed)
-    degrade = Degrade(config.degrade, noises, responses)
-    pairs = Pairs(config, features, degrade, chunk_windows_of(config.encoder)).to(fabric.device)
-    batch, rest = divmod(config.batch, fabric.world_size * config.segments_per_track)
-    if rest or not batch:
-        raise DataError(
-            f"a batch of {config.batch} cannot be shared by {fabric.world_size} processes with "
-            f"{config.segments_per_track} segments a track"
-        )
-    crops = Crops(
-        data["train"], batch, pairs.samples, config.seed, fabric.global_rank, fabric.world_size,
-        None if config.workers else fabric.device,
-    )  # fmt: skip
-    validation = Validation(data["valid"], pairs) if "valid" in data else None
-    run = _Run(fabric, config, features, pairs, out)
-    if start_from is not None and not resume:
-        run.start_from(start_from)
-    first = run.resume() if resume else 0
-    if fabric.is_global_zero:
-        (out / "config.json").write_text(json.dumps(asdict(config), indent=2) + "\n")
-    run.set_up()
-    loader = fabric.setup_dataloaders(
-        DataLoader(crops, None, sampler=range(first, config.steps), num_workers=config.workers),
-        use_distributed_sampler=False,
-    )
+    steps: int
+    validate_every: int
+    report_every: int
+    save_every: int
 
-    def save(step: int) -> None:
-        if fabric.is_global_zero:
-            run.save(step, {
-                "config": asdict(config), "steps_done": step, "hours": data["train"].hours,
-                "tracks": len(crops.tracks), "validation": scores,
-            })  # fmt: skip
-        fabric.barrier()
+    def due(self, every: int, done: int) -> bool:
+        """Whether something that happens ``every`` steps happens now."""
+        return done % every == 0 or done == self.steps
 
-    scores: dict[str, float] | None = None
-    sums, since, started = torch.zeros(2, device=fabric.device), 0, time.monotonic()
-    # Making pairs takes about one core, or a GPU's pauses.
-    steps = zip(range(first, config.steps), cast(Iterable[Tensor], loader), strict=True)
-    for step, inputs in prefetch(run.batches(steps)):
+
+def run_loop(
+    training: Training[_Batch],
+    cadence: Cadence,
+    out: Path,
+    first: int = 0,
+    stop: Callable[[], bool] | None = None,
+) -> bool:
+    """Train from step ``first`` to the end: True. False if ``stop``, asked before each step, is.
+
+    A stopped run has been saved. Raises DivergedError, naming the run's folder ``out``, if the
+    loss is no longer finite.
+    """
+    sums, count, started = torch.zeros(()), 0, time.monotonic()
+    for step, batch in training.batches(first):
         if stop and stop():
-            save(step)
-            return state_path
-        if inputs.is_cuda:  # it was made on another stream, which may not have its memory back yet
-            inputs.record_stream(torch.cuda.current_stream())
-        sums += run.step(step, inputs)
-        since += 1
+            training.save(step)
+            return False
+        sums = sums + training.step(step, batch)
+        count += 1
         done = step + 1
-        last = done == config.steps
-        if validation and (done % config.validate_every == 0 or last):
-            scores = validation.scores(run.best) if fabric.is_global_zero else None
-            fabric.barrier()
-        if done % report_every == 0 or last:
-            mean_loss, mean_accuracy = (sums / since).tolist()  # waits for the device
-            if not math.isfinite(mean_loss):
+        if cadence.due(cadence.validate_every, done):
+            training.validate(done)
+        if cadence.due(cadence.report_every, done):
+            means = (sums / count).tolist()  # waits for the device
+            if not math.isfinite(means[0]):
                 raise DivergedError("loss is", done, out)
-            pace = (time.monotonic() - started) / since
-            progress = Progress(done, config.steps, mean_loss, mean_accuracy,
-                                learning_rate_at(step, config), pace, scores)  # fmt: skip
-            fabric.log_dict({"loss": mean_loss, "accuracy": mean_accuracy,
-                             "learning_rate": progress.learning_rate, "seconds_per_step": pace,
-                             **(scores or {})}, done)  # fmt: skip
-            if on_progress and fabric.is_global_zero:
-                on_progress(progress)
-            sums.zero_()
-            since, started = 0, time.monotonic()
-        if done % config.save_every == 0 or last:
-            save(done)
-    return out / "encoder.safetensors"
+            training.report(done, means, (time.monotonic() - started) / count)
+            sums, count, started = torch.zeros(()), 0, time.monotonic()
+        if cadence.due(cadence.save_every, done):
+            training.save(done)
+    return True
 
 
-def _fabric(config: TrainConfig, out: Path, accelerator: str, devices: int | str) -> Fabric:
-    out.mkdir(parents=True, exist_ok=True)
-    strategy, nodes = "auto", 1
-    if torch.distributed.is_torchelastic_launched():  # torchrun decides how many processes
-        devices = int(os.environ["LOCAL_WORLD_SIZE"])
-        nodes = int(os.environ["WORLD_SIZE"]) // devices
-        strategy = "ddp"
-    logger = TensorBoardLogger(out, name="tensorboard", version="")
-    precision = config.precision
-    processor = accelerator == "cpu" or (accelerator == "auto" and not torch.cuda.is_available())
-    if precision == "bf16-mixed" and processor and not computes_bf16(torch.device("cpu")):
-        log.warning("this processor has no bfloat16: training in float32")
-        precision = "32-true"
-    fabric = Fabric(accelerator=accelerator, devices=devices, num_nodes=nodes, strategy=strategy,
-                    precision=precision, loggers=logger)  # type: ignore[arg-type]  # fmt: skip
-    fabric.launch()
-    return fabric
+def state_path(out: Path, resume: bool) -> Path:
+    """The state file of the run in ``out``.
+
+    Raises FileNotFoundError if it is missing on resuming, FileExistsError if it is there otherwise.
+    """
+    path = out / "state.safetensors"
+    if resume and not path.exists():
+        raise FileNotFoundError(f"{out}: nothing to resume there")
+    if path.exists() and not resume:
+        raise FileExistsError(f"{out} holds a run already; use --resume, or another --out")
+    return path
 
 
-def _decode_once(
-    fabric: Fabric, music: str | Path, cache: Path, on_decode: Callable[[int, int], None] | None
-) -> dict[str, PcmCache]:
-    """The training and, where the data names one, the validation split; rank 0 decodes."""
-    sources = find_music(music)
-    result = {}
-    with fabric.rank_zero_first():
-        for split in ("train", "valid"):
-            if chosen := [s for s in sources if s.split == split]:
-                result[split] = PcmCache(chosen, cache, on_decode)
-    if "train" not in result:
-        raise DataError(f"{music}: no file belongs to the split 'train'")
-    return result
+def save_state(
+    path: Path,
+    kind: str,
+    step: int,
+    encoder: nn.Module,
+    optimiser: torch.optim.Optimizer,
+    tensors: dict[str, Tensor] | None = None,
+    header: dict[str, Any] | None = None,
+) -> None:
+    """Write what a run needs to resume after ``step`` steps, and more tensors and header fields.
+
+    Raises DivergedError, before anything is written, if weights are not finite.
+    """
+    if not all(p.isfinite().all() for p in encoder.parameters()):
+        raise DivergedError("weights are", step, path.parent)
+    slots, rest = checkpoint.pack_optimiser(optimiser)
+    written = {f"encoder.{k}": v for k, v in encoder.state_dict().items()}
+    written |= {f"optimiser.{k}": v for k, v in slots.items()}
+    facts = {"format": checkpoint.FORMAT, "kind": kind, "step": step, "optimiser": rest}
+    checkpoint.write(path, written | (tensors or {}), facts | (header or {}))
+
+
+def load_state(
+    path: Path, kind: str, encoder: nn.Module, optimiser: torch.optim.Optimizer
+) -> tuple[int, dict[str, Tensor], dict[str, Any]]:
+    """Restore network and optimiser: ``(steps done, all tensors, header)``.
+
+    Raises CheckpointError if the file is not a state of this kind, or does not fit the network.
+    """
+    tensors, header = checkpoint.read(path)
+    if header.get("kind") != kind:
+        raise CheckpointError(f"{path}: not the state of a {_KINDS[kind]}")
+    try:
+        encoder.load_state_dict(tensors_under(tensors, "encoder."))
+        checkpoint.unpack_optimiser(
+            optimiser, tensors_under(tensors, "optimiser."), header["optimiser"]
+        )
+        return int(header["step"]), tensors, header
+    except (KeyError, RuntimeError, ValueError) as error:
+        raise CheckpointError(f"{path}: the state does not fit the network: {error}") from error
+
+
+def tensors_under(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
+    """The tensors whose names begin with ``prefix``, without it."""
+    return {k.removeprefix(prefix): v for k, v in tensors.items() if k.startswith(prefix)}

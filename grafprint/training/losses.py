@@ -1,4 +1,4 @@
-"""Losses on batches of pairs: NT-Xent (Eq. 5 and 6 of the paper), triplets, balanced buckets."""
+"""Losses on batches of pairs: NT-Xent (Eq. 5 and 6 of the paper) and triplets."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ def nt_xent(
         a, b: two views ``[N, d]`` of the same N segments, L2-normalised; row i of each is a
             positive pair, all other 2N - 2 rows are its negatives.
         temperature: tau of Eq. 5 (Table I: 0.05).
-        memory: fingerprints ``[M, d]`` of earlier batches, M more negatives for each view; zero
-            rows are places not filled yet, and count for nothing.
+        memory: fingerprints ``[M, d]`` of earlier batches, M more negatives for each view. Zero
+            rows are not filled yet and are ignored.
 
     Returns:
         The mean of the 2N losses of Eq. 5 (Eq. 6), a scalar.
@@ -36,8 +36,8 @@ def nt_xent(
 def triplet(a: Tensor, b: Tensor, margin: float = 0.5) -> Tensor:
     """Triplet loss on squared distances with semi-hard negatives (Schroff et al., 2015).
 
-    Of each anchor's negatives the nearest that is farther than its positive counts, or the
-    farthest of all where none is. ``a, b [N, d]`` are as for :func:`nt_xent`; a scalar.
+    For each anchor, use the nearest negative that is farther than its positive (semi-hard); if
+    there is none, the farthest. ``a, b [N, d]`` are as for :func:`nt_xent`; returns a scalar.
     """
     n = len(a)
     views = torch.cat([a, b]).float()

@@ -1,4 +1,4 @@
-"""TODO."""
+"""A contrastive training run: network, optimiser, and one step of it."""
 
 from __future__ import annotations
 
@@ -6,41 +6,36 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, cast
 
+import numpy as np
 import torch
 from lightning.fabric import Fabric
 from torch import Tensor
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
-from grafprint import errors
-from grafprint.errors import DivergedError
+from grafprint.errors import CheckpointError
 from grafprint.models import checkpoint
 from grafprint.models.encoders import Encoder, build, describe
 from grafprint.models.features import FeatureConfig
 from grafprint.training.config import TrainConfig, learning_rate_at
+from grafprint.training.loop import load_state, save_state, tensors_under
 from grafprint.training.losses import nt_xent, triplet
-from grafprint.training.pairs import Pairs, stretch_views
+from grafprint.training.pairs import Pairs
 
 
 def _seed(*parts: int) -> int:
-    """One 63-bit seed from several numbers (SplitMix64's mixing), the same on every machine."""
-    state = 0
-    for part in parts:
-        state = (state * 0x9E3779B97F4A7C15 + part + 1) & (2**64 - 1)
-        state ^= state >> 31
-        state = (state * 0xBF58476D1CE4E5B9) & (2**64 - 1)
-        state ^= state >> 29
-    return state >> 1
+    """One 64-bit seed for torch from several numbers, the same on every machine."""
+    return int(np.random.SeedSequence(parts).generate_state(1, np.uint64)[0])
 
 
-class _Run:
-    """What a run changes step by step, and how it is saved and taken up again."""
+class Run:
+    """The network and all else that a run changes at each step, with saving and resuming."""
 
     def __init__(
-        self, fabric: Fabric, config: TrainConfig, features: FeatureConfig, pairs: Pairs, out: Path
+        self, fabric: Fabric, config: TrainConfig, features: FeatureConfig, pairs: Pairs, path: Path
     ) -> None:
         self.fabric, self.config, self.features, self.pairs = fabric, config, features, pairs
-        self.path = out / "state.safetensors"
-        self.started_from: str | None = None  # identity of the network it began with
+        self.path = path  # of the state
+        self.started_from: str | None = None  # identity of the network given to start_from
         torch.manual_seed(config.seed)
         network = build(config.encoder, config.encoder_options)
         self.raw = network.to(memory_format=torch.channels_last)
@@ -54,25 +49,25 @@ class _Run:
 
     @property
     def best(self) -> Encoder:
-        """The network to use: the averaged one where the run keeps one."""
+        """The network to use: the averaged one if there is one."""
         return cast(Encoder, self.average.module) if self.average else self.raw
 
     def set_up(self) -> None:
-        """Hand network and optimiser to Fabric, once the weights are the ones to begin with."""
+        """Hand network and optimiser to Fabric; call it once the initial weights are in place."""
         if self.config.compile:
             self.raw.compile(dynamic=False)  # in place: names and weights stay
         self.encoder, self.optimiser = self.fabric.setup(self.raw, self.raw_optimiser)
 
     def inputs(self, step: int, crops: Tensor) -> Tensor:
-        """The pairs of a step, made of its crops: a pure function of both."""
+        """The pairs of a step from its crops: a pure function of both."""
         seed = _seed(self.config.seed, step, self.fabric.global_rank)
         pairs: Tensor = self.pairs(crops, torch.Generator().manual_seed(seed))
         return pairs
 
     def batches(self, crops: Iterable[tuple[int, Tensor]]) -> Iterator[tuple[int, Tensor]]:
-        """Numbers of steps and their pairs; on a GPU made on a stream of its own.
+        """Step numbers and pairs; on a GPU, pairs are computed on a separate stream.
 
-        To be advanced in one thread: the stream is current in that one only.
+        Iterate in one thread only: the stream is current in that thread.
         """
         if self.fabric.device.type != "cuda":
             yield from ((step, self.inputs(step, crop)) for step, crop in crops)
@@ -85,23 +80,18 @@ class _Run:
                 yield step, pairs
 
     def step(self, step: int, inputs: Tensor) -> Tensor:
-        """One optimiser step; the global batch's loss and its accuracy in [0, 1], [2].
-
-        They stay on the device: to ask for them at every step would let a GPU run dry.
-        """
+        """Take one optimiser step; returns loss and accuracy (0..1) in the global batch, [2]."""
+        if inputs.is_cuda:  # computed on another stream, which must not reuse its memory yet
+            inputs.record_stream(torch.cuda.current_stream())
         fabric, config = self.fabric, self.config
-        # Drop-path draws from the global generator.
+        # For drop-path, which uses the global generator.
         torch.manual_seed(_seed(config.seed, step, fabric.global_rank))
         for group in self.optimiser.param_groups:
             group["lr"] = learning_rate_at(step, config)
-        if self.raw.chunk_windows == 1:
-            a, b = self.encoder(inputs).chunk(2)
-        else:
-            count = config.segments_per_track
-            a, b = stretch_views(self.encoder, inputs, count, self.features)
+        a, b = self.encoder(inputs).chunk(2)
         if fabric.world_size > 1:
-            # Every process computes the whole batch's loss; gradients flow back through the
-            # gather, and DDP's mean then equals the gradient of one process with the whole batch.
+            # Each process computes the loss of the global batch. Gradients flow back through the
+            # gather, so that their mean over processes (DDP) is that of the global batch.
             a, b = (_gather(fabric, z) for z in (a, b))
         if config.loss == "triplet":
             loss = triplet(a, b)
@@ -122,47 +112,33 @@ class _Run:
         return torch.stack([loss.detach(), right.float().mean()])
 
     def save(self, step: int, facts: dict[str, Any]) -> None:
-        """Write the state to resume from and the network to use; DivergedError if it is none."""
-        if not all(p.isfinite().all() for p in self.raw.parameters()):
-            raise DivergedError("weights are", step, self.path.parent)
-        slots, rest = checkpoint.pack_optimiser(self.raw_optimiser)
-        tensors = {f"encoder.{k}": v for k, v in self.raw.state_dict().items()}
-        tensors |= {f"optimiser.{k}": v for k, v in slots.items()}
-        if self.config.memory:
-            tensors["memory"] = self.memory
+        """Write the state to resume from and the network to use.
+
+        Raises DivergedError, before anything is written, if weights are not finite.
+        """
+        tensors = {"memory": self.memory} if self.config.memory else {}
         if self.average:
             tensors |= {f"average.{k}": v for k, v in self.average.state_dict().items()}
-        header = {"format": checkpoint.FORMAT, "kind": "training", "step": step, "optimiser": rest,
-                  "started_from": self.started_from}  # fmt: skip
-        checkpoint.write(self.path, tensors, header)
-        checkpoint.save_encoder(
-            self.path.with_name("encoder.safetensors"), self.best, self.features,
-            facts | {"started_from": self.started_from},
-        )  # fmt: skip
+        origin = {"started_from": self.started_from}
+        save_state(self.path, "training", step, self.raw, self.raw_optimiser, tensors, origin)
+        network = self.path.with_name("encoder.safetensors")
+        checkpoint.save_encoder(network, self.best, self.features, facts | origin)
 
     def resume(self) -> int:
-        """Take up the saved state; returns how many steps it has behind it."""
-        tensors, header = checkpoint.read(self.path)
-        if header.get("kind") != "training":
-            raise errors.CheckpointError(f"{self.path}: not a training state")
-
-        def part(prefix: str) -> dict[str, Tensor]:
-            return {k.removeprefix(prefix): v for k, v in tensors.items() if k.startswith(prefix)}
-
-        self.raw.load_state_dict(part("encoder."))
-        checkpoint.unpack_optimiser(self.raw_optimiser, part("optimiser."), header["optimiser"])
+        """Restore the saved state; returns the number of steps done."""
+        done, tensors, header = load_state(self.path, "training", self.raw, self.raw_optimiser)
         if self.config.memory:
             self.memory.copy_(tensors["memory"])
         if self.average:
-            self.average.load_state_dict(part("average."))
+            self.average.load_state_dict(tensors_under(tensors, "average."))
         self.started_from = header.get("started_from")
-        return int(header["step"])
+        return done
 
     def start_from(self, path: Path) -> None:
-        """Begin with the weights of a finished network of the same shape."""
+        """Start from the weights of a trained network of the same shape."""
         network, features, _ = checkpoint.load_encoder(path)
         if describe(network) != describe(self.raw):
-            raise errors.CheckpointError(f"{path}: a network of another kind or size")
+            raise CheckpointError(f"{path}: a network of another kind or size")
         self.raw.load_state_dict(network.state_dict())
         if self.average:
             self.average.module.load_state_dict(network.state_dict())

@@ -1,4 +1,4 @@
-"""What training watches: degraded one-second queries among held-out tracks."""
+"""Validation metrics: retrieval of degraded 1 s queries among held-out tracks."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ import torch
 from torch import Tensor
 
 from grafprint.degradation.augmentation import Degrade, DegradeConfig
-from grafprint.models.chunking import encoder_input
+from grafprint.errors import DataError
 from grafprint.models.fast.precision import faster_in_bf16
-from grafprint.models.features import add_positions, normalise
+from grafprint.models.features import add_positions, normalise, windows
 
 if TYPE_CHECKING:
     from grafprint.models.encoders import Encoder
     from grafprint.training.data import PcmCache
     from grafprint.training.pairs import Pairs
 
-# The conditions are fixed, whatever a run trains with, so that runs can be compared.
+# Fixed, whatever a run trains with, so that runs can be compared.
 _PLAIN = DegradeConfig(snr_db=(0.0, 10.0), noise_probability=1.0, reverb_probability=0.0)
 CONDITIONS = {
     "noise": _PLAIN,
@@ -36,11 +36,12 @@ TOLERANCE_S = 0.05
 
 
 class Validation:
-    """A fixed small search problem, made from (tracks, seed); the same for runs of any seed.
+    """A small fixed retrieval task, the same for runs of any seed.
 
-    References are the segments, one a hop, of the first ``seconds`` of up to ``tracks`` files;
-    queries are random one-second crops of them, degraded alone, the same crops in every condition.
-    It watches progress and picks between settings; :mod:`grafprint.evaluation` measures.
+    References are all segments, one per hop, of the first ``seconds`` of up to ``tracks`` files.
+    Queries are random one-second crops of them, degraded alone, the same crops in each condition.
+    It serves to follow progress and to choose settings; for figures to report, use
+    :mod:`grafprint.evaluation`.
     """
 
     def __init__(
@@ -58,9 +59,9 @@ class Validation:
         shortest = pairs.past + f.window_samples
         chosen = [i for i in range(len(cache)) if cache.count[i] >= max(length, shortest)]
         if not chosen:
-            raise ValueError(f"no validation file lasts {seconds:g} s")
+            raise DataError(f"no validation file lasts {seconds:g} s")
         rng = np.random.default_rng(seed)
-        self.references: list[Tensor] = []  # log-mels: their windows would take ten times as much
+        self.references: list[Tensor] = []  # log-mels: windows would take ten times the memory
         crops, owner, time_s = [], [], []
         for place, number in enumerate(chosen[:tracks]):
             clip = torch.from_numpy(cache.crop(number, 0, length)).to(device)
@@ -76,20 +77,20 @@ class Validation:
         for name, condition in CONDITIONS.items():
             condition = replace(condition, past_s=pairs.degrade.config.past_s)
             degrade = Degrade(condition, pairs.degrade.noises, pairs.degrade.rooms).to(device)
-            heard = degrade(music, torch.Generator().manual_seed(seed))
-            segments = pairs.logmel(heard)[:, : f.window_frames].transpose(1, 2)
+            degraded = degrade(music, torch.Generator().manual_seed(seed))
+            segments = pairs.logmel(degraded)[:, : f.window_frames].transpose(1, 2)
             self.queries[name] = add_positions(normalise(segments, f))
 
     @torch.no_grad()
     def scores(self, encoder: Encoder) -> dict[str, float]:
-        """Shares of queries, by condition, whose nearest reference segment is right.
+        """Hit rate in each condition, by the nearest reference segment of each query.
 
-        ``noise``, ``reverb`` and ``life`` ask for the right track within 50 ms of the right time,
-        ``noise_track`` and so on for the right track alone.
+        For ``noise``, ``reverb`` and ``life``, a hit is the right track within 50 ms of the right
+        time; for ``noise_track`` and so on, the right track.
         """
         training, f = encoder.training, self.features
         encoder.eval()
-        parts = [self._encode(encoder, encoder_input(encoder, mel, f)) for mel in self.references]
+        parts = [self._encode(encoder, windows(mel, f)) for mel in self.references]
         references = torch.cat(parts)
         owner = torch.cat([torch.full((len(p),), i) for i, p in enumerate(parts)])
         time_s = torch.cat([torch.arange(len(p)) * self.features.hop_s for p in parts])
@@ -104,7 +105,7 @@ class Validation:
         return result
 
     def _encode(self, encoder: Encoder, inputs: Tensor) -> Tensor:
-        # The plain method: a compiled network would be compiled anew for each size of a batch.
+        # Not the compiled network: it would be compiled again for each batch size.
         enabled = faster_in_bf16(inputs.device)
         with torch.autocast(inputs.device.type, torch.bfloat16, enabled=enabled):
-            return torch.cat([encoder.forward(part).flatten(0, -2) for part in inputs.split(128)])
+            return torch.cat([encoder.forward(part) for part in inputs.split(128)])

@@ -41,7 +41,6 @@ from grafprint.models.checkpoint import save_encoder
 from grafprint.models.encoders import build, features_of
 from tests import audio_files
 from tests.audio.test_datasets import air, musan
-from tests.models import test_sliding
 from tests.models.test_baselines import SMALL
 from tests.paths import ASSETS
 from tests.training.test_training import TINY
@@ -74,9 +73,7 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def small(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
     """Small networks, and results in a folder of their own."""
-    options = {"grafprint": TINY, "sliding": test_sliding.SMALL} | {
-        name: o | {"dim": 128} for name, o in SMALL.items()
-    }
+    options = {"grafprint": TINY} | {name: o | {"dim": 128} for name, o in SMALL.items()}
     options["nafp"]["widths"] = (16, 16, 32, 32, 32, 64, 64, 128)
     options["hash-transformer"]["buckets"] = systems.BUCKETS
     for name, run in systems.RUNS.items():

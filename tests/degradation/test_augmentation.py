@@ -1,4 +1,4 @@
-"""The degrade chain: exact SNR, aligned reverb with a real tail, seeds, time offset."""
+"""Random degradation: exact SNR, reverb without delay, seeds, and the crops of pairs."""
 
 from dataclasses import replace
 
@@ -33,7 +33,7 @@ def test_the_snr_is_exact():
     torch.testing.assert_close(10 * ratio.log10(), snr_db, atol=1e-2, rtol=0)
 
 
-def test_silence_on_either_side_stays_finite():
+def test_silent_audio_or_noise_gives_no_infinities():
     audio, silence = torch.randn(1, 100), torch.zeros(1, 100)
     assert torch.equal(mix_at_snr(silence, audio, torch.zeros(1)), silence)
     assert torch.equal(mix_at_snr(audio, silence, torch.zeros(1)), audio)
@@ -49,7 +49,7 @@ def test_reverb_is_a_convolution_at_the_power_of_the_input():
         np.testing.assert_allclose(wet[b], expected, atol=1e-3)
 
 
-def test_a_response_begins_with_its_direct_sound_not_its_loudest():
+def test_a_response_starts_with_its_direct_sound_not_its_peak():
     rir = np.zeros(4000, np.float32)
     rir[900], rir[1500] = 0.7, -1.0
     prepared = prepare_rir(rir)
@@ -59,7 +59,7 @@ def test_a_response_begins_with_its_direct_sound_not_its_loudest():
         prepare_rir(np.zeros(100))
 
 
-def test_reverb_hears_the_past_of_the_segment():
+def test_reverb_includes_music_before_the_segment():
     audio = torch.zeros(1, 32_000)
     audio[0, 15_000] = 1  # a click just before the segment
     rooms = RoomBank([np.concatenate([np.ones(1), np.full(4000, 0.1)])])
@@ -79,7 +79,7 @@ def test_the_chain_is_seeded_and_batched():
     assert not torch.equal(first, audio[:, 16_000:])
 
 
-def test_noise_is_drawn_from_where_there_is_some():
+def test_silent_noise_is_not_drawn():
     clip = np.zeros(160_000, np.float32)
     clip[80_000:] = np.random.default_rng(0).normal(size=80_000) * 0.01
     noise = NoiseBank([clip, np.zeros(1000)]).draw(50, 4000, generator())
@@ -106,7 +106,7 @@ def test_pairs_are_shifted_by_no_more_than_the_offset():
 
 
 @pytest.mark.parametrize("colour, slope_db", [("white", 0), ("pink", -3), ("brown", -6)])
-def test_noise_colours_fall_as_they_should(colour: str, slope_db: float):
+def test_noise_colours_have_the_right_slope(colour: str, slope_db: float):
     noise = synthetic_noise.coloured_noise(colour, 160_000, np.random.default_rng(0))
     spectrum = np.abs(np.fft.rfft(noise)) ** 2
 
@@ -117,7 +117,7 @@ def test_noise_colours_fall_as_they_should(colour: str, slope_db: float):
 
 
 @pytest.mark.parametrize("rt60_s", [0.3, 0.7])
-def test_simulated_rooms_decay_as_asked(rt60_s: float):
+def test_simulated_rooms_have_the_reverberation_time(rt60_s: float):
     rir = synthetic_rooms.room(rt60_s, np.random.default_rng(0))
     decay = np.cumsum(np.square(rir[::-1]))[::-1]
     decay_db = 10 * np.log10(decay / decay[0])
@@ -127,10 +127,9 @@ def test_simulated_rooms_decay_as_asked(rt60_s: float):
 
 def test_neighbouring_crops_are_a_small_step_apart():
     gap, count, length = (16, 160), 4, 50
-    stretch = torch.arange(length + (count - 1) * gap[1]).float().repeat(300, 1)
-    crops = draw_neighbouring_crops(stretch, count, length, gap, generator()).view(
-        300, count, length
-    )
+    music = torch.arange(length + (count - 1) * gap[1]).float().repeat(300, 1)
+    crops = draw_neighbouring_crops(music, count, length, gap, generator())
+    crops = crops.view(300, count, length)
     assert (crops[:, 0, 0] == 0).all() and (crops.diff(dim=2) == 1).all()
     steps = crops[:, :, 0].diff(dim=1)
     assert steps.min() >= 16 and steps.max() <= 160
@@ -142,7 +141,7 @@ def sine(hertz: float, n: int = 16_000) -> torch.Tensor:
     return torch.sin(2 * torch.pi * hertz * torch.arange(n) / 16_000)
 
 
-def test_a_change_of_speed_changes_pitch_and_leaves_the_end():
+def test_a_speed_change_shifts_pitch_and_keeps_the_end_in_place():
     audio = sine(1000).repeat(3, 1)
     factor = torch.tensor([0.98, 1.0, 1.02])
     played = change_speed(audio, factor)
@@ -153,14 +152,14 @@ def test_a_change_of_speed_changes_pitch_and_leaves_the_end():
     torch.testing.assert_close(played[:, -3], audio[:, -3])
 
 
-def test_a_microphone_colours_but_does_not_delay():
+def test_colouring_adds_no_delay():
     click = torch.zeros(200, 4000)
     click[:, 2000] = 1
-    heard = colour(click, generator())
-    assert heard.shape == click.shape and (heard.abs().argmax(dim=1) == 2000).all()
-    levels = torch.fft.rfft(heard).abs()
+    coloured = colour(click, generator())
+    assert coloured.shape == click.shape and (coloured.abs().argmax(dim=1) == 2000).all()
+    levels = torch.fft.rfft(coloured).abs()
     assert (levels[:, 1] < 0.5 * levels[:, 250]).float().mean() > 0.9  # 4 Hz against 1 kHz
-    assert len(levels[:, 250].round(decimals=3).unique()) > 150  # each its own
+    assert len(levels[:, 250].round(decimals=3).unique()) > 150  # all different
 
 
 def test_clipping_is_at_a_share_of_the_peak():
@@ -170,7 +169,7 @@ def test_clipping_is_at_a_share_of_the_peak():
     )
 
 
-def test_the_steps_nearer_to_life_are_off_until_asked_for():
+def test_steps_beyond_the_paper_are_off_by_default():
     audio = torch.randn(4, 32_000, generator=generator())
     plain = Degrade(DegradeConfig())(audio, generator())
     assert torch.equal(plain, audio[:, 16_000:])
@@ -190,20 +189,20 @@ def test_a_coarse_spectrum_stays_in_place_and_recognisable():
     time_s = torch.arange(16_000) / 16_000
     tune = sum(torch.sin(2 * torch.pi * f * time_s) for f in (330, 495, 1320)) / 3
     music = (tune + 0.02 * torch.randn(16_000, generator=generator()))[None].repeat(6, 1)
-    heard = coarsen(music, generator())
-    assert heard.shape == music.shape and heard.isfinite().all()
-    for one in heard:
+    coarse = coarsen(music, generator())
+    assert coarse.shape == music.shape and coarse.isfinite().all()
+    for one in coarse:
         assert 0.8 < float(torch.corrcoef(torch.stack([one, music[0]]))[0, 1]) < 0.99999
     assert torch.equal(coarsen(torch.zeros(2, 8000), generator()), torch.zeros(2, 8000))
 
 
-def test_made_rooms_take_the_place_of_recorded_ones():
+def test_synthetic_rooms_replace_some_recorded_ones():
     dry = RoomBank([np.eye(1, 8000, dtype=np.float32)[0]])
     music = torch.randn(8, 16_000 + 8000, generator=generator())
     config = DegradeConfig(noise_probability=0.0, reverb_probability=1.0, past_s=1.0)
     assert torch.allclose(
         Degrade(config, None, dry)(music, generator()), music[:, 16_000:], atol=1e-4
     )
-    made = Degrade(replace(config, made_rooms=0.5), None, dry)(music, generator())
-    changed = ((made - music[:, 16_000:]).abs() > 0.05).any(dim=1)
+    degraded = Degrade(replace(config, made_rooms=0.5), None, dry)(music, generator())
+    changed = ((degraded - music[:, 16_000:]).abs() > 0.05).any(dim=1)
     assert 1 <= changed.sum() <= 7

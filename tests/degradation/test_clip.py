@@ -1,4 +1,4 @@
-"""One clip through the degrade chain: the same sound as training's, in place, at an exact SNR."""
+"""Degrading one clip: the same result as in training, without delay, at an exact SNR."""
 
 import numpy as np
 import pytest
@@ -8,9 +8,9 @@ from grafprint import audio
 from grafprint.degradation import Degradation, degrade, synthetic_noise, synthetic_rooms
 from grafprint.degradation.augmentation import Degrade, DegradeConfig
 from grafprint.degradation.banks import NoiseBank, RoomBank
-from grafprint.degradation.clip import CODEC_NAMES, mixed_with_dry
+from grafprint.degradation.clip import CODEC_NAMES, mix_with_dry
 from grafprint.degradation.effects import prepare_rir
-from grafprint.degradation.filters import filter_hertz, filtered, limit_band
+from grafprint.degradation.filters import apply_gain_db, filter_hertz, limit_band
 from grafprint.evaluation.breaking_point import (
     GroundTruth,
     Point,
@@ -36,7 +36,7 @@ def library() -> Library:
 
 @pytest.fixture(scope="module")
 def music(library: Library) -> np.ndarray:
-    """7 s: two seconds of the past and five of the clip, at 20 s of the track Musicbox."""
+    """7 s of the track Musicbox: two seconds of past, and a clip of five seconds from 20 s on."""
     path = library.audio_path(library.tracks("Musicbox")[0])
     assert path is not None
     return audio.load(path, start_s=18, duration_s=7)
@@ -46,30 +46,30 @@ def level_db(sound: np.ndarray) -> float:
     return float(10 * np.log10(np.square(sound, dtype=np.float64).mean()))
 
 
-def test_nothing_wanted_changes_nothing(music: np.ndarray):
+def test_the_default_changes_nothing(music: np.ndarray):
     np.testing.assert_array_equal(degrade(music, Degradation()), music)
 
 
-def test_it_is_the_chain_of_training(music: np.ndarray):
-    """A room, a past, and noise at one SNR: sample for sample what training would hear."""
-    # Every stretch of this noise is the same, so it does not matter which of them is drawn.
+def test_it_equals_the_degradation_of_training(music: np.ndarray):
+    """Reverb with a past, and noise at one SNR: the same samples as in training."""
+    # This noise is constant, so it does not matter which part of it is drawn.
     noise, rooms = NoiseBank([np.ones(1)]), RoomBank([ROOM])
     chain = Degrade(DegradeConfig((5.0, 5.0), 1.0, 1.0, past_s=2.0), noise, rooms)
     expected = chain(torch.from_numpy(music)[None], torch.Generator().manual_seed(0))[0]
-    heard = degrade(music[2 * RATE :], Degradation(5.0, noise, ROOM), music[: 2 * RATE])
-    np.testing.assert_allclose(heard, expected, atol=1e-6)
+    degraded = degrade(music[2 * RATE :], Degradation(5.0, noise, ROOM), music[: 2 * RATE])
+    np.testing.assert_allclose(degraded, expected, atol=1e-6)
 
 
 @pytest.mark.parametrize("kind", ["babble", "rain"])
 @pytest.mark.parametrize("snr_db", [-10.0, 2.5, 30.0])
 def test_the_snr_is_exact_over_the_clip(music: np.ndarray, kind: str, snr_db: float):
     noisy = degrade(0.1 * music, Degradation(snr_db, kind))
-    assert np.abs(noisy).max() < 1  # so it was not made quieter
+    assert np.abs(noisy).max() < 1  # so it was not attenuated
     added = noisy - 0.1 * music
     assert level_db(0.1 * music) - level_db(added) == pytest.approx(snr_db, abs=0.01)
 
 
-def test_what_is_too_loud_is_made_quieter_and_not_clipped(music: np.ndarray):
+def test_a_result_above_full_scale_is_attenuated_not_clipped(music: np.ndarray):
     quiet, loud = (degrade(gain * music, Degradation(-10.0, "street")) for gain in (0.01, 3.0))
     assert np.abs(loud).max() == 1
     assert np.corrcoef(quiet, loud)[0, 1] == pytest.approx(1, abs=1e-6)
@@ -77,18 +77,20 @@ def test_what_is_too_loud_is_made_quieter_and_not_clipped(music: np.ndarray):
 
 @pytest.mark.parametrize("wet", [0.2, 0.7, 1.0])
 @pytest.mark.parametrize("sign", [1, -1])
-def test_wet_and_dry_keep_the_direct_sound_in_its_place(music: np.ndarray, wet: float, sign: int):
+def test_mixing_wet_and_dry_keeps_the_direct_sound_in_place(
+    music: np.ndarray, wet: float, sign: int
+):
     late = np.concatenate([np.zeros(500, np.float32), sign * ROOM])
-    mixed = mixed_with_dry(prepare_rir(late), wet)
+    mixed = mix_with_dry(prepare_rir(late), wet)
     assert np.abs(mixed).argmax() <= np.abs(prepare_rir(late)).argmax() and mixed[0] * sign > 0
     clip = music[2 * RATE :]
-    heard = degrade(clip, Degradation(room=late, wet=wet), music[: 2 * RATE])
-    lag, agreement = best_lag(sign * heard, clip)
+    degraded = degrade(clip, Degradation(room=late, wet=wet), music[: 2 * RATE])
+    lag, agreement = best_lag(sign * degraded, clip)
     assert abs(lag) <= 16 and agreement > 0.4  # a millisecond
     assert degrade(clip, Degradation(room=late, wet=0.0)) == pytest.approx(clip)
 
 
-def test_the_room_still_sounds_with_what_was_before(music: np.ndarray):
+def test_the_reverb_of_the_past_is_included(music: np.ndarray):
     past, clip = music[: 2 * RATE], music[2 * RATE :]
     whole = degrade(music, Degradation(room=ROOM))[2 * RATE :]
     with_past, without = (degrade(clip, Degradation(room=ROOM), p) for p in (past, None))
@@ -99,26 +101,26 @@ def test_the_room_still_sounds_with_what_was_before(music: np.ndarray):
 def test_a_band_is_limited_without_delay():
     clicks = torch.zeros(1, 8000)
     clicks[0, 4000] = 1
-    heard = limit_band(clicks, 300, 3400)
-    assert heard.abs().argmax() == 4000
-    gain_db = 20 * torch.fft.rfft(heard[0]).abs().log10()  # in steps of 2 Hz
+    limited = limit_band(clicks, 300, 3400)
+    assert limited.abs().argmax() == 4000
+    gain_db = 20 * torch.fft.rfft(limited[0]).abs().log10()  # in steps of 2 Hz
     assert gain_db[500].item() == pytest.approx(0, abs=0.2)
     assert gain_db[150].item() == pytest.approx(-3, abs=0.2) == gain_db[1700].item()
     assert gain_db[75].item() == pytest.approx(-24, abs=1)
-    flat = filtered(clicks, torch.zeros(len(filter_hertz(8000))))
+    flat = apply_gain_db(clicks, torch.zeros(len(filter_hertz(8000))))
     torch.testing.assert_close(flat, clicks)
 
 
 @pytest.mark.parametrize("codec", CODEC_NAMES)
-def test_clipping_and_codecs_stay_in_place(music: np.ndarray, codec: str):
+def test_clipping_and_codecs_add_no_delay(music: np.ndarray, codec: str):
     wanted = Degradation(20.0, "pink", low_hz=200, high_hz=3400, clip_share=0.3, codec=codec)
-    heard = degrade(music, wanted)
-    assert heard.shape == music.shape and heard.dtype == np.float32
-    lag, agreement = best_lag(heard, music)
+    degraded = degrade(music, wanted)
+    assert degraded.shape == music.shape and degraded.dtype == np.float32
+    lag, agreement = best_lag(degraded, music)
     assert abs(lag) <= 16 and agreement > 0.5
 
 
-def test_the_same_seed_is_the_same_sound(music: np.ndarray):
+def test_the_same_seed_gives_the_same_result(music: np.ndarray):
     bank = NoiseBank([synthetic_noise.noise("rain", 10 * RATE, 0)])
     for noise in ("cafe", bank):
         first, again, other = (
@@ -140,12 +142,12 @@ def test_the_same_seed_is_the_same_sound(music: np.ndarray):
         ({"snr_db": float("nan")}, "decibels"),
     ],
 )
-def test_values_that_make_no_sense_are_refused(values: dict, message: str):
+def test_invalid_values_are_refused(values: dict, message: str):
     with pytest.raises(ValueError, match=message):
         Degradation(**values)
 
 
-def test_a_clip_breaks_at_an_snr_and_sooner_in_a_room(
+def test_the_breaking_point_is_at_a_higher_snr_in_a_room(
     library: Library, fingerprinter: Fingerprinter, music: np.ndarray
 ):
     track = library.tracks("Musicbox")[0]
@@ -165,7 +167,7 @@ def test_a_clip_breaks_at_an_snr_and_sooner_in_a_room(
     assert broken is not None and sooner is not None and -10 <= broken <= sooner < 30
 
 
-def test_another_place_of_the_right_track_is_not_the_place(
+def test_another_place_in_the_right_track_is_judged_as_track_only(
     library: Library, fingerprinter: Fingerprinter, music: np.ndarray
 ):
     answer = identify_audio(library, fingerprinter, music)  # begins at 18 s
@@ -176,7 +178,7 @@ def test_another_place_of_the_right_track_is_not_the_place(
     assert judge(answer, GroundTruth(track + 1, 18.0, True), library.hop_s) == "wrong"
 
 
-def test_it_holds_until_the_first_miss_from_above():
+def test_the_breaking_point_is_above_the_first_miss():
     def point(snr_db: float, right: bool) -> Point:
         return Point(snr_db, False, "place" if right else "wrong", right, 0.8, 0.5)
 

@@ -1,4 +1,4 @@
-"""Rooms made up on the spot: responses as rooms have them, no two the same."""
+"""Synthetic rooms: responses with the features of real ones, all different."""
 
 import torch
 
@@ -9,23 +9,23 @@ def responses(seed: int = 0, batch: int = 24) -> torch.Tensor:
     return RoomMaker(3.0).draw(batch, 32_000, torch.Generator().manual_seed(seed))
 
 
-def test_they_begin_with_the_direct_sound_at_unit_energy():
-    made = responses()
-    assert made.isfinite().all()
-    torch.testing.assert_close(made.square().sum(1), torch.ones(24))
-    peak = made.abs().amax(1, keepdim=True)
-    assert ((made.abs() >= 0.5 * peak).float().argmax(1) == 0).all()
+def test_they_start_with_the_direct_sound_at_unit_energy():
+    drawn = responses()
+    assert drawn.isfinite().all()
+    torch.testing.assert_close(drawn.square().sum(1), torch.ones(24))
+    peak = drawn.abs().amax(1, keepdim=True)
+    assert ((drawn.abs() >= 0.5 * peak).float().argmax(1) == 0).all()
 
 
 def test_they_are_repeatable_and_all_different():
-    made = responses()
-    assert torch.equal(made, responses())
-    likeness = (made @ made.T).fill_diagonal_(0)
-    assert likeness.max() < 0.99
-    assert not torch.equal(made, responses(1))
+    drawn = responses()
+    assert torch.equal(drawn, responses())
+    similarities = (drawn @ drawn.T).fill_diagonal_(0)
+    assert similarities.max() < 0.99
+    assert not torch.equal(drawn, responses(1))
 
 
-def test_they_decay_and_reach_from_bathrooms_to_churches():
+def test_they_decay_and_range_from_bathrooms_to_churches():
     energy = responses(batch=200).square()
     assert (energy[:, :16_000].sum(1) > energy[:, 16_000:].sum(1)).all()
     clarity_db = 10 * (energy[:, :800].sum(1) / energy[:, 800:].sum(1)).log10()

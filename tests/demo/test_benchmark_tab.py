@@ -114,9 +114,9 @@ def test_a_small_evaluation_fills_table_curves_and_downloads(page: Page):
     rows = list(csv.DictReader(download.value.path().read_text().splitlines()))
     assert len(rows) == 1 and rows[0]["queries"] == "5" and rows[0]["snr_db"] == "none"
     assert f"{100 * float(rows[0]['hit_50ms']):.1f}" in cells.inner_text()
-    page.get_by_label("named although absent").check()
+    page.get_by_label("false positive (track not in the library)").check()
     table = page.locator("#benchmark-table")
-    expect(table).to_contain_text("Named although absent", timeout=PATIENCE)
+    expect(table).to_contain_text("False positive (track not in the library)", timeout=PATIENCE)
 
 
 def test_an_evaluation_can_be_stopped_and_keeps_what_it_has(page: Page):

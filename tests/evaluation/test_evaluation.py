@@ -1,4 +1,4 @@
-"""Evaluation on a small real library: what is counted, intervals, the clean protocol's cuts."""
+"""Evaluation on a small real library: measures, intervals, both protocols, the journal."""
 
 import json
 from dataclasses import astuple
@@ -38,37 +38,36 @@ def report(
         )
 
 
-def test_clean_queries_are_found_and_buried_ones_less(report):
+def test_clean_queries_are_found_and_noisy_ones_less_often(report):
     rates = {astuple(c.setting): c.rate(Outcome.right_track)[0] for c in report.cells}
     assert len(rates) == 8
     assert rates[3.0, None, False] == 1
     assert rates[1.0, -20.0, True] < rates[3.0, None, False]
 
 
-def test_times_are_right_to_half_a_hop(report):
+def test_times_are_accurate_to_half_a_hop(report):
     clean = next(c for c in report.cells if c.setting == Setting(3.0, None, False))
     errors = [abs(o.found_s - o.time_s) for o in clean.outcomes]
     assert np.median(errors) <= 0.05
-    # Random starts are off the reference grid, as the clean protocol asks.
-    assert any(abs(o.time_s / report.hop_s - round(o.time_s / report.hop_s)) > 0.1
-               for o in clean.outcomes)  # fmt: skip
+    # In the clean protocol, queries start off the grid of the references.
+    places = [o.time_s / report.hop_s for o in clean.outcomes]
+    assert any(abs(place - round(place)) > 0.1 for place in places)
 
 
-def test_the_time_in_a_track_does_not_follow_from_the_track(fingerprinter):
-    """Both are random, and must not come from the same random number."""
+def test_the_time_in_a_track_is_independent_of_the_track(fingerprinter):
+    """Both are random; they must not come from the same random number."""
     config = EvaluationConfig(lengths_s=(1.0,), snrs_db=(None,), reverbs=(False,), queries=40)
     with Library.open(MUSIC.parent / "library") as library:
         tracks = {track.id: track for track in library.tracks()}
-        cell = evaluate(library, fingerprinter, degrader().noises, degrader().rooms, config).cells[
-            0
-        ]
+        banks = degrader().noises, degrader().rooms
+        cell = evaluate(library, fingerprinter, *banks, config).cells[0]
     order = {number: place for place, number in enumerate(tracks)}
     places = [order[o.track] / len(tracks) for o in cell.outcomes]
     times = [o.time_s / tracks[o.track].duration_s for o in cell.outcomes]
     assert abs(np.corrcoef(places, times)[0, 1]) < 0.5
 
 
-def test_the_report_is_json_and_a_table_and_a_figure(report, tmp_path):
+def test_a_report_can_be_json_a_table_and_a_figure(report, tmp_path):
     written = json.loads(json.dumps(report.to_json()))
     assert written["protocol"] == "clean" and len(written["cells"]) == 8
     rows = list(table(report))
@@ -78,7 +77,7 @@ def test_the_report_is_json_and_a_table_and_a_figure(report, tmp_path):
 
 
 def outcome(found: int | None, found_s: float = 0.0) -> Outcome:
-    """Of a query of track 7 from 10 s on."""
+    """The outcome of a query at 10 s of track 7."""
     return Outcome(7, 10.0, found, found_s, 0.9, 0.8, 0.1, 0.0)
 
 
@@ -88,7 +87,7 @@ def test_hits_are_counted_as_defined():
     assert not outcome(None, 0.0).right_track()
 
 
-def test_intervals_are_wilsons():
+def test_intervals_are_wilson_intervals():
     cell = Cell(Setting(1.0, None, False), [outcome(7 if i < 85 else 2) for i in range(100)])
     rate, low, high = cell.rate(Outcome.right_track)
     z, n, p = 1.959964, 100, 0.85  # Wilson (1927)
@@ -119,11 +118,15 @@ def test_a_query_is_degraded_alone_at_the_exact_snr():
     assert torch.equal(noisy, query(5.0, False)) and not torch.equal(noisy, query(5.0, True))
 
 
-def test_settings_together_give_what_each_gives_alone():
+def test_degrading_in_several_settings_equals_degrading_in_each():
     music = np.random.default_rng(1).normal(size=64_000).astype(np.float32)
-    settings = [Setting(length, snr, reverb) for length in (1.0, 2.0) for reverb in (False, True)
-                for snr in (None, 0.0, 20.0)]  # fmt: skip
-    together = list(degrader().degraded(music, 16_000, settings, (0, 7)))
+    settings = [
+        Setting(length, snr, reverb)
+        for length in (1.0, 2.0)
+        for reverb in (False, True)
+        for snr in (None, 0.0, 20.0)
+    ]
+    together = list(degrader().degrade_in(settings, music, 16_000, (0, 7)))
     for setting, (clip, *names) in zip(settings, together, strict=True):
         alone, *expected = degrader().degrade(music, 16_000, setting, (0, 7))
         assert np.array_equal(clip, alone) and names == expected
@@ -135,7 +138,9 @@ def test_published_queries_are_runs_of_the_whole_recordings_fingerprints(fingerp
     settings = [Setting(1.0, None, False), Setting(3.0, None, False), Setting(3.0, 10.0, True)]
     for seed in range(3):
         rng = np.random.default_rng(seed)
-        one, three, heard = degrader().published(fingerprinter, path, 20.0, settings, rng, (seed,))
+        one, three, degraded = degrader().published(
+            fingerprinter, path, 20.0, settings, rng, (seed,)
+        )
         place = round(one.time_s / fingerprinter.hop_s)
         assert one.time_s == pytest.approx(place * fingerprinter.hop_s)
         count = fingerprinter.count(48_000)
@@ -143,15 +148,16 @@ def test_published_queries_are_runs_of_the_whole_recordings_fingerprints(fingerp
         expected = whole[place : place + count]
         assert (three.fingerprints * expected).sum(axis=1).min() > 0.998  # bf16, another batch
         assert (one.fingerprints[0] * expected[0]).sum() > 0.998
-        assert (heard.fingerprints * expected).sum(axis=1).max() < 0.998
-        assert heard.room == "hall" and not three.room
+        assert (degraded.fingerprints * expected).sum(axis=1).max() < 0.998
+        assert degraded.room == "hall" and not three.room
 
 
 def test_the_published_protocol_is_a_setting(fingerprinter, tmp_path):
     with Library.create(tmp_path / "library", fingerprinter) as library:
         library.add(sorted(MUSIC.glob("*.opus"))[0], fingerprinter)
-        config = EvaluationConfig(lengths_s=(2.0,), snrs_db=(None,), reverbs=(False,), queries=3,
-                                  protocol="published")  # fmt: skip
+        config = EvaluationConfig(
+            lengths_s=(2.0,), snrs_db=(None,), reverbs=(False,), queries=3, protocol="published"
+        )
         banks = degrader().noises, degrader().rooms
         report = evaluate(library, fingerprinter, *banks, config)
         assert report.to_json()["protocol"] == "published"
@@ -160,7 +166,7 @@ def test_the_published_protocol_is_a_setting(fingerprinter, tmp_path):
         EvaluationConfig(protocol="x")
 
 
-def test_no_audio_at_hand_is_an_error(tmp_path, fingerprinter):
+def test_a_library_without_audio_files_is_an_error(tmp_path, fingerprinter):
     with Library.create(tmp_path / "library", fingerprinter) as library:
         banks = NoiseBank(synthetic_noise.noises(3, 0)), RoomBank(synthetic_rooms.rooms(1, 0))
         with pytest.raises(ValueError, match="no track of the library has its audio"):
@@ -180,26 +186,26 @@ def test_tracks_can_be_chosen_by_folder(tmp_path):
         assert {library.audio_path(t).name for t in chosen} == {p.name for p in paths[:3]}  # type: ignore[union-attr]
 
 
-def test_an_interrupted_evaluation_goes_on_from_its_journal(tmp_path, fingerprinter):
+def test_an_interrupted_evaluation_resumes_from_its_journal(tmp_path, fingerprinter):
     with Library.create(tmp_path / "library", fingerprinter) as library:
         library.add(sorted(MUSIC.glob("*.opus"))[0], fingerprinter)
         config = EvaluationConfig(lengths_s=(1.0, 2.0), snrs_db=(0.0,), queries=5)
-        journal = tmp_path / "made" / "journal.jsonl"
-        asked = (library, fingerprinter, degrader().noises, degrader().rooms, config)
+        journal = tmp_path / "new" / "journal.jsonl"
+        arguments = (library, fingerprinter, degrader().noises, degrader().rooms, config)
 
         def interrupt(done: int, total: int) -> None:
             if done == 3:
                 raise KeyboardInterrupt
 
         with pytest.raises(KeyboardInterrupt):
-            evaluate(*asked, on_progress=interrupt, journal=journal)
+            evaluate(*arguments, on_progress=interrupt, journal=journal)
         with journal.open("a") as file:
             file.write("[[1, 2.0")  # killed while writing
         seen: list[int] = []
-        report = evaluate(*asked, on_progress=lambda n, _: seen.append(n), journal=journal)
+        report = evaluate(*arguments, on_progress=lambda n, _: seen.append(n), journal=journal)
         assert seen == [4, 5]
-        whole = evaluate(*asked)
+        whole = evaluate(*arguments)
         assert report.to_json() == whole.to_json()
-        other = (*asked[:4], EvaluationConfig(lengths_s=(1.0,), snrs_db=(0.0,), queries=5))
+        other = (*arguments[:4], EvaluationConfig(lengths_s=(1.0,), snrs_db=(0.0,), queries=5))
         with pytest.raises(ValueError, match="another evaluation"):
             evaluate(*other, journal=journal)

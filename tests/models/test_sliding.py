@@ -1,4 +1,4 @@
-"""The encoder that reads a recording once: its graphs, chunks and training."""
+"""The encoder that reads a recording once: its graphs and its chunks."""
 
 import numpy as np
 import pytest
@@ -9,9 +9,7 @@ from grafprint.models.chunking import CONTEXT, LENGTH
 from grafprint.models.encoders import build
 from grafprint.models.encoders.sliding import near
 from grafprint.models.fast.sliding import FastSliding
-from grafprint.models.features import FeatureConfig, count_windows
 from grafprint.models.graph import knn, to_nodes
-from grafprint.training.pairs import stretch_views
 
 SMALL = {"widths": [16, 24, 32, 48], "depths": [1, 1, 2, 1], "pooled_width": 32, "hidden_width": 64}
 
@@ -123,21 +121,6 @@ def test_live_audio_and_several_clips(fingerprinter):
         np.testing.assert_array_equal(found, fingerprinter(clip))
     live = fingerprinter.live().push(noise(3.0))
     assert live.shape[1] == 128 and len(live)
-
-
-def test_pairs_show_the_same_windows():
-    """An encoder that returns where a window is gives the same place for both views of a pair."""
-    config = FeatureConfig()
-    frames = torch.arange(92.0).expand(8, 3, 64, 92)
-
-    def encoder(x):
-        first = x[:, 0, 0].unfold(1, config.window_frames, config.hop_frames)[:, :, :1]
-        return first.squeeze(1) if first.shape[1] == 1 else first
-
-    a, b = stretch_views(encoder, torch.cat([frames[:4], frames[4:]]), 3, config)
-    assert a.shape == (12, 1)
-    assert torch.equal(a, b)
-    assert count_windows(92, config) == 21
 
 
 @pytest.mark.parametrize("windows", [1, 4, 12, 30])

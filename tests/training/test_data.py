@@ -1,4 +1,4 @@
-"""Training data: manifests, FMA trees and folders; the decode cache; stateless crops."""
+"""Training data: manifests, FMA trees and folders; the PCM cache; stateless crops."""
 
 import csv
 import shutil
@@ -51,7 +51,7 @@ def test_a_manifest_names_tracks_and_splits(folder: Path):
         find_music(manifest)
 
 
-def test_an_fma_tree_brings_its_own_split(tmp_path: Path):
+def test_an_fma_tree_has_its_own_split(tmp_path: Path):
     for number, seed in ((2, 0), (5, 1), (140, 2), (141, 3)):
         path = tmp_path / f"fma_small/000/{number:06d}.mp3"
         make_wav(path, 1, seed)
@@ -62,21 +62,21 @@ def test_an_fma_tree_brings_its_own_split(tmp_path: Path):
     )
     found = {s.path.stem: s.split for s in find_music(tmp_path)}
     assert found == {"000002": "train", "000005": "valid", "000140": "test"}
-    # One of its subsets, where several are there.
+    # One of several subsets.
     make_wav(tmp_path / "fma_medium/000/000140.mp3", 1, 4)
     assert len(find_music(tmp_path)) == 4
     assert [s.split for s in find_music(tmp_path / "fma_medium")] == ["test"]
     assert len(find_music(tmp_path / "fma_small")) == 3
 
 
-def test_nothing_found_is_an_error_with_the_place(tmp_path: Path):
+def test_an_error_names_the_place_without_music(tmp_path: Path):
     with pytest.raises(DataError, match="no music found"):
         find_music(tmp_path)
     with pytest.raises(DataError, match="no such folder"):
         find_music(tmp_path / "nowhere")
 
 
-def test_the_cache_holds_the_audio_and_leaves_bad_files_out(folder: Path, tmp_path: Path):
+def test_the_cache_holds_the_audio_and_skips_bad_files(folder: Path, tmp_path: Path):
     (folder / "2b.wav").write_text("this is text")
     cache = PcmCache(find_music(folder), tmp_path / "cache")
     assert [s.path.name for s in cache.sources] == ["0.wav", "1.wav", "2.wav", "3.wav"]
@@ -85,7 +85,7 @@ def test_the_cache_holds_the_audio_and_leaves_bad_files_out(folder: Path, tmp_pa
     np.testing.assert_allclose(cache.crop(3, 100, 1000), samples[100:1100] / 32768, atol=1e-4)
 
 
-def test_an_interrupted_cache_goes_on(folder: Path, tmp_path: Path):
+def test_building_the_cache_resumes_after_an_interruption(folder: Path, tmp_path: Path):
     sources = find_music(folder)
     whole = PcmCache(sources, tmp_path / "whole")
 
@@ -95,7 +95,7 @@ def test_an_interrupted_cache_goes_on(folder: Path, tmp_path: Path):
 
     with pytest.raises(KeyboardInterrupt):
         PcmCache(sources, tmp_path / "cut", interrupt)
-    # A kill can also leave a torn line and audio that no line speaks of.
+    # Killing a process can also leave a torn line, and audio without a line.
     torn = next((tmp_path / "cut").iterdir())
     with (torn / "files.jsonl").open("a") as file:
         file.write('{"path": "x", "fi')
@@ -106,7 +106,7 @@ def test_an_interrupted_cache_goes_on(folder: Path, tmp_path: Path):
     assert np.array_equal(resumed.first, whole.first)
 
 
-def test_crops_depend_on_step_and_rank_only(folder: Path, tmp_path: Path):
+def test_crops_depend_only_on_seed_step_and_rank(folder: Path, tmp_path: Path):
     cache = PcmCache(find_music(folder), tmp_path / "cache")
     crops = Crops(cache, 2, 16_000, seed=3)
     assert torch.equal(crops[5], Crops(cache, 2, 16_000, seed=3)[5])
@@ -125,7 +125,7 @@ def test_a_batch_never_holds_a_track_twice(folder: Path, tmp_path: Path):
         Crops(cache, 4, 16_000, seed=0)
 
 
-def test_pauses_are_left_out_of_crops(tmp_path: Path):
+def test_crops_avoid_pauses(tmp_path: Path):
     pause = np.zeros(16_000 * 20, np.int16)
     pause[-16_000 * 4 :] = np.random.default_rng(0).integers(-9000, 9000, 16_000 * 4)
     (tmp_path / "music").mkdir()
@@ -134,5 +134,5 @@ def test_pauses_are_left_out_of_crops(tmp_path: Path):
     exact = float(np.square(cache.crop(0, 16_000 * 15, 32_000)).mean())
     assert cache.power(16_000 * 15, 16_000 * 17) == pytest.approx(exact, rel=1e-4)
     crops = Crops(cache, 1, 16_000, seed=0)
-    sounding = [bool(crops[step].any()) for step in range(12)]
-    assert sum(sounding) >= 9  # of random ones every fifth would be
+    non_silent = [bool(crops[step].any()) for step in range(12)]
+    assert sum(non_silent) >= 9  # with random crops it would be every fifth

@@ -14,7 +14,7 @@ def test_it_equals_eq_5_and_6(temperature: float):
     generator = torch.Generator().manual_seed(0)
     a = F.normalize(torch.randn(6, 16, generator=generator), dim=1)
     b = F.normalize(a + 0.5 * torch.randn(6, 16, generator=generator), dim=1)
-    # z_1, z_2, ... of the paper: positive pairs stand next to each other.
+    # z_1, z_2, ... of the paper: positive pairs are adjacent.
     z = [v for pair in zip(a.double(), b.double(), strict=True) for v in pair]
 
     def similarity(i: int, j: int) -> float:
@@ -28,18 +28,18 @@ def test_it_equals_eq_5_and_6(temperature: float):
     assert nt_xent(a, b, temperature).item() == pytest.approx(expected, rel=1e-4)
 
 
-def test_matching_views_lose_less_than_strangers():
+def test_the_loss_of_equal_views_is_lower_than_of_unrelated_ones():
     generator = torch.Generator().manual_seed(0)
     a = F.normalize(torch.randn(32, 64, generator=generator), dim=1)
-    stranger = F.normalize(torch.randn(32, 64, generator=generator), dim=1)
-    assert nt_xent(a, a) < 0.01 < nt_xent(a, stranger)
+    unrelated = F.normalize(torch.randn(32, 64, generator=generator), dim=1)
+    assert nt_xent(a, a) < 0.01 < nt_xent(a, unrelated)
 
 
 def unit(*shape: int, seed: int = 0) -> torch.Tensor:
     return F.normalize(torch.randn(shape, generator=torch.Generator().manual_seed(seed)), dim=-1)
 
 
-def test_a_memory_is_more_negatives_for_every_view():
+def test_a_memory_adds_negatives_for_every_view():
     a, b, memory = unit(5, 16), unit(5, 16, seed=1), unit(7, 16, seed=2)
     views = torch.cat([a, b])
     logits = torch.cat([views @ views.T, views @ memory.T], dim=1) / 0.1
@@ -48,13 +48,13 @@ def test_a_memory_is_more_negatives_for_every_view():
     rows = [logits[i][kept[i]].logsumexp(0) - partners[i] for i in range(10)]
     expected = torch.stack(rows).mean()
     torch.testing.assert_close(nt_xent(a, b, 0.1, memory), expected)
-    # Places not filled yet count for nothing.
+    # Rows not filled yet are ignored.
     padded = torch.cat([memory, torch.zeros(3, 16)])
     torch.testing.assert_close(nt_xent(a, b, 0.1, padded), expected)
     assert nt_xent(a, b, 0.1, torch.zeros(3, 16)) == nt_xent(a, b, 0.1)
 
 
-def test_triplets_take_semi_hard_negatives():
+def test_triplets_use_semi_hard_negatives():
     a, b = unit(6, 8), unit(6, 8, seed=1)
     views = torch.cat([a, b]).double()
     terms = []

@@ -1,4 +1,4 @@
-"""Training for real, small: it learns, it resumes exactly, two processes equal one."""
+"""Small training runs: they learn, resume exactly, and run in several processes."""
 
 import json
 import math
@@ -32,7 +32,7 @@ TINY = {"widths": (16, 32, 48, 64), "depths": (1, 1, 1, 1), "pooled_width": 64, 
 
 @pytest.fixture(scope="module")
 def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Real music as a manifest with held-out tracks, made noises and rooms, a shared cache."""
+    """A manifest of real music with held-out tracks, synthetic noises and rooms, a cache."""
     folder = tmp_path_factory.mktemp("data")
     files = sorted(MUSIC.glob("*.opus"))[:20]
     rows = [f"{path},{'valid' if i < 6 else 'train'}" for i, path in enumerate(files)]
@@ -64,9 +64,19 @@ def config(**changes: object) -> TrainConfig:
 
 def run(data: Path, out: Path, settings: TrainConfig, **options: object) -> list[Progress]:
     reports: list[Progress] = []
-    train(settings, data / "music.csv", out, noise=data / "noise", rooms=data / "rooms",
-          cache=data / "cache", accelerator="cpu", devices=1, report_every=1,
-          on_progress=reports.append, **options)  # type: ignore[arg-type]  # fmt: skip
+    train(
+        settings,
+        data / "music.csv",
+        out,
+        noise=data / "noise",
+        rooms=data / "rooms",
+        cache=data / "cache",
+        accelerator="cpu",
+        devices=1,
+        report_every=1,
+        on_progress=reports.append,
+        **options,  # type: ignore[arg-type]
+    )
     return reports
 
 
@@ -79,7 +89,7 @@ def same(a: dict[str, torch.Tensor], b: dict[str, torch.Tensor]) -> bool:
     return a.keys() == b.keys() and all(torch.equal(a[k], b[k]) for k in a)
 
 
-def test_it_learns_and_beats_chance_on_tracks_it_never_heard(data: Path, tmp_path: Path):
+def test_it_learns_and_beats_chance_on_held_out_tracks(data: Path, tmp_path: Path):
     reports = run(data, tmp_path, config(steps=60, validate_every=60))
     early = sum(r.loss for r in reports[:10]) / 10
     late = sum(r.loss for r in reports[-10:]) / 10
@@ -93,7 +103,7 @@ def test_it_learns_and_beats_chance_on_tracks_it_never_heard(data: Path, tmp_pat
     assert list(tmp_path.glob("tensorboard/events*"))
 
 
-def test_a_stopped_run_resumes_to_the_very_same_weights(data: Path, tmp_path: Path):
+def test_a_stopped_run_resumes_to_the_same_weights(data: Path, tmp_path: Path):
     settings = config(steps=8, encoder_options=TINY | {"drop_path": 0.3})
     run(data, tmp_path / "whole", settings)
     steps = iter(range(100))
@@ -104,19 +114,19 @@ def test_a_stopped_run_resumes_to_the_very_same_weights(data: Path, tmp_path: Pa
     assert same(weights(tmp_path / "whole"), weights(tmp_path / "parts"))
 
 
-def test_a_run_that_diverges_says_so_and_keeps_what_was_good(data: Path, tmp_path: Path):
+def test_a_diverging_run_stops_and_keeps_the_last_good_state(data: Path, tmp_path: Path):
     settings = config(steps=9, save_every=2)
     run(data, tmp_path, replace(settings, steps=2))
     good = weights(tmp_path)
-    # Adam's step is about the rate, whatever the gradient: the weights overflow in the next one.
-    wild = replace(settings, learning_rate=1e30)
+    # A step of Adam is about as large as the rate: the weights overflow at once.
+    diverging = replace(settings, learning_rate=1e30)
     with pytest.raises(DivergedError, match=r"by step \d the .* smaller learning rate"):
-        run(data, tmp_path, wild, resume=True)
+        run(data, tmp_path, diverging, resume=True)
     assert same(weights(tmp_path), good)
     assert load_encoder(tmp_path / "encoder.safetensors")[2]["steps_done"] == 2
 
 
-def test_memory_average_and_neighbours_resume_exactly_too(data: Path, tmp_path: Path):
+def test_memory_average_and_neighbours_resume_exactly(data: Path, tmp_path: Path):
     settings = config(steps=6, memory=30, average=0.8, segments_per_track=2)
     run(data, tmp_path / "whole", settings)
     steps = iter(range(100))
@@ -125,7 +135,7 @@ def test_memory_average_and_neighbours_resume_exactly_too(data: Path, tmp_path: 
     whole, parts = (load_file(tmp_path / name / "state.safetensors") for name in ("whole", "parts"))
     assert same(whole, parts)
     assert whole["memory"].norm(dim=1) == pytest.approx(torch.ones(30))
-    # What is there to use is the average, which lags behind.
+    # The network to use is the average, which lags behind.
     encoder, _, _ = load_encoder(tmp_path / "whole" / "encoder.safetensors")
     used = encoder.state_dict()["widen.weight"]
     latest, average = (whole[f"{k}.widen.weight"] for k in ("encoder", "average.module"))
@@ -145,7 +155,7 @@ def test_a_compiled_network_learns_the_same(data: Path, tmp_path: Path):
     assert torch.isfinite(network(torch.rand(2, 3, 64, 100))).all()
 
 
-def test_a_run_can_begin_with_trained_weights(data: Path, tmp_path: Path):
+def test_a_run_can_start_from_trained_weights(data: Path, tmp_path: Path):
     run(data, tmp_path / "first", config(steps=2))
     trained = tmp_path / "first" / "encoder.safetensors"
     still = config(steps=2, learning_rate=0.0, final_learning_rate=0.0)
@@ -158,13 +168,13 @@ def test_a_run_can_begin_with_trained_weights(data: Path, tmp_path: Path):
         torch.equal(a, b) for a, b in zip(before.parameters(), after.parameters(), strict=True)
     )
     assert facts["started_from"] is None
-    assert more["started_from"] == identity(before, features)  # also after an interruption
+    assert more["started_from"] == identity(before, features)  # kept when resuming
     other = config(encoder_options=TINY | {"k": 2})
     with pytest.raises(CheckpointError, match="another kind or size"):
         run(data, tmp_path / "third", other, start_from=trained)
 
 
-def test_settings_are_read_from_a_file_and_wrong_ones_named(tmp_path: Path):
+def test_settings_are_read_from_a_file_and_errors_name_them(tmp_path: Path):
     path = tmp_path / "recipe.json"
     path.write_text('{"steps": 7, "gap_s": [0.2, 0.4], "degrade": {"snr_db": [0, 5]}}')
     settings = load_config(path)
@@ -178,6 +188,9 @@ def test_settings_are_read_from_a_file_and_wrong_ones_named(tmp_path: Path):
         ("steps: 7", "not the settings"),
         ('{"loss": "l2"}', "nt-xent or triplet"),
         ('{"loss": "triplet", "memory": 8}', "nt-xent only"),
+        ('{"encoder": "sliding"}', "use grafprint distill"),
+        ('{"precision": "64"}', "one of bf16-mixed"),
+        ('{"steps": 0}', "steps must be at least 1"),
     ):
         path.write_text(text)
         with pytest.raises(ValueError, match=says):
@@ -186,13 +199,13 @@ def test_settings_are_read_from_a_file_and_wrong_ones_named(tmp_path: Path):
         load_config(tmp_path / "none.json")
 
 
-def test_a_batch_that_cannot_be_shared_out_is_refused(data: Path, tmp_path: Path):
+def test_a_batch_that_does_not_divide_is_refused(data: Path, tmp_path: Path):
     with pytest.raises(DataError, match="4 segments a track"):
         run(data, tmp_path, config(segments_per_track=4))
 
 
 @pytest.mark.parametrize("name", ["nafp", "hash-transformer"])
-def test_baselines_are_trained_by_the_same_command(data: Path, tmp_path: Path, name: str):
+def test_baselines_can_be_trained(data: Path, tmp_path: Path, name: str):
     options = SMALL[name] | {"dim": 32}
     loss = "triplet" if name == "nafp" else "nt-xent"
     settings = config(encoder=name, encoder_options=options, steps=3, loss=loss)
@@ -202,8 +215,7 @@ def test_baselines_are_trained_by_the_same_command(data: Path, tmp_path: Path, n
     assert features == features_of(name) and encoder.dim == 32
 
 
-def test_a_killed_process_resumes_to_the_very_same_weights(data: Path, tmp_path: Path):
-    # The command line takes the encoder's defaults only, so the small one is trained by a script.
+def test_a_killed_process_resumes_to_the_same_weights(data: Path, tmp_path: Path):
     settings = config(steps=12, save_every=4)
     script = f"""
 import sys
@@ -215,15 +227,14 @@ run(Path({str(data)!r}), Path(sys.argv[1]), config(steps=12, save_every=4),
     run(data, tmp_path / "whole", settings)
     out = tmp_path / "killed"
     command = [sys.executable, "-c", script, str(out)]
-    root = ROOT
-    process = subprocess.Popen(command, cwd=root)
+    process = subprocess.Popen(command, cwd=ROOT)
     deadline = time.monotonic() + 120
     while not (out / "state.safetensors").exists():
         assert process.poll() is None and time.monotonic() < deadline
         time.sleep(0.02)
     os.kill(process.pid, signal.SIGKILL)
     process.wait()
-    subprocess.run([*command, "--resume"], cwd=root, check=True)
+    subprocess.run([*command, "--resume"], cwd=ROOT, check=True)
     assert same(weights(tmp_path / "whole"), weights(out))
 
 
@@ -235,8 +246,18 @@ def test_an_existing_run_is_not_overwritten(data: Path, tmp_path: Path):
         run(data, tmp_path / "empty", config(steps=1), resume=True)
 
 
-def test_two_processes_train_one_batch(data: Path, tmp_path: Path):
-    """Two CPU processes under torchrun end with equal weights, trained on the global batch."""
+def run_in_two_processes(script: Path, port: int) -> str:
+    """Run a script under torchrun; its output."""
+    command = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2"]
+    command += ["--master-addr", "127.0.0.1", "--master-port", str(port), str(script)]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
+    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr[-3000:]
+    return done.stdout
+
+
+def test_two_processes_train_on_one_batch(data: Path, tmp_path: Path):
+    """Two CPU processes under torchrun train one network on the global batch."""
     script = tmp_path / "ddp.py"
     script.write_text(f"""
 from pathlib import Path
@@ -253,25 +274,20 @@ if dist.get_rank() == 0:
     print("losses", [r.loss for r in reports])
 dist.destroy_process_group()
 """)
-    command = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2",
-               "--master-addr", "127.0.0.1", "--master-port", "29511", str(script)]  # fmt: skip
-    root = ROOT
-    environment = {**os.environ, "PYTHONPATH": str(root), "OMP_NUM_THREADS": "1"}
-    done = subprocess.run(command, cwd=root, env=environment, capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr[-3000:]
-    losses = json.loads(done.stdout.split("losses ")[1].splitlines()[0])
+    output = run_in_two_processes(script, port=29511)
+    losses = json.loads(output.split("losses ")[1].splitlines()[0])
     assert len(losses) == 4 and all(0 < x < 10 for x in losses)
     assert all(torch.isfinite(v).all() for v in weights(tmp_path / "out").values())
 
 
 def test_gradients_of_the_gathered_loss_equal_those_of_one_process(tmp_path: Path):
-    """The loss over the global batch: DDP's gradients are those of the whole batch at once."""
+    """With the loss of the global batch, DDP computes the gradients of one process."""
     script = tmp_path / "gradient.py"
     script.write_text("""
 import torch
 from lightning.fabric import Fabric
 from grafprint.training.losses import nt_xent
-from grafprint.training import _gather
+from grafprint.training.run import _gather
 fabric = Fabric(accelerator="cpu", devices=2, strategy="ddp")
 fabric.launch()
 torch.manual_seed(0)
@@ -286,13 +302,7 @@ fabric.backward(nt_xent(_gather(fabric, a), _gather(fabric, b)))
 torch.testing.assert_close(raw.weight.grad, alone, atol=1e-5, rtol=1e-4)
 print("equal")
 """)
-    command = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2",
-               "--master-addr", "127.0.0.1", "--master-port", "29512", str(script)]  # fmt: skip
-    root = ROOT
-    environment = {**os.environ, "PYTHONPATH": str(root), "OMP_NUM_THREADS": "1"}
-    done = subprocess.run(command, cwd=root, env=environment, capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr[-3000:]
-    assert done.stdout.count("equal") == 2
+    assert run_in_two_processes(script, port=29512).count("equal") == 2
 
 
 def test_the_schedule_warms_up_and_follows_a_cosine():
