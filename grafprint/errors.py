@@ -37,7 +37,15 @@ class MatchError(GraFPrintError, ValueError):
 
 
 class DataError(GraFPrintError, ValueError):
-    """Training or evaluation data that cannot be used; says what was expected where."""
+    """Training or evaluation data, or a saved state, that cannot be used; says why and where."""
+
+
+class ConfigError(GraFPrintError, ValueError):
+    """A setting or an option that makes no sense; the message says which, and what it may be."""
+
+
+class MissingPackageError(GraFPrintError, ImportError):
+    """A Python package that is not installed; the message says how to install it."""
 
 
 class DivergedError(GraFPrintError, RuntimeError):

@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from grafprint import bundled
 from grafprint.audio import unusable
 from grafprint.models import checkpoint
 from grafprint.models.chunking import stream_stretches
@@ -29,9 +30,9 @@ from grafprint.models.features import (
 from grafprint.models.graph import BlockGraph
 from grafprint.threads import side_by_side
 
-DEFAULT_MODEL = Path(__file__).parent.parent / "assets" / "grafprint.safetensors"
-# It imitates that one, for building libraries.
-FAST_MODEL = DEFAULT_MODEL.with_name("grafprint-fast.safetensors")
+DEFAULT_MODEL = bundled.asset("grafprint.safetensors")
+# Distilled from that one, for building libraries.
+FAST_MODEL = bundled.asset("grafprint-fast.safetensors")
 
 
 class Fingerprinter:

@@ -14,6 +14,7 @@ from grafprint.cli.console import (
     ModelOption,
     err,
     load_fingerprinter,
+    needs,
     out,
     progress,
     until_interrupted,
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
 
 def register(app: typer.Typer) -> None:
     """Add the command."""
-    app.command()(imitate)
+    app.command()(needs("train")(imitate))
 
 
 def imitate(
