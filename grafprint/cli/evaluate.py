@@ -16,14 +16,16 @@ from grafprint.cli.console import (
     LibraryOption,
     ModelOption,
     load_fingerprinter,
+    needs,
     out,
     progress,
 )
+from grafprint.errors import ConfigError
 
 
 def register(app: typer.Typer) -> None:
     """Add the command."""
-    app.command()(evaluate)
+    app.command()(needs("evaluate")(evaluate))
 
 
 def evaluate(
@@ -65,7 +67,7 @@ def evaluate(
 
     choices = {"without": (False,), "with": (True,), "both": (False, True)}
     if reverb not in choices:
-        raise ValueError(f"--reverb is without, with or both, not {reverb!r}")
+        raise ConfigError(f"--reverb is without, with or both, not {reverb!r}")
     config = EvaluationConfig(
         lengths_s=_numbers("--lengths", lengths),
         snrs_db=tuple(
@@ -116,4 +118,4 @@ def _numbers(option: str, text: str) -> tuple[float, ...]:
     try:
         return tuple(float(part) for part in text.split(","))
     except ValueError as error:
-        raise ValueError(f"{option} takes numbers separated by commas, not {text!r}") from error
+        raise ConfigError(f"{option} takes numbers separated by commas, not {text!r}") from error

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from grafprint.cli.console import err, out, progress, until_interrupted
+from grafprint.cli.console import err, needs, out, progress, until_interrupted
+from grafprint.errors import ConfigError
 
 if TYPE_CHECKING:
     from grafprint.training import Progress
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 
 def register(app: typer.Typer) -> None:
     """Add the command."""
-    app.command()(train)
+    app.command()(needs("train")(train))
 
 
 def train(
@@ -122,4 +123,4 @@ def _parsed(options: str | None) -> dict[str, Any] | None:
     try:
         return None if options is None else json.loads(options)
     except json.JSONDecodeError as error:
-        raise ValueError(f"--options is not JSON: {error}") from error
+        raise ConfigError(f"--options is not JSON: {error}") from error
