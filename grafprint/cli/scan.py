@@ -80,6 +80,8 @@ def scan(
         files += audio_files(path, unreadable) if path.is_dir() else [path]
     for folder_failure in unreadable:
         err.print(escape(f"left out: {folder_failure.reason}"), highlight=False)
+    if not files:
+        raise AudioError("there is no audio or video file: name one, or a folder that holds some")
     fingerprinter = load_fingerprinter(model, device)
     failed = len(unreadable)
     columns = (

@@ -121,6 +121,9 @@ def train(
 
 def _parsed(options: str | None) -> dict[str, Any] | None:
     try:
-        return None if options is None else json.loads(options)
+        values = None if options is None else json.loads(options)
     except json.JSONDecodeError as error:
         raise ConfigError(f"--options is not JSON: {error}") from error
+    if not isinstance(values, dict | None):
+        raise ConfigError(f"--options is a JSON object of names and values, not {options}")
+    return values

@@ -300,7 +300,9 @@ def delete(path: Path) -> None:
 
 def check_factory(factory: str, dim: int) -> None:
     """Raise ConfigError unless FAISS understands ``factory`` for vectors of ``dim`` numbers."""
-    _make(factory, dim)
+    ivf = ivf_of(_make(factory, dim))
+    if ivf is not None and ivf.nlist < 1:
+        raise ConfigError(f"{factory!r} is an index without lists: it could hold nothing")
 
 
 def _make(factory: str, dim: int) -> faiss.Index:
