@@ -197,8 +197,8 @@ def load_fingerprinter(model: Path, device: str) -> Fingerprinter:
     return Fingerprinter.load(model, device)
 
 
-def check_device(device: str) -> None:
-    """Raise ConfigError unless PyTorch can use ``device``."""
+def check_device(device: str, option: str = "--device") -> None:
+    """Raise ConfigError, which names the option, unless PyTorch can use ``device``."""
     import torch
 
     try:
@@ -206,7 +206,7 @@ def check_device(device: str) -> None:
     # PyTorch says so in many ways; which one depends on how it was built.
     except (RuntimeError, AssertionError, ImportError) as error:
         reason = str(error).partition("\n")[0]
-        raise ConfigError(f"--device {device} cannot be used: {reason}") from error
+        raise ConfigError(f"{option} {device} cannot be used: {reason}") from error
 
 
 def clock(seconds: float) -> str:

@@ -12,6 +12,7 @@ from grafprint.cli.console import (
     BUNDLED_MODEL,
     DeviceOption,
     ModelOption,
+    check_device,
     err,
     load_fingerprinter,
     needs,
@@ -51,6 +52,7 @@ def imitate(
     from grafprint.training.distillation import ImitationConfig, load_config
     from grafprint.training.distillation import imitate as learn
 
+    check_device(device)
     fingerprinter = load_fingerprinter(model, "cpu")
     config = load_config(run / "config.json") if resume else ImitationConfig()
     config = replace(config, steps=steps or config.steps, hours=hours or config.hours)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from grafprint.cli.console import err, needs, out, progress, until_interrupted
+from grafprint.cli.console import check_device, err, needs, out, progress, until_interrupted
 from grafprint.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -60,7 +60,7 @@ def train(
         str | None,
         typer.Option(help="bf16-mixed, 16-mixed, 32-true.", show_default="bf16-mixed"),
     ] = None,
-    seed: Annotated[int | None, typer.Option(show_default="0")] = None,
+    seed: Annotated[int | None, typer.Option(min=0, show_default="0")] = None,
     validate_every: Annotated[int | None, typer.Option(show_default="500")] = None,
     save_every: Annotated[int | None, typer.Option(show_default="200")] = None,
     workers: Annotated[
@@ -76,6 +76,10 @@ def train(
     from grafprint.training import train as run_training
     from grafprint.training.config import TrainConfig, load_config
 
+    if accelerator != "auto":
+        check_device(accelerator, "--accelerator")
+    if snr_db is not None and not snr_db[0] <= snr_db[1]:
+        raise ConfigError(f"--snr-db is the lowest and the highest, not {snr_db[0]} {snr_db[1]}")
     logging.getLogger("lightning").setLevel(logging.ERROR)
     if resume:
         saved = load_config(run / "config.json")
