@@ -1,7 +1,7 @@
 """GraFPrint: audio identification with graph neural network fingerprints.
 
-The public names below are imported on first use, so that ``import grafprint`` takes no time and
-needs neither PyTorch nor FAISS.
+The public names below are imported on first use, so that ``import grafprint`` is quick and loads
+neither PyTorch nor FAISS.
 """
 
 from __future__ import annotations
@@ -13,12 +13,14 @@ if TYPE_CHECKING:
     from grafprint.errors import (
         AudioError,
         CheckpointError,
+        ConfigError,
         DataError,
         DivergedError,
         GraFPrintError,
         LibraryError,
         MatchError,
         MicrophoneError,
+        MissingPackageError,
         WriteError,
     )
     from grafprint.fingerprint import Fingerprinter
@@ -33,6 +35,7 @@ __all__ = [
     "Answer",
     "AudioError",
     "CheckpointError",
+    "ConfigError",
     "DataError",
     "DivergedError",
     "Fingerprinter",
@@ -43,6 +46,7 @@ __all__ = [
     "Match",
     "MatchError",
     "MicrophoneError",
+    "MissingPackageError",
     "Timeline",
     "Track",
     "WriteError",

@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from grafprint import bundled
 from grafprint.audio import unusable_reason
 from grafprint.models import checkpoint
 from grafprint.models.chunking import stream_chunks
@@ -29,9 +30,9 @@ from grafprint.models.features import (
 from grafprint.models.graph import BlockGraph
 from grafprint.threads import side_by_side
 
-DEFAULT_MODEL = Path(__file__).parent.parent / "assets" / "grafprint.safetensors"
+DEFAULT_MODEL = bundled.asset("grafprint.safetensors")
 # Distilled from the default model, for building libraries fast.
-FAST_MODEL = DEFAULT_MODEL.with_name("grafprint-fast.safetensors")
+FAST_MODEL = bundled.asset("grafprint-fast.safetensors")
 
 
 class Fingerprinter:

@@ -151,6 +151,13 @@ def find_music(where: str | Path) -> list[DatasetFile]:
 
 
 def _read_manifest(path: Path) -> list[DatasetFile]:
+    try:
+        return _manifest_rows(path)
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise DataError(f"{path}: neither a folder nor a CSV manifest ({error})") from error
+
+
+def _manifest_rows(path: Path) -> list[DatasetFile]:
     with path.open(newline="", encoding="utf-8") as file:
         rows = csv.DictReader(file, delimiter="\t" if path.suffix == ".tsv" else ",")
         if "path" not in (rows.fieldnames or []):

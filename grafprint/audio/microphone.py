@@ -130,7 +130,8 @@ def _sounddevice() -> Any:
         import sounddevice
     except ImportError as error:
         raise MicrophoneError(
-            f"the microphone needs the sounddevice package ({error}): pip install sounddevice"
+            f"the microphone needs the package sounddevice ({error}): "
+            'run  pip install "grafprint[microphone]"'
         ) from None
     except OSError as error:
         raise MicrophoneError(

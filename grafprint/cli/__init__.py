@@ -1,22 +1,17 @@
-"""The command line: ``grafprint train | distill | index | identify | listen | scan | watch |
-evaluate | library``."""
+"""The command line, a file for each group of commands: ``grafprint --help`` lists them."""
 
 from __future__ import annotations
 
-from grafprint.cli import distill, evaluate, identify, library, scan, train, watch
+from grafprint.cli import distill, evaluate, identify, library, scan, serve, train, watch
 from grafprint.cli.console import app, run
 
-library.register(app)
-identify.register(app)
-scan.register(app)
-watch.register(app)
-train.register(app)
-distill.register(app)
-evaluate.register(app)
+# In the order of the help.
+for group in (library, identify, scan, watch, serve, train, distill, evaluate):
+    group.register(app)
 
 
 def main() -> None:
-    """Entry point of the console script: errors become one clear line and exit status 1."""
+    """Entry point of the console script: known errors become one line and exit status 1."""
     run()
 
 

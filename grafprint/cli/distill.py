@@ -12,8 +12,10 @@ from grafprint.cli.console import (
     BUNDLED_MODEL,
     DeviceOption,
     ModelOption,
+    check_device,
     err,
     load_fingerprinter,
+    needs,
     out,
     progress,
     until_interrupted,
@@ -25,7 +27,7 @@ if TYPE_CHECKING:
 
 def register(app: typer.Typer) -> None:
     """Add the command."""
-    app.command()(distill)
+    app.command()(needs("train")(distill))
 
 
 def distill(
@@ -50,6 +52,7 @@ def distill(
     from grafprint.training.config import DistillationConfig, load_distillation_config
     from grafprint.training.distillation import distill as run_distillation
 
+    check_device(device)
     fingerprinter = load_fingerprinter(model, "cpu")
     config = load_distillation_config(run / "config.json") if resume else DistillationConfig()
     config = replace(config, steps=steps or config.steps, hours=hours or config.hours)

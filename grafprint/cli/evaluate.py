@@ -16,6 +16,7 @@ from grafprint.cli.console import (
     LibraryOption,
     ModelOption,
     load_fingerprinter,
+    needs,
     out,
     progress,
 )
@@ -24,7 +25,7 @@ from grafprint.errors import ConfigError
 
 def register(app: typer.Typer) -> None:
     """Add the command."""
-    app.command()(evaluate)
+    app.command()(needs("evaluate")(evaluate))
 
 
 def evaluate(

@@ -1,4 +1,4 @@
-"""``grafprint identify`` and ``grafprint listen``: name a clip or what the microphone hears."""
+"""``grafprint identify`` and ``grafprint listen``: identify a clip, or sound from a microphone."""
 
 from __future__ import annotations
 
@@ -19,15 +19,24 @@ from grafprint.cli.console import (
     clock,
     err,
     escape,
+    finite,
     load_fingerprinter,
     out,
+    positive,
     print_json,
 )
 
 if TYPE_CHECKING:
     from grafprint.matching import Answer
 
-TopOption = Annotated[int, typer.Option("--top", min=1, help="How many candidates to show.")]
+
+def _check_confidence(value: float | None) -> float | None:
+    if value is not None and not 0 < value < 1:
+        raise typer.BadParameter(f"{value} is not between 0 and 1")
+    return value
+
+
+TopOption = Annotated[int, typer.Option("--top", min=1, help="Number of candidates to show.")]
 ConfidenceOption = Annotated[
     float | None,
     typer.Option(
@@ -35,6 +44,7 @@ ConfidenceOption = Annotated[
         help="Confidence threshold for a match, between 0 and 1. Default: a false positive rate of "
         "about 1 %.",
         show_default=False,
+        callback=_check_confidence,
     ),
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
@@ -47,17 +57,27 @@ def register(app: typer.Typer) -> None:
 
 
 def identify(
-    clip: Annotated[Path, typer.Argument(help="Audio or video file, at least 1 s.")],
+    clip: Annotated[Path, typer.Argument(help="Audio or video file of 1 s or more.")],
     library: LibraryOption = BUNDLED_LIBRARY,
     model: ModelOption = BUNDLED_MODEL,
     device: DeviceOption = "cpu",
-    start: Annotated[float, typer.Option(help="Begin here in the clip (seconds).")] = 0.0,
-    duration: Annotated[float | None, typer.Option(help="Use only so many seconds.")] = None,
+    start: Annotated[
+        float, typer.Option(min=0, callback=finite, help="Skip this many seconds of the clip.")
+    ] = 0.0,
+    duration: Annotated[
+        float | None,
+        typer.Option(
+            callback=positive,
+            help="Use this many seconds of the clip. Default: all of it; of a clip longer than "
+            "30 s, the loudest 30 s.",
+            show_default=False,
+        ),
+    ] = None,
     top: TopOption = 5,
     confidence: ConfidenceOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Say which recording of the library a clip is, and where in it the clip begins."""
+    """Identify a clip: which track of the library it is, and where in the track it starts."""
     from grafprint.library import Library
     from grafprint.matching import identify_file
 
@@ -79,14 +99,23 @@ def listen(
     library: LibraryOption = BUNDLED_LIBRARY,
     model: ModelOption = BUNDLED_MODEL,
     device: DeviceOption = "cpu",
-    seconds: Annotated[float, typer.Option(min=1.0, help="How long to listen.")] = 5.0,
-    microphone: Annotated[str | None, typer.Option(help="Name from --devices.")] = None,
-    devices: Annotated[bool, typer.Option("--devices", help="List microphones and stop.")] = False,
+    seconds: Annotated[
+        float, typer.Option(min=1.0, callback=finite, help="Seconds to listen.")
+    ] = 5.0,
+    microphone: Annotated[
+        str | None,
+        typer.Option(
+            help="Name of the microphone, from --devices. Default: the system's.",
+            show_default=False,
+        ),
+    ] = None,
+    devices: Annotated[bool, typer.Option("--devices", help="List microphones and exit.")] = False,
     top: TopOption = 5,
     confidence: ConfidenceOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Listen to the microphone and say what is playing."""
+    """Identify what is playing, by the microphone."""
+    from grafprint.audio import SAMPLE_RATE
     from grafprint.audio import microphone as capture
     from grafprint.library import Library
     from grafprint.matching import identify_audio
@@ -97,25 +126,26 @@ def listen(
         return
     fingerprinter = load_fingerprinter(model, device)
     with Library.open(library, model_id=fingerprinter.model_id) as opened:
-        heard: list[np.ndarray] = []
+        recorded: list[np.ndarray] = []
         with (
             err.status("opening the microphone") as status,
             closing(capture.listen(device=microphone)) as blocks,
         ):
             for block in blocks:
-                heard.append(block)
-                have = sum(map(len, heard)) / 16_000
-                status.update(f"{_meter(capture.level_db(block))} {min(have, seconds):.1f} s")
-                if have >= seconds:
+                recorded.append(block)
+                recorded_s = sum(map(len, recorded)) / SAMPLE_RATE
+                level = _meter(capture.level_db(block))
+                status.update(f"{level} {min(recorded_s, seconds):.1f} s")
+                if recorded_s >= seconds:
                     break
         answer = identify_audio(
-            opened, fingerprinter, np.concatenate(heard), top_k=top, confidence=confidence
+            opened, fingerprinter, np.concatenate(recorded), top_k=top, confidence=confidence
         )
     show(answer, "the microphone", as_json)
 
 
 def _meter(level_db: float, width: int = 20) -> str:
-    """A bar for -60..0 dBFS."""
+    """A bar for a level of -60 to 0 dBFS."""
     filled = round(width * min(1.0, max(0.0, 1 + level_db / 60)))
     return f"[green]{'█' * filled}[/]{'·' * (width - filled)} {level_db:5.0f} dB"
 
@@ -138,13 +168,16 @@ def show(answer: Answer, what: str, as_json: bool) -> None:
     if not answer.matches:
         return
     title = "Candidates" if answer.identified else "Nearest candidates (no match)"
-    view = Table("", "title", "artist", "at", "score", "confidence", title=title,
-                 title_justify="left")  # fmt: skip
+    columns = ("", "title", "artist", "at", "score", "confidence")
+    view = Table(*columns, title=title, title_justify="left")
     same = " [dim](the same music)[/]"
     for number, match in enumerate(answer.matches, 1):
         view.add_row(
-            str(number), escape(match.track.title) + same * match.alternative,
+            str(number),
+            escape(match.track.title) + same * match.alternative,
             escape(match.track.artist),
-            clock(match.start_s), f"{match.score:.3f}", f"{100 * match.confidence:.0f} %",
-        )  # fmt: skip
+            clock(match.start_s),
+            f"{match.score:.3f}",
+            f"{100 * match.confidence:.0f} %",
+        )
     out.print(view)

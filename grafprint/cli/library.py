@@ -1,4 +1,4 @@
-"""``grafprint index`` and ``grafprint library``: build a collection, look at it, change it."""
+"""``grafprint index`` and ``grafprint library``: build, inspect and change a library."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ from grafprint.cli.console import (
     DeviceOption,
     LibraryOption,
     ModelOption,
+    OwnLibraryOption,
     clock,
     err,
     escape,
@@ -24,8 +25,9 @@ from grafprint.cli.console import (
     out,
     print_json,
 )
+from grafprint.errors import ConfigError
 
-commands = typer.Typer(help="Look at a library or change it.", no_args_is_help=True)
+commands = typer.Typer(help="Inspect or change a library.", no_args_is_help=True)
 
 
 def register(app: typer.Typer) -> None:
@@ -35,45 +37,57 @@ def register(app: typer.Typer) -> None:
 
 
 def index(
-    folder: Annotated[Path, typer.Argument(help="Music: a folder, or one file.")],
-    library: Annotated[Path, typer.Option("--library", "-l", help="Folder of the library.")],
+    folder: Annotated[Path, typer.Argument(help="Folder of music, or one file.")],
+    library: OwnLibraryOption,
     model: ModelOption = BUNDLED_MODEL,
     fast: Annotated[
-        bool, typer.Option("--fast", help="Several times as fast, and nearly as good.")
+        bool,
+        typer.Option(
+            "--fast", help="Use the fast network: about 8 times as fast, almost the same hit rate."
+        ),
     ] = False,
     device: DeviceOption = "cpu",
     prune: Annotated[
-        bool, typer.Option(help="Remove tracks whose files are gone from the folder.")
+        bool,
+        typer.Option("--prune", help="Remove tracks whose files are no longer in the folder."),
     ] = False,
     factory: Annotated[
-        str | None, typer.Option(help="FAISS index of a new library. Default: chosen by size.")
+        str | None,
+        typer.Option(
+            help="FAISS factory string for the index of a new library, such as IVF1024,PQ32. "
+            "Default: chosen by size.",
+            show_default=False,
+        ),
     ] = None,
 ) -> None:
-    """Add a folder of music to a library, or bring the library up to date.
+    """Add a folder of music to a library, or update the library.
 
-    What has not changed is skipped. It can be interrupted at any time and run again.
+    Unchanged files are skipped. Interrupt it at any time, and run it again to continue.
     """
     from grafprint.library import Library
 
     if fast and model != BUNDLED_MODEL:
-        raise ValueError("--fast is of the bundled network: name your own fast one with --model")
+        raise ConfigError("--fast is the bundled fast network: give your own with --model alone")
     fingerprinter = load_fingerprinter(FAST_MODEL if fast else model, device)
     if (library / "library.sqlite3").is_file():
         opened = Library.open(library, model_id=fingerprinter.model_id, writable=True)
     else:
         opened = Library.create(library, fingerprinter, factory=factory)
-    columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(),
-               TextColumn("{task.fields[heard]}"), TimeElapsedColumn())  # fmt: skip
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TaskProgressColumn(),
+        TextColumn("{task.fields[audio]}"),
+        TimeElapsedColumn(),
+    )
     with opened, Progress(*columns, console=err) as bar:
-        task = bar.add_task("indexing", total=None, heard="")
+        task = bar.add_task("indexing", total=None, audio="")
 
         def on_progress(file: str, done: int, total: int, audio_s: float) -> None:
-            # After the last one the index is made, which takes minutes in a large library.
-            doing = escape(Path(file).name[:40]) if done < total else "finishing"
-            bar.update(
-                task, completed=done, total=total, heard=f"{clock(audio_s)} of audio",
-                description=doing,
-            )  # fmt: skip
+            # After the last file the index is built, which takes minutes in a large library.
+            name = escape(Path(file).name[:40]) if done < total else "finishing"
+            audio = f"{clock(audio_s)} of audio"
+            bar.update(task, completed=done, total=total, audio=audio, description=name)
 
         report = opened.add_folder(folder, fingerprinter, on_progress, prune=prune)
         tracks, fingerprints = len(opened.tracks()), len(opened)
@@ -95,10 +109,13 @@ def index(
 @commands.command("list")
 def list_tracks(
     library: LibraryOption = BUNDLED_LIBRARY,
-    search: Annotated[str | None, typer.Option(help="Only tracks with these words.")] = None,
+    search: Annotated[
+        str | None,
+        typer.Option(help="Only tracks with these words in their texts.", show_default=False),
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON for programs.")] = False,
 ) -> None:
-    """List the tracks of a library, or those whose texts hold some words."""
+    """List the tracks of a library."""
     from grafprint.library import Library
 
     with Library.open(library) as opened:
@@ -116,7 +133,7 @@ def list_tracks(
 
 @commands.command()
 def info(library: LibraryOption = BUNDLED_LIBRARY) -> None:
-    """Say how large a library is and which network made it."""
+    """Show the size of a library, and the network that made it."""
     from grafprint.library import Library
 
     with Library.open(library) as opened:
@@ -134,9 +151,9 @@ def info(library: LibraryOption = BUNDLED_LIBRARY) -> None:
 @commands.command()
 def remove(
     number: Annotated[list[int], typer.Argument(help="Numbers from `library list`.")],
-    library: Annotated[Path, typer.Option("--library", "-l", help="Folder of the library.")],
+    library: OwnLibraryOption,
 ) -> None:
-    """Remove tracks from a library. Their audio files stay."""
+    """Remove tracks from a library. Their audio files are kept."""
     from grafprint.library import Library
 
     with Library.open(library, writable=True) as opened:
@@ -147,9 +164,9 @@ def remove(
 
 @commands.command()
 def compact(
-    library: Annotated[Path, typer.Option("--library", "-l", help="Folder of the library.")],
+    library: OwnLibraryOption,
 ) -> None:
-    """Give back the space of removed tracks."""
+    """Free the space of removed tracks."""
     from grafprint.library import Library
 
     with Library.open(library, writable=True) as opened:
@@ -159,12 +176,12 @@ def compact(
 
 @commands.command()
 def check(library: LibraryOption = BUNDLED_LIBRARY) -> None:
-    """Read all of a library and say whether it is as it was written."""
+    """Read all of a library and report damage."""
     from grafprint.library import Library, LibraryError
     from grafprint.library.folder import INDEX
     from grafprint.library.vectors import REPAIR
 
-    with Library.open(library) as opened:  # which finds damage of other kinds
+    with Library.open(library) as opened:  # finds other kinds of damage
         damaged, tracks = opened.damaged(), len(opened.tracks())
         index_is_damaged = opened.index_is_damaged()
     for track in damaged:
@@ -173,16 +190,16 @@ def check(library: LibraryOption = BUNDLED_LIBRARY) -> None:
         raise LibraryError(f"{len(damaged)} of {tracks} tracks are damaged: {REPAIR}")
     if index_is_damaged:
         raise LibraryError(
-            f"the search index is damaged: delete {opened.path / INDEX}, it will be made anew"
+            f"the search index is damaged: delete {opened.path / INDEX}, and it will be rebuilt"
         )
     out.print(f"{tracks} tracks, all as they were written", highlight=False)
 
 
 @commands.command("repair")
 def repair_library(
-    library: Annotated[Path, typer.Option("--library", "-l", help="Folder of the library.")],
+    library: OwnLibraryOption,
 ) -> None:
-    """Save what is left of a damaged library. Index the music again to bring back what is lost."""
+    """Repair a damaged library: remove the tracks that are lost. Index them again afterwards."""
     from grafprint.library.repair import repair
 
     done = repair(library)

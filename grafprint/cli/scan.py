@@ -1,4 +1,4 @@
-"""``grafprint scan``: which tracks are heard in long recordings, and when."""
+"""``grafprint scan``: which tracks play in a long recording, and when."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 
 
 class Format(StrEnum):
-    """How a scan is printed."""
+    """Output formats of a scan."""
 
     table = "table"
     json = "json"
@@ -57,21 +57,22 @@ def scan(
     library: LibraryOption = BUNDLED_LIBRARY,
     model: ModelOption = BUNDLED_MODEL,
     device: DeviceOption = "cpu",
-    form: Annotated[Format, typer.Option("--format", help="What to print.")] = Format.table,
+    form: Annotated[Format, typer.Option("--format", help="Output format.")] = Format.table,
     folder: Annotated[
         Path | None,
         typer.Option(
             "--out",
-            help="Write a JSON, a CSV and a cue sheet for each recording here; a scan that was "
-            "interrupted goes on, and recordings that have their files are skipped.",
+            help="Folder for a JSON file, a CSV file and a cue sheet per recording. With it, an "
+            "interrupted scan resumes and finished recordings are skipped.",
+            show_default=False,
         ),
     ] = None,
 ) -> None:
-    """Find out what plays when in a mix, a radio show or a film, gaps included."""
+    """List what plays when in a mix, a radio show or a film, gaps included."""
     from grafprint.audio import AudioError
     from grafprint.audio.folders import Failure, audio_files
     from grafprint.library import Library
-    from grafprint.scan import scan as follow
+    from grafprint.scan import scan as scan_recording
 
     unreadable: list[Failure] = []
     files: list[Path] = []
@@ -79,10 +80,17 @@ def scan(
         files += audio_files(path, unreadable) if path.is_dir() else [path]
     for folder_failure in unreadable:
         err.print(escape(f"left out: {folder_failure.reason}"), highlight=False)
+    if not files:
+        raise AudioError("there is no audio or video file: name one, or a folder that holds some")
     fingerprinter = load_fingerprinter(model, device)
     failed = len(unreadable)
-    columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[at]}"),
-               TimeElapsedColumn(), TimeRemainingColumn())  # fmt: skip
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TextColumn("{task.fields[at]}"),
+        TimeElapsedColumn(),
+        TimeRemainingColumn(),
+    )
     with (
         Library.open(library, model_id=fingerprinter.model_id) as opened,
         Progress(*columns, console=err) as bar,
@@ -93,15 +101,17 @@ def scan(
                 continue
             task = bar.add_task(escape(path.name[:40]), total=1.0, at="")
 
-            def on_progress(found: Scan, share: float, task: TaskID = task) -> None:
-                at = f"{clock(found.duration_s)}, {len(found.plays)} plays"
+            def on_progress(so_far: Scan, share: float, task: TaskID = task) -> None:
+                at = f"{clock(so_far.duration_s)}, {len(so_far.plays)} plays"
                 bar.update(task, completed=share, at=at)
 
             if folder:
                 folder.mkdir(parents=True, exist_ok=True)
             state = _target(folder, path, "partial.json") if folder else None
             try:
-                found = follow(opened, fingerprinter, path, state=state, on_progress=on_progress)
+                result = scan_recording(
+                    opened, fingerprinter, path, state=state, on_progress=on_progress
+                )
             except AudioError as failure:
                 if len(files) == 1:
                     raise
@@ -109,8 +119,8 @@ def scan(
                 err.print(escape(f"left out: {failure}"), highlight=False, soft_wrap=True)
                 continue
             if folder:
-                _write(folder, path, found)
-            _print(found, form)
+                _write(folder, path, result)
+            _print(result, form)
     if failed:
         raise typer.Exit(1)
 
@@ -126,7 +136,7 @@ def _write(folder: Path, path: Path, found: Scan) -> None:
     texts = {
         "csv": export.to_csv(found),
         "cue": export.to_cue(found),
-        # The last one: it says that all are there.
+        # The last one: it marks the recording as finished.
         "json": json.dumps(found.to_json(), indent=1, ensure_ascii=False) + "\n",
     }
     for ending, text in texts.items():
@@ -149,8 +159,8 @@ def _print(found: Scan, form: Format) -> None:
 def _table(found: Scan) -> Table:
     from grafprint.scan.plays import Play
 
-    view = Table("from", "to", "title", "artist", "of the track", "score",
-                 title=escape(found.path), title_justify="left")  # fmt: skip
+    columns = ("from", "to", "title", "artist", "of the track", "score")
+    view = Table(*columns, title=escape(found.path), title_justify="left")
     for entry in found.entries:
         times = clock(entry.start_s), clock(entry.end_s)
         if isinstance(entry, Play):

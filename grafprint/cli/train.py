@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from grafprint.cli.console import err, out, progress, until_interrupted
+from grafprint.cli.console import check_device, err, needs, out, progress, until_interrupted
 from grafprint.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 def register(app: typer.Typer) -> None:
     """Add the command."""
-    app.command()(train)
+    app.command()(needs("train")(train))
 
 
 def train(
@@ -67,7 +67,7 @@ def train(
         str | None,
         typer.Option(help="bf16-mixed, 16-mixed, 32-true.", show_default="bf16-mixed"),
     ] = None,
-    seed: Annotated[int | None, typer.Option(show_default="0")] = None,
+    seed: Annotated[int | None, typer.Option(min=0, show_default="0")] = None,
     validate_every: Annotated[int | None, typer.Option(show_default="500")] = None,
     save_every: Annotated[int | None, typer.Option(show_default="200")] = None,
     workers: Annotated[
@@ -83,6 +83,10 @@ def train(
     from grafprint.training import train as run_training
     from grafprint.training.config import TrainConfig, load_config
 
+    if accelerator != "auto":
+        check_device(accelerator, "--accelerator")
+    if snr_db is not None and not snr_db[0] <= snr_db[1]:
+        raise ConfigError(f"--snr-db is the lowest and the highest, not {snr_db[0]} {snr_db[1]}")
     logging.getLogger("lightning").setLevel(logging.ERROR)
     if resume:
         saved = load_config(run / "config.json")
@@ -135,6 +139,9 @@ def train(
 
 def _parse_options(options: str | None) -> dict[str, Any] | None:
     try:
-        return None if options is None else json.loads(options)
+        values = None if options is None else json.loads(options)
     except json.JSONDecodeError as error:
         raise ConfigError(f"--options is not JSON: {error}") from error
+    if not isinstance(values, dict | None):
+        raise ConfigError(f"--options is a JSON object of names and values, not {options}")
+    return values

@@ -1,4 +1,4 @@
-"""``grafprint watch``: name what is heard, on and on, and keep a log of it."""
+"""``grafprint watch``: identify endless sound continuously, and log what plays."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ from grafprint.cli.console import (
     clock,
     err,
     escape,
+    finite,
     load_fingerprinter,
     out,
 )
@@ -36,8 +37,9 @@ def watch(
     source: Annotated[
         str | None,
         typer.Argument(
-            help="A radio station's http(s) address, a file that is being written, or the name of "
-            "a microphone (`grafprint listen --devices` lists them). Default: the microphone.",
+            help="The http(s) address of a radio station, a file that is being written, or the "
+            "name of a microphone (`grafprint listen --devices` lists them). Default: the "
+            "system's microphone.",
             show_default=False,
         ),
     ] = None,
@@ -45,20 +47,32 @@ def watch(
     model: ModelOption = BUNDLED_MODEL,
     device: DeviceOption = "cpu",
     log: Annotated[
-        Path | None, typer.Option(help="Append every play to this file, a JSON object a line.")
+        Path | None,
+        typer.Option(
+            help="Append every play to this file, one JSON object per line.", show_default=False
+        ),
     ] = None,
     seconds: Annotated[
-        float | None, typer.Option(min=1.0, help="Stop after so long. Default: at Ctrl-C.")
+        float | None,
+        typer.Option(
+            min=1.0,
+            callback=finite,
+            help="Stop after this many seconds. Default: at Ctrl-C.",
+            show_default=False,
+        ),
     ] = None,
     idle: Annotated[
-        float, typer.Option(min=0.1, help="A file that has not grown for so many seconds is over.")
+        float,
+        typer.Option(
+            min=0.1, callback=finite, help="Stop when a file has not grown for this many seconds."
+        ),
     ] = 10.0,
 ) -> None:
-    """Listen without end and say which tracks are heard."""
+    """Listen without end and report which tracks play."""
     from grafprint import audio
     from grafprint.audio import live_sources
     from grafprint.library import Library
-    from grafprint.scan import monitor as watching
+    from grafprint.scan import monitor
 
     fingerprinter = load_fingerprinter(model, device)
     began = datetime.now().astimezone()
@@ -67,8 +81,8 @@ def watch(
         closing(live_sources.blocks(source, idle_s=idle)) as blocks,
         err.status("listening (Ctrl-C ends it)"),
     ):
-        wanted = blocks if seconds is None else _first(blocks, seconds * audio.SAMPLE_RATE)
-        for event in watching.watch(opened, fingerprinter, _until_interrupted(wanted)):
+        sound = blocks if seconds is None else _first(blocks, seconds * audio.SAMPLE_RATE)
+        for event in monitor.watch(opened, fingerprinter, _until_interrupted(sound)):
             _show(event, began)
             if log and event.kind == "ended":
                 _append(log, _entry(event, began))
@@ -83,7 +97,7 @@ def _first(blocks: Any, samples: float) -> Any:
 
 
 def _until_interrupted(blocks: Any) -> Any:
-    """Ctrl-C is the usual end of it: what still plays is then reported as ended."""
+    """End at Ctrl-C, the usual way to stop: what still plays is then reported as ended."""
     try:
         yield from blocks
     except KeyboardInterrupt:

@@ -17,6 +17,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from grafprint.errors import AudioError
+
 
 @dataclass(frozen=True)
 class FeatureConfig:
@@ -187,7 +189,7 @@ def count_frames(windows: int, config: FeatureConfig) -> int:
 def require_a_window(samples: int, config: FeatureConfig) -> None:
     """Raise ValueError if ``samples`` samples are shorter than one segment."""
     if samples < config.window_samples:
-        raise ValueError(
+        raise AudioError(
             f"the audio lasts {samples / config.sample_rate_hz:.2f} s; "
             f"at least {config.window_s:g} s is needed"
         )

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from grafprint import audio, files
-from grafprint.errors import LibraryError
+from grafprint.errors import DataError, LibraryError
 from grafprint.fingerprint import Fingerprinter
 from grafprint.matching.collection import Collection
 from grafprint.scan.plays import Play, merge_rivals
@@ -186,7 +186,7 @@ class _Follower:
     def resumed(
         cls, state: Path, path: Path, library: Collection, config: TimelineConfig | None
     ) -> _Follower:
-        """From what :meth:`keep` wrote; ValueError if that cannot be used."""
+        """From what :meth:`keep` wrote; DataError if that cannot be used."""
         try:
             kept = json.loads(state.read_text(encoding="utf-8"))
             if kept["recording"] != [path.name, path.stat().st_size]:
@@ -195,7 +195,7 @@ class _Follower:
             follower.plays = [Play.of_numbers(library, numbers) for numbers in kept["plays"]]
             follower.silences = [(start_s, end_s) for start_s, end_s in kept["silences"]]
         except (ValueError, KeyError, TypeError, LibraryError) as failure:
-            raise ValueError(
+            raise DataError(
                 f"cannot go on from {state}: {failure}; delete it to begin anew"
             ) from failure
         return follower

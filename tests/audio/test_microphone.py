@@ -211,7 +211,7 @@ except microphone.MicrophoneError as error:
     ("failure", "remedy"),
     [
         (OSError("PortAudio library not found"), "sudo apt install libportaudio2"),
-        (ImportError("No module named 'sounddevice'"), "pip install sounddevice"),
+        (ImportError("No module named 'sounddevice'"), "grafprint[microphone]"),
     ],
 )
 def test_without_portaudio(monkeypatch, failure, remedy):

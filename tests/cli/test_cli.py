@@ -1,16 +1,24 @@
 """The command line on the bundled music: index, identify, list, remove, evaluate, train, errors."""
 
+import errno
 import json
+import os
 import shutil
 import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
+from scipy.io import wavfile
 from typer.testing import CliRunner
 
-from grafprint.cli import app
+from grafprint import __version__
+from grafprint.cli import app, console
 from grafprint.cli.console import clock
+from grafprint.errors import ConfigError
+from grafprint.library import Library
+from grafprint.models.encoders import build
 from tests.paths import ASSETS, ROOT
 
 MUSIC = ASSETS / "music"
@@ -89,28 +97,186 @@ def test_train_runs_and_resumes(place: Path, tmp_path: Path):
     assert "3 added" in output
 
 
+def refusal(capsys: pytest.CaptureFixture[str], *arguments: object) -> str:
+    """The one line on stderr with which a command ends."""
+    with pytest.raises(SystemExit) as end:
+        console.run(arguments=[str(a) for a in arguments])
+    output = capsys.readouterr().err
+    assert end.value.code == 1, output
+    lines = [line for line in output.splitlines() if line.startswith("error: ")]
+    assert len(lines) == 1, output
+    return lines[0]
+
+
+@pytest.fixture
+def files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The working folder, with files of kinds that a user may name by mistake."""
+    monkeypatch.chdir(tmp_path)
+    for name, samples in (
+        ("short.wav", np.full(4800, 0.1)),
+        ("silent.wav", np.zeros(48_000)),
+        ("nan.wav", np.full(48_000, np.nan)),
+    ):
+        wavfile.write(name, 16_000, samples.astype(np.float32))
+    Path("text.json").write_text("{not JSON")
+    Path("unknown.json").write_text('{"frobnicate": 1}')
+    Path("types.json").write_text('{"steps": "many"}')
+    Path("manifest.csv").write_text("name\nx\n")
+    for folder in ("empty", "damaged", "silence", "scans", "run", "results"):
+        Path(folder).mkdir()
+    Path("damaged/library.sqlite3").write_text("not a database")
+    Path("scans/gigalomania-warm-ink.opus.partial.json").write_text("{not JSON")
+    Path("run/state.safetensors").write_text("not weights")
+    Path("run/config.json").write_text("{}")
+    Path("results/outcomes.jsonl").write_text("of something else\n")
+    shutil.copy("silent.wav", "silence")
+    return tmp_path
+
+
+TRACK = MUSIC / NAMES[2]
+
+
 @pytest.mark.parametrize(
     "arguments, message",
     [
         (("identify", "nowhere.mp3"), "nowhere.mp3"),
         (("identify", __file__), "not audio"),
-        (("identify", MUSIC / NAMES[0], "--library", "no-such-library"), "there is no library"),
-        (("identify", MUSIC / NAMES[0], "--model", "no.safetensors"), "no such file"),
-        (("identify", MUSIC / NAMES[0], "--duration", "0.3"), "at least 1 s"),
+        (("identify", "empty"), "it is a folder"),
+        (("identify", TRACK, "--library", "no-such-library"), "there is no library"),
+        (("identify", TRACK, "--library", "damaged"), "it is damaged"),
+        (("identify", TRACK, "--model", "no.safetensors"), "no such file"),
+        (("identify", TRACK, "--model", "text.json"), "not a readable safetensors file"),
+        (("identify", TRACK, "--model", console.FAST_MODEL), "for building libraries"),
+        (("identify", TRACK, "--duration", "0.3"), "at least 1 s"),
+        (("identify", TRACK, "--start", "1e9"), "ask for an earlier start"),
+        (("identify", TRACK, "--device", "abacus"), "--device abacus cannot be used"),
+        (("identify", TRACK, "--device", "meta"), "--device meta cannot be used"),
+        (("identify", "short.wav"), "at least 1 s"),
+        (("identify", "silent.wav"), "is silent"),
+        (("identify", "nan.wav"), "NaN"),
+        (("scan", "short.wav"), "at least 1 s"),
+        (("scan", "nan.wav"), "NaN"),
+        (("scan", "empty"), "there is no audio"),
+        (("scan", TRACK, "--out", "text.json"), "text.json"),
+        (("scan", TRACK, "--out", "scans"), "gigalomania-warm-ink.opus.partial.json"),
+        (("index", "nowhere", "-l", "new"), "no folder or file nowhere"),
+        (("index", TRACK, "-l", "new", "--factory", "Bogus7"), "'Bogus7' is not an index"),
+        (("index", TRACK, "-l", "new", "--factory", "IVF0,Flat"), "an index without lists"),
+        (("index", TRACK, "-l", "new", "--fast", "--model", "my.safetensors"), "--fast is"),
+        (("index", TRACK, "-l", "text.json"), "text.json"),
+        (("library", "list", "-l", "nowhere"), "there is no library"),
+        (("library", "repair", "-l", "damaged"), "it is damaged"),
+        (("watch", "nan.wav", "--idle", "0.1"), "NaN"),
+        (("watch", "nowhere.wav"), "nowhere.wav"),
+        (("watch", "http://[bad"), "cannot listen to"),
         (("evaluate", "--snr", "loud"), "numbers separated by commas"),
-        (("train", "nowhere", "--out", "run"), "no such folder"),
+        (("evaluate", "--lengths", ""), "numbers separated by commas"),
+        (("evaluate", "--reverb", "some"), "--reverb is"),
+        (("evaluate", "--protocol", "mine"), "the protocol is"),
+        (("evaluate", "--tracks", TRACK), "neither a folder nor a CSV manifest"),
+        (("evaluate", "--tracks", "manifest.csv"), "a column named 'path'"),
+        (("evaluate", "--noise", "silence"), "not silent"),
+        (("evaluate", "--rooms", "silence"), "silent"),
+        (("evaluate", "--lengths", "1e6"), "no track"),
+        (("evaluate", "--out", "results"), "of another evaluation"),
+        (("train", "nowhere", "--out", "new"), "no such folder"),
+        (("train", TRACK, "--out", "new"), "neither a folder nor a CSV manifest"),
+        (("train", MUSIC, "--out", "run"), "holds a run already"),
+        (("train", MUSIC, "--out", "new", "--resume"), "no such file"),
+        (("train", MUSIC, "--out", "new", "--options", "{x"), "--options is not JSON"),
+        (("train", MUSIC, "--out", "new", "--options", "[1]"), "--options is a JSON object"),
+        (("train", MUSIC, "--out", "new", "--precision", "8"), "the precision is one of"),
+        (("train", MUSIC, "--out", "new", "--accelerator", "abacus"), "--accelerator abacus"),
+        (("train", MUSIC, "--out", "new", "--snr-db", "5", "1"), "the lowest and the highest"),
+        (("train", MUSIC, "--out", "new", "--learning-rate", "nan"), "learning_rate must be"),
+        (("train", MUSIC, "--out", "new", "--save-every", "0"), "save_every must be"),
+        (("train", MUSIC, "--out", "new", "--recipe", "text.json"), "text.json: not the settings"),
+        (("train", MUSIC, "--out", "new", "--recipe", "unknown.json"), "no setting frobnicate"),
+        (
+            ("train", MUSIC, "--out", "new", "--recipe", "types.json"),
+            "types.json: not the settings",
+        ),
     ],
 )
-def test_errors_are_one_clear_line(arguments: tuple[object, ...], message: str, tmp_path: Path):
-    done = subprocess.run(
-        [sys.executable, "-m", "grafprint", *map(str, arguments)],
-        cwd=tmp_path,
-        env={"PYTHONPATH": str(ROOT), "PATH": "/usr/bin:/bin", "COLUMNS": "200"},
-        capture_output=True,
-        text=True,
-    )
-    assert done.returncode == 1, done.stderr
-    assert message in done.stderr.replace("\n", " ") and "Traceback" not in done.stderr
+def test_mistakes_of_a_user_are_one_clear_line(
+    arguments: tuple[object, ...], message: str, files: Path, capsys: pytest.CaptureFixture[str]
+):
+    assert message in refusal(capsys, *arguments)
+
+
+@pytest.mark.parametrize(
+    "options, message",
+    [
+        ({"nope": 1}, "has no option nope"),
+        ({"widths": [1, 2]}, "cannot have these options"),
+    ],
+)
+def test_impossible_encoders_are_refused(options: dict[str, object], message: str):
+    with pytest.raises(ConfigError, match=message):
+        build("grafprint", options)
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("identify", TRACK, "--start", "-1"),
+        ("identify", TRACK, "--start", "nan"),
+        ("identify", TRACK, "--duration", "0"),
+        ("identify", TRACK, "--duration", "inf"),
+        ("identify", TRACK, "--confidence", "1.2"),
+        ("identify", TRACK, "--confidence", "nan"),
+        ("identify", TRACK, "--top", "0"),
+        ("listen", "--seconds", "nan"),
+        ("watch", "--idle", "nan"),
+        ("scan", TRACK, "--format", "docx"),
+        ("app", "--port", "100000"),
+        ("library", "remove", "first", "-l", "new"),
+    ],
+)
+def test_values_out_of_range_are_usage_errors(arguments: tuple[object, ...]):
+    result = CliRunner().invoke(app, [str(a) for a in arguments])
+    assert result.exit_code == 2 and "Invalid value" in result.stderr
+
+
+def test_debug_shows_where_an_error_came_from(tmp_path: Path):
+    command = [sys.executable, "-m", "grafprint", "library", "list", "-l", "nowhere"]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "COLUMNS": "200"}
+    ends = []
+    for options in ([], ["--debug"]):
+        command[3:3] = options
+        done = subprocess.run(
+            command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False
+        )
+        assert done.returncode == 1 and "there is no library in nowhere" in done.stderr
+        ends.append(done.stderr)
+    plain, debug = ends
+    assert len(plain.splitlines()) == 1 and "Traceback" in debug
+
+
+@pytest.mark.parametrize("kind", [ValueError, RuntimeError, KeyError])
+def test_faults_of_the_program_show_their_trace(
+    kind: type[Exception], monkeypatch: pytest.MonkeyPatch
+):
+    def fail(path: Path, **_: object) -> None:
+        raise kind("a fault")
+
+    monkeypatch.setattr(Library, "open", fail)
+    with pytest.raises(kind, match="a fault"):
+        console.run(arguments=["library", "list"])
+
+
+def test_errors_of_the_system_are_one_line(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    def fail(path: Path, **_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device", "/some/file")
+
+    monkeypatch.setattr(Library, "open", fail)
+    assert "No space left on device" in refusal(capsys, "library", "list")
+
+
+def test_the_version_is_shown():
+    assert grafprint("--version") == f"grafprint {__version__}\n"
 
 
 def test_a_library_of_another_network_is_refused(place: Path, tmp_path: Path):

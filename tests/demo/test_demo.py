@@ -1,11 +1,9 @@
 """What the demo says of answers and problems, and how it starts, without a browser."""
 
 import base64
-import importlib.util
 import io
 import json
 import shutil
-import socket
 import xml.etree.ElementTree as ElementTree
 from dataclasses import replace
 from pathlib import Path
@@ -14,7 +12,6 @@ import numpy as np
 import pytest
 from scipy.io import wavfile
 
-import app
 from demo import cards, clips, plots
 from demo.clips import ClipError
 from demo.identifier import Identifier
@@ -24,7 +21,6 @@ from grafprint.fingerprint import Fingerprinter
 from grafprint.library import Library, Track
 from grafprint.matching import Answer, Match
 from grafprint.models.features import FeatureConfig
-from tests.libraries import Network
 from tests.paths import ASSETS
 
 TRACK = Track(
@@ -168,87 +164,3 @@ def test_an_unforeseen_failure_goes_to_the_log(
     page = page_of(Identifier(identifier.library, broken), ASSETS / "examples" / "cafe.opus")
     assert "The program failed" in page.card and "secret" not in page.card
     assert "secret" in caplog.text
-
-
-def test_a_missing_library_ends_the_start_with_a_message(tmp_path: Path):
-    with pytest.raises(SystemExit, match=r"error: there is no library in .*nowhere"):
-        app.main(["--library", str(tmp_path / "nowhere")])
-
-
-def test_another_networks_library_ends_the_start_with_a_message(tmp_path: Path):
-    Library.create(tmp_path / "other", Network()).close()
-    with pytest.raises(SystemExit, match="was made with network given vectors"):
-        app.main(["--library", str(tmp_path / "other")])
-
-
-def test_a_missing_model_ends_the_start_with_a_message(tmp_path: Path):
-    with pytest.raises(SystemExit, match=r"error: .*none\.safetensors: there is no such file"):
-        app.main(["--model", str(tmp_path / "none.safetensors")])
-
-
-def test_a_taken_port_ends_the_start_with_a_message():
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        port = taken.getsockname()[1]
-        with pytest.raises(SystemExit, match=f"error: .*{port}"):
-            app.main(["--port", str(port)])
-
-
-def test_half_a_certificate_is_refused(capsys: pytest.CaptureFixture[str]):
-    with pytest.raises(SystemExit):
-        app.parse(["--ssl-key", "key.pem"])
-    assert "needed together" in capsys.readouterr().err
-
-
-@pytest.mark.parametrize(
-    "options, message",
-    [
-        (["--noise", "/no/such/folder"], "--noise: there is no folder /no/such/folder"),
-        (["--rooms", "/no/such/folder"], "--rooms: there is no folder /no/such/folder"),
-        (["--libraries", "README.md"], "README.md is a file; name a folder"),
-        (["--auth", "only-a-name"], "--auth: give USER:PASSWORD"),
-        (["--auth", "name:"], "--auth: give USER:PASSWORD"),
-    ],
-)
-def test_an_option_that_makes_no_sense_says_why(
-    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, options: list[str], message
-):
-    monkeypatch.chdir(ASSETS.parent)
-    with pytest.raises(SystemExit):
-        app.parse(options)
-    assert message in capsys.readouterr().err
-
-
-@pytest.mark.skipif(importlib.util.find_spec("mcp") is not None, reason="the package is installed")
-def test_mcp_without_its_package_says_what_to_install(capsys: pytest.CaptureFixture[str]):
-    with pytest.raises(SystemExit):
-        app.parse(["--mcp"])
-    assert 'pip install "gradio[mcp]"' in capsys.readouterr().err
-
-
-@pytest.mark.parametrize(
-    "options, editable",
-    [
-        (["--host", "127.0.0.1"], True),
-        (["--host", "localhost"], True),
-        (["--host", "0.0.0.0"], False),
-        (["--host", "localhost", "--share"], False),
-        (["--host", "0.0.0.0", "--edit"], True),
-        (["--host", "localhost", "--no-edit"], False),
-    ],
-)
-def test_libraries_are_changed_from_this_computer_alone_unless_told(options, editable):
-    assert app.parse(options).edit is editable
-
-
-def test_names_and_passwords_come_from_option_file_or_environment(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-):
-    monkeypatch.delenv(app.AUTH, raising=False)
-    assert app.parse([]).auth is None
-    assert app.parse(["--auth", "ann:a:b"]).auth == [("ann", "a:b")]
-    file = tmp_path / "users"
-    file.write_text("# who may come\n\nann:one\nbob:two\n")
-    assert app.parse(["--auth", str(file)]).auth == [("ann", "one"), ("bob", "two")]
-    monkeypatch.setenv(app.AUTH, "eve:three")
-    assert app.parse([]).auth == [("eve", "three")]
-    assert app.parse(["--auth", "ann:x"]).auth == [("ann", "x")]

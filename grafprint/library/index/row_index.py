@@ -14,6 +14,7 @@ from typing import Any
 import faiss
 import numpy as np
 
+from grafprint.errors import ConfigError
 from grafprint.files import replace, replace_text, writing
 from grafprint.library.index import gpu, index_file, inverted_lists, opq
 from grafprint.library.index.inverted_lists import Alive, Portion, ivf_of
@@ -298,8 +299,10 @@ def delete(path: Path) -> None:
 
 
 def check_factory(factory: str, dim: int) -> None:
-    """Raise ValueError unless FAISS understands ``factory`` for vectors of ``dim`` numbers."""
-    _make(factory, dim)
+    """Raise ConfigError unless FAISS understands ``factory`` for vectors of ``dim`` numbers."""
+    ivf = ivf_of(_make(factory, dim))
+    if ivf is not None and ivf.nlist < 1:
+        raise ConfigError(f"{factory!r} is an index without lists: it could hold nothing")
 
 
 def _make(factory: str, dim: int) -> faiss.Index:
@@ -307,7 +310,7 @@ def _make(factory: str, dim: int) -> faiss.Index:
     try:
         index = faiss.index_factory(dim, factory, faiss.METRIC_INNER_PRODUCT)
     except RuntimeError as failure:
-        raise ValueError(
+        raise ConfigError(
             f"{factory!r} is not an index that FAISS can make of {dim} numbers: {failure}"
         ) from failure
     owner = getattr(index, "index", index) if _is(index, faiss.IndexPreTransform) else index

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any
 
+from grafprint.errors import ConfigError
 from grafprint.models.encoders.base import Encoder, options_of
 from grafprint.models.encoders.grafprint import GraFPrint, GraFPrintConfig
 from grafprint.models.encoders.nafp import NAFP, NAFPConfig
@@ -50,23 +51,28 @@ def chunk_windows_of(name: str) -> int:
 
 def _entry(name: str) -> Entry:
     if name not in ENCODERS:
-        raise ValueError(f"unknown encoder {name!r}; there are: {', '.join(sorted(ENCODERS))}")
+        raise ConfigError(f"unknown encoder {name!r}; there are: {', '.join(sorted(ENCODERS))}")
     return ENCODERS[name]
 
 
 def build(name: str, options: Mapping[str, Any] | None = None) -> Encoder:
     """Build the encoder ``name`` with randomly initialised weights.
 
-    Raises ValueError for an unknown name or option; the message lists the known names.
+    Raises ConfigError for an unknown name or option, or an impossible value.
     """
     entry = _entry(name)
     options = dict(options or {})
     known = {f.name for f in fields(entry.config)}
     if unknown := set(options) - known:
-        raise ValueError(f"encoder {name!r} has no option {', '.join(sorted(unknown))}")
+        raise ConfigError(f"encoder {name!r} has no option {', '.join(sorted(unknown))}")
     # JSON has lists where configurations have tuples.
     values = {k: tuple(v) if isinstance(v, list) else v for k, v in options.items()}
-    return entry.network(entry.config(**values))
+    try:
+        return entry.network(entry.config(**values))
+    except (TypeError, ValueError, RuntimeError, ArithmeticError) as error:
+        if not options:
+            raise
+        raise ConfigError(f"encoder {name!r} cannot have these options: {error}") from error
 
 
 def describe(encoder: Encoder) -> dict[str, Any]:
