@@ -12,7 +12,6 @@ from pathlib import Path
 
 import pdoc
 
-ROOT = Path(__file__).parent.parent
 MODULES = (
     "grafprint",
     "grafprint.fingerprint",
@@ -44,7 +43,7 @@ def build(out: Path) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--out", type=Path, default=ROOT / "build" / "api")
+    parser.add_argument("--out", type=Path, default=Path("build/api"))
     arguments = parser.parse_args()
     build(arguments.out)
     print(arguments.out / "index.html")
