@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from grafprint.scan import Timeline
 
 __version__ = "2.0.0"
+"""The version of this package."""
 
 __all__ = [
     "Answer",

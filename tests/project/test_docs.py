@@ -21,16 +21,20 @@ from urllib.parse import unquote
 import numpy as np
 import pytest
 import typer
+from PIL import Image
 from scipy.io import wavfile
 from typer.core import TyperGroup
 from typer.main import get_command
 
+from docs import make_architecture
 from grafprint import audio
 from grafprint.cli import app
 from tests.paths import ASSETS, ROOT
+from tests.project.test_layers import HEIGHT
 
-PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
-EVERY_PAGE = [*PAGES, *sorted((ASSETS).rglob("*.md"))]
+PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
+OTHER_PAGES = [ROOT / "CHANGELOG.md", *ASSETS.rglob("*.md"), *(ROOT / "benchmarks").rglob("*.md")]
+EVERY_PAGE = [*PAGES, *sorted(OTHER_PAGES)]
 MARKERS = ("options checked only: ", "shown only: ", "run command", "test command")
 
 
@@ -169,3 +173,13 @@ def anchors(page: Path) -> set[str]:
     """The names by which a page's headings can be linked to, as GitHub makes them."""
     headings = re.findall(r"^#+ (.+)$", page.read_text(encoding="utf-8"), re.MULTILINE)
     return {re.sub(r"[^\w\- ]", "", h.lower()).replace(" ", "-") for h in headings}
+
+
+def test_the_architecture_page_shows_the_wings_that_there_are():
+    with Image.open(make_architecture.FIGURE) as picture:
+        assert picture.info["Description"] == make_architecture.facts(), (
+            "run python -m docs.make_architecture, and look at the picture"
+        )
+    page = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
+    rows = set(re.findall(r"^\| \[`(\w+)(?:/|\.py)`\]", page, re.MULTILINE))
+    assert rows == set(HEIGHT) - {"__main__"}
