@@ -105,15 +105,14 @@ def train(
             f"a batch of {config.batch} cannot be shared by {fabric.world_size} processes with "
             f"{config.segments_per_track} segments per track"
         )
-    device = None if config.workers else fabric.device
     crops = Crops(
         data["train"],
         batch,
         pairs.samples,
         config.seed,
-        fabric.global_rank,
-        fabric.world_size,
-        device,
+        rank=fabric.global_rank,
+        world=fabric.world_size,
+        device=None if config.workers else fabric.device,
     )
     validation = Validation(data["valid"], pairs) if "valid" in data else None
     run = Run(fabric, config, features, pairs, state)
@@ -124,7 +123,12 @@ def train(
         save_config(out / "config.json", config)
     run.set_up()
     training = _Contrastive(run, crops, validation, on_progress)
-    cadence = Cadence(config.steps, config.validate_every, report_every, config.save_every)
+    cadence = Cadence(
+        config.steps,
+        validate_every=config.validate_every,
+        report_every=report_every,
+        save_every=config.save_every,
+    )
     finished = run_loop(training, cadence, out, first, stop)
     return out / "encoder.safetensors" if finished else state
 
@@ -139,17 +143,12 @@ class _Contrastive:
         validation: Validation | None,
         on_progress: Callable[[Progress], None] | None,
     ) -> None:
-        self.run, self.crops, self.validation, self.on_progress = (
-            run,
-            crops,
-            validation,
-            on_progress,
-        )
-        self.fabric, self.config = run.fabric, run.config
+        self.run, self.fabric, self.config = run, run.fabric, run.config
+        self.crops, self.validation, self.on_progress = crops, validation, on_progress
         self.scores: dict[str, float] | None = None
 
     def batches(self, first: int) -> Iterable[tuple[int, Tensor]]:
-        """Pairs, prefetched: making them takes about one core, or a GPU's pauses."""
+        """Pairs, prefetched: computing them takes about one core, or idle time of a GPU."""
         steps = range(first, self.config.steps)
         loader = self.fabric.setup_dataloaders(
             DataLoader(self.crops, None, sampler=steps, num_workers=self.config.workers),

@@ -154,7 +154,8 @@ def distill(
     training = _Distillation(data, config, state, library.model_id, device, on_progress)
     first = training.resume() if resume else 0
     save_config(out / "config.json", config)
-    cadence = Cadence(config.steps, config.save_every, 1, config.save_every)
+    every = config.save_every
+    cadence = Cadence(config.steps, validate_every=every, report_every=1, save_every=every)
     finished = run_loop(training, cadence, out, first, stop)
     return out / "encoder.safetensors" if finished else state
 
