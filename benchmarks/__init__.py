@@ -1,1 +1,1 @@
-"""Speed and accuracy, each a command that prints a table and writes JSON."""
+"""Speed and accuracy benchmarks: each module is a command that prints a table and writes JSON."""

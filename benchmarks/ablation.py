@@ -1,10 +1,10 @@
-"""What each part of the recipe is worth: one change at a time, the same budget, validation split.
+"""Ablation of the recipe: one change at a time, on the same budget, on the validation split.
 
     python -m benchmarks.ablation MANIFEST --noise NOISE --rooms ROOMS
 
-Every row trains a GraFPrint encoder of half the width from nothing on --pairs pairs, as the base
-does but for one change, and scores it on the validation tracks (grafprint/training/validation.py):
-1 s queries at 0-10 dB, right within 50 ms. Rows that are in the results already are not run again.
+Every row trains a GraFPrint encoder of half the width from random weights on --pairs pairs, with
+one change to the base, and scores it on the validation tracks (grafprint/training/validation.py): 1
+s queries at 0-10 dB, right within 50 ms. Rows already in the results are not run again.
 """
 
 from __future__ import annotations
@@ -31,12 +31,12 @@ BASE: dict[str, Any] = {
 
 
 def encoder(**options: Any) -> dict[str, Any]:
-    """A change of the network."""
+    """A change to the network."""
     return {"encoder_options": HALF | options}
 
 
 def degrade(**options: Any) -> dict[str, Any]:
-    """A change of the degradations."""
+    """A change to the degradations."""
     return {"degrade": LIFE | options}
 
 
@@ -77,7 +77,7 @@ ROWS: dict[str, dict[str, Any]] = {
 
 
 def main() -> None:
-    """Run the rows that are missing."""
+    """Run the missing rows."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("manifest", type=Path)
     parser.add_argument("--noise", type=Path, required=True)
@@ -94,10 +94,10 @@ def main() -> None:
         results = {"pairs": args.pairs, "base": BASE, "rows": {}}
     if results["pairs"] != args.pairs:
         raise SystemExit(
-            f"the results are of {results['pairs']} pairs: delete them, or use as many"
+            f"the results used {results['pairs']} pairs: delete them, or use the same number"
         )
     for name in args.only or ROWS:
-        settings = json.loads(json.dumps(BASE | ROWS[name]))  # as the results have it
+        settings = json.loads(json.dumps(BASE | ROWS[name]))  # as in the results
         if results["rows"].get(name, {}).get("settings") == settings:
             continue
         scores = run(settings, *banks, args)
@@ -109,7 +109,7 @@ def main() -> None:
 def run(
     settings: dict[str, Any], noises: NoiseBank, rooms: RoomBank, args: argparse.Namespace
 ) -> dict[str, float]:
-    """Train one row; its validation scores."""
+    """Train one row and return its validation scores."""
     steps = args.pairs // settings["batch"]
     config = config_of(settings | {"steps": steps, "validate_every": steps})
     with tempfile.TemporaryDirectory() as folder:

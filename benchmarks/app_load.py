@@ -1,8 +1,8 @@
-"""Many visitors at once: python -m benchmarks.app_load [--clients 50] [--minutes 5]
+"""Load test of the app: python -m benchmarks.app_load [--clients 50] [--minutes 5]
 
-Starts the app on the bundled library. Every client has a clip of its own, of a length that no other
-has, and in turn has it identified and degraded, without pause. Counts what failed and what was not
-its own; prints how long answers took and the server's memory, by the minute; writes
+Starts the app on the bundled library. Every client has a different clip, each of a different
+length, and identifies and degrades it in turn, without pause. Counts failures and answers to other
+clients' clips; prints waiting times and the server's memory by the minute; writes
 benchmarks/results/app_load.json.
 """
 
@@ -33,7 +33,7 @@ MEMORY_EVERY_S = 5.0
 
 @dataclass
 class Visitor:
-    """A client's clip, what was right about its answers, and how long each took."""
+    """A client: its clip, the time each answer took, failures, and answers to another clip."""
 
     path: Path
     title: str
@@ -48,7 +48,7 @@ class Visitor:
         caller = Caller(address)
         try:
             (uploaded,) = caller.upload(self.path.name, self.path.read_bytes()).json()
-        except Exception as error:  # whatever it is, it is counted
+        except Exception as error:  # every kind of failure counts
             self.failures.append(repr(error))
             return
         while time.monotonic() < until:
@@ -81,7 +81,7 @@ class Visitor:
 
 
 def visitors(count: int, folder: Path) -> list[Visitor]:
-    """Clients with a clip each, cut from the bundled music and written to ``folder``."""
+    """Clients, each with a clip cut from the bundled music and written to ``folder``."""
     rng = np.random.default_rng(0)
     found = []
     with Library.open(ROOT / "assets" / "library") as library:
@@ -100,7 +100,7 @@ def visitors(count: int, folder: Path) -> list[Visitor]:
 
 
 def load(clients: list[Visitor], minutes: float, served: browser_session.Served) -> list[float]:
-    """Let all clients work at once; the server's memory in MB, every few seconds."""
+    """Run all clients at once; returns the server's memory in MB, every few seconds."""
     until = time.monotonic() + 60 * minutes
     threads = [
         threading.Thread(target=c.run, args=(served.address, until), daemon=True) for c in clients

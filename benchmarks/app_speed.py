@@ -1,9 +1,9 @@
-"""How long the page takes: python -m benchmarks.app_speed [--runs N]
+"""Response times of the app: python -m benchmarks.app_speed [--runs N]
 
-Starts the app on the bundled library and uses it in Chromium, as a visitor would: start to first
-page, stop of a recording to the answer, a slider to the verdict, a node to its edges, and a map of
-50,000 points. Prints medians and, from the same run, what the server's part of an answer is made
-of; writes benchmarks/results/app_speed.json.
+Starts the app on the bundled library and uses it in Chromium as a visitor would: from start to
+first page, from the end of a recording to the answer, from a slider to the verdict, from a node to
+its edges, and a map of 50,000 points. Prints medians and, from the same run, the parts of an answer
+on the server; writes benchmarks/results/app_speed.json.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ FLAGS = ["--headless", "--no-sandbox", "--disable-gpu", "--use-fake-ui-for-media
 
 
 def large_library(folder: Path) -> float:
-    """Make a library of 50,000 fingerprints with its map; the seconds that drawing it took."""
+    """Make a library of 50,000 fingerprints with its map; returns the seconds the map took."""
     rng = np.random.default_rng(0)
     with Library.create(folder, Fingerprinter.load()) as library:
         fill(library, (walk(rng, browser_session.POINTS // TRACKS) for _ in range(TRACKS)))
@@ -61,7 +61,7 @@ def median_s(work: Callable[[], object], runs: int = 20) -> float:
 
 
 def server_parts(identifier: Identifier, path: Path) -> dict[str, float]:
-    """Median seconds of what an answer on the page is made of, without the browser."""
+    """Median seconds of the parts of an answer, without the browser."""
     clip = clips.from_file(str(path))
     answer = identifier.answer(clip)
     best = answer.best
@@ -81,13 +81,13 @@ def server_parts(identifier: Identifier, path: Path) -> dict[str, float]:
 
 
 def repeated(work: Callable[[Page], float], page: Page, runs: int) -> float:
-    """The median of ``runs`` measurements after one to warm up."""
+    """The median of ``runs`` measurements, after one to warm up."""
     work(page)
     return statistics.median(work(page) for _ in range(runs))
 
 
-def used(browser: Browser, runs: int) -> dict[str, float]:
-    """All that is measured on the bundled library."""
+def measure(browser: Browser, runs: int) -> dict[str, float]:
+    """All measurements on the bundled library."""
     times = {}
     with browser_session.running() as served:
         page = browser_session.opened(browser, served.address)
@@ -125,7 +125,7 @@ def main() -> None:
             executable_path=chromium, args=[*FLAGS, f"--use-file-for-fake-audio-capture={heard}"]
         )
         start = statistics.median(browser_session.start_up(browser) for _ in range(runs))
-        times = {"start to first page": start, **used(browser, runs)}
+        times = {"start to first page": start, **measure(browser, runs)}
         times["drawing a map of 50,000 points (once)"] = large_library(Path(folder) / "large")
         with browser_session.running("--library", str(Path(folder) / "large")) as served:
             page = browser_session.opened(browser, served.address)

@@ -1,12 +1,12 @@
-"""How fast a library is built, where the time goes, and whether memory stays flat.
+"""Speed of building a library, where the time goes, and whether memory stays flat.
 
     python -m benchmarks.building --music FOLDER --minutes 5
 
-By the bundled network, then by the fast one, each in a process of its own. Indexes the folder's
-files into a new library until the time is over: hours of audio an hour, and resident memory (that
-of files not counted) at the quarters of what was indexed. Then the same audio is decoded alone, and
-encoded alone, files side by side as before, and the index is made of all fingerprints, with the
-most memory that this takes besides.
+With the bundled network, then with the fast one, each in a new process. Indexes the folder's files
+into a new library until the time is up: hours of audio per hour, and resident memory (without
+mapped files) at each quarter of the files. Then decodes and encodes the same audio separately, with
+as many files in parallel, and builds the index of all fingerprints, with the additional peak
+memory.
 """
 
 from __future__ import annotations
@@ -29,13 +29,13 @@ from grafprint.library.index.row_index import coded
 from grafprint.threads import side_by_side
 
 QUARTERS = (0.25, 0.5, 0.75, 1.0)
-FACTORY = coded(256)  # fewer lists than the product has at least, for a library of this size
+FACTORY = coded(256)  # fewer lists than the default has: the library is small
 
 
 def build(
     library: Library, fingerprinter: Fingerprinter, music: Path, limit_s: float
 ) -> tuple[float, list[float]]:
-    """Index until the time is over; the seconds it took, and memory before each file in MB."""
+    """Index until the time is up; returns the seconds, and the memory in MB before each file."""
     files = folders.audio_files(music, [])
     began, memory = time.perf_counter(), []
     for _ in add_folder.add_files(library, files, fingerprinter):
@@ -46,11 +46,11 @@ def build(
 
 
 def measure(model: Path, music: Path, limit_s: float, work: Path, factory: str) -> dict[str, Any]:
-    """Everything with one network."""
+    """All measurements with one network."""
     fingerprinter = Fingerprinter.load(model)
     with Library.create(work / "library", fingerprinter, factory=factory) as library:
         built_s, memory = build(library, fingerprinter, music, limit_s)
-        heard_s = sum(track.duration_s for track in library.tracks())
+        audio_s = sum(track.duration_s for track in library.tracks())
         paths = [path for t in library.tracks() if (path := library.audio_path(t))]
         began = time.perf_counter()
         recordings = list(side_by_side(audio.load, paths))
@@ -66,21 +66,21 @@ def measure(model: Path, music: Path, limit_s: float, work: Path, factory: str) 
             indexing_mb = peak()
         indexed_s = time.perf_counter() - began
     return {
-        "hours": heard_s / 3600,
+        "hours": audio_s / 3600,
         "tracks": len(paths),
         "fingerprints": fingerprints,
-        "times_real_time": heard_s / built_s,
+        "times_real_time": audio_s / built_s,
         "share_decoding": decoded_s / built_s,
         "share_encoding": encoded_s / built_s,
         "fingerprints_indexed_per_s": fingerprints / indexed_s,
         "indexing_mb": indexing_mb,
         "memory_mb": [memory[round(share * (len(memory) - 1))] for share in QUARTERS],
-        "bytes_per_hour_of_audio": size_on_disk(work / "library") / (heard_s / 3600),
+        "bytes_per_hour_of_audio": size_on_disk(work / "library") / (audio_s / 3600),
     }
 
 
 def size_on_disk(library: Path) -> int:
-    """Bytes of a library's files, without the copy of its catalogue."""
+    """Bytes of a library's files, without the backup of its catalogue."""
     names = [p for p in library.iterdir() if p.name != folder.BACKUP]
     return sum(path.stat().st_size for path in names)
 

@@ -1,16 +1,16 @@
-"""Fits how sure an answer is to how often such answers are right, and how sure one must be.
+"""Fit the confidence of answers to how often they are right, and choose the default threshold.
 
     python -m benchmarks.calibration MANIFEST --library LIBRARY --noise NOISE --rooms ROOMS
 
 Queries are cut from the tracks of split ``valid`` in MANIFEST (CSV; see docs/train-your-own.md)
-that have one excerpt, and degraded; they are searched for in LIBRARY, which also holds the rest of
+that have one excerpt, and degraded; they are looked up in LIBRARY, which also contains the rest of
 the music, and in a small library of those tracks alone (made in --work). Each query counts twice:
-as it is, and with its track not in the library, when the best other one is what it would be taken
-for. None of the music may be of the test split. Tracks of which another version is in LIBRARY are
-left out.
+as it is, and as if its track were absent, when the best other track would be reported. The music
+must not overlap with the test split. Tracks with another version in LIBRARY are left out.
 
-The confidence that an answer needs is the lowest at which, at every length and size, at most 1 % of
-the absent queries get a name. What the lead over the next track would add is measured too.
+The default threshold is the lowest confidence with a false positive rate of at most 1 % among
+absent queries, at every length and size. The benefit of the lead over the next track is measured
+too.
 """
 
 from __future__ import annotations
@@ -38,14 +38,14 @@ GRID = EvaluationConfig(
     lengths_s=(1.0, 2.0, 5.0, 10.0), snrs_db=(0.0, 10.0, None), reverbs=(False, True), seed=1
 )
 WRONG_NAMES = 0.01
-# A track of which ten clean seconds score so much on another one has a version in the library, and
-# naming that is not wrong. With the bundled network there is one (a song, there as a recording and
-# rendered from its notes), at 0.62 to 0.65; the next highest is at 0.50.
+# A track whose ten clean seconds score this high on another track has a version in the library, and
+# reporting that is not wrong. With the bundled network there is one (a song, as a recording and
+# rendered from its notes), at 0.62 to 0.65; the next highest score is 0.50.
 VERSION = 0.57
 
 
 def without_versions(report: Report) -> list[int]:
-    """The numbers of the queries from tracks that have no version in the library."""
+    """The numbers of the queries whose tracks have no other version in the library."""
     longest = max(report.config.lengths_s)
     (clean,) = (
         cell.outcomes for cell in report.cells
@@ -57,9 +57,9 @@ def without_versions(report: Report) -> list[int]:
 
 
 def evidence(report: Report) -> tuple[np.ndarray, np.ndarray]:
-    """What is known of each answer, ``[n, 5]``, and whether it is right, bool ``[n]``.
+    """The features of each answer, ``[n, 5]``, and whether it is right, bool ``[n]``.
 
-    Score, log length, log size, lead, and whether the track was there at all.
+    Score, log length, log size, lead, and whether the track was present.
     """
     rows, right = [], []
     log_size = np.log(report.fingerprints / 1e5)
@@ -75,9 +75,9 @@ def evidence(report: Report) -> tuple[np.ndarray, np.ndarray]:
 
 
 def fit(rows: np.ndarray, right: np.ndarray) -> tuple[Calibration, np.ndarray]:
-    """The logistic model with the confidence needed, and the confidence of each answer."""
+    """The logistic model with its threshold, and the confidence of each answer."""
     model = LogisticRegression(C=np.inf, max_iter=10_000).fit(rows[:, :3], right)
-    # Rounded before they are used, so that the constants in the code are what was measured.
+    # Rounded before use, so that the constants in the code are those that were measured.
     intercept, weights = np.round(model.intercept_[0], 2), np.round(model.coef_[0], 2)
     confidences = expit(intercept + rows[:, :3] @ weights)
     threshold = np.ceil(1e3 * needed(confidences, rows)) / 1e3
@@ -85,7 +85,7 @@ def fit(rows: np.ndarray, right: np.ndarray) -> tuple[Calibration, np.ndarray]:
 
 
 def needed(confidences: np.ndarray, rows: np.ndarray) -> float:
-    """The confidence that few absent queries of any length in any library reach."""
+    """The confidence that at most 1 % of absent queries reach, at any length in any library."""
     absent = rows[:, 4] == 0
     groups = [absent & (rows[:, 1:3] == group).all(axis=1)
               for group in np.unique(rows[:, 1:3], axis=0)]  # fmt: skip
@@ -93,7 +93,7 @@ def needed(confidences: np.ndarray, rows: np.ndarray) -> float:
 
 
 def with_lead(rows: np.ndarray, right: np.ndarray) -> dict[str, float]:
-    """The weight that the lead would have, and the share of present queries named right."""
+    """The weight of the lead in the model, and the true positive rate with it."""
     model = LogisticRegression(C=np.inf, max_iter=10_000).fit(rows[:, :4], right)
     confidences = model.predict_proba(rows[:, :4])[:, 1]
     return {
@@ -105,7 +105,7 @@ def with_lead(rows: np.ndarray, right: np.ndarray) -> dict[str, float]:
 def named_right(
     confidences: np.ndarray, rows: np.ndarray, right: np.ndarray, threshold: float
 ) -> float:
-    """The share of the queries whose track is there that get its name."""
+    """The true positive rate: the share of present queries whose track is reported."""
     return float((right & (confidences >= threshold)).sum() / (rows[:, 4] == 1).sum())
 
 
@@ -124,7 +124,7 @@ def main() -> None:
     fingerprinter = Model(args.model, memory=args.work / "queries").load()
     noises, rooms = noise_bank(args.noise, "train", 0, 0), room_bank(args.rooms, "train", 0, 0)
     sources = [source for source in find_music(args.manifest) if source.split == "valid"]
-    # A track of several excerpts may repeat itself in them: such a match would be a right one.
+    # Excerpts of the same track may repeat each other: such a match would be right.
     excerpts = Counter(source.track for source in sources)
     held_out = {source.path.resolve() for source in sources if excerpts[source.track] == 1}
     small = args.work / f"held-out-{fingerprinter.model_id}"
@@ -154,9 +154,9 @@ def main() -> None:
     lead = with_lead(rows, right)
     print(found)
     print(f"expected calibration error {result['expected_calibration_error']:.3f}; "
-          f"{100 * named:.1f} % of the present ones named right")  # fmt: skip
-    print(f"with the lead: {lead['per_lead']:.2f} for each unit of it; "
-          f"{100 * lead['named_right']:.1f} % named right")  # fmt: skip
+          f"{100 * named:.1f} % true positives")  # fmt: skip
+    print(f"with the lead: {lead['per_lead']:.2f} per unit; "
+          f"{100 * lead['named_right']:.1f} % true positives")  # fmt: skip
     common.write("calibration", {
         "model_id": fingerprinter.model_id,
         "queries": args.queries,

@@ -1,14 +1,13 @@
-"""How fast the network is on this processor, and against what it could do: matrix products alone.
+"""Speed of the network on this CPU, compared with the CPU's rate of plain matrix products.
 
     python -m benchmarks.encoding
 
-For the trained network as PyTorch runs it and as grafprint/models/fast/grafprint.py does, in both
-precisions, and so for the encoder that reads a recording once (with random weights): segments a
-second, times real time at the library's hop, seconds for a query of 5 s, and the share of the rate
-at which the same machine computes plain products of the sizes that the network has, on as many
-threads, right before. One way after the other in each round, so that ratios can be trusted when
-times cannot; medians of --rounds. With --compiled also as PyTorch's compiler makes it, which needs
-a C++ one.
+For the trained network in PyTorch and in grafprint/models/fast/grafprint.py, in both precisions,
+and for the encoder that reads a recording once (with random weights): segments per second, times
+real time at the library's hop, seconds for a query of 5 s, and the share of the rate of plain
+products of the network's sizes on as many threads, measured just before. Each round runs all
+variants in turn, so that ratios are reliable even if times vary; medians of --rounds. --compiled
+adds PyTorch's compiler, which needs a C++ compiler.
 """
 
 from __future__ import annotations
@@ -42,7 +41,7 @@ ONCE, FAST_ONCE = "PyTorch, reading once", "GraFPrint, reading once"
 
 
 def music(fingerprinter: Fingerprinter, segments: int) -> Tensor:
-    """So many windows of a bundled track, one a hop."""
+    """``segments`` windows of a bundled track, one per hop."""
     return torch.cat(
         [
             inputs
@@ -52,7 +51,7 @@ def music(fingerprinter: Fingerprinter, segments: int) -> Tensor:
 
 
 def sound(fingerprinter: Fingerprinter, segments: int) -> Tensor:
-    """At least so many windows of a bundled track, as samples."""
+    """Samples of a bundled track, enough for ``segments`` windows."""
     with Library.open(common.ROOT / "assets" / "library") as library:
         path = library.audio_path(library.tracks()[0])
         assert path is not None
@@ -85,7 +84,7 @@ def reading_once(
 
 
 def as_trained(encoder: nn.Module, dtype: torch.dtype) -> Callable[[Tensor], Tensor]:
-    """A function that has PyTorch run a network."""
+    """A function that runs a network in PyTorch."""
 
     def run(x: Tensor) -> Tensor:
         with (
@@ -98,7 +97,7 @@ def as_trained(encoder: nn.Module, dtype: torch.dtype) -> Callable[[Tensor], Ten
 
 
 def operations_of(encoder: nn.Module, inputs: Tensor) -> float:
-    """Operations of a forward pass."""
+    """Floating-point operations of a forward pass."""
     with torch.inference_mode(), FlopCounterMode(display=False) as counter:
         encoder(inputs)
     return float(counter.get_total_flops())
@@ -126,7 +125,7 @@ def products(encoder: nn.Module, inputs: Tensor) -> list[tuple[int, int, int]]:
 
 
 def plain(sizes: list[tuple[int, int, int]], dtype: torch.dtype) -> Callable[[], float]:
-    """A function that computes all products on every thread at once; their operations a second."""
+    """A function that computes all products on every thread and returns operations per second."""
     threads = torch.get_num_threads()
     pool = ThreadPoolExecutor(threads, initializer=lambda: torch.set_num_threads(1))
 
@@ -150,7 +149,7 @@ def plain(sizes: list[tuple[int, int, int]], dtype: torch.dtype) -> Callable[[],
 
 
 def precisions() -> dict[str, torch.dtype]:
-    """What the processor computes in: float32, and bfloat16 where it has instructions for it."""
+    """The CPU's precisions: float32, and bfloat16 if it has instructions for it."""
     found = {"fp32": torch.float32, "bf16": torch.bfloat16}
     return found if computes_bf16(torch.device("cpu")) else {"fp32": found["fp32"]}
 
@@ -190,7 +189,7 @@ def main() -> None:
     shares: dict[tuple[str, str], list[float]] = {way: [] for way in ways}
     for number in range(args.rounds + 1):
         for way, run in ways.items():
-            # The machine's pace changes within seconds: each way is compared with its neighbour.
+            # The machine's pace changes within seconds: compare with products measured just before.
             peaks[way[1]].append(roofs[way[1]]())
             for segments in (SEGMENTS, QUERY):
                 began = time.perf_counter()

@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks.shared import common, open_set, workers
-from benchmarks.shared.paired_comparison import compared, grid
+from benchmarks.shared.paired_comparison import compare, grid
 from benchmarks.shared.workers import WorkerPool
 from grafprint.evaluation import Report, query_tracks
 from grafprint.fingerprint import FAST_MODEL
@@ -28,7 +28,7 @@ from grafprint.matching.confidence import CALIBRATION
 
 
 def likeness(first: Library, second: Library, test: Path) -> np.ndarray:
-    """Inner products of the two libraries' fingerprints of the test tracks, silence left out."""
+    """Cosine similarities of two libraries' non-silent fingerprints of the test tracks."""
     others = {second.audio_path(track): track for track in second.tracks()}
     products = []
     for track in query_tracks(first, test):
@@ -42,7 +42,7 @@ def likeness(first: Library, second: Library, test: Path) -> np.ndarray:
 
 
 def named(report: Report) -> list[dict[str, Any]]:
-    """Of clips of each length, the shares named, right and wrong, at the default confidence."""
+    """True and false positive rates by length of clip, at the default threshold."""
     return [
         row
         for row in open_set.open_set(report)["curve"]
@@ -51,7 +51,7 @@ def named(report: Report) -> list[dict[str, Any]]:
 
 
 def run(fast: bool, args: argparse.Namespace, crew: WorkerPool | None) -> tuple[Library, Report]:
-    """Fingerprint the music by one of the networks, and ask."""
+    """Fingerprint the music with one of the networks, and evaluate."""
     model = common.model(args, "grafprint")
     asking, helpers = common.shared(crew, replace(model, memory=args.work / "queries"))
     hearing, hearers = common.shared(crew, replace(model, path=FAST_MODEL) if fast else model)
@@ -74,7 +74,7 @@ def main() -> None:
     common.write("fast_library", {
         "likeness": float(products.mean()), "likeness_percentiles": percentiles,
         "named": [named(report) for report in (first, second)],
-        **compared([first, second]),
+        **compare([first, second]),
     }, args.out)  # fmt: skip
 
 

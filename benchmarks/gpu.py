@@ -1,11 +1,11 @@
-"""What a GPU does with the released network: python -m benchmarks.gpu [--device cuda]
+"""Speed of the released network on a GPU: python -m benchmarks.gpu [--device cuda]
 
-Segments a second in bf16, as it is and compiled, each with the share of the rate at which the same
-device multiplies large matrices of bf16, in the same run; how far its fingerprints are from those
-of the processor; neighbours found and gathered by the kernels of triton_kernels.py and without;
-pairs a second in training with the published batch; and, where FAISS was built for GPUs, how long
-an index of made-up fingerprints takes with them and without, and how many of the nearest neighbours
-are the same. On a machine without a GPU, --device cpu runs the same code.
+Segments per second in bf16, as it is and compiled, with the share of the device's rate of large
+matrix products in bf16 in the same run; the similarity of its fingerprints to the CPU's; neighbour
+search and gathering with the kernels of triton_kernels.py and without; pairs per second in training
+with the published batch; and, if FAISS was built for GPUs, the time to build an index of synthetic
+fingerprints with and without GPUs, and how many nearest neighbours agree. On a machine without a
+GPU, --device cpu runs the same code.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ from grafprint.training import Progress, train
 from grafprint.training.config import config_of
 
 MUSIC = common.ROOT / "assets" / "music"
-FORWARD_BACKWARD = 3  # operations of a training step, in forward passes
+FORWARD_BACKWARD = 3  # cost of a training step, in forward passes
 
 
 def seconds(work: Callable[[], object], device: torch.device, rounds: int) -> float:
@@ -50,18 +50,18 @@ def seconds(work: Callable[[], object], device: torch.device, rounds: int) -> fl
 
 
 def precision(device: torch.device) -> torch.dtype:
-    """bfloat16, but on a processor that would imitate it."""
+    """bfloat16, or float32 on a CPU that would emulate bfloat16."""
     return torch.bfloat16 if computes_bf16(device) else torch.float32
 
 
 def peak(device: torch.device, rounds: int, size: int) -> float:
-    """Operations a second in products of matrices of ``size`` rows and columns."""
+    """Operations per second in products of ``size`` x ``size`` matrices."""
     a, b = (torch.randn(size, size, device=device, dtype=precision(device)) for _ in range(2))
     return 2 * size**3 / seconds(lambda: a @ b, device, rounds)
 
 
 def encoding(device: torch.device, args: argparse.Namespace, peak: float) -> dict[str, Any]:
-    """Segments a second, and the least cosine to the processor's fingerprints in float32."""
+    """Segments per second, and cosine similarity to the CPU's fingerprints in float32."""
     reference = Fingerprinter.load(precision="fp32")
     windows = music(reference, args.batch)
     expected = reference.encode(windows)
@@ -94,7 +94,7 @@ def encoding(device: torch.device, args: argparse.Namespace, peak: float) -> dic
 
 
 def layers(device: torch.device, segments: int, rounds: int) -> dict[str, dict[str, float]]:
-    """Milliseconds for the graphs of the first stage, by the fused kernels and by PyTorch alone."""
+    """Milliseconds for the graphs of the first stage, with the fused kernels and with PyTorch."""
     nodes = torch.randn(segments, 512, 64, device=device, dtype=precision(device))
     neighbours = graph.knn(nodes, 3).neighbours
     learning = nodes.clone().requires_grad_()
@@ -114,7 +114,7 @@ def layers(device: torch.device, segments: int, rounds: int) -> dict[str, dict[s
 
 
 def training(device: torch.device, args: argparse.Namespace) -> dict[str, float]:
-    """Pairs a second in a short run on the bundled music."""
+    """Pairs per second in a short run on the bundled music."""
     config = config_of({
         "steps": args.steps, "batch": args.training_batch, "compile": args.compile,
         "segments_per_track": max(1, args.training_batch // 16), "save_every": args.steps,
@@ -131,7 +131,7 @@ def training(device: torch.device, args: argparse.Namespace) -> dict[str, float]
 
 
 def indexing(args: argparse.Namespace) -> dict[str, Any]:
-    """Seconds to train and fill an index, and how many first neighbours are the same on GPUs."""
+    """Seconds to train and fill an index, and the share of nearest neighbours equal on GPUs."""
     rng = np.random.default_rng(0)
     vectors = rng.standard_normal((args.fingerprints, 128), np.float32)
     vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)

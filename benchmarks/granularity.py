@@ -1,11 +1,11 @@
-"""Figure 2's question: how coarse may hop and tolerance be?
+"""Figure 2 of the paper: hit rates by hop and tolerance.
 
     python -m benchmarks.granularity --test TEST --distractors TRAIN --noise NOISE --rooms ROOMS
 
 The released network at hops of 96, 192, 288 and 480 ms: hit rates within 50, 100, 125 and 250 ms,
-noise and reverb at 10 dB, and how many fingerprints the library has. (The paper trains a network
-for each hop; here one serves all.) The music is heard once, at the first hop: the others are
-multiples of it, and so are their libraries.
+noise and reverb at 10 dB, and the number of fingerprints in the library. (The paper trains a
+network for each hop; here one is used for all.) The music is fingerprinted once, at the first hop;
+the other hops are multiples of it, and their libraries subsets.
 """
 
 from __future__ import annotations
@@ -24,13 +24,13 @@ TOLERANCES_S = (0.05, 0.1, 0.125, 0.25)
 
 
 def thinned(whole: Library, fingerprinter: Fingerprinter, every: int, work: Path) -> Library:
-    """A library of every ``every``-th fingerprint of each track, made or gone on with in ``work``.
+    """A library of every ``every``-th fingerprint of each track, made or resumed in ``work``.
 
     ``fingerprinter`` has that hop. Kept open for writing.
     """
     library = common.opened("grafprint", fingerprinter, work)
     for track in whole.tracks():
-        made = common.taken(whole, track, every)
+        made = common.fingerprints_of(whole, track, every)
         if (file := whole.audio_path(track)) and made.vectors.any():
             add_file(library, file, fingerprinter, prepared=made)
     library.finish()

@@ -1,15 +1,15 @@
-"""Which index to search with: memory, time, and how much of what exact search finds is found.
+"""Comparison of indexes: memory, time, and recall relative to exact search.
 
     python -m benchmarks.index_choice --library LIBRARY --test TEST --noise NOISE --rooms ROOMS
 
-LIBRARY holds real music, TEST's tracks among it; queries are 2 s with noise at 5 dB and reverb.
-Each index proposes, the sequences are compared with the uncompressed fingerprints as always. For
-each kind: seconds to build, bytes a fingerprint; then, for the fewest probes at which it finds 99 %
-of the right answers that exact search finds (or the most tried), hits and milliseconds of a query
-of 5 s. The first rows are exact. One after the other in one run, so that ratios can be trusted.
-Then, for the product's kind, an index that holds only every second, third or fifth fingerprint,
-while queries keep all of theirs: hits of queries of 1, 2 and 5 s. And what codes lose after no
-rotation, FAISS's, and the product's: mean squared error of fingerprints not trained on.
+LIBRARY contains real music, including TEST's tracks; queries are 2 s with noise at 5 dB and reverb.
+Each index proposes places, which are scored with the uncompressed fingerprints as usual. For each
+kind: seconds to build and bytes per fingerprint; then, for the fewest probes that find 99 % of
+exact search's right answers (or the most probes tried), hits and milliseconds of a query of 5 s.
+The first rows are exact. All run in turn in one process, so that ratios are reliable. Then, for the
+default kind, an index of only every second, third or fifth fingerprint, while queries keep all of
+theirs: hits of queries of 1, 2 and 5 s. Finally the error of codes without rotation, with FAISS's
+and with the default one: mean squared error on fingerprints not used for training.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ ROUNDS = 7
 
 
 def build(library: Library, factory: str, step: int = 1) -> tuple[RowIndex, float]:
-    """The index of the library's fingerprints, or of every ``step``-th, and the seconds it took."""
+    """An index of every ``step``-th fingerprint of the library, and the seconds it took."""
     began = time.perf_counter()
     rows = np.arange(0, library.rows, step)
     vectors = library.vectors(rows)
@@ -63,7 +63,7 @@ def build(library: Library, factory: str, step: int = 1) -> tuple[RowIndex, floa
 
 
 def size(index: RowIndex) -> int:
-    """Bytes of codes, ids and all."""
+    """Bytes of the whole index, with codes and ids."""
     return len(faiss.serialize_index(index._index))
 
 
@@ -80,7 +80,7 @@ def query_s(index: RowIndex, segments: np.ndarray, nprobe: int) -> float:
 def measure(
     library: Library, queries: SearchQueries, factory: str, exact: np.ndarray
 ) -> dict[str, Any]:
-    """One kind of index; ``exact [q]`` says which queries exact search answers rightly."""
+    """Measure one kind of index; ``exact [q]`` says which queries exact search answers right."""
     index, built_s = build(library, factory)
     lists = "IVF" in factory
     for nprobe in PROBES if lists else PROBES[:1]:
@@ -104,12 +104,12 @@ def measure(
 
 
 def searched_by(index: RowIndex) -> search_queries.Search:
-    """Search for the segments of one clip, as far as the index is tuned to look."""
+    """Search for the segments of one clip, with the index's own tuning."""
     return lambda q, _: index.search(q, index.neighbours(len(q)))
 
 
 def thinned(library: Library, of: dict[float, SearchQueries]) -> list[dict[str, Any]]:
-    """Hits by length of query: by exact search, an index of every fingerprint, and of fewer."""
+    """Hits by query length: exact search, then indexes of all and of fewer fingerprints."""
     exact = {
         f"{length:g}": hits(queries, queries.answers(library)) for length, queries in of.items()
     }
@@ -132,7 +132,7 @@ def thinned(library: Library, of: dict[float, SearchQueries]) -> list[dict[str, 
 
 
 def rotations(library: Library) -> list[dict[str, Any]]:
-    """For each way to turn fingerprints before the product's codes: seconds, and error of these."""
+    """For each rotation before the default codes: seconds to compute it, and the codes' error."""
     size = training_size(CHOSEN, library.dim, library.rows // 2)
     rows = np.random.default_rng(0).permutation(library.rows)[: 2 * size]
     known, held_out = (library.vectors(np.sort(part)) for part in np.split(rows, 2))
@@ -151,7 +151,7 @@ def rotations(library: Library) -> list[dict[str, Any]]:
 
 
 def faiss_rotation(sample: np.ndarray) -> np.ndarray:
-    """What FAISS trains for an index of the product's kind."""
+    """The rotation that FAISS trains for an index of the default kind."""
     rotation: Any = faiss.OPQMatrix(sample.shape[1], PARTS)
     rotation.pq = faiss.ProductQuantizer(sample.shape[1], PARTS, BITS)
     rotation.train(sample)
@@ -166,13 +166,13 @@ ROTATIONS: dict[str, Callable[[np.ndarray], np.ndarray]] = {
 
 
 def hits(queries: SearchQueries, found: search_queries.Found) -> tuple[float, float, float]:
-    """The share that is right, and its interval."""
+    """The share of right answers, and its interval."""
     right = queries.right(found)
     return wilson(int(right.sum()), len(right))
 
 
 def likeness(library: Library, queries: SearchQueries) -> dict[str, float]:
-    """Percentiles of the inner products of segments with the rows that they are copies of."""
+    """Percentiles of the cosine similarities of query segments with their own clean rows."""
     firsts = np.array([library.track(int(track)).first for track in queries.tracks])
     starts = firsts + np.round(queries.times / library.hop_s).astype(int)
     rows = starts[:, None] + np.arange(queries.prints.shape[1])

@@ -1,9 +1,9 @@
-"""Where the encoder's time goes, as PyTorch runs it and as the product does.
+"""Where the encoder's time goes, in PyTorch and in the fast version.
 
     python -m benchmarks.parts
 
-Milliseconds a segment on one thread, in each kind of work by itself; medians of --rounds, of which
-each runs every way once.
+Milliseconds per segment on one thread, by kind of work; medians of --rounds, each of which runs
+every variant once.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ PARTS = (PRODUCTS, UPDATES, CONVOLUTIONS, FINDING, GATHERING, NORMALISATIONS, AC
 
 
 class Clock:
-    """Seconds spent in each part, less those in the parts within it, and none outside of all."""
+    """Seconds spent in each part, excluding nested parts and time outside of any part."""
 
     def __init__(self) -> None:
         self.seconds = dict.fromkeys(PARTS, 0.0)
@@ -50,7 +50,7 @@ class Clock:
         self._since = now
 
     def wrapped(self, part: str, function: Callable[..., Any]) -> Callable[..., Any]:
-        """The function, its time counted to the part."""
+        """The function, with its time counted towards the part."""
 
         def run(*args: Any, **options: Any) -> Any:
             self._tell()
@@ -66,7 +66,7 @@ class Clock:
 
 @contextmanager
 def watched(clock: Clock, encoder: nn.Module, fast: FastGraFPrint) -> Iterator[None]:
-    """Within, both forms of a network tell the clock what they do."""
+    """Within the block, both versions of a network report to the clock."""
     with ExitStack() as patches:
 
         def watch(owner: Any, name: str, part: str) -> None:

@@ -1,10 +1,10 @@
-"""What bfloat16 costs in hits: the same questions to the same music, in float32 and in bfloat16.
+"""Hits in float32 and in bfloat16, for the same queries and music.
 
     python -m benchmarks.precisions --test TEST --noise NOISE --rooms ROOMS
 
-The released network fingerprints the library and the queries in either precision: 1, 2 and 5 s,
-noise at 0 and 10 dB, without and with reverb, right within 50 ms. As both are asked the same, what
-counts is the queries that only one of them gets right.
+The released network fingerprints library and queries in either precision: 1, 2 and 5 s, noise at 0
+and 10 dB, without and with reverb, right within 50 ms. The comparison is paired: it counts the
+queries that only one precision gets right.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import argparse
 from dataclasses import replace
 
 from benchmarks.shared import common, workers
-from benchmarks.shared.paired_comparison import compared, grid
+from benchmarks.shared.paired_comparison import compare, grid
 from benchmarks.shared.workers import WorkerPool
 from grafprint.evaluation import EvaluationConfig, Report
 
@@ -22,7 +22,7 @@ PRECISIONS = ("fp32", "bf16")
 
 def run(precision: str, config: EvaluationConfig, args: argparse.Namespace, crew: WorkerPool | None
         ) -> Report:  # fmt: skip
-    """Everything in one precision."""
+    """Evaluate in one precision."""
     asked = replace(common.model(args, "grafprint"), precision=precision)
     fingerprinter, helpers = common.shared(crew, asked)
     folders = [folder for folder in (args.test, args.distractors) if folder]
@@ -38,7 +38,7 @@ def main() -> None:
     config = grid(args)
     with workers.crew(args.processes) as crew:
         found = [run(precision, config, args, crew) for precision in PRECISIONS]
-    common.write("precisions", {"precisions": PRECISIONS, **compared(found)}, args.out)
+    common.write("precisions", {"precisions": PRECISIONS, **compare(found)}, args.out)
 
 
 if __name__ == "__main__":

@@ -1,9 +1,9 @@
-"""Fill the tables of README, model card and docs/results.md, and draw figures, after any benchmark.
+"""Fill the tables of the pages and draw their figures from the results; run it after benchmarks.
 
     python -m benchmarks.report
 
-A table stands between ``<!-- table: NAME -->`` and ``<!-- end -->``; the words around are the
-page's own. Where a result does not exist yet the table says which command makes it.
+A table stands between ``<!-- table: NAME -->`` and ``<!-- end -->``; the text around it belongs to
+the page. If there is no result yet, the table says so.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ TABLES = accuracy_tables.TABLES | speed_tables.TABLES
 
 
 def filled(text: str) -> str:
-    """The page with every table made anew. KeyError for a table of unknown name."""
+    """The page with every table filled again. Raises KeyError for a table of unknown name."""
 
     def table(match: re.Match[str]) -> str:
         try:

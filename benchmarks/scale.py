@@ -1,17 +1,17 @@
-"""Search among tens of millions of fingerprints: memory, time, and what exact search finds more.
+"""Search among tens of millions of fingerprints: memory, time, and recall relative to exact search.
 
     python -m benchmarks.scale --library LIBRARY --test TEST --noise NOISE --rooms ROOMS \\
         --sizes 1000000,10000000,30000000
 
-LIBRARY holds real music, TEST's tracks among it. For each size the library before is copied and
-grown by made-up tracks of some minutes: two real tracks heard at once, that is the normalised sums
-of their fingerprints, with a little noise, one pair after the other. For a size below LIBRARY's,
-tracks that are not asked for are left out. Then the index is made: seconds, and the most memory
-that this takes besides. At each size, in a process of its own: seconds to open it and memory
-(resident, that of files not counted), idle and after searches; then the median time of 5 s queries
-in search and alignment, the same asked again when nothing has to be read from the disk, the part of
-it in FAISS's search, hits, how many answers are the same when every candidate is scored with the
-whole query, and how many are the exact search's.
+LIBRARY contains real music, including TEST's tracks. For each size the previous library is copied
+and filled up with synthetic tracks of some minutes: mixes of two real tracks, that is the
+normalised sums of their fingerprints with a little noise, one pair after the other. For a size
+below LIBRARY's, tracks that are not queried are removed. Then the index is built: seconds, and the
+additional peak memory. At each size, in a new process: seconds to open the library and memory
+(resident, without mapped files), idle and after searches; then the median time of 5 s queries in
+search and alignment, the time of the same query repeated, when nothing has to be read from the
+disk, the part of it in FAISS, hits, how many answers are the same when every candidate is scored in
+full, and how many equal exact search's.
 """
 
 from __future__ import annotations
@@ -43,11 +43,11 @@ from grafprint.library.records import File, Recording, Track
 from grafprint.matching import alignment
 
 SETTING = Setting(5.0, 5.0, True)  # 5 s, 5 dB, reverb
-PAIRS = 10  # one after the other in a made-up track
+PAIRS = 10  # one after the other in a synthetic track
 
 
 def grow(library: Library, size: int, seed: int) -> None:
-    """Add made-up tracks until the library has ``size`` fingerprints."""
+    """Add synthetic tracks until the library has ``size`` fingerprints."""
     real = [t for t in library.tracks() if not t.content_hash.startswith("made up")]
     number = len(library.tracks()) - len(real)
     while len(library) < size:
@@ -71,7 +71,7 @@ def grow(library: Library, size: int, seed: int) -> None:
 
 
 def mixed(library: Library, a: Track, b: Track, rng: np.random.Generator) -> np.ndarray:
-    """Fingerprints of two tracks heard at once, as long as the shorter one."""
+    """Fingerprints of a mix of two tracks, as long as the shorter one."""
     count = min(a.count, b.count)
     one, two = (library.vector_store.read_range(t.first, t.first + count) for t in (a, b))
     share = np.float32(rng.uniform(0.3, 0.7))
@@ -82,14 +82,14 @@ def mixed(library: Library, a: Track, b: Track, rng: np.random.Generator) -> np.
 
 
 def shrink(library: Library, size: int, asked: np.ndarray) -> None:
-    """Remove tracks, but none of the numbers ``asked``, until ``size`` fingerprints are left."""
+    """Remove tracks, except those with ids ``asked``, until ``size`` fingerprints are left."""
     for track in library.tracks():
         if len(library) - track.count >= size and track.id not in asked:
             library.remove(track.id)
 
 
 def measure(path: Path, queries: SearchQueries) -> dict[str, Any]:
-    """One size; in a process of its own, whose memory is this library's."""
+    """Measure one size, in a new process, so that memory is this library's alone."""
     began, before = time.perf_counter(), common.anonymous_mb()
     library = Library.open(path)
     opened_s, idle = time.perf_counter() - began, common.anonymous_mb()
@@ -138,7 +138,7 @@ def measure(path: Path, queries: SearchQueries) -> dict[str, Any]:
 
 
 def main() -> None:
-    """Grow and measure, or (--measure) measure one."""
+    """Grow and measure libraries, or with --measure measure a single one."""
     parser = search_queries.options(__doc__)
     parser.add_argument("--sizes", default="1000000")
     parser.add_argument("--measure", type=Path, help=argparse.SUPPRESS)
@@ -155,7 +155,7 @@ def main() -> None:
             shutil.copytree(source, place.with_name("scale.partial"), dirs_exist_ok=True)
             place.with_name("scale.partial").rename(place)
         if size >= all_of_it:
-            source = place  # of the next
+            source = place  # for the next size
         before = row_index.saved_state(place / INDEX)
         began = time.perf_counter()
         with Library.open(place, writable=True) as library:

@@ -1,11 +1,11 @@
-"""How well long recordings are taken apart: python -m benchmarks.scan --test TEST ...
+"""Accuracy of scans of long recordings.
 
     python -m benchmarks.scan --test TEST --distractors TRAIN --noise NOISE --rooms ROOMS
 
-Mixes of the tracks in TEST, every third of which is not in the library, after each other: cut hard,
-cross-faded for 4 s, with people talking over every other one, and all of it through a room with
-noise at 10 dB. Counted are plays: one is right if it is of a part's track, at its time in the
-track, and over half of the part; and how far off its beginning and end are.
+Mixes of parts of TEST's tracks, every third of which is not in the library: with hard cuts, with
+cross-fades of 4 s, with people talking over every other part, and through a room with noise at 10
+dB. A play is right if it has a part's track at the right time in the track, and covers over half of
+the part. Also measured are the errors of its start and end.
 """
 
 from __future__ import annotations
@@ -34,14 +34,14 @@ from grafprint.library import Library, Track
 from grafprint.scan import scan
 from grafprint.scan.plays import Play
 
-PARTS = 30  # of each mix, a third of them strangers
+PARTS = 30  # in each mix, a third of them unknown tracks
 LENGTHS_S = (8.0, 28.0)
-NEAR_S = 0.5  # in the track
+NEAR_S = 0.5  # largest error of the time in the track
 
 
 @dataclass(frozen=True)
 class Kind:
-    """How a mix is made."""
+    """A kind of mix."""
 
     fade_s: float = 0.0
     talk: bool = False
@@ -56,14 +56,14 @@ KINDS = {
 }
 
 
-def made(
+def make_mix(
     library: Library,
     known: list[Track],
     strangers: list[Path],
     kind: Kind,
     rng: np.random.Generator,
 ) -> Mix:
-    """A mix of known tracks and strangers, of random parts of random length."""
+    """A mix of random parts, of random length, of known and unknown tracks."""
     mix = Mix(library)
     for number in range(PARTS):
         length_s = float(rng.uniform(*LENGTHS_S))
@@ -79,8 +79,8 @@ def made(
     return mix
 
 
-def heard(samples: np.ndarray, noises: NoiseBank, rooms: RoomBank, seed: int) -> np.ndarray:
-    """The sound in a room, with noise at 10 dB."""
+def degrade(samples: np.ndarray, noises: NoiseBank, rooms: RoomBank, seed: int) -> np.ndarray:
+    """Play the sound into a room, with noise at 10 dB."""
     generator = torch.Generator().manual_seed(seed)
     clip = reverberate(torch.from_numpy(samples[None]), rooms.draw_named(1, generator)[0])
     noise = noises.draw_named(1, samples.size, generator)[0]
@@ -88,7 +88,7 @@ def heard(samples: np.ndarray, noises: NoiseBank, rooms: RoomBank, seed: int) ->
 
 
 def right(play: Play, part: Part) -> bool:
-    """Whether a play is the part: track, place in it, and over half of its time."""
+    """Whether a play is the part: its track, the right time in it, over half of its length."""
     shared_s = min(play.end_s, part.end_s) - max(play.start_s, part.start_s)
     drift_s = (play.track_start_s - play.start_s) - (part.track_start_s - part.start_s)
     tracks = {play.track.id, *(track.id for track in play.alternatives)}
@@ -101,7 +101,7 @@ def measure(
     fingerprinter: Fingerprinter,
     mixes: list[tuple[Mix, Path]],
 ) -> dict[str, object]:
-    """Precision, recall and errors over some mixes."""
+    """Precision, recall and errors over the mixes."""
     plays = parts = hits = found = 0
     starts, ends = [], []
     for mix, path in mixes:
@@ -130,7 +130,7 @@ def measure(
 def without_strangers(
     whole: Path, args: argparse.Namespace
 ) -> Iterator[tuple[Library, list[Track], list[Path]]]:
-    """A copy of a library without every third test track; those that it has, and the others."""
+    """A copy of a library without every third test track; its test tracks, and the others."""
     copy = args.work / "without-strangers"
     shutil.rmtree(copy, ignore_errors=True)
     shutil.copytree(whole, copy)
@@ -147,7 +147,7 @@ def without_strangers(
 def main() -> None:
     """Measure each kind."""
     parser = common.options(__doc__)
-    parser.add_argument("--mixes", type=int, default=4, help="of each kind")
+    parser.add_argument("--mixes", type=int, default=4, help="number of mixes of each kind")
     args = parser.parse_args()
     fingerprinter = common.network(args, "grafprint")
     noises, rooms = noise_bank(args.noise, "test", 0, 0), room_bank(args.rooms, "test", 0, 0)
@@ -160,9 +160,9 @@ def main() -> None:
             rng = np.random.default_rng(args.seed)
             mixes = []
             for number in range(args.mixes):
-                mix = made(library, known, strangers, kind, rng)
+                mix = make_mix(library, known, strangers, kind, rng)
                 if kind.room:
-                    mix.samples = heard(mix.samples, noises, rooms, number)
+                    mix.samples = degrade(mix.samples, noises, rooms, number)
                 path = args.work / f"mix-{number}.wav"
                 mix.write(path)
                 mixes.append((mix, path))

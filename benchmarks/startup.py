@@ -1,7 +1,7 @@
-"""How long programs take to begin, and what memory they need: python -m benchmarks.startup
+"""Start-up time and memory: python -m benchmarks.startup
 
-Each in a process of its own, from the command to its end (the app: to the first connection), with
-files in the system's cache: median seconds, and the largest resident memory.
+Each command in a new process, from start to end (the app: to the first connection), with files in
+the system's cache: median seconds, and peak resident memory.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from benchmarks.shared.common import ROOT, markdown
 
 CLIP = ROOT / "assets" / "examples" / "cafe.opus"
 GRAFPRINT = ("-m", "grafprint")
-# In a small process of its own: what is started counts the memory of what started it as its own.
+# From a small process: a child's peak memory includes that of the process that started it.
 RUN = """
 import resource, subprocess, sys, time
 began = time.perf_counter()
@@ -40,7 +40,7 @@ COMMANDS: dict[str, tuple[str, ...]] = {
 
 
 def once(command: tuple[str, ...]) -> tuple[float, float]:
-    """Seconds, and the most memory in MB, of one run. SystemExit if it fails."""
+    """Seconds and peak memory in MB of one run. Raises SystemExit if it fails."""
     done = subprocess.run(
         [sys.executable, "-c", RUN, sys.executable, *command], cwd=ROOT, capture_output=True,
         text=True, check=False,
@@ -52,10 +52,10 @@ def once(command: tuple[str, ...]) -> tuple[float, float]:
 
 
 def app() -> tuple[float, float]:
-    """Seconds to the first connection, and the memory when idle in MB."""
+    """Seconds to the first connection, and idle memory in MB."""
     with browser_session.running() as served:
         seconds = time.perf_counter() - served.began
-        time.sleep(3)  # what is loaded in the background
+        time.sleep(3)  # for what loads in the background
         return seconds, common.resident_mb(served.pid)
 
 

@@ -1,12 +1,12 @@
-"""Table II's grid for every system, and what the same queries tell about times and weak spots.
+"""Table II of the paper for every system, with time errors and weak spots from the same queries.
 
     python -m benchmarks.table2 --test TEST --distractors TRAIN --noise NOISE --rooms ROOMS \\
         --models RUNS --system grafprint --system nafp --system te-lsh --system te-ht --system ast
 
 1, 2, 3 and 5 s; noise, and noise with reverb; 0 to 20 dB. Without --models the released network is
-measured. Writes one file a system to benchmarks/results/; benchmarks.report makes the page of them.
---processes shares the work, and --device is what the networks run on: the results are the same, but
-for the rounding of the device.
+measured. Writes one file per system to benchmarks/results/, from which benchmarks.report fills the
+pages. --processes shares the work, --device is where the networks run; the results are the same up
+to the device's rounding.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from grafprint.evaluation import Cell, EvaluationConfig, Outcome, Report
 
 
 def kind_of_noise(name: str) -> str:
-    """The kind of a noise by its file's name: the class of ESC-10's, else the collection's."""
+    """The kind of a noise from its file name: the class for ESC-10, else the collection."""
     collection, _, rest = name.partition("__")
     if collection.startswith("esc"):
         return re.sub(r"^\d+-", "", rest.partition("__")[0])
@@ -35,7 +35,7 @@ def kind_of_noise(name: str) -> str:
 
 
 def by(group: Callable[[Outcome], str], report: Report) -> dict[str, Any]:
-    """Hit rates of the noisy 1 and 5 s queries, grouped: {group: {measure: [rate, low, high]}}."""
+    """Hit rates of the 1 and 5 s queries by group: {group: {measure: [rate, low, high]}}."""
     outcomes: dict[str, dict[float, list[Outcome]]] = defaultdict(lambda: defaultdict(list))
     for cell in report.cells:
         if cell.setting.length_s in (1.0, 5.0):
@@ -55,7 +55,7 @@ def by(group: Callable[[Outcome], str], report: Report) -> dict[str, Any]:
 
 
 def times(report: Report) -> list[dict[str, Any]]:
-    """How far off the times of right tracks are, by length and reverb, over all SNRs."""
+    """Time errors of right tracks by length and reverb, over all SNRs."""
     rows = []
     for length in report.config.lengths_s:
         for reverb in report.config.reverbs:
@@ -74,7 +74,7 @@ def times(report: Report) -> list[dict[str, Any]]:
 
 
 def main() -> None:
-    """Measure system by system."""
+    """Measure one system after the other."""
     args = common.shared_options(__doc__).parse_args()
     config = EvaluationConfig(queries=args.queries, protocol=args.protocol, seed=args.seed)
     with workers.crew(args.processes) as crew:
@@ -87,7 +87,7 @@ def run(
 ) -> None:
     """Measure one system and write its file."""
     asked = common.model(args, name)
-    if common.twins(name):  # whose network encodes the same queries
+    if common.twins(name):  # share this network, and encode the same queries
         asked = replace(asked, memory=args.work / "queries")
     fingerprinter, helpers = common.shared(crew, asked)
     folders = [folder for folder in (args.test, args.distractors) if folder]

@@ -1,13 +1,12 @@
-"""Table III's question: what does a growing library of other music cost?
+"""Table III of the paper: hit rates as the library grows.
 
     python -m benchmarks.table3 --test TEST --distractors TRAIN --noise NOISE --rooms ROOMS \\
         --sizes 100000,400000,1000000 --system grafprint
 
-Noisy and reverberated queries are searched for in a library that grows: first the test tracks, then
-the distractors, then the distractors again at other speeds, which is other music to a fingerprint
-(pitch and tempo change by 6 % and more). The same queries are asked at each size. What
-benchmarks.table2 has heard in the same --work is taken from its library, and what the size before
-has from that size's.
+Queries with noise and reverb are looked up in a growing library: first the test tracks, then the
+distractors, then the distractors at other speeds, whose fingerprints differ (pitch and tempo change
+by 6 % and more). The queries are the same at each size. Fingerprints are copied from the library of
+benchmarks.table2 in the same --work and from that of the previous size, if they are there.
 """
 
 from __future__ import annotations
@@ -36,24 +35,24 @@ from grafprint.fingerprint import Fingerprinter
 from grafprint.library import Library
 from grafprint.library.add_file import FileFingerprints, add_file
 
-# Semitones apart, and never an octave, where a changed copy might resemble its original.
+# A semitone or more apart, but never an octave, where a copy might resemble its original.
 SPEEDS = [Fraction(17, 16), Fraction(16, 17), Fraction(9, 8), Fraction(8, 9), Fraction(6, 5),
           Fraction(5, 6), Fraction(5, 4), Fraction(4, 5)]  # fmt: skip
 Distractor = tuple[Path, Fraction]  # a file and the speed it is played at
 
 
 def distractors(folder: Path) -> Iterator[Distractor]:
-    """Every file of the folder as it is, then at one speed after the other."""
+    """Every file of the folder at its own speed, then all of them at one speed after the other."""
     files = sorted(p for p in folder.rglob("*") if p.suffix.lower() in audio.AUDIO_SUFFIXES)
     for speed in (Fraction(1), *SPEEDS):
         for path in files:
             yield path, speed
 
 
-def made(folder: Path, distractor: Distractor) -> Path:
-    """A distractor's file: as it is, or a copy at its speed that is written to ``folder``."""
+def make_distractor(folder: Path, distractor: Distractor) -> Path:
+    """A distractor's file: the original, or a copy at its speed, written to ``folder``."""
     path, speed = distractor
-    file = placed(folder, distractor)
+    file = distractor_path(folder, distractor)
     if speed != 1:
         samples = resample_poly(audio.load(path), speed.denominator, speed.numerator)
         pcm = np.clip(np.round(samples * 32767), -32768, 32767).astype(np.int16)
@@ -61,22 +60,22 @@ def made(folder: Path, distractor: Distractor) -> Path:
     return file
 
 
-def placed(folder: Path, distractor: Distractor) -> Path:
-    """Where :func:`made` has it."""
+def distractor_path(folder: Path, distractor: Distractor) -> Path:
+    """Where :func:`make_distractor` writes it."""
     path, speed = distractor
     if speed == 1:
         return path
     return folder / f"{path.stem}@{speed.numerator}-{speed.denominator}.wav"
 
 
-def heard(model: Model, folder: Path, distractor: Distractor) -> FileFingerprints | None:
-    """Make a distractor and fingerprint it, in a process of the crew."""
-    return workers.hear(model, made(folder, distractor))
+def fingerprint(model: Model, folder: Path, distractor: Distractor) -> FileFingerprints | None:
+    """Make a distractor and fingerprint it, in a process of the pool."""
+    return workers.fingerprint(model, make_distractor(folder, distractor))
 
 
-def _made_only(folder: Path, wanted: list[Distractor]) -> Generator[None, None, None]:
+def _make_only(folder: Path, wanted: list[Distractor]) -> Generator[None, None, None]:
     for distractor in wanted:
-        made(folder, distractor)
+        make_distractor(folder, distractor)
         yield None
 
 
@@ -87,34 +86,34 @@ def grow(
     size: int,
     helpers: Shared | None = None,
 ) -> None:
-    """Hear distractors until the library has ``size`` fingerprints, going on where it was."""
+    """Add distractors until the library has ``size`` fingerprints; resumes where it stopped."""
     done = {Path(track.path).name for track in library.tracks()}
     with tempfile.TemporaryDirectory() as temporary:
         place = Path(temporary)
-        wanted = [d for d in distractors(folder) if placed(place, d).name not in done]
+        wanted = [d for d in distractors(folder) if distractor_path(place, d).name not in done]
         if helpers:
-            results = helpers.crew.map(partial(heard, helpers.model, place), wanted)
+            results = helpers.crew.map(partial(fingerprint, helpers.model, place), wanted)
         else:
-            results = _made_only(place, wanted)
+            results = _make_only(place, wanted)
         with contextlib.closing(results):
             for number, distractor in enumerate(wanted):
                 if len(library) >= size:
                     return
-                result, file = next(results), placed(place, distractor)
-                with contextlib.suppress(AudioError):  # as one that is silent throughout
+                result, file = next(results), distractor_path(place, distractor)
+                with contextlib.suppress(AudioError):  # for instance, it is silent throughout
                     add_file(library, file, fingerprinter, prepared=result)
                 if file.parent == place:
                     file.unlink()
                 if number % 100 == 0:
                     print(f"{len(library)} of {size} fingerprints", flush=True)
     if len(library) < size:
-        raise SystemExit(f"there are distractors for {len(library)} fingerprints, not for {size}")
+        raise SystemExit(f"the distractors give only {len(library)} fingerprints, not {size}")
 
 
 def main() -> None:
     """Measure at each size."""
     parser = common.shared_options(__doc__)
-    parser.add_argument("--sizes", default="100000,400000,1000000", help="in fingerprints")
+    parser.add_argument("--sizes", default="100000,400000,1000000", help="numbers of fingerprints")
     args = parser.parse_args()
     if args.distractors is None:
         parser.error("--distractors is needed")
@@ -129,28 +128,28 @@ def main() -> None:
 def run(
     name: str, config: EvaluationConfig, args: argparse.Namespace, crew: WorkerPool | None
 ) -> None:
-    """Measure one system and write its file, which is there from the first size on."""
+    """Measure one system; its file is written after each size."""
     asked = replace(common.model(args, name), memory=args.work / "queries")
     fingerprinter, helpers = common.shared(crew, asked)
     label = f"table3-{name}" if args.models else "table3-released"
-    heard = [common.place(name, fingerprinter, args.work)]
+    sources = [common.place(name, fingerprinter, args.work)]
     tests = audio_files(args.test, [])
     more = [path for path, speed in distractors(args.distractors) if speed == 1]
     reports = []
     for size in map(int, args.sizes.split(",")):
-        work = args.work / "grown" / str(size)  # each its own, so that any can be gone on with
+        work = args.work / "grown" / str(size)  # one for each size, so that any can be resumed
         with common.opened(name, fingerprinter, work) as library:
-            for source in heard:
+            for source in sources:
                 common.take(library, fingerprinter, source, tests, math.inf)
         with common.collection(name, fingerprinter, [args.test], work, helpers) as library:
-            for source in heard:
+            for source in sources:
                 common.take(library, fingerprinter, source, more, size)
             grow(library, fingerprinter, args.distractors, size, helpers)
             library.finish()
             report = common.measure(
                 f"{label}-{size}", library, fingerprinter, config, args, helpers
             )  # fmt: skip
-        heard.append(library.path)
+        sources.append(library.path)
         reports.append(report.to_json())
         common.write(label, {"system": name, "network": fingerprinter.facts, "sizes": reports},
                      args.out)  # fmt: skip

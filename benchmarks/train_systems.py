@@ -1,9 +1,9 @@
-"""Train every system that is compared, on the same data, with the same number of pairs.
+"""Train all compared systems on the same data, with the same number of pairs.
 
     python -m benchmarks.train_systems MANIFEST --noise NOISE --rooms ROOMS --pairs 256000
 
-Each run goes to its folder in --work and is taken up where it was stopped; one that is finished is
-left alone. Smaller batches take more steps of as many pairs, which suits small budgets. The
+Each run has a folder in --work and is resumed if it was interrupted; a finished run is skipped.
+Smaller batches take more steps for the same number of pairs, which suits small budgets. The
 manifest names the validation split (docs/train-your-own.md).
 """
 
@@ -26,8 +26,8 @@ def main() -> None:
     parser.add_argument("manifest", type=Path)
     parser.add_argument("--noise", type=Path, required=True)
     parser.add_argument("--rooms", type=Path, required=True)
-    parser.add_argument("--pairs", type=int, default=256_000, help="seen by each")
-    parser.add_argument("--batch", type=int, default=COMMON["batch"], help="pairs a step")
+    parser.add_argument("--pairs", type=int, default=256_000, help="for each system")
+    parser.add_argument("--batch", type=int, default=COMMON["batch"], help="pairs per step")
     parser.add_argument("--compile", action="store_true", help="compile the networks first")
     parser.add_argument("--only", choices=list(RUNS), action="append")
     parser.add_argument("--work", type=Path, default=Path("runs"))
@@ -52,7 +52,7 @@ def main() -> None:
 
 
 def finished(out: Path, steps: int) -> bool:
-    """Whether the run in a folder has come to its end."""
+    """Whether the run in a folder is complete."""
     path = out / "encoder.safetensors"
     return path.is_file() and bool(checkpoint.load_encoder(path)[2]["steps_done"] == steps)
 

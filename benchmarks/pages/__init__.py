@@ -1,1 +1,1 @@
-"""Tables and figures of the documentation, made from the results."""
+"""Tables and figures of the pages, from the results."""

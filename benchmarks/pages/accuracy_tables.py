@@ -1,4 +1,4 @@
-"""Tables of what is found: hit rates, times, weak spots, ablations; see benchmarks.report."""
+"""Tables of hit rates, times, weak spots and ablations; see benchmarks.report."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from grafprint.evaluation.report import MEASURES, wilson
 
 
 def grid(reverb: bool) -> str:
-    """Table II on a common budget: a row a length and system, right track within 50 ms."""
+    """Table II on a common budget: a row per length and system, right track within 50 ms."""
     reports = {name: r for name in SYSTEMS if (r := _read(f"table2-{name}"))}
     if not reports:
         raise FileNotFoundError("benchmarks.table2")
@@ -27,7 +27,7 @@ def grid(reverb: bool) -> str:
 
 
 def beside_paper() -> str:
-    """Table II's row of the paper beside the released network's, by either protocol."""
+    """The paper's row of Table II and the released network's, by either protocol."""
     measured = {"released": common.read("table2-released")}
     if published := _read("table2-released-published"):
         measured["released, published protocol"] = published
@@ -47,13 +47,13 @@ def beside_paper() -> str:
 
 
 def _pairs(report: dict[str, Any]) -> str:
-    """How many pairs the network of a report was trained with, in its last run."""
+    """The number of pairs in the last training run of a report's network."""
     network = report["network"]
     return f"{network['steps_done'] * network['config']['batch']:,}"
 
 
 def released(measure: str) -> Callable[[], str]:
-    """The released network: a row a length and reverb, a column an SNR, and what was searched."""
+    """The released network: a row per length and reverb, a column per SNR, and the library."""
 
     def table() -> str:
         report = common.read("table2-released")
@@ -70,11 +70,11 @@ def released(measure: str) -> Callable[[], str]:
 
 
 def _searched(report: dict[str, Any]) -> str:
-    """What was searched in for a report, and how often."""
+    """The size of the library and the number of queries of a report."""
     queries = report["config"]["queries"]
     return (
         f"{report['references']:,} references, {report['fingerprints']:,} fingerprints; "
-        f"{queries} queries a cell, cut from {report['query_tracks']} test tracks."
+        f"{queries} queries per cell, cut from {report['query_tracks']} test tracks."
     )
 
 
@@ -106,7 +106,7 @@ def granularity() -> str:
 
 
 def times() -> str:
-    """How far off the times are."""
+    """Time errors."""
     header = [
         "query",
         "reverb",
@@ -126,7 +126,7 @@ def times() -> str:
 def classical(
     measure: str, theirs: Mapping[str, Mapping[tuple[float, bool], tuple[int, ...]]]
 ) -> str:
-    """The released network and classical programs: a row a program and condition."""
+    """The released network and classical programs: a row per program and condition."""
     report = common.read("table2-released")
     rows = []
     for snr, reverb in next(iter(theirs.values())):
@@ -169,9 +169,9 @@ def groups(key: str) -> Callable[[], str]:
 
 
 def open_set() -> str:
-    """How many names are given, right and wrong ones, as more is asked of an answer."""
-    header = ["query", "confidence asked for", "present: named right", "present: named wrong",
-              "absent: named"]  # fmt: skip
+    """True and false positive rates by confidence threshold."""
+    header = ["query", "confidence threshold", "present: right track", "present: wrong track",
+              "absent: a track"]  # fmt: skip
     return markdown(header, (
         [f"{row['length_s']:g} s", f"{100 * row['confidence']:.1f} %",
          *(percent(row[key]) for key in ("found", "wrong_when_present", "wrong_when_absent"))]

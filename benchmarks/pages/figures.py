@@ -1,4 +1,4 @@
-"""The figures of docs/results.md, drawn from benchmarks/results/; made by benchmarks.report."""
+"""The figures of docs/results.md, from benchmarks/results/; drawn by benchmarks.report."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ TITLES["released"] = "GraFPrint, released"
 
 
 def existing(prefix: str) -> dict[str, dict[str, Any]]:
-    """The results of a benchmark by system, of those that were measured."""
+    """The results of a benchmark by system, for the systems that were measured."""
     found = {}
     for name in COLOURS:
         try:
@@ -31,9 +31,9 @@ def existing(prefix: str) -> dict[str, dict[str, Any]]:
 
 
 def systems() -> Figure:
-    """Table II: hit rate against SNR, a column a query length, a row without and with reverb.
+    """Table II: hit rate against SNR, a column per query length, a row without and with reverb.
 
-    The systems have one budget, so the released network is not among them.
+    The systems share one budget, so the released network is left out.
     """
     reports = {name: r for name, r in existing("table2").items() if name != "released"}
     if not reports:
@@ -82,7 +82,7 @@ def scale() -> Figure:
 
 
 def granularity() -> Figure:
-    """Figure 2: hit rate against the hop, a line a tolerance, noise and reverb."""
+    """Figure 2: hit rate against the hop, a line per tolerance, noise and reverb."""
     rows = [r for r in common.read("granularity")["rows"] if r["reverb"]]
     lengths = sorted({r["length_s"] for r in rows})
     figure = Figure(figsize=(3.6 * len(lengths), 3.4), layout="constrained")
@@ -101,14 +101,14 @@ def granularity() -> Figure:
 
 
 def reliability() -> Figure:
-    """Confidence against the share that is right, and wrong names against found ones."""
+    """Calibration: confidence against the share that is right; false against true positives."""
     found = common.read("table2-released")["open_set"]
     figure = Figure(figsize=(9, 3.8), layout="constrained")
     left, right = figure.subplots(1, 2)
     left.plot([0, 100], [0, 100], ":", color="0.6")
     bins, error = found["bins"], 100 * found["expected_calibration_error"]
     errorbar(left, [100 * b[0] for b in bins], [b[1] for b in bins], "released",
-             label=f"test queries: off by {error:.1f} on average")  # fmt: skip
+             label=f"test queries, mean error {error:.1f}")  # fmt: skip
     left.set(xlabel="confidence (%)", ylabel="answers that are right (%)")
     left.legend(fontsize=8)
     rows = found["curve"]
@@ -118,7 +118,7 @@ def reliability() -> Figure:
                    [100 * row["found"][0] for row in chosen], "-o", ms=3, color="#0b6e99",
                    alpha=0.35 + 0.2 * shade, label=f"{length:g} s")  # fmt: skip
     right.axvline(1, ls=":", color="0.6")
-    right.set(xlabel="absent ones named (%)", ylabel="present ones named right (%)")
+    right.set(xlabel="false positives (%)", ylabel="true positives (%)")
     right.legend(fontsize=8)
     for panel in (left, right):
         panel.grid(alpha=0.3)
@@ -126,7 +126,7 @@ def reliability() -> Figure:
 
 
 def ablation() -> Figure:
-    """What each change adds or takes, as bars; grey: where the base lies with other seeds."""
+    """The effect of each change, as bars; grey: the range of the base with other seeds."""
     rows = common.read("ablation")["rows"]
     seeds = [name for name in rows if name.startswith("base")]
     names = [name for name in rows if name not in seeds]

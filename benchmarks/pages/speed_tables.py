@@ -21,15 +21,15 @@ def load() -> str:
         for endpoint in found["answers"]
     ]  # fmt: skip
     return (
-        f"{markdown(['', 'answers', 'median wait', '95 % waited less than'], rows)}\n\n"
+        f"{markdown(['', 'answers', 'median wait', '95th percentile'], rows)}\n\n"
         f"{found['clients']} clients for {found['minutes']:g} minutes: {found['failed']} answers "
-        f"failed, {found['not_their_own']} were not the client's own. Memory of the server in the "
-        f"first minute {memory[0]:.0f} MB, in the last {memory[-1]:.0f} MB."
+        f"failed, {found['not_their_own']} were not the client's own. Memory of the server: "
+        f"{memory[0]:.0f} MB in the first minute, {memory[-1]:.0f} MB in the last."
     )
 
 
 def encoding() -> str:
-    """Ways to run the network on the processor."""
+    """Ways to run the network on the CPU."""
     found = common.read("encoding")
     rows = [
         [r["runtime"], PRECISIONS[r["precision"]], f"{r['segments_per_s']:.0f}",
@@ -37,16 +37,16 @@ def encoding() -> str:
          f"{100 * r['share_of_plain_products']:.0f} %"]
         for r in found["rows"]
     ]  # fmt: skip
-    header = ["run by", "precision", "segments a second", "times real time", "a query of 5 s",
-              "of plain products"]  # fmt: skip
+    header = ["run by", "precision", "segments per second", "times real time", "query of 5 s",
+              "share of plain products"]  # fmt: skip
     peaks = " and ".join(
         f"{rate:.0f} in {PRECISIONS[p]}" for p, rate in found["plain_gflops"].items()
     )
     operations = found["operations_per_segment"] / 1e9
     return (
-        f"{markdown(header, rows)}\n\n{operations:.2f} billion operations a segment ("
+        f"{markdown(header, rows)}\n\n{operations:.2f} billion operations per segment ("
         f"{found['operations_per_segment_once'] / 1e9:.2f} reading once); plain "
-        f"products of the same sizes reach {peaks} (billions a second)."
+        f"products of the same sizes reach {peaks} (billions per second)."
     )
 
 
@@ -64,45 +64,45 @@ def fast_library() -> str:
                                      for r in (own, fast))]
         for own, fast in zip(*found["named"], strict=True)
     ]  # fmt: skip
-    header = ["query", *(f"{what}, {name}" for what in ("named rightly", "named though absent")
+    header = ["query", *(f"{what}, {name}" for what in ("true positives", "false positives")
                          for name in names)]  # fmt: skip
     return f"{paired_comparison.table(found, names)}\n\n{markdown(header, rows)}"
 
 
 def parts() -> str:
-    """Milliseconds a segment in each kind of work, for each way to run the network."""
+    """Milliseconds per segment by kind of work, for each way to run the network."""
     found = common.read("parts")["rows"]
     header = ["", *(f"{r['runtime']}, {PRECISIONS[r['precision']]}" for r in found)]
     rows = [[part, *(f"{r['ms'][part]:.2f}" for r in found)] for part in found[0]["ms"]]
-    return markdown(header, [*rows, ["all", *(f"{sum(r['ms'].values()):.2f}" for r in found)]])
+    return markdown(header, [*rows, ["total", *(f"{sum(r['ms'].values()):.2f}" for r in found)]])
 
 
 def gpu() -> str:
-    """What a GPU does."""
+    """Speed on a GPU."""
     found = common.read("gpu")
     rows = [
         [name, f"{r['segments_per_s']:,.0f}", f"{r['times_real_time']:,.0f}",
          f"{100 * r['share_of_peak']:.1f} %", f"{r['least_cosine_to_cpu']:.4f}"]
         for name, r in found["encoding"].items()
     ]  # fmt: skip
-    header = ["bfloat16", "segments a second", "times real time", "of the peak",
-              "least cosine to the processor's"]  # fmt: skip
+    header = ["bfloat16", "segments per second", "times real time", "share of the peak",
+              "smallest cosine similarity to the CPU's"]  # fmt: skip
     training, index = found["training"], found["index"]
     indexed = f"An index of {index['fingerprints']:,}: {index['processor_s']:.0f} s"
     if "gpus_s" in index:
-        same = f"{100 * index['same']:.1f} % of the nearest the same"
-        indexed += f", with FAISS's GPUs {index['gpus_s']:.0f} s and {same}"
+        same = f"{100 * index['same']:.1f} % of the nearest neighbours equal"
+        indexed += f", with FAISS on GPUs {index['gpus_s']:.0f} s and {same}"
     layers = "; ".join(
         f"{way}, {r['neighbours_ms']:.1f} ms for the neighbours and "
         f"{r['maxima_and_gradients_ms']:.1f} ms for their maxima and gradients"
         for way, r in found["layers"].items()
     )
     return (
-        f"{markdown(header, rows)}\n\nThe graphs of a first-stage block of as many segments as are "
-        f"encoded at once: {layers}.\n\n"
+        f"{markdown(header, rows)}\n\nThe graphs of a first-stage block, for as many segments as "
+        f"are encoded at once: {layers}.\n\n"
         f"{found['device']}, {found['peak_tflops']:.0f} trillion "
-        f"operations a second in plain products. Training with a batch of {training['batch']}: "
-        f"{training['pairs_per_s']:,.0f} pairs a second, "
+        f"operations per second in plain products. Training with a batch of {training['batch']}: "
+        f"{training['pairs_per_s']:,.0f} pairs per second, "
         f"{100 * training['share_of_peak']:.1f} % of the peak. {indexed}."
     )
 
@@ -119,18 +119,18 @@ def indexes() -> str:
          "-" if r["tuned_nprobe"] is None else str(r["tuned_nprobe"])]
         for r in found["rows"]
     ]  # fmt: skip
-    header = ["index", "bytes a fingerprint", "MB an hour of audio", "built in (s)", "lists probed",
-              "of exact hits", "hits", "a query of 5 s", "tuned to"]  # fmt: skip
+    header = ["index", "bytes per fingerprint", "MB per hour of audio", "built in (s)",
+              "lists probed", "of exact hits", "hits", "query of 5 s", "tuned to"]  # fmt: skip
     return markdown(header, rows)
 
 
 def thinned() -> str:
-    """An index of fewer fingerprints."""
+    """Indexes of fewer fingerprints."""
     rows = common.read("index_choice")["thinned"]
     lengths = list(rows[0]["hit_50ms"])
     header = [
         "a fingerprint every",
-        "MB an hour of audio",
+        "MB per hour of audio",
         *(f"hits, {length} s" for length in lengths),
     ]
     return markdown(header, (
@@ -142,9 +142,9 @@ def thinned() -> str:
 
 
 def rotations() -> str:
-    """Ways to turn fingerprints before codes are made of them."""
+    """Rotations of fingerprints before they are encoded."""
     rows = common.read("index_choice")["rotations"]
-    return markdown(["rotation", "found in (s)", "error of the codes"], (
+    return markdown(["rotation", "computed in (s)", "error of the codes"], (
         [r["rotation"], f"{r['found_s']:.1f}", f"{r['error']:.3f}"] for r in rows
     ))  # fmt: skip
 
@@ -169,44 +169,44 @@ def library_sizes() -> str:
         yield f"{r['indexing_mb']:.0f}" if r["indexed"] else "-"
 
     header = ["fingerprints", "index", "lists, neighbours", "opened, first query",
-              "MB: opened, in use", "a query of 5 s, again", "FAISS's part", "hits",
-              "of exact hits", "the same by all candidates", "indexed a second",
+              "MB: opened, in use", "query of 5 s, again", "FAISS's part", "hits",
+              "of exact hits", "same by all candidates", "indexed per second",
               "MB to index"]  # fmt: skip
     return markdown(header, (list(cells(row)) for row in found["rows"]))
 
 
 def building() -> str:
-    """How fast files become a library."""
+    """Speed of building a library from files."""
     found = common.read("building")
     ways = [found["bundled"], found["fast"]]
     rows = [
-        ["hours of audio an hour", *(f"{w['times_real_time']:.1f}" for w in ways)],
-        *([f"of that time: {part} alone takes",
+        ["hours of audio per hour", *(f"{w['times_real_time']:.1f}" for w in ways)],
+        *([f"share of that time for {part} alone",
            *(f"{100 * w[f'share_{part}']:.0f} %" for w in ways)]
           for part in ("encoding", "decoding")),
-        ["memory at each quarter (MB)",
+        ["memory after each quarter (MB)",
          *(", ".join(f"{mb:.0f}" for mb in w["memory_mb"]) for w in ways)],
-        ["library on the disk (MB an hour of audio)",
+        ["library on disk (MB per hour of audio)",
          *(f"{w['bytes_per_hour_of_audio'] / 1e6:.1f}" for w in ways)],
-        ["index: fingerprints trained and added a second",
+        ["index: fingerprints trained and added per second",
          *(f"{w['fingerprints_indexed_per_s']:,.0f}" for w in ways)],
-        ["index: memory to make it (MB)", *(f"{w['indexing_mb']:.0f}" for w in ways)],
+        ["index: memory to build it (MB)", *(f"{w['indexing_mb']:.0f}" for w in ways)],
     ]  # fmt: skip
     header = [f"{ways[0]['tracks']} files, {ways[0]['hours']:.1f} h", "GraFPrint", "`--fast`"]
     return markdown(header, rows)
 
 
 def startup() -> str:
-    """How long programs take to begin."""
+    """Start-up times."""
     rows = common.read("startup")["rows"]
-    return markdown(["", "seconds", "most memory (MB)"], (
+    return markdown(["", "seconds", "peak memory (MB)"], (
         [name, f"{row['seconds']:.2f}", f"{row['mb']:.0f}"] for name, row in rows.items()
     ))  # fmt: skip
 
 
 def scans() -> str:
-    """Plays found in mixes, and how far off their ends are."""
-    header = ["mix", "hours", "parts", "precision", "recall", "beginning off by", "end off by"]
+    """Plays found in mixes, and the errors of their starts and ends."""
+    header = ["mix", "hours", "parts", "precision", "recall", "start error", "end error"]
     rows = common.read("scan")["rows"]
     return markdown(header, (
         [name, f"{row['hours']:.1f}", str(row["parts"]), percent(row["precision"]),
@@ -217,7 +217,7 @@ def scans() -> str:
 
 
 def waits(key: str, title: str) -> Callable[[], str]:
-    """What a visitor of the app waits for, or what an answer is made of."""
+    """Waiting times of a visitor of the app, or the parts of an answer."""
 
     def table() -> str:
         seconds = common.read("app_speed")[key]
@@ -243,6 +243,6 @@ TABLES: dict[str, Callable[[], str]] = {
     "building": building,
     "startup": startup,
     "scans": scans,
-    "waits": waits("seconds", "what a visitor waits for"),
+    "waits": waits("seconds", "waiting time of a visitor"),
     "answer": waits("answer_parts_s", "an answer to a clip of 7 s, on the server"),
 }

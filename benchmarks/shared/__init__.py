@@ -1,1 +1,1 @@
-"""What several benchmarks use."""
+"""Helpers shared by the benchmarks."""

@@ -1,4 +1,4 @@
-"""A program that calls the app over HTTP, as any can: uploads, endpoints, their events."""
+"""A client that calls the app over HTTP: uploads, endpoints and their events."""
 
 from __future__ import annotations
 
@@ -12,27 +12,27 @@ PATIENCE_S = 120.0
 
 
 def file_of(path: str, **more: Any) -> dict[str, Any]:
-    """An uploaded file as an endpoint takes it."""
+    """An uploaded file in the form that endpoints expect."""
     return {"path": path, "meta": {"_type": "gradio.FileData"}, **more}
 
 
 @dataclass
 class Caller:
-    """One client of the app at ``address``; by hand, so that it can also be asked what it ought
-    not to be asked."""
+    """A client of the app at ``address``, without Gradio's own, so that it can also send requests
+    that the app must refuse."""
 
     address: str
     _http: httpx.Client = field(default_factory=lambda: httpx.Client(timeout=PATIENCE_S))
     _defaults: dict[str, list[Any]] = field(default_factory=dict)
 
     def upload(self, name: str, content: bytes) -> httpx.Response:
-        """The answer to an upload; its JSON is the list of paths on the server."""
+        """Upload a file; the JSON of the response is the list of paths on the server."""
         return self._http.post(f"{self.address}gradio_api/upload", files={"files": (name, content)})
 
     def call(self, endpoint: str, file: Any, **values: Any) -> tuple[str, Any]:
-        """Call an endpoint with a file: the name of its last event (complete, error) and its data.
+        """Call an endpoint with a file; returns its last event (complete, error) and its data.
 
-        ``values`` by the names of the endpoint's parameters; the others are as by default.
+        ``values`` are by parameter name; the other parameters have their defaults.
         """
         if endpoint not in self._defaults:
             known = self._http.get(f"{self.address}gradio_api/info").json()

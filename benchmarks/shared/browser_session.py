@@ -1,4 +1,4 @@
-"""A visitor of the app in Chromium, whose waiting is measured: see benchmarks/app_speed.py."""
+"""A visitor of the app in Chromium, to measure waiting times; see benchmarks/app_speed.py."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ PATIENCE_MS = 60_000
 
 
 class Served(NamedTuple):
-    """The app in a process of its own: where, since when (performance counter), and which."""
+    """The app in another process: its address, start (performance counter) and process id."""
 
     address: str
     began: float
@@ -28,7 +28,7 @@ class Served(NamedTuple):
 
 @contextmanager
 def running(*options: str) -> Iterator[Served]:
-    """The app on a free port, until the end of the block."""
+    """Run the app on a free port until the end of the block."""
     with closing(socket.create_server(("127.0.0.1", 0))) as taken:
         port = taken.getsockname()[1]
     began = time.perf_counter()
@@ -52,7 +52,7 @@ def running(*options: str) -> Iterator[Served]:
 
 
 def opened(browser: Browser, address: str) -> Page:
-    """A new visitor's page, ready to be used."""
+    """A new visitor's page, ready for use."""
     page = browser.new_page(viewport={"width": 1200, "height": 900})
     page.goto(address)
     expect(page.locator("#answer .gp-card")).to_be_visible(timeout=PATIENCE_MS)
@@ -85,10 +85,10 @@ def recorded(page: Page) -> float:
 
 def slid(page: Page) -> float:
     """Seconds from a move of the SNR slider, end to end, to the new verdict on 5 s of music."""
-    time.sleep(1)  # what an earlier step is still changing
+    time.sleep(1)  # let earlier changes finish
     before = page.locator("#verdict .gp-card").inner_text()
     slider = page.locator("#snr input[type=range]")
-    # The whole way, so that the verdict is sure to be another.
+    # From end to end, so that the verdict certainly changes.
     key = "Home" if float(slider.input_value()) > 0 else "End"
     began = time.perf_counter()
     slider.press(key)
@@ -100,7 +100,7 @@ def slid(page: Page) -> float:
 
 
 def clicked(page: Page) -> float:
-    """Seconds that the browser needs to draw the edges of a node that is clicked."""
+    """Seconds to draw the edges of a clicked node."""
     ms = page.evaluate(
         """() => {
           const canvas = document.querySelector('.gp-graph canvas');
@@ -141,7 +141,7 @@ def moved(page: Page) -> float:
 
 
 def hovered(page: Page) -> float:
-    """Seconds to name what is under the pointer on the map of 50,000 points."""
+    """Seconds to label the point under the pointer on the map of 50,000 points."""
     ms = page.evaluate(
         """() => {
           const canvas = document.querySelector('.gp-map-over');

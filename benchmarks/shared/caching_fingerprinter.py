@@ -1,4 +1,4 @@
-"""A network that encodes no clips twice: libraries of several sizes are asked the same queries."""
+"""A network that encodes no clip twice, for the same queries to libraries of several sizes."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from grafprint.fingerprint import Fingerprinter
 
 
 class CachingFingerprinter(Fingerprinter):
-    """Keeps in the folder ``memory`` what :meth:`many` made; several processes may share it."""
+    """Caches the results of :meth:`many` in the folder ``memory``; processes may share it."""
 
     memory: Path
 
     def many(self, clips: Sequence[np.ndarray]) -> list[np.ndarray]:
-        """As that of any network."""
+        """See ``Fingerprinter.many``."""
         how = f"{self.model_id} {self.features.hop_frames} {self.precision}".encode()
         key = hashlib.sha256(b"".join([how, *(clip.tobytes() for clip in clips)])).hexdigest()
         path = self.memory / f"{key}.npz"

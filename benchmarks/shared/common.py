@@ -1,4 +1,4 @@
-"""What the accuracy benchmarks share: their options, the libraries they search, their results."""
+"""Shared by the accuracy benchmarks: options, libraries, results."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ FIGURES = ROOT / "docs" / "figures"
 
 
 def resident_mb(pid: int | str = "self", kind: str = "VmRSS") -> float:
-    """Resident memory of a process, in thousands of Linux's kB, which have 1,024 bytes.
+    """Resident memory of a process, in thousands of Linux's kB of 1,024 bytes.
 
     ``kind`` is a line of ``/proc/PID/status``.
     """
@@ -39,13 +39,13 @@ def resident_mb(pid: int | str = "self", kind: str = "VmRSS") -> float:
 
 
 def anonymous_mb() -> float:
-    """Resident memory of this process, without the files that are mapped into it."""
+    """Resident memory of this process, without mapped files."""
     return resident_mb(kind="RssAnon")
 
 
 @contextmanager
 def peak_mb() -> Iterator[Callable[[], float]]:
-    """Within, what is given says by how much :func:`anonymous_mb` has grown at the most so far."""
+    """Yields a function that returns the largest growth of :func:`anonymous_mb` so far."""
     before = most = anonymous_mb()
     done = threading.Event()
 
@@ -64,37 +64,43 @@ def peak_mb() -> Iterator[Callable[[], float]]:
 
 
 def options(doc: str) -> argparse.ArgumentParser:
-    """A parser with the data, the systems and the place to work."""
+    """A parser with options for the data, the systems and the working folder."""
     parser = argparse.ArgumentParser(description=doc.splitlines()[0])
     parser.add_argument("--test", type=Path, required=True, help="folder of the tracks to query")
     parser.add_argument("--distractors", type=Path, help="folder of more references")
-    parser.add_argument("--noise", type=Path, required=True, help="noises, not trained with")
-    parser.add_argument("--rooms", type=Path, required=True, help="responses, not trained with")
+    parser.add_argument("--noise", type=Path, required=True, help="noises not used in training")
+    parser.add_argument(
+        "--rooms", type=Path, required=True, help="room responses not used in training"
+    )
     parser.add_argument(
         "--system", action="append", choices=list(SYSTEMS), help="default: grafprint"
     )
     parser.add_argument(
         "--models", type=Path, help="folder of benchmarks.train_systems; default: released network"
     )
-    parser.add_argument("--pairs", type=int, default=256_000, help="of the runs in --models")
+    parser.add_argument(
+        "--pairs", type=int, default=256_000, help="training pairs of the runs in --models"
+    )
     parser.add_argument("--queries", type=int, default=500, help="per cell")
     parser.add_argument("--protocol", choices=["clean", "published"], default="clean")
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--work", type=Path, default=Path("runs"), help="for libraries, journals")
-    parser.add_argument("--device", default="cpu", help="of the networks, such as cuda")
+    parser.add_argument(
+        "--work", type=Path, default=Path("runs"), help="for libraries and journals"
+    )
+    parser.add_argument("--device", default="cpu", help="where the networks run, for example cuda")
     return parser
 
 
 def shared_options(doc: str) -> argparse.ArgumentParser:
-    """The same, for benchmarks whose work several processes can share."""
+    """The same, for benchmarks that several processes can share."""
     parser = options(doc)
-    parser.add_argument("--processes", type=int, default=1, help="that share the work")
+    parser.add_argument("--processes", type=int, default=1, help="number of processes")
     parser.add_argument("--out", type=Path, help="for the JSON; default: benchmarks/results")
     return parser
 
 
 def model(args: argparse.Namespace, name: str) -> Model:
-    """The trained network of a system, to be loaded here or in other processes."""
+    """The trained network of a system, to load here or in other processes."""
     if args.models is None:
         if name != "grafprint":
             raise SystemExit(f"the network of {name} must come from --models")
@@ -109,9 +115,9 @@ def network(args: argparse.Namespace, name: str) -> Fingerprinter:
 
 
 def shared(crew: WorkerPool | None, trained: Model) -> tuple[Fingerprinter, Shared | None]:
-    """A network for this process, and what its crew, if any, does with it.
+    """A network for this process, and the work that a pool, if any, does with it.
 
-    With a crew this process encodes nothing, so its network is on the processor.
+    With a pool this process encodes nothing, so its network is on the CPU.
     """
     if crew is None:
         return trained.load(), None
@@ -119,18 +125,18 @@ def shared(crew: WorkerPool | None, trained: Model) -> tuple[Fingerprinter, Shar
 
 
 def twins(system: str) -> list[str]:
-    """The other systems with the same network."""
+    """The other systems that use the same network."""
     network = SYSTEMS[system].trained_as
     return [name for name, s in SYSTEMS.items() if s.trained_as == network and name != system]
 
 
 def place(system: str, fingerprinter: Fingerprinter, work: Path) -> Path:
-    """Where in ``work`` the system's library with this network is."""
+    """The folder in ``work`` of the system's library with this network."""
     return work / f"{system}-{fingerprinter.model_id}"
 
 
 def opened(system: str, fingerprinter: Fingerprinter, work: Path) -> Library:
-    """The system's library with this network in ``work``, to be added to; empty if it is new."""
+    """The system's library with this network in ``work``, open for writing; created if missing."""
     path = place(system, fingerprinter, work)
     made: System = SYSTEMS[system]
     library = Library.open(path, writable=True) if path.exists() else made.create(
@@ -140,25 +146,27 @@ def opened(system: str, fingerprinter: Fingerprinter, work: Path) -> Library:
     return library
 
 
-def taken(library: Library, track: Track, every: int = 1) -> FileFingerprints:
-    """A track's fingerprints for another library: every ``every``-th, which is a coarser hop."""
+def fingerprints_of(library: Library, track: Track, every: int = 1) -> FileFingerprints:
+    """A track's fingerprints for another library; every ``every``-th, for a coarser hop."""
     rows = np.arange(track.first, track.first + track.count, every)
     return FileFingerprints(library.vectors(rows).astype("<f2"), track.duration_s)
 
 
 def take(
-    library: Library, fingerprinter: Fingerprinter, heard: Path, files: Iterable[Path], size: float
+    library: Library, fingerprinter: Fingerprinter, source: Path, files: Iterable[Path], size: float
 ) -> None:
-    """Add those of the files that the library in ``heard`` has, until there are ``size`` prints."""
-    if not heard.exists():
+    """Copy from the library ``source`` those files that it has, up to ``size`` fingerprints."""
+    if not source.exists():
         return
-    with Library.open(heard, model_id=fingerprinter.model_id) as other:
+    with Library.open(source, model_id=fingerprinter.model_id) as other:
         tracks = {other.audio_path(track): track for track in other.tracks()}
         for file in files:
             if len(library) >= size:
                 return
             if track := tracks.get(file.resolve()):
-                add_file.add_file(library, file, fingerprinter, prepared=taken(other, track))
+                add_file.add_file(
+                    library, file, fingerprinter, prepared=fingerprints_of(other, track)
+                )
 
 
 def collection(
@@ -168,17 +176,17 @@ def collection(
     work: Path,
     helpers: Shared | None = None,
 ) -> Library:
-    """The system's library of all files in the folders, made or gone on with in ``work``.
+    """The system's library of all files in the folders, made or resumed in ``work``.
 
-    Kept open for writing, so that the caller can add to it. The ``helpers`` hear the files if
-    there are any; the library is the same. What a system with the same network has heard is taken
-    from its library.
+    It stays open for writing, so that the caller can add to it. The ``helpers``, if any,
+    fingerprint the files; the library is the same. Fingerprints that a system with the same network
+    has already are copied from its library.
     """
     library = opened(system, fingerprinter, work)
     for folder in folders:
         for other in twins(system):
-            heard = place(other, fingerprinter, work)
-            take(library, fingerprinter, heard, audio_files(folder, []), math.inf)
+            source = place(other, fingerprinter, work)
+            take(library, fingerprinter, source, audio_files(folder, []), math.inf)
         if helpers:
             added, failed = helpers.add_folder(library, folder, fingerprinter)
         else:
@@ -196,9 +204,9 @@ def measure(
     args: argparse.Namespace,
     helpers: Shared | None = None,
 ) -> Report:
-    """Evaluate with queries from the test folder; goes on where a run of this name was stopped.
+    """Evaluate with queries from the test folder; resumes an interrupted run of this name.
 
-    The work is that of the ``helpers``, if there are any; the outcomes are the same.
+    The ``helpers``, if any, do the work; the outcomes are the same.
     """
 
     def on_progress(done: int, total: int) -> None:
@@ -218,7 +226,7 @@ def measure(
 
 
 def write(name: str, results: dict[str, Any], folder: Path | None = None) -> None:
-    """Write ``NAME.json``, with the machine it was made on; without a folder to RESULTS."""
+    """Write ``NAME.json``, with the machine's description, to a folder (default: RESULTS)."""
     folder = folder or RESULTS
     folder.mkdir(parents=True, exist_ok=True)
     machine = f"{platform.machine()}, {platform.system()}, Python {platform.python_version()}"
@@ -227,13 +235,13 @@ def write(name: str, results: dict[str, Any], folder: Path | None = None) -> Non
 
 
 def read(name: str) -> dict[str, Any]:
-    """What :func:`write` wrote; raises FileNotFoundError if it was not made yet."""
+    """Results written by :func:`write`. Raises FileNotFoundError if there are none yet."""
     result: dict[str, Any] = json.loads((RESULTS / f"{name}.json").read_text())
     return result
 
 
 def markdown(header: list[str], rows: Iterable[list[str]]) -> str:
-    """A table."""
+    """A Markdown table."""
     lines = [header, ["---"] * len(header), *rows]
     return "\n".join("| " + " | ".join(line) + " |" for line in lines)
 

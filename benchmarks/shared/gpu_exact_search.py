@@ -1,4 +1,4 @@
-"""Exact search on a GPU: what one thread takes seconds for, in milliseconds."""
+"""Exact search on a GPU: milliseconds instead of seconds on one thread."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ _AT_ONCE = 1 << 26  # products, 256 MB
 
 
 class DeviceLibrary(Library):
-    """A library for reading, which does not change while open; its exact searches run on a device.
+    """A read-only library whose exact searches run on a device; it must not change while open.
 
-    The neighbours are those of the processor but for the rounding of products.
+    The neighbours are the same as on the CPU, up to rounding.
     """
 
     device = torch.device("cpu")
@@ -48,7 +48,7 @@ class DeviceLibrary(Library):
         return products, found
 
     def _on_device(self) -> tuple[Tensor, Tensor]:
-        """The rows (int64 [n]) of tracks that are not silence, and their vectors ``[n, dim]``."""
+        """The non-silent rows (int64 [n]) of tracks, and their vectors ``[n, dim]``."""
         if self._held is None:
             vectors = self.vector_store.read_range(0, self.rows)
             rows = np.flatnonzero(self.table().live(0, self.rows) & vectors.any(axis=1))

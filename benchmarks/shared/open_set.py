@@ -1,7 +1,7 @@
-"""How far confidences can be trusted: reliability, and wrong names against found ones.
+"""How far confidences can be trusted: calibration, and false against true positive rates.
 
 Every query of an evaluation counts twice: as it is, and as if its track were not in the library,
-when the best other track is what it would be taken for.
+when the best other track would be reported.
 """
 
 from __future__ import annotations
@@ -13,13 +13,11 @@ import numpy as np
 from grafprint.evaluation.report import Report, wilson
 from grafprint.matching.confidence import CALIBRATION
 
-ASKED = sorted(
-    (0.5, 0.8, 0.9, 0.95, CALIBRATION.threshold, 0.995, 0.999)
-)  # confidences, for the curve
+THRESHOLDS = sorted((0.5, 0.8, 0.9, 0.95, CALIBRATION.threshold, 0.995, 0.999))  # of the curve
 
 
 def reliability(confidences: np.ndarray, right: np.ndarray, bins: int = 10) -> dict[str, Any]:
-    """Expected calibration error, and bins of equal width that hold any answers.
+    """Expected calibration error, and the non-empty bins of equal width.
 
     A bin is (mean confidence, share right with its 95 % interval, number of answers).
     """
@@ -34,7 +32,7 @@ def reliability(confidences: np.ndarray, right: np.ndarray, bins: int = 10) -> d
 
 
 def open_set(report: Report) -> dict[str, Any]:
-    """What the calibration in use is worth on the report's queries."""
+    """The calibration in use, measured on the report's queries."""
     lengths, present, right, absent = [], [], [], []
     for cell in report.cells:
         length = cell.setting.length_s
@@ -53,7 +51,7 @@ def open_set(report: Report) -> dict[str, Any]:
              "wrong_when_present": _share(ours[here] >= confidence, ~is_right[here]),
              "wrong_when_absent": _share(others[here] >= confidence)}
             for length in sorted(set(lengths)) for here in [length_s == length]
-            for confidence in ASKED
+            for confidence in THRESHOLDS
         ],
     }  # fmt: skip
 

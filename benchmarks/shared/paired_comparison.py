@@ -1,4 +1,4 @@
-"""Two ways asked the same questions: what counts is the queries that only one gets right."""
+"""Paired comparison of two systems on the same queries."""
 
 from __future__ import annotations
 
@@ -14,19 +14,19 @@ TOLERANCE_S = 0.05
 
 
 def grid(args: argparse.Namespace) -> EvaluationConfig:
-    """The questions: 1, 2 and 5 s, noise at 0 and 10 dB, without and with reverb."""
+    """The queries: 1, 2 and 5 s, noise at 0 and 10 dB, without and with reverb."""
     return EvaluationConfig(
         lengths_s=(1.0, 2.0, 5.0), snrs_db=(0.0, 10.0), queries=args.queries, seed=args.seed
     )
 
 
 def hits(cells: list[Cell]) -> np.ndarray:
-    """Which queries are right, in the order they were asked: bool ``[n]``."""
+    """Which queries are right, in order: bool ``[n]``."""
     return np.array([outcome.hit(TOLERANCE_S) for cell in cells for outcome in cell.outcomes])
 
 
-def compared(reports: list[Report]) -> dict[str, Any]:
-    """Two reports on the same questions, cell by cell and in all."""
+def compare(reports: list[Report]) -> dict[str, Any]:
+    """Compare two reports on the same queries, by cell and overall."""
     settings = [cell.setting for cell in reports[0].cells]
     rows = [
         {"length_s": s.length_s, "reverb": s.reverb, "snr_db": s.snr_db,
@@ -42,11 +42,11 @@ def compared(reports: list[Report]) -> dict[str, Any]:
 
 
 def difference(ways: list[list[Cell]]) -> dict[str, Any]:
-    """How often both are right, and what the second lost and won, with a 95 % interval."""
+    """The hit rates of both, the queries that the second lost and won, and a 95 % interval."""
     first, second = map(hits, ways)
     lost, won = int((first & ~second).sum()), int((second & ~first).sum())
     mean = (won - lost) / len(first)
-    # Of the difference of two shares of the same queries (McNemar's setting).
+    # The difference of two shares of the same queries (as in McNemar's test).
     deviation = ((won + lost) / len(first) - mean**2) ** 0.5 / len(first) ** 0.5
     return {
         "queries": len(first), "hit_50ms": [float(found.mean()) for found in (first, second)],
@@ -56,7 +56,7 @@ def difference(ways: list[list[Cell]]) -> dict[str, Any]:
 
 
 def table(found: dict[str, Any], names: list[str]) -> str:
-    """Both ways' hits in %, by ``names``, and the difference."""
+    """The hit rates of both in %, under ``names``, and the difference."""
     header = ["query", "reverb", "SNR", *names, "difference"]
     rows = [
         [f"{r['length_s']:g} s", "yes" if r["reverb"] else "no", f"{r['snr_db']:g} dB",

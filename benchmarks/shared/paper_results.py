@@ -1,4 +1,4 @@
-"""What the GraFPrint paper reports, to compare with: Table II and III, top-1 within 50 ms, in %."""
+"""Results of the GraFPrint paper, for comparison: Tables II and III, top-1 within 50 ms, in %."""
 
 from __future__ import annotations
 
@@ -39,8 +39,8 @@ TABLE_III = {
     "grafprint": (42.7, 61.8, 71.6, 81.3, 83.8),
 }
 
-# Classical programs on this project's corpus, measured once by hand (there is no command for it
-# here): right track, top-1, in %, at 1, 2, 3 and 5 s; 150 queries a cell, 1,475 references (12 h),
+# Classical programs on this project's corpus, measured once by hand (no command here does it):
+# right track, top-1, in %, at 1, 2, 3 and 5 s; 150 queries per cell, 1,475 references (12 h),
 # random offsets, unseen music, noises and rooms. 'dense' is audfprint with -n 100 -F 8 -P 8.
 # {(snr_db, reverb): rates}
 CLASSICAL = {
@@ -70,7 +70,7 @@ CLASSICAL = {
         (10.0, True): (0, 0, 10, 26),
     },
 }
-# The same with a threshold at which 2 % of clips of absent music get a wrong name.
+# The same with a threshold for a false positive rate of 2 %.
 CLASSICAL_THRESHOLDED = {
     "audfprint, dense": {
         (10.0, False): (24, 78, 87, 97),

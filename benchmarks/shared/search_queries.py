@@ -1,4 +1,4 @@
-"""Queries for the benchmarks of search: their fingerprints, their answers, and exact search."""
+"""Queries for the search benchmarks: fingerprints, answers, and exact search."""
 
 from __future__ import annotations
 
@@ -28,12 +28,12 @@ Found = list[tuple[int, float]]  # track and time of every query
 
 
 def options(doc: str) -> argparse.ArgumentParser:
-    """A parser with the library, where queries come from, and how many."""
+    """A parser with options for the library and the queries."""
     parser = argparse.ArgumentParser(description=doc.splitlines()[0])
     parser.add_argument("--library", type=Path, required=True)
     parser.add_argument("--test", type=Path, help="folder of the tracks to query")
-    parser.add_argument("--noise", type=Path, help="noises, not trained with")
-    parser.add_argument("--rooms", type=Path, help="responses, not trained with")
+    parser.add_argument("--noise", type=Path, help="noises not used in training")
+    parser.add_argument("--rooms", type=Path, help="room responses not used in training")
     parser.add_argument("--model", type=Path, default=DEFAULT_MODEL)
     parser.add_argument("--queries", type=int, default=200)
     parser.add_argument("--seed", type=int, default=0)
@@ -43,27 +43,27 @@ def options(doc: str) -> argparse.ArgumentParser:
 
 @dataclass(frozen=True, eq=False)
 class SearchQueries:
-    """Fingerprints ``[q, m, dim]`` of degraded queries, and where they come from, ``[q]``."""
+    """Fingerprints ``[q, m, dim]`` of degraded queries, with their tracks and times ``[q]``."""
 
     prints: np.ndarray
     tracks: np.ndarray
     times: np.ndarray
 
     def answers(self, library: Library, search: Search | None = None) -> Found:
-        """What each is taken for, by the library's own search or another one."""
+        """The best match of each query, with the library's own search or another one."""
         with mock.patch.object(library, "search", search or library.search):
             answers = [matching.identify(library, prints, top_k=1) for prints in self.prints]
         best = [answer.best for answer in answers]
         return [(match.track.id, match.start_s) if match else (-1, 0.0) for match in best]
 
     def right(self, found: Found) -> np.ndarray:
-        """Which answers are the right track at the right time, bool ``[q]``."""
+        """Which answers have the right track at the right time, bool ``[q]``."""
         truth: Found = list(zip(self.tracks.tolist(), self.times.tolist(), strict=True))
         return same(found, truth)
 
 
 def same(found: Found, others: Found) -> np.ndarray:
-    """Which answers are the same, bool ``[q]``."""
+    """Which answers agree, bool ``[q]``."""
     return np.array([
         track == other and abs(start_s - time_s) <= TOLERANCE_S
         for (track, start_s), (other, time_s) in zip(found, others, strict=True)
@@ -71,7 +71,7 @@ def same(found: Found, others: Found) -> np.ndarray:
 
 
 def make(library: Library, setting: Setting, args: argparse.Namespace) -> Path:
-    """A file of degraded queries in the folder ``args.work``, made if it is not there."""
+    """A file of degraded queries in the folder ``args.work``; made if it is missing."""
     fingerprinter = Fingerprinter.load(args.model)
     snr = "none" if setting.snr_db is None else f"{setting.snr_db:g}"
     kept = args.work / (
@@ -100,13 +100,13 @@ def make(library: Library, setting: Setting, args: argparse.Namespace) -> Path:
 
 
 def load(path: Path) -> SearchQueries:
-    """Queries that were made before."""
+    """Load queries from a file of :func:`make`."""
     with np.load(path) as kept:
         return SearchQueries(**kept)
 
 
 class ExactSearch:
-    """Search by comparing with every vector: of many queries in one pass over the store."""
+    """Exact search: many queries are compared with every vector in one pass over the store."""
 
     def __init__(self, library: Library, queries: np.ndarray, k: int = K) -> None:
         """Find the ``k`` nearest rows of all segments of ``queries [q, m, dim]``."""
@@ -129,6 +129,6 @@ class ExactSearch:
         }
 
     def __call__(self, queries: np.ndarray, k: int | None) -> tuple[np.ndarray, np.ndarray]:
-        """As ``Library.search``, for segments that were among the queries."""
+        """See ``Library.search``; only for segments of the queries."""
         scores, rows = zip(*(self._found[q.tobytes()] for q in queries), strict=True)
         return np.stack(scores), np.stack(rows)

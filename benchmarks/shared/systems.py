@@ -1,4 +1,4 @@
-"""The systems compared: GraFPrint, its paper's baselines, and how each is searched."""
+"""The compared systems: GraFPrint, its paper's baselines, and their indexes."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ BUCKETS = 256  # the paper's number of centroids
 
 @dataclass(frozen=True)
 class System:
-    """An encoder, how it is trained, and the index its fingerprints are searched with.
+    """An encoder, its training run, and the index of its fingerprints.
 
-    ``factory`` None: the product's own choice by size; ``nprobe`` None: by its own tuning.
-    ``trained_as`` names the run whose network it uses.
+    ``factory`` None: the default for the size; ``nprobe`` None: the default tuning. ``trained_as``
+    names the run whose network it uses.
     """
 
     title: str
@@ -56,9 +56,9 @@ SYSTEMS = {
     "ast": System("AST + IVF-PQ", "transformer", f"IVF{BUCKETS},PQ64", nprobe=NPROBE),
 }
 
-# What all runs share: the released network's way of training. The rates follow those that did best
-# on the validation split at a quarter of this batch, which were half of these (the transformers' by
-# the training loss); at this one they were not searched again.
+# Shared by all runs, as in the released network's training. The learning rates are twice the best
+# ones on the validation split at a quarter of this batch (for the transformers: by training loss);
+# they were not searched again at this batch.
 COMMON: dict[str, Any] = {
     "batch": 256,
     "segments_per_track": 4,
@@ -82,7 +82,7 @@ RUNS: dict[str, dict[str, Any]] = {
 
 
 def recipe(name: str, pairs: int, batch: int) -> dict[str, Any]:
-    """The settings of a run; for another batch than COMMON's the rates go with its root."""
+    """The settings of a run; learning rates scale with the square root of the batch."""
     run = RUNS[name]
     scale = (batch / COMMON["batch"]) ** 0.5
     rates = {rate: run[rate] * scale for rate in ("learning_rate", "final_learning_rate")}

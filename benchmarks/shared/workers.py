@@ -1,7 +1,7 @@
-"""Processes that share the work of the accuracy benchmarks: hearing files, asking questions.
+"""Processes that share the work of the accuracy benchmarks: fingerprinting files, asking queries.
 
-Each has a network of its own on the device and uses one thread. What they find is taken in the
-order of the files and numbers, so that libraries and journals are those of a single process.
+Each loads the network on the device and uses one thread. Results are taken in the order of files
+and queries, so that libraries and journals equal those of a single process.
 """
 
 from __future__ import annotations
@@ -39,8 +39,8 @@ from grafprint.library.add_file import CountedAudio, FileFingerprints
 from grafprint.library.index.row_index import IndexState
 from grafprint.models import checkpoint
 
-GPU_BATCH = 512  # windows at once: fewer leave a GPU waiting
-# Those that the libraries of numbers read when they are loaded.
+GPU_BATCH = 512  # windows at once: fewer leave a GPU idle
+# Read by the numerical libraries when they are loaded.
 _THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMBA_NUM_THREADS")
 
 log = logging.getLogger(__name__)
@@ -51,9 +51,9 @@ _Result = TypeVar("_Result")
 
 @dataclass(frozen=True)
 class Model:
-    """Where a network is, what it runs on and how precisely; ``hop_frames`` None: its own hop.
+    """A network's file, device and precision; ``hop_frames`` None: its own hop.
 
-    In the folder ``memory`` are the queries that it has encoded, if they are to be asked again.
+    The folder ``memory`` caches encoded queries, if they will be used again.
     """
 
     path: Path
@@ -80,14 +80,14 @@ class Model:
 
 
 class WorkerPool:
-    """``processes`` processes, begun when they are first needed; a context manager ends them."""
+    """``processes`` processes, started when first needed and ended by the context manager."""
 
     def __init__(self, processes: int) -> None:
         self._ahead = 2 * processes
         self._stack = contextlib.ExitStack()
         self._folder = Path(self._stack.enter_context(tempfile.TemporaryDirectory()))
         self._banks: dict[tuple[Path, Path], Path] = {}
-        # They inherit it, and read it before anything of theirs could set it.
+        # The processes inherit it: they read it before their own code could set it.
         self._stack.enter_context(mock.patch.dict(os.environ, dict.fromkeys(_THREADS, "1")))
         self._executor = self._stack.enter_context(
             ProcessPoolExecutor(processes, get_context("spawn"), _begin)
@@ -102,9 +102,9 @@ class WorkerPool:
     def map(
         self, work: Callable[[_Item], _Result], items: Iterable[_Item]
     ) -> Generator[_Result, None, None]:
-        """``work`` of each item, in their order; few are begun before they are asked for.
+        """The results of ``work`` in the order of the items; only a few are started ahead.
 
-        Closing the iterator waits for those. Raises what ``work`` raises.
+        Closing the iterator waits for those. Raises whatever ``work`` raises.
         """
         waiting: deque[Future[_Result]] = deque()
         left = iter(items)
@@ -122,7 +122,7 @@ class WorkerPool:
             wait(waiting)
 
     def banks(self, noise: Path, rooms: Path) -> Path:
-        """A file of the noises and rooms for tests, decoded by all processes and only once."""
+        """A file with the noises and rooms of the test split, decoded once by all processes."""
         if (noise, rooms) not in self._banks:
             path = self._folder / f"banks-{len(self._banks)}"
             found = NoiseBank(*self._clips(noise)), RoomBank(*self._clips(rooms))
@@ -141,7 +141,7 @@ class WorkerPool:
 
 
 def crew(processes: int) -> contextlib.AbstractContextManager[WorkerPool | None]:
-    """A crew, or None for a single process."""
+    """A pool, or None for a single process."""
     return WorkerPool(processes) if processes > 1 else contextlib.nullcontext()
 
 
@@ -164,17 +164,17 @@ _network = lru_cache(maxsize=1)(Model.load)
 # Libraries ------------------------------------------------------------------------------------
 
 
-def hear(model: Model, file: Path) -> FileFingerprints | None:
-    """Fingerprint a file; None if it is not one that a library could add."""
-    listened = CountedAudio(file)
+def fingerprint(model: Model, file: Path) -> FileFingerprints | None:
+    """Fingerprint a file; None if a library could not add it."""
+    counted = CountedAudio(file)
     try:
         stamp = add_file.file_stamp(file)
-        vectors = np.concatenate(list(_network(model).stream(listened)))
+        vectors = np.concatenate(list(_network(model).stream(counted)))
     except (OSError, ValueError):  # AudioError among them
         return None
     if not vectors.any():
         return None
-    return FileFingerprints(vectors.astype("<f2"), listened.duration_s, stamp)
+    return FileFingerprints(vectors.astype("<f2"), counted.duration_s, stamp)
 
 
 # Evaluations ----------------------------------------------------------------------------------
@@ -182,7 +182,7 @@ def hear(model: Model, file: Path) -> FileFingerprints | None:
 
 @dataclass(frozen=True)
 class Place:
-    """What an evaluation is of, so that every process can open it. ``stamp``: the library's."""
+    """Everything a process needs to join an evaluation. ``stamp`` is the library's."""
 
     model: Model
     library: Path
@@ -212,7 +212,7 @@ def _questions(place: Place) -> QuerySet:
 
 @lru_cache(maxsize=1)
 def load_banks(path: Path) -> tuple[NoiseBank, RoomBank]:
-    """What :meth:`WorkerPool.banks` has written."""
+    """Load the file of :meth:`WorkerPool.banks`."""
     noises, rooms = pickle.loads(path.read_bytes())
     return noises, rooms
 
@@ -222,7 +222,7 @@ def load_banks(path: Path) -> tuple[NoiseBank, RoomBank]:
 
 @dataclass(frozen=True, eq=False)
 class Shared:
-    """The work with one network that a crew takes over from this process."""
+    """The work with one network that a pool does for this process."""
 
     crew: WorkerPool
     model: Model
@@ -230,17 +230,17 @@ class Shared:
     def add_folder(
         self, library: Library, folder: Path, fingerprinter: Fingerprinter
     ) -> tuple[int, int]:
-        """As ``Library.add_folder``: how many files were added, and how many failed."""
+        """As ``Library.add_folder``; returns the numbers of added and of failed files."""
         unreadable: list[Failure] = []
         files = audio_files(folder, unreadable)
         known = {library.located(path) for path in library.catalogue.files}
         new = [file for file in files if add_file.real(file) not in known]
         added, failed = 0, len(unreadable)
-        with contextlib.closing(self.crew.map(partial(hear, self.model), new)) as results:
+        with contextlib.closing(self.crew.map(partial(fingerprint, self.model), new)) as results:
             for file in files:
-                heard = None if add_file.real(file) in known else next(results)
+                prepared = None if add_file.real(file) in known else next(results)
                 try:
-                    result = add_file.add_file(library, file, fingerprinter, prepared=heard)
+                    result = add_file.add_file(library, file, fingerprinter, prepared=prepared)
                     added += result.status == "added"
                 except ValueError:  # AudioError among them
                     failed += 1
@@ -250,7 +250,7 @@ class Shared:
     def asking(
         self, library: Library, config: EvaluationConfig, test: Path, noise: Path, rooms: Path
     ) -> tuple[NoiseBank, RoomBank, Ask]:
-        """The noises and rooms for tests, and how questions with them are asked."""
+        """The noises and rooms of the test split, and a function that asks queries with them."""
         banks = self.crew.banks(noise, rooms)
         place = Place(
             self.model, library.path, library.stamp(), library.nprobe, test, banks, config
