@@ -240,6 +240,7 @@ def test_a_reader_changes_nothing(path, fingerprinter):
 
 READER = """
 import os, sys
+import filelock
 import numpy as np
 from grafprint.library import Library, LibraryError
 from grafprint.matching import identify
