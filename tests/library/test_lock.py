@@ -67,8 +67,8 @@ def test_another_thread_may_release_it(tmp_path: Path):
     WriterLock(tmp_path / "lock").release()
 
 
-def test_of_many_at_once_each_gets_it_alone_or_is_refused(tmp_path: Path):
-    """Also between the moments at which a holder deletes the file and unlocks it."""
+def test_one_of_many_threads_gets_it_and_the_others_are_refused(tmp_path: Path):
+    """Also in the moment between deleting the file and unlocking it."""
     path, holders, most = tmp_path / "lock", 0, 0
     end = time.monotonic() + 1
 
