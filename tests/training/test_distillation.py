@@ -103,7 +103,7 @@ def test_a_library_takes_its_fingerprints_but_no_queries(learned, library, teach
             lambda: matching.identify_file(made, fast, music),
             lambda: LiveQuery(made, fast),
         ):
-            with pytest.raises(LibraryError, match=f"ask with that one .{teacher.model_id}"):
+            with pytest.raises(LibraryError, match=f"with that one .{teacher.model_id}"):
                 ask()
         assert matching.identify_audio(made, teacher, clip).best is not None
     other = Fingerprinter.untrained()
