@@ -27,7 +27,7 @@ from benchmarks.shared.search_queries import K, SearchQueries
 from grafprint.evaluation.queries import Setting
 from grafprint.evaluation.report import wilson
 from grafprint.library import Library
-from grafprint.library.index.opq import balanced
+from grafprint.library.index.opq import balanced_rotation
 from grafprint.library.index.row_index import IndexState, RowIndex, coded, training_size
 from grafprint.library.index_tuning import tune
 
@@ -161,7 +161,7 @@ def faiss_rotation(sample: np.ndarray) -> np.ndarray:
 ROTATIONS: dict[str, Callable[[np.ndarray], np.ndarray]] = {
     "none": lambda sample: np.eye(sample.shape[1], dtype=np.float32),
     "FAISS's rounds": faiss_rotation,
-    "in closed form": lambda sample: balanced(sample, PARTS, sample.shape[1], BITS),
+    "in closed form": lambda sample: balanced_rotation(sample, PARTS, sample.shape[1], BITS),
 }
 
 

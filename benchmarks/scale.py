@@ -115,7 +115,7 @@ def measure(path: Path, queries: SearchQueries) -> dict[str, Any]:
         of_all = queries.answers(library)
     result = {
         "fingerprints": len(library),
-        "factory": library.stamp().factory,
+        "factory": library.index_state().factory,
         "tuning": tuning,
         "open_s": opened_s,
         "first_query_s": first_s,
@@ -161,7 +161,7 @@ def main() -> None:
         with Library.open(place, writable=True) as library:
             shrink(library, size, search_queries.load(kept).tracks)
             grow(library, size, args.seed)
-            grown_s, stamp = time.perf_counter() - began, library.stamp()
+            grown_s, stamp = time.perf_counter() - began, library.index_state()
             with common.peak_mb() as peak:
                 library.finish()
                 indexing_mb = peak()

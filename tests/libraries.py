@@ -20,7 +20,7 @@ DIM = 128
 
 @dataclass(frozen=True)
 class Network:
-    """What a library remembers of a network, for libraries of given vectors."""
+    """What a library stores about a network, for libraries of given vectors."""
 
     model_id: str = "given vectors"
     dim: int = DIM
@@ -43,7 +43,7 @@ def write_wav(path: Path, samples: NDArray[np.float32]) -> Path:
 
 
 def write_music(folder: Path, count: int, duration_s: float = 2.0) -> list[Path]:
-    """``count`` files that hold a few seconds of a bundled track each."""
+    """Write ``count`` files with a few seconds of a bundled track each."""
     return [
         write_wav(folder / f"track {number}.wav", excerpt(number, 20, duration_s))
         for number in range(count)
@@ -53,16 +53,14 @@ def write_music(folder: Path, count: int, duration_s: float = 2.0) -> list[Path]
 def fill(
     library: Library, tracks: Iterable[NDArray[np.float32]], first_number: int = 0
 ) -> list[Track]:
-    """Store given vectors [n, 128] as tracks, the way that an indexed file is stored."""
+    """Store given vectors [n, 128] as tracks, the way an indexed file is stored."""
     stored = []
     for number, vectors in enumerate(tracks, first_number):
         library.vector_store.append(vectors)
         library.vector_store.sync()
         tags = Tags(f"track {number}", "", "", "", "")
-        recording = Recording(
-            f"content {number}", len(vectors) * 0.096, tags, len(vectors),
-            library.vector_store.pending_crc32,
-        )  # fmt: skip
+        checksum, count = library.vector_store.pending_crc32, len(vectors)
+        recording = Recording(f"content {number}", count * 0.096, tags, count, checksum)
         with library.changing() as catalogue:
             stored.append(catalogue.put(recording, File(f"{number}.wav", 0, 1, 1), None))
             library.vector_store.commit()
@@ -76,7 +74,7 @@ def unit(vectors: NDArray[np.floating]) -> NDArray[np.float32]:
 
 
 def walk(rng: np.random.Generator, count: int, step: float = 0.3) -> NDArray[np.float32]:
-    """Unit vectors [count, 128] of which neighbours are alike, as a recording's are."""
+    """Unit vectors [count, 128] whose neighbours are similar, like those of a recording."""
     steps = rng.standard_normal((count, DIM))
     path = np.empty_like(steps)
     path[0] = steps[0]

@@ -253,6 +253,6 @@ class Shared:
         """The noises and rooms of the test split, and a function that asks queries with them."""
         banks = self.crew.banks(noise, rooms)
         place = Place(
-            self.model, library.path, library.stamp(), library.nprobe, test, banks, config
+            self.model, library.path, library.index_state(), library.nprobe, test, banks, config
         )  # fmt: skip
         return *load_banks(banks), partial(self.crew.map, partial(ask, place))

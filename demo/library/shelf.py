@@ -50,7 +50,7 @@ def facts(studio: Studio, name: str) -> dict[str, Any]:
         "hop_s": library.hop_s,
         "size_mb": size_mb,
         "mb_per_hour": size_mb / hours if hours else None,
-        "index": library.stamp().factory,
+        "index": library.index_state().factory,
         "network": library.model_id,
         "licences": dict(sorted(licences.items(), key=lambda item: -item[1])),
         "editable": not why_not(studio, name),

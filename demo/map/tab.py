@@ -197,7 +197,7 @@ def _value(library: str, chart: Chart, found: list[Trail]) -> str:
         }
         for trail in found
     ]
-    state = f"{chart.drawn.stamp} {len(chart.drawn)}"
+    state = f"{chart.drawn.state} {len(chart.drawn)}"
     return json.dumps({"library": library, "map": state, "trails": lines})
 
 

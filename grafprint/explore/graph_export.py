@@ -1,4 +1,4 @@
-"""A block's graph for other programs: as a networkx graph, as GraphML and as node-link JSON."""
+"""Export a block's graph as a networkx graph, as GraphML or as node-link JSON."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from grafprint.explore.graphs import NodeGraph
 
 
 def to_networkx(graph: NodeGraph, shared: np.ndarray | None = None) -> nx.DiGraph:
-    """The graph with an edge from each node to every node that it listens to.
+    """The graph with an edge from each node to each of its k nearest neighbours.
 
-    Nodes have ``mel_bin``, ``frequency_hz``, ``time_s``, ``row``, ``column``, ``degree`` (how many
-    listen to it), ``cluster`` and ``change``; edges ``distance``, ``rank`` (1 is the nearest) and,
-    with ``shared [N, k]`` (of a comparison), ``shared``: whether the other graph has it too.
+    Nodes have ``mel_bin``, ``frequency_hz``, ``time_s``, ``row``, ``column``, ``degree`` (the
+    in-degree), ``cluster`` and ``change``; edges ``distance``, ``rank`` (1 is the nearest) and,
+    given ``shared [N, k]`` (from a comparison), ``shared``: whether the other graph has it too.
     """
     result = nx.DiGraph(
         stage=graph.stage + 1,

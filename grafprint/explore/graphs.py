@@ -1,4 +1,4 @@
-"""The graphs that the encoder used for a segment, as arrays to look at, measure and compare."""
+"""The graphs that the encoder used for a segment, as arrays to inspect, measure and compare."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ KINDS = 5  # clusters of nodes, or fewer where a block has fewer nodes
 
 @dataclass(frozen=True, eq=False)
 class NodeGraph:
-    """The graph of one block for one segment: node ``i`` listens to ``neighbours[i]``.
+    """The graph of one block for one segment: node ``i`` has edges to ``neighbours[i]``.
 
     ``number`` counts the network's blocks from 0, ``stage`` and ``block`` (of the stage) too.
     ``neighbours [N, k]`` and ``distances [N, k]`` are those of the forward pass, nearest first;
@@ -43,19 +43,19 @@ class NodeGraph:
 
     @property
     def nodes(self) -> int:
-        """How many nodes there are."""
+        """Number of nodes."""
         return len(self.neighbours)
 
     @property
     def degree(self) -> np.ndarray:
-        """How many nodes listen to each one, ``[N]``; each listens to k, so the sum is N * k."""
+        """In-degree of each node, ``[N]``; every node has k outgoing edges, so the sum is N * k."""
         return np.bincount(self.neighbours.ravel(), minlength=self.nodes)
 
     @property
     def edges(self) -> np.ndarray:
-        """Pairs (listener, neighbour), ``[N * k, 2]``."""
-        listeners = np.repeat(np.arange(self.nodes), self.neighbours.shape[1])
-        return np.stack([listeners, self.neighbours.ravel()], axis=1)
+        """Pairs (node, neighbour), ``[N * k, 2]``."""
+        nodes = np.repeat(np.arange(self.nodes), self.neighbours.shape[1])
+        return np.stack([nodes, self.neighbours.ravel()], axis=1)
 
 
 @dataclass(frozen=True, eq=False)
@@ -69,11 +69,11 @@ class Reach:
 
 @dataclass(frozen=True, eq=False)
 class Comparison:
-    """What became of a block's edges: pairs ``[n, 2]`` of (listener, neighbour), and shares.
+    """The edges of a block in two graphs, as pairs ``[n, 2]`` of (node, neighbour), and shares.
 
-    ``kept [N, k]`` tells of each edge of the first graph whether the second has it too,
-    ``known [N, k]`` of each edge of the second whether it was in the first. ``share`` of the first
-    graph's edges survived; ``by_chance`` would among neighbours drawn at random.
+    ``kept [N, k]``: whether the second graph has each edge of the first; ``known [N, k]``: whether
+    the first has each edge of the second. ``share`` is the share of the first graph's edges that
+    survived; ``by_chance`` is that share for neighbours drawn at random.
     """
 
     survived: np.ndarray
@@ -86,10 +86,10 @@ class Comparison:
 
 
 def segment(fingerprinter: Fingerprinter, audio: np.ndarray, start_s: float) -> Tensor:
-    """Encoder input ``[1, 3, 64, 32]`` of the segment of ``audio [samples]`` nearest a time.
+    """Encoder input ``[1, 3, 64, 32]`` of the segment of ``audio [samples]`` nearest to a time.
 
-    It is one of those that the audio's fingerprints are made from. Raises ValueError for audio
-    shorter than one segment or a time that is not finite.
+    It is one of the segments that the audio's fingerprints are computed from. Raises ValueError if
+    the audio is shorter than one segment or the time is not finite.
     """
     config, count = fingerprinter.features, fingerprinter.count(len(audio))
     if not np.isfinite(start_s):
@@ -176,7 +176,7 @@ def histogram(reaches: np.ndarray, longest: float, bins: int = 16) -> np.ndarray
 
 
 def compare(first: NodeGraph, second: NodeGraph) -> Comparison:
-    """What became of the first graph's edges in the second, of the same block.
+    """Compare the edges of two graphs of the same block.
 
     Raises ValueError if the graphs have different nodes or different numbers of neighbours.
     """

@@ -1,7 +1,7 @@
 """The map of a library: its fingerprints as points of a plane, stored beside them.
 
-``map.npz`` in the library's folder is derived, like the index: it says of which state of the
-library it is, and one that does not fit or is damaged is as good as none.
+``map.npz`` in the library's folder is derived, like the index. It records the library's state; a
+map of another state, or a damaged one, is ignored.
 """
 
 from __future__ import annotations
@@ -22,14 +22,13 @@ from grafprint.library.index import row_index
 from grafprint.library.index.row_index import IndexState, RowIndex
 
 MAP = "map.npz"
-MOST = 50_000  # points: more would not be told apart on a screen
-# How a map is made, in the place where an index's stamp says of which kind it is.
-_KIND = "UMAP 1"
+MOST = 50_000  # points; more could not be told apart on a screen
+_KIND = "UMAP 1"  # how the map was made, in place of the state's index factory
 _STEPS = 65_535  # of a coordinate in the file
-# Queries go to the mean place of so many neighbours, weighted by exp(inner product / SHARPNESS).
-# Of 0.01 to 0.3 this put queries in noise at 0 dB close to where they belong, and few of them into
-# the empty space between two tracks; 0.01 did so more often, but shows only the nearest one.
-_PLACED_BY, _SHARPNESS = 15, 0.02
+# A query is placed at the mean of its nearest neighbours, weighted by exp(inner product /
+# sharpness). Among 0.01 to 0.3, this sharpness placed queries in noise at 0 dB close to their
+# tracks, and few of them between two tracks; 0.01 did slightly better, but shows only the nearest.
+_NEIGHBOURS, _SHARPNESS = 15, 0.02
 
 _log = logging.getLogger(__name__)
 
@@ -39,52 +38,52 @@ class Map:
     """Fingerprints as points of a plane.
 
     ``rows [p]`` (int64, ascending) are rows of the library and ``xy [p, 2]`` (float32, 0 to 1)
-    their places; the axes mean nothing, nearness does. ``stamp`` is the library's state.
+    their places; only nearness has a meaning, the axes have none. ``state`` is the library's state.
     """
 
     rows: np.ndarray
     xy: np.ndarray
-    stamp: IndexState
+    state: IndexState
 
     def __len__(self) -> int:
         return len(self.rows)
 
 
 def make(library: Library, progress: OnProgress, most: int = MOST) -> Map:
-    """Lay out the fingerprints of a library, at most ``most`` taken evenly from all of it.
+    """Lay out at most ``most`` fingerprints, taken evenly from the whole library.
 
-    Silent ones (zero vectors) are left out. Takes 20 s for 25,000 on two cores; ``progress`` is
-    called as :func:`grafprint.explore.umap_layout.lay_out` says, and may raise to end
-    the work, which leaves everything as it was.
+    Silent ones (zero vectors) are left out. Takes 20 s for 25,000 on two cores. ``progress`` is
+    called as :func:`grafprint.explore.umap_layout.lay_out` says, and may raise to stop, which
+    leaves everything as it was.
 
     Raises LibraryError if there are too few fingerprints.
     """
     with library.locked():
-        stamp, table = _stamp(library), library.table()
+        state, table = _map_state(library), library.table()
         places = np.arange(table.total)
         if table.total > most:
             places = np.linspace(0, table.total - 1, most).round().astype(np.int64)
         rows = table.rows(places)
         vectors = library.vectors(rows)
-    sounding = vectors.any(axis=1)
-    rows, vectors = rows[sounding], vectors[sounding]
+    non_silent = vectors.any(axis=1)
+    rows, vectors = rows[non_silent], vectors[non_silent]
     if len(rows) <= umap_layout.NEIGHBOURS:
         raise LibraryError(
             f"the library {library.path} has {len(rows)} fingerprints with sound, and a map needs "
             f"more than {umap_layout.NEIGHBOURS}: index some music first"
         )
     vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
-    # Rounded as in the file, so that it makes no difference whether the map was read or made.
+    # Rounded as in the file, so that a new map equals the one read back.
     steps = np.round(umap_layout.lay_out(vectors, progress) * _STEPS)
-    return Map(rows, _places(steps), stamp)
+    return Map(rows, _places(steps), state)
 
 
 def save(library: Library, drawn: Map) -> None:
-    """Store the map in the library's folder, in one step; the library need not be writable.
+    """Store the map in the library's folder, atomically; the library need not be writable.
 
     Raises LibraryError if the disk is full or the folder read-only.
     """
-    record = json.dumps(asdict(drawn.stamp))
+    record = json.dumps(asdict(drawn.state))
 
     def write(partial: Path) -> None:
         with partial.open("wb") as file:
@@ -99,31 +98,31 @@ def save(library: Library, drawn: Map) -> None:
 
 
 def load(library: Library) -> Map | None:
-    """The stored map, if there is one of the library's present state."""
+    """The stored map, if there is one of the library's current state."""
     path = library.path / MAP
     try:
         with np.load(path, allow_pickle=False) as file:
-            stamp = IndexState(**json.loads(str(file["stamp"])))
+            state = IndexState(**json.loads(str(file["stamp"])))
             rows, xy = np.cumsum(file["row_steps"], dtype=np.int64), file["xy"]
-        if xy.shape != (len(rows), 2) or (len(rows) and not 0 <= rows[0] <= rows[-1] < stamp.rows):
+        if xy.shape != (len(rows), 2) or (len(rows) and not 0 <= rows[0] <= rows[-1] < state.rows):
             raise ValueError("its parts do not fit together")
     except FileNotFoundError:
         return None
-    except Exception as failure:  # of which zipfile alone has ten kinds
-        _log.warning("%s is damaged and of no use (%s)", path, failure)
+    except Exception as failure:  # zipfile alone raises ten kinds
+        _log.warning("%s is damaged and ignored (%s)", path, failure)
         return None
-    return Map(rows, _places(xy), stamp) if stamp == _stamp(library) else None
+    return Map(rows, _places(xy), state) if state == _map_state(library) else None
 
 
 def fits(library: Library, drawn: Map) -> bool:
-    """Whether the map is of the library's present state."""
-    return drawn.stamp == _stamp(library)
+    """Whether the map is of the library's current state."""
+    return drawn.state == _map_state(library)
 
 
 class Placer:
-    """Finds places on a map for further fingerprints, by the mapped ones that are nearest.
+    """Places further fingerprints on a map, by their nearest mapped fingerprints.
 
-    An exact search; UMAP has no part in it. Usable from several threads.
+    An exact search, without UMAP. May be used from several threads.
     """
 
     def __init__(self, library: Library, drawn: Map) -> None:
@@ -132,19 +131,19 @@ class Placer:
         Raises LibraryError if the map is of another state of the library.
         """
         if not fits(library, drawn):
-            raise LibraryError(f"the map of {library.path} is out of date: make it anew")
+            raise LibraryError(f"the map of {library.path} is out of date: make it again")
         self._map = drawn
-        stamp = with_changes(drawn.stamp, factory=row_index.EXACT)
-        self._index = RowIndex.train(library.dim, stamp, np.empty((0, library.dim), np.float32))
+        state = with_changes(drawn.state, factory=row_index.EXACT)
+        self._index = RowIndex.train(library.dim, state, np.empty((0, library.dim), np.float32))
         self._index.add(np.arange(len(drawn)), library.vectors(drawn.rows))
 
     def place(self, fingerprints: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Where ``fingerprints [m, dim]`` belong on the map, and the nearest mapped rows.
+        """Places of ``fingerprints [m, dim]`` on the map, and the nearest mapped rows.
 
         Returns float32 ``[m, 2]`` and int64 ``[m]``; NaN and -1 for silent ones.
         """
-        likeness, points = self._index.search(fingerprints, min(_PLACED_BY, len(self._map)))
-        weights = np.exp((likeness - likeness[:, :1]) / _SHARPNESS)
+        products, points = self._index.search(fingerprints, min(_NEIGHBOURS, len(self._map)))
+        weights = np.exp((products - products[:, :1]) / _SHARPNESS)
         weights /= weights.sum(axis=1, keepdims=True)
         xy = np.einsum("mk,mkc->mc", weights, self._map.xy[points]).astype(np.float32)
         rows = self._map.rows[points[:, 0]]
@@ -153,8 +152,8 @@ class Placer:
         return xy, rows
 
 
-def _stamp(library: Library) -> IndexState:
-    return with_changes(library.stamp(), factory=_KIND)
+def _map_state(library: Library) -> IndexState:
+    return with_changes(library.index_state(), factory=_KIND)
 
 
 def _places(steps: np.ndarray) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""Vectors laid out on a plane by UMAP, like beside like; FAISS finds who is like whom."""
+"""Lay out vectors on a plane by UMAP, with nearest neighbours from FAISS."""
 
 from __future__ import annotations
 
@@ -12,31 +12,30 @@ from pathlib import Path
 import faiss
 import numpy as np
 
-# What is done so far, 0 to 1, and in words what is being done. It may raise to end the work.
+# Called with the share done, 0 to 1, and the current stage in words. It may raise to stop.
 OnProgress = Callable[[float, str], None]
 
 NEIGHBOURS = 15  # UMAP's own default
 _MIN_DIST = 0.1
 _EPOCHS = 200
 _SEED = 20250406
-_BLOCK = 2048  # vectors looked up between two reports
-# Shares of the time at which a stage is done, as measured with 25,000 and 50,000 vectors.
-_FOUND, _LOADED, _WEIGHED, _BEGUN = 0.2, 0.3, 0.5, 0.6
+_BLOCK = 2048  # vectors searched for between two calls of progress
+# Share of the time after each stage, as measured with 25,000 and 50,000 vectors.
+_FOUND, _LOADED, _WEIGHED, _STARTED = 0.2, 0.3, 0.5, 0.6
 
-# Numba's threads on some systems end the program when two ask for them at once.
+# On some systems the program ends when two threads start Numba's parallel code at once.
 _one_at_a_time = threading.Lock()
 
 
 def lay_out(vectors: np.ndarray, progress: OnProgress) -> np.ndarray:
     """Places ``[n, 2]`` (float32) of unit ``vectors [n, dim]``, by UMAP with inner products.
 
-    The larger extent is 0 to 1, the smaller one as much of it as UMAP makes it. The same vectors
-    have the same places on one machine with as many threads; another one, or another number, may
-    round differently, which UMAP enlarges.
-    ``progress`` is called several times a second except while the layout begins (some
-    seconds), and may raise to end the work.
+    The larger extent is 0 to 1; the aspect ratio is UMAP's. The result is repeatable on one machine
+    with the same number of threads; elsewhere rounding may differ, which UMAP amplifies.
+    ``progress`` is called several times a second except while the layout starts (some seconds), and
+    may raise to stop.
 
-    Raises ValueError for no more than :data:`NEIGHBOURS` vectors.
+    Raises ValueError unless there are more than :data:`NEIGHBOURS` vectors.
     """
     if len(vectors) <= NEIGHBOURS:
         raise ValueError(f"a layout needs more than {NEIGHBOURS} vectors, not {len(vectors)}")
@@ -56,51 +55,65 @@ def _neighbours(
     index = faiss.IndexFlatIP(vectors.shape[1])
     index.add(vectors)
     nearest = np.empty((len(vectors), NEIGHBOURS), np.int64)
-    likeness = np.empty((len(vectors), NEIGHBOURS), np.float32)
+    similarity = np.empty((len(vectors), NEIGHBOURS), np.float32)
     for begin in range(0, len(vectors), _BLOCK):
         progress(begin / len(vectors))
         end = begin + _BLOCK
-        likeness[begin:end], nearest[begin:end] = index.search(vectors[begin:end], NEIGHBOURS)
-    return nearest, np.maximum(0, 1 - likeness)
+        similarity[begin:end], nearest[begin:end] = index.search(vectors[begin:end], NEIGHBOURS)
+    return nearest, np.maximum(0, 1 - similarity)
 
 
 def _umap(
     vectors: np.ndarray, nearest: np.ndarray, distances: np.ndarray, progress: OnProgress
 ) -> np.ndarray:
-    """UMAP's steps one by one, because between them and its epochs one can tell and stop."""
+    """Run UMAP step by step, to report progress and allow stopping between steps and epochs."""
     _find_cache()
-    # Here, because it takes five seconds, and a minute when Numba has compiled nothing yet.
+    # Imported here because it takes five seconds, and a minute before Numba's cache is filled.
     from umap import layouts
     from umap.umap_ import find_ab_params, fuzzy_simplicial_set, simplicial_set_embedding
 
-    random = np.random.RandomState(_SEED)  # UMAP takes no other
+    random = np.random.RandomState(_SEED)  # UMAP accepts no newer generator
     progress(_LOADED, "Weighing neighbours")
     graph, _, _ = fuzzy_simplicial_set(
         vectors, NEIGHBOURS, random, "cosine", knn_indices=nearest, knn_dists=distances
     )
-    progress(_WEIGHED, "Beginning the layout")
+    progress(_WEIGHED, "Starting the layout")
     a, b = find_ab_params(1.0, _MIN_DIST)
-    shown, layouts.tqdm = layouts.tqdm, _epochs(progress)
+    original, layouts.tqdm = layouts.tqdm, _epochs(progress)
     try:
         places, _ = simplicial_set_embedding(
-            vectors, graph, 2, 1.0, a, b, 1.0, 5, _EPOCHS, "spectral", random, "cosine", {},
-            False, {}, False,
-        )  # fmt: skip
+            vectors,
+            graph,
+            n_components=2,
+            initial_alpha=1.0,
+            a=a,
+            b=b,
+            gamma=1.0,
+            negative_sample_rate=5,
+            n_epochs=_EPOCHS,
+            init="spectral",
+            random_state=random,
+            metric="cosine",
+            metric_kwds={},
+            densmap=False,
+            densmap_kwds={},
+            output_dens=False,
+        )
     finally:
-        layouts.tqdm = shown
+        layouts.tqdm = original
     return np.asarray(places, np.float32)
 
 
 def _epochs(progress: OnProgress) -> Callable[..., Iterator[int]]:
-    """What stands in for UMAP's progress bar: nothing else hears of its epochs.
+    """A replacement for UMAP's progress bar, which is the only hook into its epochs.
 
-    The bar cannot be given an output that raises: it would keep its lock, and the next bar in
-    another thread would wait for that forever.
+    The bar itself cannot write to an output that raises: it would keep its lock, and the next bar
+    in another thread would wait for that forever.
     """
 
     def bar(epochs: range, **options: object) -> Iterator[int]:
         for epoch in epochs:
-            progress(_BEGUN + (1 - _BEGUN) * epoch / len(epochs), "Laying out")
+            progress(_STARTED + (1 - _STARTED) * epoch / len(epochs), "Laying out")
             yield epoch
         progress(1.0, "Laying out")
 
@@ -108,10 +121,10 @@ def _epochs(progress: OnProgress) -> Callable[..., Iterator[int]]:
 
 
 def _find_cache() -> None:
-    """See to it that Numba can store what it compiles; where it cannot, UMAP does not load.
+    """Make sure that Numba has a writable cache folder, without which UMAP does not load.
 
-    It uses a folder beside UMAP's source or one of the user. Where both are read-only it gets a
-    new temporary one: not one of a fixed name, in which others could put code to be run.
+    Numba uses a folder beside UMAP's source, or one in the user's cache. If both are read-only it
+    gets a new temporary one, not one with a fixed name, where others could place code to be run.
     """
     spec = importlib.util.find_spec("umap")
     source = Path(spec.origin).parent if spec and spec.origin else Path()

@@ -1,4 +1,4 @@
-"""Bring an audio file into a library."""
+"""Add an audio file to a library."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ Status = Literal["added", "updated", "unchanged", "duplicate"]
 
 @dataclass(frozen=True)
 class AddResult:
-    """What became of a file. ``duplicate``: a bit-exact copy of a file that ``track`` has."""
+    """The result for one file. ``duplicate``: a bit-exact copy of a file of ``track``."""
 
     status: Status
     track: Track
@@ -33,26 +33,30 @@ class AddResult:
 
 @dataclass(frozen=True, eq=False)
 class FileFingerprints:
-    """The fingerprints ``[n, dim]`` of a file, not all of them silent, and its length.
+    """The fingerprints ``[n, dim]`` of a file, not all of them silent, and its length in seconds.
 
-    Of a file whose :func:`file_stamp` is not this one any more they are not used.
+    ``vectors`` is empty where the library already has a file of the same ``content_hash`` (SHA-256;
+    None: not computed). All of this holds while the file's :func:`file_stamp` is ``stamp``; with
+    None it is not checked.
     """
 
     vectors: np.ndarray
     duration_s: float
     stamp: FileStamp | None = None
+    content_hash: str | None = None
 
 
 def add_file(
     library: LibraryFolder,
     file: Path,
     fingerprinter: Fingerprinter,
-    heard: Callable[[float], None] | None = None,
+    progress: Callable[[float], None] | None = None,
     prepared: FileFingerprints | None = None,
 ) -> AddResult:
-    """See ``Library.add``; ``heard(seconds)`` is told how much audio was fingerprinted so far.
+    """See ``Library.add``; ``progress(seconds)`` gets how much audio is fingerprinted so far.
 
-    ``prepared`` are the file's fingerprints if they were computed before, by the same network.
+    ``prepared`` are the file's fingerprints if the same network has computed them before. They are
+    not used if the file has changed since.
     """
     library.require_writable()
     library.check_model(fingerprinter.model_id)
@@ -62,7 +66,9 @@ def add_file(
         known = catalogue.files.get(stored)
         if known and (known.size, known.mtime_ns) == before:
             return AddResult("unchanged", catalogue.tracks[known.track])
-        content_hash = _content_hash(file)
+        if prepared and prepared.stamp not in (None, before):
+            prepared = None
+        content_hash = (prepared and prepared.content_hash) or _content_hash(file)
         same = catalogue.with_content(content_hash)
         entry = File(stored, same.id if same else 0, *before)
         if same:  # touched, moved or copied
@@ -72,12 +78,12 @@ def add_file(
             return AddResult("unchanged" if unchanged else "duplicate", catalogue.tracks[same.id])
         vectors = library.vector_store
         try:
-            if prepared and prepared.stamp in (None, before):
+            if prepared and len(prepared.vectors):
                 duration_s = prepared.duration_s
                 vectors.append(prepared.vectors)
             else:
                 duration_s = _fingerprint(
-                    CountedAudio(file, heard), library.window_s, fingerprinter, vectors.append
+                    CountedAudio(file, progress), library.window_s, fingerprinter, vectors.append
                 )
             if file_stamp(file) != before:
                 raise _error(file, "it changed while it was read; run again when it is complete")
@@ -99,26 +105,29 @@ def add_file(
 
 
 def is_unchanged(library: LibraryFolder, file: Path) -> bool:
-    """Whether a file is what the library knows, by its stamp alone. Raises AudioError."""
+    """Whether the library knows the file, judged by its stamp alone. Raises AudioError."""
     known = library.catalogue.files.get(_stored_path(library.path, file))
     return known is not None and (known.size, known.mtime_ns) == file_stamp(file)
 
 
 def fingerprint_file(
-    library: LibraryFolder, file: Path, fingerprinter: Fingerprinter, heard: Callable[[float], None]
-) -> FileFingerprints | None:
-    """The fingerprints for :func:`add_file`, which then only stores them; None of a copy.
+    library: LibraryFolder,
+    file: Path,
+    fingerprinter: Fingerprinter,
+    progress: Callable[[float], None],
+) -> FileFingerprints:
+    """Hash and fingerprint a file ahead of :func:`add_file`, which then only stores the result.
 
-    ``heard`` is as for :func:`add_file`, and may raise to end this. Raises AudioError.
+    ``progress`` is as for :func:`add_file`, and may raise to stop. Raises AudioError.
     """
-    now = file_stamp(file)
-    if library.catalogue.with_content(_content_hash(file)):
-        return None
+    stamp, content_hash = file_stamp(file), _content_hash(file)
+    if library.catalogue.with_content(content_hash):
+        return FileFingerprints(np.empty((0, library.dim)), 0.0, stamp, content_hash)
     parts: list[np.ndarray] = []
     duration_s = _fingerprint(
-        CountedAudio(file, heard), library.window_s, fingerprinter, parts.append
+        CountedAudio(file, progress), library.window_s, fingerprinter, parts.append
     )
-    return FileFingerprints(np.concatenate(parts), duration_s, now)
+    return FileFingerprints(np.concatenate(parts), duration_s, stamp, content_hash)
 
 
 def _fingerprint(
@@ -127,30 +136,30 @@ def _fingerprint(
     fingerprinter: Fingerprinter,
     append: Callable[[np.ndarray], None],
 ) -> float:
-    """Fingerprint a file, part by part; returns its length in seconds."""
-    sounding = False
+    """Pass a file's fingerprints to ``append``, part by part; returns its length in seconds."""
+    silent = True
     try:
         for vectors in fingerprinter.stream(counted):
-            sounding = sounding or bool(vectors.any())
+            silent = silent and not vectors.any()
             append(vectors)
     except ValueError:
-        # Too short is reported below, with the file's name and length.
+        # A file that is too short is reported below, with its name and length.
         if not 0 < counted.duration_s < window_s:
             raise
     duration_s = counted.duration_s
     if duration_s < window_s:
         reason = f"it is {duration_s:.2f} s long; at least {window_s:g} s is needed"
         raise _error(counted.file, reason)
-    if not sounding:
+    if silent:
         raise _error(counted.file, "it is silent from beginning to end")
     return duration_s
 
 
 class CountedAudio:
-    """The samples of a file in chunks, and how long those are that were taken."""
+    """The samples of a file in chunks; counts the seconds taken so far."""
 
-    def __init__(self, file: Path, heard: Callable[[float], None] | None = None) -> None:
-        self.file, self._heard, self._samples = file, heard, 0
+    def __init__(self, file: Path, progress: Callable[[float], None] | None = None) -> None:
+        self.file, self._progress, self._samples = file, progress, 0
 
     @property
     def duration_s(self) -> float:
@@ -161,12 +170,12 @@ class CountedAudio:
         for chunk in audio.stream(self.file):
             self._samples += len(chunk)
             yield chunk
-            if self._heard:
-                self._heard(self.duration_s)
+            if self._progress:
+                self._progress(self.duration_s)
 
 
 def _stored_path(library: Path, file: Path) -> str:
-    """How to remember where a file is; see ``Library.add``."""
+    """The path under which a library stores a file; see ``Library.add``."""
     path = real(file)
     if library.parent in path.parents:
         stored = Path(os.path.relpath(path, library)).as_posix()
@@ -185,7 +194,7 @@ def real(path: Path) -> Path:
 
 
 def file_stamp(file: Path) -> FileStamp:
-    """A file's size and time of change. Raises AudioError if it cannot be reached."""
+    """A file's size and modification time (ns). Raises AudioError if it cannot be reached."""
     try:
         stat = file.stat()
     except OSError as failure:
@@ -206,5 +215,5 @@ def _error(file: Path, reason: str) -> audio.AudioError:
 
 
 def shown(file: Path) -> str:
-    """A path that can be printed, whatever bytes are in its name."""
+    """A path as printable text, whatever bytes its name has."""
     return os.fsencode(file).decode("utf-8", "replace")

@@ -1,4 +1,4 @@
-"""Bring many audio files into a library: what became of each is in a report."""
+"""Add many audio files to a library and report the result for each."""
 
 from __future__ import annotations
 
@@ -30,20 +30,19 @@ if TYPE_CHECKING:
 
 OnProgress = Callable[[str, int, int, float], None]
 
+LONG_S = 600.0  # longer files are fingerprinted one at a time, by all threads together
 
-LONG_S = 600.0  # longer files are fingerprinted by all threads together
 
-
-class _Enough(Exception):
-    """What makes :func:`fingerprint_file` end early."""
+class _Stop(Exception):
+    """Raised to stop :func:`fingerprint_file`."""
 
 
 @dataclass(frozen=True)
 class IndexReport:
-    """What became of the files of a folder; paths as found.
+    """The result for each file of a folder; paths as found.
 
-    ``missing`` are files the library knows that are no longer in the folder, ``removed`` those of
-    them that it has now forgotten. ``audio_s`` is the length of what was fingerprinted.
+    ``missing`` are files that the library knows and that are no longer in the folder; ``removed``
+    those of them that were removed from it. ``audio_s`` is how much audio was fingerprinted.
     """
 
     added: list[str] = field(default_factory=list)
@@ -57,9 +56,9 @@ class IndexReport:
 
 
 class IndexStep(NamedTuple):
-    """Where the addition of several files is: ``done`` of ``total``, and what became of those.
+    """Progress of adding files: ``done`` of ``total``, and the report so far.
 
-    ``path`` is the file that comes next, empty at the end.
+    ``path`` is the next file, empty at the end.
     """
 
     path: str
@@ -99,30 +98,35 @@ def add_files(
     progress: OnProgress | None = None,
     failed: Sequence[Failure] = (),
 ) -> Generator[IndexStep, None, None]:
-    """Add files one after the other; a step before each, and one at the end.
+    """Add files one after the other; yields a step before each, and one at the end.
 
-    Files that cannot be used are reported, after those that ``failed`` already. Closing the
-    iterator ends it between two files; those before are in the library. ``Library.finish`` is the
-    caller's. On a processor those that come next are fingerprinted meanwhile, on a thread each.
-    ``progress`` is as for ``Library.add_folder``. Raises LibraryError as ``Library.add`` does.
+    Files that cannot be used are added to the report's ``failed``. Closing the iterator stops
+    between two files; those before are in the library. The caller calls ``Library.finish``. On a
+    CPU the next files are fingerprinted meanwhile, each on a thread. ``progress`` is as for
+    ``Library.add_folder``. Raises LibraryError as ``Library.add`` does.
     """
     report = IndexReport(failed=list(failed))
-    lists: dict[Status, list[str]] = {"added": report.added, "updated": report.updated,
-             "unchanged": report.unchanged, "duplicate": report.duplicates}  # fmt: skip
+    lists: dict[Status, list[str]] = {
+        "added": report.added,
+        "updated": report.updated,
+        "unchanged": report.unchanged,
+        "duplicate": report.duplicates,
+    }
 
-    def tell(file: Path, number: int, heard_s: float) -> None:
+    def tell(file: Path, number: int, file_s: float) -> None:
         if progress:
-            progress(shown(file), number, len(files), report.audio_s + heard_s)
+            progress(shown(file), number, len(files), report.audio_s + file_s)
 
-    with closing(_fingerprint_ahead(library, files, fingerprinter)) as heard:
+    with closing(_fingerprint_ahead(library, files, fingerprinter)) as results:
         for number, file in enumerate(files):
             yield IndexStep(shown(file), number, len(files), report)
             tell(file, number, 0.0)
             try:
-                if isinstance(made := next(heard), ValueError):
-                    raise made
-                telling = partial(tell, file, number)
-                result = add_file(library, file, fingerprinter, telling, made)
+                if isinstance(prepared := next(results), ValueError):
+                    raise prepared
+                result = add_file(
+                    library, file, fingerprinter, partial(tell, file, number), prepared
+                )
             except ValueError as error:  # AudioError among them
                 report.failed.append(Failure(shown(file), str(error)))
             else:
@@ -136,10 +140,10 @@ def add_files(
 def _fingerprint_ahead(
     library: LibraryFolder, files: list[Path], fingerprinter: Fingerprinter
 ) -> Generator[FileFingerprints | ValueError | None, None, None]:
-    """The fingerprints of each file, or what is wrong with it; None where they are not made here.
+    """The fingerprints of each file, or why it cannot be used, or None: not computed ahead.
 
-    So it is for files that the library knows, for long ones and one alone, whose parts the threads
-    share, and for all on a GPU.
+    None for known files, for long or single files (parallelised internally), and for all files on
+    a GPU.
     """
     if fingerprinter.device.type != "cpu" or len(files) == 1:
         yield from itertools.repeat(None, len(files))
@@ -148,17 +152,17 @@ def _fingerprint_ahead(
 
     stopped = Event()
 
-    def enough(seconds: float | None) -> None:
+    def stop_if_needed(seconds: float | None) -> None:
         if stopped.is_set() or (seconds or 0.0) > LONG_S:
-            raise _Enough
+            raise _Stop
 
     def one(file: Path) -> FileFingerprints | ValueError | None:
         try:
-            if is_unchanged(library, file):  # of many files no more is to be asked
+            if is_unchanged(library, file):  # before it is opened: most files of a folder are
                 return None
-            enough(audio.probe(file).duration_s)
-            return fingerprint_file(library, file, fingerprinter, enough)
-        except _Enough:
+            stop_if_needed(audio.probe(file).duration_s)
+            return fingerprint_file(library, file, fingerprinter, stop_if_needed)
+        except _Stop:
             return None
         except ValueError as error:
             return error
@@ -176,8 +180,8 @@ def _missing(library: LibraryFolder, folder: Path, unreadable: list[Path]) -> li
     missing = []
     for stored in library.catalogue.files:
         path = library.located(stored)
-        # What lies in a folder that could not be read is not known to be gone.
-        known = not any(path.is_relative_to(place) for place in hidden)
-        if path.is_relative_to(top) and known and not os.path.lexists(path):
+        # A file in a folder that could not be read may still be there.
+        readable = not any(path.is_relative_to(place) for place in hidden)
+        if path.is_relative_to(top) and readable and not os.path.lexists(path):
             missing.append(stored)
     return missing

@@ -1,4 +1,4 @@
-"""A library's tracks, files and facts in SQLite; its commit is the moment a track exists."""
+"""A library's tracks, files and metadata in SQLite; a track exists once SQLite has committed it."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from grafprint.errors import LibraryError
 from grafprint.library import vectors
 from grafprint.library.records import File, Meta, Recording, Track
 
-FORMAT = 2  # 1 had no checksums; it is read, and brought up to date by a writer
+FORMAT = 2  # format 1 had no checksums; it is read, and upgraded by a writer
 _APPLICATION_ID = 0x47724650  # "GrFP"
 _SCHEMA = f"""
 PRAGMA application_id = {_APPLICATION_ID};
@@ -36,12 +36,12 @@ CREATE TABLE files (  -- several for one track: bit-exact copies
   size INTEGER NOT NULL, mtime_ns INTEGER NOT NULL
 );
 """
-# Readers wait for a commit, and a commit for readers that are just opening.
+# Readers wait for a commit, and a commit waits for readers that are opening the library.
 _TIMEOUT_S = 30.0
 
 
 class Catalogue:
-    """The tables, held in memory as read at opening; changes go to SQLite first."""
+    """The tables, read into memory at opening; changes go to SQLite first."""
 
     def __init__(self, path: Path, *, writable: bool) -> None:
         """Open the database ``path`` and read it. Raises LibraryError if it cannot be used."""
@@ -50,16 +50,19 @@ class Catalogue:
         self.tracks: dict[int, Track] = {}
         self.files: dict[str, File] = {}
         self.checksums: dict[int, int | None] = {}  # by track; None: not known
-        with _explained(self.path):
-            # Writable also for a reader where the system allows it: after a killed write SQLite
-            # must first undo what was half written.
+        with _explain_errors(self.path):
+            # Writable for readers too, where the system allows it: after a killed write SQLite
+            # must first roll back.
             self._db = sqlite3.connect(
-                f"{path.resolve().as_uri()}?mode=rw", uri=True, timeout=_TIMEOUT_S,
-                isolation_level=None, check_same_thread=False,
-            )  # fmt: skip
+                f"{path.resolve().as_uri()}?mode=rw",
+                uri=True,
+                timeout=_TIMEOUT_S,
+                isolation_level=None,
+                check_same_thread=False,
+            )
         try:
             if writable:
-                self._bring_up_to_date()
+                self._upgrade()
             self.read()
         except BaseException:
             self.close()
@@ -73,7 +76,10 @@ class Catalogue:
 
         def write(partial: Path) -> None:
             partial.unlink(missing_ok=True)
-            with _explained(path), closing(sqlite3.connect(partial, isolation_level=None)) as db:
+            with (
+                _explain_errors(path),
+                closing(sqlite3.connect(partial, isolation_level=None)) as db,
+            ):
                 db.executescript(_SCHEMA)
                 _write_meta(db, meta)
 
@@ -89,25 +95,25 @@ class Catalogue:
 
         def write(partial: Path) -> None:
             partial.unlink(missing_ok=True)
-            with _explained(self.path), closing(sqlite3.connect(partial)) as copy:
+            with _explain_errors(self.path), closing(sqlite3.connect(partial)) as copy:
                 self._db.backup(copy)
 
         files.replace(path, write)
 
-    def _bring_up_to_date(self) -> None:
-        """Format 1 to 2."""
-        with _explained(self.path):
-            facts = [self._db.execute(f"PRAGMA {name}").fetchone()[0] for name in
-                     ("application_id", "user_version")]  # fmt: skip
-        if facts == [_APPLICATION_ID, 1]:
+    def _upgrade(self) -> None:
+        """Upgrade format 1 to 2."""
+        with _explain_errors(self.path):
+            (application,) = self._db.execute("PRAGMA application_id").fetchone()
+            (version,) = self._db.execute("PRAGMA user_version").fetchone()
+        if (application, version) == (_APPLICATION_ID, 1):
             with self._transaction() as db:
                 db.execute("ALTER TABLE tracks ADD COLUMN crc32 INTEGER")
                 db.execute(f"PRAGMA user_version = {FORMAT}")
 
     def read(self) -> None:
-        """Read everything anew, as committed. Raises LibraryError if it is damaged."""
+        """Read everything as committed. Raises LibraryError if it is damaged."""
         try:
-            with _explained(self.path):
+            with _explain_errors(self.path):
                 self._read()
         except (ValueError, TypeError, KeyError) as failure:
             raise LibraryError(
@@ -154,21 +160,21 @@ class Catalogue:
     # Looking up ---------------------------------------------------------------------------------
 
     def with_content(self, content_hash: str) -> Track | None:
-        """The track that a file of this content holds."""
+        """The track with the given content, if any."""
         track = self._by_hash.get(content_hash)
         return None if track is None else self.tracks[track]
 
     def paths_of(self, track: int) -> list[str]:
-        """The files of a track, first known first."""
+        """The files of a track, in the order they were added."""
         return self._paths[track]
 
     # Changing -----------------------------------------------------------------------------------
 
     def put(self, recording: Recording, file: File, replaces: int | None) -> Track:
-        """Store a new recording and its file (whose ``track`` is not looked at).
+        """Store a new recording and its file (whose ``track`` is ignored).
 
         ``replaces`` is the track that the file held before its content changed: it gets the new
-        content and keeps its id, unless it lives on in another file.
+        content and keeps its id, unless another file holds it too.
         """
         if replaces is not None and len(self._paths[replaces]) > 1:
             replaces = None
@@ -207,7 +213,7 @@ class Catalogue:
         return self.tracks[track]
 
     def put_file(self, file: File) -> None:
-        """Store that ``file`` holds the track it names; what it held before goes if homeless."""
+        """Store that ``file`` holds its ``track``; drop its former track if that has no other."""
         previous = self.files.get(file.path)
         orphan = (
             previous is not None
@@ -224,7 +230,7 @@ class Catalogue:
         self._move(file.path, file)
 
     def remove_files(self, paths: Iterable[str]) -> list[Track]:
-        """Forget files, and the tracks that no file is left of; returns these tracks."""
+        """Remove files, and the tracks left without a file; returns these tracks."""
         gone = set(paths)
         touched = sorted({self.files[path].track for path in gone})
         dead = [self.tracks[track] for track in touched if gone.issuperset(self._paths[track])]
@@ -248,7 +254,7 @@ class Catalogue:
         self.checksums.update(checksums)
 
     def renumber(self, firsts: dict[int, int], rows: int) -> None:
-        """Record that the fingerprints now lie elsewhere, in a file of the next generation."""
+        """Record the new first rows of all tracks, in the file of the next generation."""
         meta = changed(self.meta, rows=rows, generation=self.meta.generation + 1)
         with self._transaction() as db:
             db.executemany(
@@ -260,7 +266,7 @@ class Catalogue:
         self.tracks = {id: changed(track, first=firsts[id]) for id, track in self.tracks.items()}
 
     def _move(self, path: str, file: File | None) -> None:
-        """Note in memory what ``path`` holds now; a track that has no file left is dropped."""
+        """Note in memory what ``path`` holds now; drop a track that has no file left."""
         previous = self.files.pop(path, None)
         if previous is not None:
             left = self._paths[previous.track]
@@ -269,7 +275,7 @@ class Catalogue:
             self.files[path] = file
             self._paths.setdefault(file.track, []).append(path)
         if previous is not None:
-            if left:  # a track is called after its first file
+            if left:  # a track's path is that of its first file
                 self.tracks[previous.track] = changed(self.tracks[previous.track], path=left[0])
             else:
                 del self._paths[previous.track]
@@ -278,20 +284,20 @@ class Catalogue:
 
     @contextmanager
     def _transaction(self) -> Iterator[sqlite3.Connection]:
-        with _explained(self.path):
+        with _explain_errors(self.path):
             self._db.execute("BEGIN IMMEDIATE")
             self.changed = True
             try:
                 yield self._db
                 self._db.execute("COMMIT")
             except BaseException:
-                with suppress(sqlite3.Error):  # SQLite has undone it itself where it must
+                with suppress(sqlite3.Error):  # after some errors SQLite has rolled back itself
                     self._db.execute("ROLLBACK")
                 raise
 
 
 @contextmanager
-def _explained(path: Path) -> Iterator[None]:
+def _explain_errors(path: Path) -> Iterator[None]:
     """Turn SQLite's errors into LibraryErrors that say what to do."""
     try:
         yield

@@ -1,4 +1,4 @@
-"""The files of an open library - catalogue, fingerprints, index - kept in agreement."""
+"""The files of an open library - catalogue, fingerprints, index - kept consistent."""
 
 from __future__ import annotations
 
@@ -25,27 +25,27 @@ INDEX = "index.faiss"
 BUCKETS = "buckets.npy"
 LOCK = "lock"
 BACKUP = "library.backup.sqlite3"
-# So many fingerprints (256 MB) are checked when a library is opened, in a fraction of a second; of
-# larger libraries each track when it is first about to be named.
+# Up to this size (256 MB) all fingerprints are checked when a library is opened, in a fraction of a
+# second; in a larger library, a track's are checked before the track is first named.
 CHECKED_AT_OPENING = 1_000_000
 
 
 def vectors_name(generation: int) -> str:
-    """The fingerprints' file; each compaction makes one of the next generation."""
+    """The name of the fingerprints' file; each compaction writes the next generation."""
     return f"fingerprints.{generation}.f16" if generation else "fingerprints.f16"
 
 
 def is_intact(track: Track, catalogue: Catalogue, vectors: VectorStore) -> bool:
-    """Whether a track's fingerprints are what was written, as far as its checksum is known."""
+    """Whether a track's fingerprints match its checksum, if that is known."""
     checksum = catalogue.checksums[track.id]
     return checksum is None or checksum == vectors.crc32(track.first, track.first + track.count)
 
 
 class LibraryFolder:
-    """What library.py and add_file.py work on.
+    """The open files that library.py and add_file.py work on.
 
-    ``lock`` protects what is in memory; ``adding`` is held for the whole of a change, so that the
-    rows appended meanwhile are one track's.
+    ``lock`` protects the state in memory. ``adding`` is held for the whole of a change, so that all
+    pending rows belong to one track.
     """
 
     catalogue: Catalogue
@@ -59,7 +59,7 @@ class LibraryFolder:
         self.index = IndexKeeper(self.path / INDEX, self.path / BUCKETS)
         self._table: RowTable | None = None
         self._writer = WriterLock(self.path / LOCK) if writable else None
-        self._intact: set[int] | None = set()  # the tracks that were checked; None: all were
+        self._intact: set[int] | None = set()  # ids of the tracks checked so far; None: all
         try:
             self._load()
             self._check()
@@ -125,8 +125,8 @@ class LibraryFolder:
     def changing(self) -> Iterator[Catalogue]:
         """The catalogue, for a change that searches must see whole or not at all.
 
-        Whatever goes wrong within, also an interrupt right after SQLite's commit: what counts
-        afterwards is what SQLite says.
+        On any error inside, even an interrupt right after SQLite's commit, everything is read again
+        as SQLite has it.
         """
         with self.lock:
             try:
@@ -138,18 +138,18 @@ class LibraryFolder:
                 self._table = None
 
     def damaged(self) -> list[Track]:
-        """The tracks whose fingerprints are no longer what was written; reads them all."""
+        """The tracks whose fingerprints are no longer as written; reads them all."""
         with self.lock:
             tracks = list(self.catalogue.tracks.values())
         return [track for track in tracks if not self._is_intact(track)]
 
     def index_is_damaged(self) -> bool:
-        """Whether the saved index, if there is one, is not what was written; reads it all."""
+        """Whether there is a saved index that is no longer as written; reads all of it."""
         path = self.path / INDEX
         return path.is_file() and RowIndex.load(path, thorough=True) is None
 
     def require_intact(self, track: Track) -> None:
-        """Raise LibraryError if a track's fingerprints are no longer what was written."""
+        """Raise LibraryError if a track's fingerprints are no longer as written."""
         if self._intact is not None and track.id not in self._intact:
             if not self._is_intact(track):
                 raise self._damage([track])
@@ -159,7 +159,7 @@ class LibraryFolder:
         return is_intact(track, self.catalogue, self.vector_store)
 
     def _check(self) -> None:
-        """What can be checked at opening; of a library of format 1, note the checksums."""
+        """Check what is checked at opening; store the missing checksums of a format 1 library."""
         catalogue = self.catalogue
         missing = [t for t in catalogue.tracks.values() if catalogue.checksums[t.id] is None]
         if self.writable and missing:
@@ -183,14 +183,14 @@ class LibraryFolder:
         return Path(os.path.normpath(self.path / path))
 
     def table(self) -> RowTable:
-        """Which rows are whose."""
+        """Which rows belong to which track."""
         with self.lock:
             if self._table is None:
                 self._table = RowTable(self.catalogue.tracks.values())
             return self._table
 
-    def stamp(self) -> IndexState:
-        """The state that an index has to be of."""
+    def index_state(self) -> IndexState:
+        """The state that an up-to-date index has."""
         meta = self.catalogue.meta
         factory = meta.factory or row_index.choose_factory(self.table().total)
         return IndexState(meta.library_id, meta.generation, meta.rows, meta.removals, factory)
@@ -213,8 +213,8 @@ class LibraryFolder:
             new.close()
             new_path.unlink(missing_ok=True)
             raise
-        # From here on the new file may be the one that counts: if this fails it is left alone, and
-        # the next to open the library for writing deletes whichever does not.
+        # From here on the new file may be the valid one. If this fails, both are kept, and whoever
+        # opens the library for writing next deletes the other one.
         with self.changing() as catalogue:
             catalogue.renumber(firsts, new.pending)
             new.commit()
@@ -242,13 +242,13 @@ class LibraryFolder:
                 break
             except FileNotFoundError:
                 self.catalogue.close()
-                if attempts_left:  # perhaps compacted by a writer since the catalogue was read
+                if attempts_left:  # a writer may have compacted it since the catalogue was read
                     continue
                 raise LibraryError(
                     f"the library {self.path} lacks {self._vectors_path.name}: copy the whole "
                     "folder, or index the music again into a new library"
                 ) from None
-        if self.writable:  # what an interrupted compaction left
+        if self.writable:  # delete what an interrupted compaction left
             for path in self.path.glob("fingerprints*.f16"):
                 if path != self._vectors_path:
                     with contextlib.suppress(OSError):
@@ -265,7 +265,7 @@ class LibraryFolder:
             self.catalogue.read()
             self.vector_store.close()
             self._open_vectors()
-        except (LibraryError, OSError):  # the next to open it will be told why
+        except (LibraryError, OSError):  # opening it again will report why
             self.release()
 
     @property

@@ -1,4 +1,4 @@
-"""Keep a library's index in step with its rows: read it, catch up, make it anew, save it."""
+"""Keep the index in sync with the stored fingerprints: load, update, rebuild, save."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ _SEED = 20250406
 
 
 class IndexKeeper:
-    """The index at ``path`` and the one in memory.
+    """The saved index at ``path`` and the one in memory.
 
-    ``buckets`` is the file of directions that its inverted lists get, where a library has its own.
+    ``buckets`` is the file with the centroids of its inverted lists, if the library was given any.
     """
 
     def __init__(self, path: Path, buckets: Path) -> None:
@@ -31,69 +31,71 @@ class IndexKeeper:
 
     @property
     def tuning(self) -> Tuning | None:
-        """What the index in memory was tuned to, if it is one that needs it."""
+        """The tuning of the index in memory; None if there is no index or it is exact."""
         return self._index.tuning if self._index else None
 
     def current(self, wanted: IndexState, table: RowTable, vectors: VectorStore) -> RowIndex:
-        """An index of the state ``wanted``, by whichever way takes the least work."""
-        current = self._begun(wanted, table, vectors)
-        self._index = None  # until it is in step again
-        if current.stamp.removals != wanted.removals and not current.remove(
-            ~table.live(0, current.stamp.rows)
+        """An index in the state ``wanted``: the one in memory, updated, if possible."""
+        current = self._starting_point(wanted, table, vectors)
+        self._index = None  # while it is being changed
+        if current.state.removals != wanted.removals and not current.remove(
+            ~table.live(0, current.state.rows)
         ):
             current = _empty(wanted, table, vectors, self._buckets)
         with current.filling():
-            for rows, new in _portions(current.stamp.rows, wanted.rows, table, vectors):
+            for rows, new in _portions(current.state.rows, wanted.rows, table, vectors):
                 current.add(rows, new)
-        current.stamp = wanted
+        current.state = wanted
         _tune(current, table, vectors)
         self._index = current
         return current
 
     def save(self, wanted: IndexState, table: RowTable, vectors: VectorStore) -> None:
-        """Have the state ``wanted`` on the disk. Raises LibraryError if the disk is full.
+        """Save the index in the state ``wanted``. Raises LibraryError if the disk is full.
 
-        An exact index is as quick to make as to read, so only others are saved. Where lists can
-        be in a file, what is new is merged with them there.
+        An exact index is as quick to build as to read, so only other kinds are saved. If the kind
+        has its lists in the file, new rows are merged into them there.
         """
         if wanted.factory == row_index.EXACT:
             row_index.delete(self._path)
         elif row_index.saved_state(self._path) != wanted:
-            begun = self._begun(wanted, table, vectors)
-            if not begun.in_file:
+            start = self._starting_point(wanted, table, vectors)
+            if not start.in_file:
                 current = self.current(wanted, table, vectors)
                 if not current.exact:
                     current.save(self._path)
                 return
-            removed = begun.stamp.removals != wanted.removals
-            self._index = begun.save(
+            removed = start.state.removals != wanted.removals
+            self._index = start.save(
                 self._path,
                 wanted,
-                _portions(begun.stamp.rows, wanted.rows, table, vectors),
+                _portions(start.state.rows, wanted.rows, table, vectors),
                 (lambda rows: table.spans(rows)[0] >= 0) if removed else None,
-                lambda made: _tune(made, table, vectors),
+                lambda saved: _tune(saved, table, vectors),
             )
 
-    def _begun(self, wanted: IndexState, table: RowTable, vectors: VectorStore) -> RowIndex:
-        """The index in memory, the saved one or a new, empty one: what can become ``wanted``."""
-        begun = self._index
-        if begun is None and wanted.factory != row_index.EXACT:
-            begun = RowIndex.load(self._path)
-        if begun is None or not _can_catch_up(begun, wanted):
+    def _starting_point(
+        self, wanted: IndexState, table: RowTable, vectors: VectorStore
+    ) -> RowIndex:
+        """The index in memory or the saved one if it can become ``wanted``, else an empty one."""
+        index = self._index
+        if index is None and wanted.factory != row_index.EXACT:
+            index = RowIndex.load(self._path)
+        if index is None or not _can_become(index, wanted):
             return _empty(wanted, table, vectors, self._buckets)
-        return begun
+        return index
 
 
 def _empty(wanted: IndexState, table: RowTable, vectors: VectorStore, buckets: Path) -> RowIndex:
-    """An index of the kind wanted that has no rows yet, trained."""
+    """A trained index of the wanted kind, without rows."""
     sample = _sample(wanted.factory, table, vectors)
-    directions = np.load(buckets) if buckets.is_file() else None
-    return RowIndex.train(vectors.dim, replace(wanted, rows=0), sample, directions)
+    centroids = np.load(buckets) if buckets.is_file() else None
+    return RowIndex.train(vectors.dim, replace(wanted, rows=0), sample, centroids)
 
 
-def _can_catch_up(begun: RowIndex, wanted: IndexState) -> bool:
-    """Whether it has become what is wanted when rows were added and removed."""
-    has = begun.stamp
+def _can_become(index: RowIndex, wanted: IndexState) -> bool:
+    """Whether adding and removing rows brings ``index`` to the state ``wanted``."""
+    has = index.state
     if (has.library_id, has.generation, has.factory) != (
         wanted.library_id,
         wanted.generation,
@@ -102,14 +104,14 @@ def _can_catch_up(begun: RowIndex, wanted: IndexState) -> bool:
         return False
     if has.rows > wanted.rows:
         return False
-    # Of an exact one: there may be enough to train on now.
-    return not begun.exact or wanted.factory == row_index.EXACT or has.rows == wanted.rows
+    # An exact stand-in for another kind: there may be enough rows to train on now.
+    return not index.exact or wanted.factory == row_index.EXACT or has.rows == wanted.rows
 
 
 def _portions(
     first: int, end: int, table: RowTable, vectors: VectorStore
 ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """The rows from ``first`` to ``end`` that belong to tracks, and their vectors."""
+    """The rows from ``first`` to ``end`` (exclusive) that belong to tracks, and their vectors."""
     for begin in range(first, end, _BLOCK):
         stop = min(begin + _BLOCK, end)
         live = table.live(begin, stop)
@@ -117,13 +119,13 @@ def _portions(
 
 
 def _tune(current: RowIndex, table: RowTable, vectors: VectorStore) -> None:
-    """Find how far it has to look, unless that is known."""
+    """Choose nprobe and k, unless they are known and the index has not outgrown them."""
     if current.lists > 1 and (not current.tuning or current.tuning.outgrown(len(current))):
         current.tuning = tune(current, table, vectors)
 
 
 def _sample(factory: str, table: RowTable, vectors: VectorStore) -> np.ndarray:
-    """Fingerprints to train an index of this kind on, drawn from all tracks alike."""
+    """A uniform random sample of the fingerprints, to train this kind of index on."""
     size = row_index.training_size(factory, vectors.dim, table.total)
     if size == 0:
         return np.empty((0, vectors.dim), np.float32)

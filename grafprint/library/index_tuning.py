@@ -9,34 +9,34 @@ from grafprint.library.index.tuning import SEGMENTS, Tuning
 from grafprint.library.rows import RowTable
 from grafprint.library.vectors import VectorStore
 
-RECALL = 0.99  # of queries of 2 s, whose place is to be proposed
+RECALL = 0.99  # share of queries of 2 s whose place must be proposed
 _NEIGHBOURS = (20, 40, 80)
 _QUERIES = 300
-# Inner product of a segment with what it is a degraded copy of: less than that have one in thirty
-# segments with noise at 5 dB and reverb, by the released network.
-_LIKENESS = 0.55
-# Real noise does not turn fingerprints in all directions alike: of lists, real queries need up to
-# twice as many (benchmarks/index_choice.py).
+# Inner product of a segment and its degraded copy. With the released network, noise at 5 dB and
+# reverb, one segment in thirty has less.
+_SIMILARITY = 0.55
+# Real noise does not move fingerprints in all directions alike: real queries need up to twice as
+# many lists (benchmarks/index_choice.py).
 _MARGIN = 2
-_AS_GOOD = 0.005
+_TOLERANCE = 0.005  # of recall
 _SEED = 20250406
 
 
 def tune(index: RowIndex, table: RowTable, vectors: VectorStore, recall: float = RECALL) -> Tuning:
-    """The least work that proposes ``recall`` of places: lists looked into times neighbours.
+    """Find the setting with the least work (nprobe times k) that reaches ``recall``.
 
-    Stretches of two seconds from anywhere are degraded - their fingerprints turned in one random
-    direction until their products with themselves are those of a noisy query - and searched for;
-    one counts if at least one of its segments has its own row among the neighbours. Where nothing
-    is enough, the least that is as good as the best. To be on the safe side it is then twice the
-    lists.
+    Random passages of two seconds are degraded and searched for: each is moved in one random
+    direction until its inner products with the original are those of a noisy query. A passage is
+    found if any of its segments has its own row among the neighbours. If no setting reaches
+    ``recall``, take the least work that is about as good as the best. The number of lists is then
+    doubled, as a safety margin.
     """
-    rows = _places(table)
-    wanted = vectors.read(rows)
-    sounding = (wanted != 0).any(axis=2).all(axis=1)
-    rows, queries = rows[sounding], _degraded(wanted[sounding]).reshape(-1, vectors.dim)
+    rows = _choose_rows(table)
+    originals = vectors.read(rows)
+    non_silent = (originals != 0).any(axis=2).all(axis=1)
+    rows, queries = rows[non_silent], _degrade(originals[non_silent]).reshape(-1, vectors.dim)
     lists = index.lists
-    if not len(rows):  # there is hardly a sound
+    if not len(rows):  # almost everything is silent
         return Tuning(lists, _NEIGHBOURS[0], 0.0, len(index))
     reached: dict[tuple[int, int], float] = {}
     for nprobe in _ladder(lists):
@@ -46,8 +46,8 @@ def tune(index: RowIndex, table: RowTable, vectors: VectorStore, recall: float =
             proposed = own[:, :, :neighbours].any(axis=(1, 2))
             reached[nprobe, neighbours] = float(proposed.mean())
         if reached[nprobe, _NEIGHBOURS[0]] >= recall:
-            break  # more lists would be more work
-    enough = min(recall, max(reached.values()) - _AS_GOOD)
+            break  # more lists would only be more work
+    enough = min(recall, max(reached.values()) - _TOLERANCE)
     nprobe, neighbours = min(
         (setting for setting, share in reached.items() if share >= enough),
         key=lambda setting: setting[0] * setting[1],
@@ -57,25 +57,25 @@ def tune(index: RowIndex, table: RowTable, vectors: VectorStore, recall: float =
 
 
 def _ladder(lists: int) -> list[int]:
-    """Numbers of lists to try: powers of two up to a sixteenth of them, or at least sixteen."""
+    """Numbers of lists to try: powers of two up to a sixteenth of all, or at least sixteen."""
     most = min(lists, max(16, lists // 16))
     return sorted({*(2**n for n in range(most.bit_length())), most})
 
 
-def _places(table: RowTable) -> np.ndarray:
-    """Rows of stretches of a track, from all tracks alike: int64 [queries, segments]."""
+def _choose_rows(table: RowTable) -> np.ndarray:
+    """Rows of random passages, each within one track: int64 [queries, segments]."""
     rng = np.random.default_rng(_SEED)
     starts = table.rows(rng.integers(table.total, size=_QUERIES))
     _, firsts, counts = table.spans(starts)
     starts = np.minimum(starts, np.maximum(firsts, firsts + counts - SEGMENTS))
-    # Of a track that is shorter the last row is asked for again.
+    # In a track shorter than a passage, the last row is repeated.
     return np.minimum(starts[:, None] + np.arange(SEGMENTS), (firsts + counts - 1)[:, None])
 
 
-def _degraded(vectors: np.ndarray) -> np.ndarray:
-    """``vectors [queries, segments, dim]`` as if each query were heard in a noise of its own."""
+def _degrade(vectors: np.ndarray) -> np.ndarray:
+    """Degrade ``vectors [queries, segments, dim]``, with a different noise for each query."""
     shape = (len(vectors), 1, vectors.shape[2])
     noise = np.random.default_rng(_SEED).standard_normal(shape, np.float32)
     noise = noise - (noise * vectors).sum(axis=-1, keepdims=True) * vectors
     noise /= np.linalg.norm(noise, axis=-1, keepdims=True)
-    return _LIKENESS * vectors + np.float32((1 - _LIKENESS**2) ** 0.5) * noise
+    return _SIMILARITY * vectors + np.float32((1 - _SIMILARITY**2) ** 0.5) * noise

@@ -1,10 +1,10 @@
-"""A collection of fingerprinted recordings in a folder: open, search, add, remove, copy.
+"""A collection of fingerprinted recordings in a folder: open, search, add, remove, compact.
 
 The folder holds ``library.sqlite3`` (tracks, their files, and which network made the
 fingerprints), ``fingerprints.f16`` (see vectors.py), a copy of the database for repair.py and, once
-large enough to need one, ``index.faiss``, which is derived and made anew whenever it does not fit.
-It can be copied to any machine. A track exists from the moment SQLite commits it: its vectors are
-on the disk before, and what an interrupted write leaves behind is cut off by the next one.
+the library is large enough to need one, ``index.faiss``, which is derived and rebuilt whenever it
+does not fit. The folder can be copied to any machine. A track exists once SQLite has committed it:
+its vectors are on the disk before, and the next write cuts off what an interrupted one left.
 """
 
 from __future__ import annotations
@@ -41,9 +41,9 @@ COMPACT_ABOVE = 0.3  # share of dead rows at which the end of a write compacts
 class Library(LibraryFolder):
     """An open library; a context manager that closes it.
 
-    Any number of programs may read a library while one writes. A reader keeps the state it found
-    when it opened. Methods may be called from several threads; additions run one after the other,
-    and searches meanwhile see the tracks committed so far.
+    Any number of programs may read a library while one writes. A reader sees the library as it was
+    when opened. Methods may be called from several threads: additions run one after the other, and
+    searches meanwhile see the tracks committed so far.
     """
 
     nprobe: int | None = None
@@ -59,12 +59,12 @@ class Library(LibraryFolder):
     ) -> Library:
         """Open an existing library, for reading unless ``writable``.
 
-        With ``model_id``, only if its fingerprints are by that network. ``nprobe`` is how many
-        inverted lists an approximate search looks into (no effect on an exact one); if None, so
-        many as were found to be enough (tuning.py).
+        ``model_id``: only if its fingerprints are by that network. ``nprobe`` is how many inverted
+        lists an approximate search probes (no effect on an exact one); if None, as many as were
+        found to be enough (index_tuning.py).
 
-        Raises LibraryError if there is none, it is damaged or of a newer format, another network
-        made it, or another program is writing to it (``writable``).
+        Raises LibraryError if there is no library, it is damaged or of a newer format, another
+        network made it, or another program is writing to it (``writable``).
         """
         path = Path(path)
         if not (path / CATALOGUE).is_file():
@@ -90,16 +90,16 @@ class Library(LibraryFolder):
         factory: str | None = None,
         buckets: np.ndarray | None = None,
     ) -> Library:
-        """Make an empty library for the fingerprints of ``network`` (a Fingerprinter), writable.
+        """Create an empty library for the fingerprints of ``network`` (a Fingerprinter), writable.
 
         ``factory`` is a FAISS factory string such as ``IVF1024,PQ32`` or ``HNSW32``; without one
-        the index is chosen by size (``index.choose_factory``). One that needs training is exact
-        until there is enough to train on. ``buckets [K, dim]`` are directions for the inverted
-        lists of a ``factory`` with K of them, in the place of k-means: random ones
-        (``index.hyperplane_buckets``) or those that a network has learned.
+        the index is chosen by size (``row_index.choose_factory``). An index that needs training is
+        exact until there is enough to train on. ``buckets [K, dim]`` are the centroids for a
+        ``factory`` with K inverted lists, instead of k-means: random directions
+        (``row_index.hyperplane_buckets``) or those that a network has learned.
 
-        Raises LibraryError if the folder has a library or cannot be written, ValueError for a
-        factory string that FAISS does not understand.
+        Raises LibraryError if the folder already has a library or cannot be written, ValueError for
+        a factory string that FAISS does not understand.
         """
         path = Path(path)
         if factory is not None:
@@ -123,7 +123,7 @@ class Library(LibraryFolder):
         return cls(path, writable=True)
 
     def close(self) -> None:
-        """Finish: compact if worth it, save the index, and let go of all files.
+        """Finish: compact if worth it, save the index, and close all files.
 
         Raises LibraryError if the disk is full; the tracks are safe even then.
         """
@@ -144,13 +144,13 @@ class Library(LibraryFolder):
     ) -> None:
         if kind is None:
             self.close()
-        else:  # do not hide the error by one in finishing; the next writer finishes
+        else:  # an error in finishing would hide this one; the next writer finishes
             self.release()
 
     # What is in it ------------------------------------------------------------------------------
 
     def __len__(self) -> int:
-        """How many fingerprints its tracks have."""
+        """Number of fingerprints of all tracks."""
         return self.table().total
 
     def __bool__(self) -> bool:
@@ -158,9 +158,9 @@ class Library(LibraryFolder):
         return True
 
     def tracks(self, search: str | None = None) -> list[Track]:
-        """All tracks in the order they came, or those in whose texts every word of ``search`` is.
+        """All tracks in the order they were added, or those that contain every word of ``search``.
 
-        Looked at are title, artist, album and path, without regard to case.
+        Searches title, artist, album and path, ignoring case.
         """
         with self.lock:
             tracks = list(self.catalogue.tracks.values())
@@ -177,7 +177,7 @@ class Library(LibraryFolder):
         ]
 
     def track(self, track_id: int) -> Track:
-        """The track of this number. Raises LibraryError if there is none."""
+        """The track with this id. Raises LibraryError if there is none."""
         with self.lock:
             try:
                 return self.catalogue.tracks[track_id]
@@ -185,50 +185,50 @@ class Library(LibraryFolder):
                 raise LibraryError(f"{self.path} has no track number {track_id}") from None
 
     def audio_path(self, track: Track) -> Path | None:
-        """Where the track's audio is now, for playing it; None if none of its files is there."""
+        """The track's audio file, for playing it; None if none of its files exists any more."""
         with self.lock:
             paths = [self.located(path) for path in self.catalogue.paths_of(track.id)]
         return next((path for path in paths if path.is_file()), None)
 
     def check_query(self, network: Network) -> None:
-        """Raise LibraryError unless clips that ``network`` fingerprints can be looked up here."""
+        """Raise LibraryError unless clips fingerprinted by ``network`` can be identified here."""
         self.check_model(network.model_id)
         if network.imitates:
             raise LibraryError(
-                "this network imitates another one on clean music, for building libraries, and has "
-                f"not learned to hear through noise: ask with that one ({self.model_id})"
+                "this network is distilled from another one for clean music, to build libraries; "
+                f"it does not hear through noise: identify clips with that one ({self.model_id})"
             )
 
     # Searching ----------------------------------------------------------------------------------
 
     @contextlib.contextmanager
     def locked(self) -> Iterator[None]:
-        """Hold off changes by other threads, so that row numbers keep their meaning."""
+        """Hold off changes by other threads, so that row numbers stay valid."""
         with self.lock:
             yield
 
     def search(self, queries: np.ndarray, k: int | None = None) -> tuple[np.ndarray, np.ndarray]:
         """The ``k`` nearest fingerprints of ``queries [m, dim]`` by inner product, best first.
 
-        If ``k`` is None, as many as are enough to identify a clip by, of which these are the
-        segments: an index that is not exact looks further for each of few.
+        If ``k`` is None, as many as it takes to identify a clip whose segments these are: an
+        approximate index searches more thoroughly for the segments of a short clip.
 
-        Returns inner products and row numbers, both ``[m, k]``. Silent segments (zero vectors) and
-        removed tracks are never among them; where there are fewer than ``k``, the rest has row -1
-        and product -inf.
+        Returns inner products and row numbers, both ``[m, k]``, without silent fingerprints (zero
+        vectors) and removed tracks. If there are fewer than ``k``, the rest has row -1 and product
+        -inf.
         """
         with self.lock:
-            current = self.index.current(self.stamp(), self.table(), self.vector_store)
+            current = self.index.current(self.index_state(), self.table(), self.vector_store)
             return current.search(queries, k or current.neighbours(len(queries)), self.nprobe)
 
     @property
     def exact(self) -> bool:
         """Whether searches compare with every fingerprint."""
-        return self.stamp().factory == row_index.EXACT
+        return self.index_state().factory == row_index.EXACT
 
     @property
     def tuning(self) -> Tuning | None:
-        """How far searches look, once there was one; None if the index is exact."""
+        """The nprobe and k of searches, known after the first one; None if the index is exact."""
         return self.index.tuning
 
     def vectors(self, rows: np.ndarray) -> np.ndarray:
@@ -242,17 +242,17 @@ class Library(LibraryFolder):
     def score_sums(
         self, places: np.ndarray, positions: np.ndarray, queries: np.ndarray
     ) -> tuple[np.ndarray, np.ndarray]:
-        """Sums of a query's products with the rows from many places on; see vectors.py."""
+        """Sums of a query's inner products at many candidate places; see vectors.py."""
         return self.vector_store.score_sums(places, positions, queries)
 
     def prefetch(self, firsts: np.ndarray, ends: np.ndarray) -> None:
-        """Have the disk read rows ``firsts [c]`` to ``ends [c]`` (exclusive), all at once."""
+        """Start reading rows ``firsts [c]`` to ``ends [c]`` (exclusive) from the disk."""
         self.vector_store.prefetch(firsts, ends)
 
     def spans(self, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """For row numbers ``[...]``: whose they are, and that track's first row and row count.
+        """For row numbers ``[...]``: track id, first row and row count of the track they belong to.
 
-        Three int64 arrays ``[...]``: track id, first, count; -1, -1, 0 for rows of no track.
+        Three int64 arrays ``[...]``; -1, -1, 0 for rows of no track.
         """
         return self.table().spans(rows)
 
@@ -263,17 +263,17 @@ class Library(LibraryFolder):
     # Changing -----------------------------------------------------------------------------------
 
     def add(self, file: str | os.PathLike[str], fingerprinter: Fingerprinter) -> AddResult:
-        """Fingerprint a file and store it as a track, unless it is there already.
+        """Fingerprint a file and store it as a track, unless the library has it already.
 
-        A file whose size and time of change are as before is skipped; one whose content changed is
-        fingerprinted again. A bit-exact copy of a stored file is not stored again: the track
-        remembers both paths and lives until both are gone. Paths are remembered relative to the
-        library if the file is somewhere inside the folder that the library is in, so that both can
-        be copied together, and absolute otherwise. Memory is bounded however long the file.
+        A file whose size and modification time are unchanged is skipped; one whose content changed
+        is fingerprinted again. A bit-exact copy of a stored file is not stored again: the track
+        keeps both paths and lives until both are gone. Paths are stored relative to the library if
+        the file is inside the library's parent folder, so that both can be copied together, and
+        absolute otherwise. Memory is bounded however long the file is.
 
         Raises AudioError (a ValueError) if the file cannot be used: unreadable, shorter than a
-        second, wholly silent. Raises LibraryError if the library is open for reading only, made by
-        another network, or the disk is full. The library is as before in all these cases.
+        second, or silent throughout. Raises LibraryError if the library is open for reading only or
+        made by another network, or the disk is full. The library is unchanged in all these cases.
         """
         return add_file.add_file(self, Path(file), fingerprinter)
 
@@ -285,12 +285,12 @@ class Library(LibraryFolder):
         *,
         prune: bool = False,
     ) -> IndexReport:
-        """Add every audio file below ``folder`` (or a single file), going on past bad ones.
+        """Add every audio file below ``folder`` (or a single file), skipping bad ones.
 
-        Run again, it goes on where it was stopped. ``progress(path, done, total, audio_s)`` is
-        called while it works: the file at hand, files done and in all, seconds of audio
-        fingerprinted so far. Files of the library that have vanished from the folder are reported,
-        and removed if ``prune``. Hidden files are passed over.
+        Run again, it resumes where it was stopped. ``progress(path, done, total, audio_s)`` is
+        called meanwhile with the current file, the number of files done and in all, and the
+        seconds of audio fingerprinted so far. Files of the library that have vanished from the
+        folder are reported, and removed if ``prune``. Hidden files are ignored.
 
         Raises LibraryError as :meth:`add` does, and if there is no such folder.
         """
@@ -299,7 +299,7 @@ class Library(LibraryFolder):
         return report
 
     def remove(self, track_id: int) -> Track:
-        """Remove a track and forget its files; returns what it was.
+        """Remove a track and its files from the library; returns the track.
 
         Raises LibraryError if there is no such track, or the library is open for reading only.
         """
@@ -310,9 +310,9 @@ class Library(LibraryFolder):
             return track
 
     def compact(self) -> int:
-        """Give the space of removed and replaced tracks back; returns how many rows that were.
+        """Free the space of removed and replaced tracks; returns the number of rows freed.
 
-        All or nothing: the live rows are copied to a new file, which counts from SQLite's commit.
+        Atomic: the live rows are copied to a new file, which is valid once SQLite has committed.
         Raises LibraryError if the disk is full (for a moment both files exist).
         """
         self.require_writable()
@@ -323,13 +323,13 @@ class Library(LibraryFolder):
             return dead
 
     def finish(self) -> None:
-        """The end of a write: compact if many rows are dead, save the index, copy the catalogue."""
+        """End a write: compact if many rows are dead, save the index, back up the catalogue."""
         self.require_writable()
         if self.rows - len(self) > COMPACT_ABOVE * self.rows:
             self.compact()
         with self.adding, self.lock:
             self.vector_store.trim()
-            self.index.save(self.stamp(), self.table(), self.vector_store)
+            self.index.save(self.index_state(), self.table(), self.vector_store)
             backup = self.path / BACKUP
             if self.catalogue.changed or not backup.exists():
                 self.catalogue.back_up(backup)

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import os
-import sys
 from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
-from typing import BinaryIO, Self
+from typing import Self
 
 from grafprint.errors import LibraryError
 from grafprint.files import writing
+
+# Enough to try again where the last holder has deleted the file between our opening and locking it.
+_TIMEOUT_S, _POLL_S = 0.1, 0.02
 
 
 class WriterLock:
@@ -18,37 +20,33 @@ class WriterLock:
 
     def __init__(self, path: Path) -> None:
         """Take the lock. Raises LibraryError if another program (or object) has it."""
+        from filelock import FileLock, Timeout  # readers start without it
+
         self._path = path
-        self._file: BinaryIO | None = None
-        while self._file is None:
-            with writing(path):
-                file = path.open("a+b")
+        self._lock = FileLock(
+            path,
+            _TIMEOUT_S,
+            poll_interval=_POLL_S,
+            thread_local=False,  # a library may be closed by another thread
+            fallback_to_soft=False,  # a lock that could outlive its program
+            on_acquired=_write_process_id,
+        )
+        with writing(path):
             try:
-                _lock(file)
-            except OSError:
-                file.seek(0)
-                owner = file.read(20).decode("ascii", "replace").strip()
-                file.close()
+                self._lock.acquire()
+            except Timeout:
+                owner = _read_process_id(path)
                 raise LibraryError(
                     f"the library {path.parent} is being written to by another program"
                     f"{f' (process {owner})' if owner else ''}: wait until that is done, or end it"
                 ) from None
-            if _is_at(file, path):
-                self._file = file
-            else:  # its last holder deleted it between our opening and our locking
-                file.close()
-        with suppress(OSError):  # on a full disk the lock goes without the number
-            self._file.truncate(0)
-            self._file.write(f"{os.getpid()}\n".encode())
-            self._file.flush()
 
     def release(self) -> None:
         """Give the right to write back."""
-        if self._file is not None:
-            with suppress(OSError):  # Windows does not delete open files: then it stays
+        if self._lock.is_locked:
+            with suppress(OSError):  # Windows does not delete open files; there FileLock does
                 self._path.unlink()
-            self._file.close()
-            self._file = None
+            self._lock.release()
 
     def __enter__(self) -> Self:
         return self
@@ -62,23 +60,16 @@ class WriterLock:
         self.release()
 
 
-def _lock(file: BinaryIO) -> None:
-    """Lock an open file without waiting; raises OSError if it is locked."""
-    if sys.platform == "win32":
-        import msvcrt
-
-        # A byte far behind the text: Windows locks bytes against reading too.
-        file.seek(1 << 20)
-        msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)
-    else:
-        import fcntl
-
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+def _write_process_id(descriptor: int) -> None:
+    # Behind the first byte, which Windows locks against reading too.
+    with suppress(OSError):  # on a full disk the lock goes without the number
+        os.ftruncate(descriptor, 0)
+        os.write(descriptor, f" {os.getpid()}\n".encode())
 
 
-def _is_at(file: BinaryIO, path: Path) -> bool:
-    """Whether ``path`` still names this open file."""
-    try:
-        return os.path.samestat(os.fstat(file.fileno()), path.stat())
-    except FileNotFoundError:
-        return False
+def _read_process_id(path: Path) -> str:
+    """The process id in a lock file, or an empty string."""
+    with suppress(OSError), path.open("rb", buffering=0) as file:
+        file.seek(1)
+        return file.read(20).decode("ascii", "replace").strip()
+    return ""

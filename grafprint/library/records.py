@@ -1,4 +1,4 @@
-"""What a library remembers: tracks, their files, and facts about itself."""
+"""What a library stores: tracks, their files, and facts about itself."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from grafprint.audio.metadata import Tags
 
 
 class Network(Protocol):
-    """What a library needs to know of the network that makes its fingerprints."""
+    """What a library needs to know about the network that computes its fingerprints."""
 
     @property
     def model_id(self) -> str: ...
@@ -29,8 +29,8 @@ class Track:
     """A recording in a library; its fingerprints are the rows ``first .. first + count - 1``.
 
     ``path`` is relative to the library where the file is near it (see ``Library.add``).
-    ``content_hash`` is the SHA-256 of the file. ``licence`` and ``source`` (attribution: an
-    address or a text) are from its tags and may be empty, as may ``artist`` and ``album``.
+    ``content_hash`` is the SHA-256 of the file. ``licence`` and ``source`` (attribution: a URL or a
+    text) come from its tags and may be empty, as may ``artist`` and ``album``.
     """
 
     id: int
@@ -48,7 +48,7 @@ class Track:
 
 @dataclass(frozen=True, slots=True)
 class File:
-    """A file that holds a track; unchanged as long as its size and time of change are."""
+    """A file that holds a track; it counts as unchanged while ``size`` and ``mtime_ns`` match."""
 
     path: str
     track: int
@@ -58,7 +58,7 @@ class File:
 
 @dataclass(frozen=True)
 class Meta:
-    """What a library remembers of itself: the network it was made with, and its state."""
+    """Facts about a library: the network it was made with, and its state."""
 
     library_id: str
     model_id: str
@@ -66,20 +66,20 @@ class Meta:
     hop_s: float
     window_s: float
     factory: str | None  # of the index; None: chosen by size
-    generation: int  # counts renumberings of the rows
-    rows: int  # of the fingerprints' file, including dead ones
-    removals: int  # counts changes that left dead rows
+    generation: int  # how often the rows were renumbered
+    rows: int  # in the file of fingerprints, including dead ones
+    removals: int  # how many changes left dead rows
 
 
 @dataclass(frozen=True)
 class Recording:
-    """What is stored of a new recording."""
+    """What is stored about a new recording."""
 
     content_hash: str
     duration_s: float
     tags: Tags
-    count: int  # fingerprints, which follow the last committed row
-    crc32: int  # of their bytes
+    count: int  # of its fingerprints, which follow the last committed row
+    crc32: int  # of the bytes of its fingerprints
 
 
 def new_meta(model_id: str, dim: int, hop_s: float, window_s: float, factory: str | None) -> Meta:

@@ -1,4 +1,4 @@
-"""Save what is left of a damaged library: ``grafprint library repair``."""
+"""Recover the intact tracks of a damaged library: ``grafprint library repair``."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ from grafprint.library.vectors import VectorStore
 
 @dataclass(frozen=True)
 class Repaired:
-    """What a repair found: tracks ``kept`` and ``lost``.
+    """The result of a repair: tracks ``kept`` and ``lost``.
 
-    ``from_backup``: the database was damaged, and is now as it was at the end of the last write
-    that finished; what was added after that is lost, too, and not among ``lost``.
+    ``from_backup``: the database was damaged and is restored to the end of the last write that
+    finished. Tracks added after that are lost too, but not listed in ``lost``.
     """
 
     kept: list[Track]
@@ -32,12 +32,12 @@ class Repaired:
 
 
 def repair(path: str | os.PathLike[str]) -> Repaired:
-    """Make a library of the tracks that are whole, from its database or that one's backup.
+    """Keep the intact tracks, from the database or, if that is damaged, from its backup.
 
-    Lost tracks are forgotten, so that indexing their files again brings them back. The index is
-    made anew at the next search. Does no harm to a library that is well.
+    Lost tracks are removed, so that indexing their files again restores them. The index is rebuilt
+    at the next search. Does no harm to an intact library.
 
-    Raises LibraryError if there is nothing to make a library of, another program is writing to it,
+    Raises LibraryError if there is nothing to recover, another program is writing to the library,
     or the disk is full.
     """
     path = Path(path).resolve()
@@ -60,15 +60,15 @@ def repair(path: str | os.PathLike[str]) -> Repaired:
 
 
 def _restore(path: Path, failure: LibraryError) -> None:
-    """Put the backup in the database's place, if it is well."""
+    """Replace the database with its backup, if that is intact."""
     try:
         Catalogue(path / BACKUP, writable=False)
     except LibraryError:
         raise LibraryError(
             f"{failure}; its backup is damaged or missing, too: index the music into a new library"
         ) from failure
-    for rest in path.glob(f"{CATALOGUE}-*"):  # of the damaged one: it would be played back
-        rest.unlink()
+    for journal in path.glob(f"{CATALOGUE}-*"):  # SQLite would apply it to the restored database
+        journal.unlink()
 
     def copy(partial: Path) -> None:
         shutil.copyfile(path / BACKUP, partial)
@@ -77,19 +77,19 @@ def _restore(path: Path, failure: LibraryError) -> None:
 
 
 def _lost(path: Path, catalogue: Catalogue) -> list[Track]:
-    """The tracks whose fingerprints are missing or not what was stored.
+    """The tracks whose fingerprints are missing or not as stored.
 
-    Missing ones at the end become zeros, so that all rows are there.
+    If the file is too short, it is filled up with zeros, so that all rows exist.
     """
     meta = catalogue.meta
     file = path / vectors_name(meta.generation)
     with files.writing(file), file.open("ab") as opened:
-        has = opened.tell() // (2 * meta.dim)
-        if has < meta.rows:
+        present = opened.tell() // (2 * meta.dim)
+        if present < meta.rows:
             opened.truncate(meta.rows * 2 * meta.dim)
     with closing(VectorStore(file, meta.dim, meta.rows, writable=True)) as vectors:
         return [
             track
             for track in catalogue.tracks.values()
-            if track.first + track.count > has or not is_intact(track, catalogue, vectors)
+            if track.first + track.count > present or not is_intact(track, catalogue, vectors)
         ]

@@ -10,7 +10,7 @@ from grafprint.library.records import Track
 
 
 class RowTable:
-    """Which rows of the fingerprints belong to which track; the others are dead.
+    """Which rows of the fingerprints belong to which track; rows of no track are dead.
 
     ``ids``, ``firsts`` and ``counts`` (int64 [tracks]) are ordered by first row.
     """
@@ -36,12 +36,12 @@ class RowTable:
         )
 
     def rows(self, places: np.ndarray) -> np.ndarray:
-        """The rows (int64) at ``places [n]`` when the live rows are counted in order from 0 on."""
+        """The row numbers (int64) of the live rows at ``places [n]``, counted in order from 0."""
         # The n-th live row lies in the track at which the running total of the counts passes n.
         ends = np.cumsum(self.counts)
         track = np.searchsorted(ends, places, side="right")
         return self.firsts[track] + places - (ends - self.counts)[track]
 
     def live(self, begin: int, end: int) -> np.ndarray:
-        """Whether each of the rows ``begin .. end - 1`` belongs to a track: bool."""
+        """Whether each of the rows ``begin .. end - 1`` belongs to a track: bool [n]."""
         return self.spans(np.arange(begin, end))[0] >= 0

@@ -1,4 +1,4 @@
-"""Fingerprints on disk: a file of float16 rows that only grows, mapped into memory for reading."""
+"""Fingerprints on disk: an append-only file of float16 rows, memory-mapped for reading."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from grafprint.errors import LibraryError
 from grafprint.files import writing
 
 _STEP = 1 << 16  # rows handled at once
-# A larger file does not stay in memory for long: see prefetch.
+# Only larger files are prefetched: smaller ones are assumed to stay in memory.
 _KEPT_BYTES = 1 << 28
-_GAP = 64  # rows between two that are needed, and still worth reading with them
-_LOOKED_AT = 16  # stretches, to tell whether all are in memory
+_GAP = 64  # ranges at most this many rows apart are read as one
+_PROBES = 16  # ranges that are checked to tell whether all are in memory
 
 REPAIR = "restore it from a copy, or save what is left with `grafprint library repair`"
 
@@ -25,12 +25,12 @@ REPAIR = "restore it from a copy, or save what is left with `grafprint library r
 class VectorStore:
     """Rows ``[rows, dim]`` in little-endian float16, without a header.
 
-    How many rows count is known elsewhere (the library's catalogue). What lies beyond them comes
-    from a write that did not finish: it is never read, and overwritten or cut off.
+    The number of valid rows is stored elsewhere (in the library's catalogue). Anything beyond them
+    is left from an unfinished write: it is never read, and is overwritten or cut off.
     """
 
     def __init__(self, path: Path, dim: int, rows: int, *, writable: bool) -> None:
-        """Open ``path``, of which the first ``rows`` rows count.
+        """Open ``path``, whose first ``rows`` rows are valid.
 
         Raises FileNotFoundError if it does not exist, LibraryError if it is too short or cannot
         be written.
@@ -46,14 +46,14 @@ class VectorStore:
             raise LibraryError(f"{path} is damaged: it has {size} bytes of {needed}; {REPAIR}")
         if writable:
             with writing(path):
-                # Unbuffered: after a failed write nothing may wait to be written later.
+                # Unbuffered, so that a failed write leaves nothing to be written later.
                 self._file = path.open("r+b", buffering=0)
                 self._file.truncate(needed)
         self._mapped()  # so that a reader keeps its rows when the file is replaced
 
     @property
     def pending(self) -> int:
-        """Rows that were appended and not committed."""
+        """Number of rows appended but not committed."""
         return self._end - self.rows
 
     @property
@@ -62,7 +62,7 @@ class VectorStore:
         return self._crc32
 
     def append(self, vectors: np.ndarray) -> None:
-        """Write ``vectors [n, dim]`` behind the last row. Raises LibraryError if it cannot."""
+        """Append ``vectors [n, dim]``. Raises LibraryError if they cannot be written."""
         if vectors.ndim != 2 or vectors.shape[1] != self.dim:
             raise ValueError(f"fingerprints must be [n, {self.dim}], not {vectors.shape}")
         assert self._file is not None
@@ -75,17 +75,17 @@ class VectorStore:
         self._end, self._crc32 = self._end + len(vectors), checksum
 
     def sync(self) -> None:
-        """Wait until all that was appended is on the disk. Raises LibraryError if it fails."""
+        """Wait until all appended rows are on the disk. Raises LibraryError if that fails."""
         assert self._file is not None
         with writing(self.path):
             os.fsync(self._file.fileno())
 
     def commit(self) -> None:
-        """Count what was appended (the caller has recorded it)."""
+        """Make the appended rows valid; the caller has recorded them."""
         self.rows, self._map, self._crc32 = self._end, None, 0
 
     def rollback(self) -> None:
-        """Forget what was appended; the next rows are written over it."""
+        """Drop the appended rows; the next ones overwrite them."""
         self._end, self._crc32 = self.rows, 0
 
     def crc32(self, first: int, end: int) -> int:
@@ -105,25 +105,24 @@ class VectorStore:
         from grafprint.library import half_products
 
         products = np.empty(rows.shape, np.float32)
-        half_products.row_products(self._halves(), rows, _scaled(queries), products)
+        half_products.row_products(self._halves(), rows, _scale(queries), products)
         return products
 
     def score_sums(
         self, places: np.ndarray, positions: np.ndarray, queries: np.ndarray
     ) -> tuple[np.ndarray, np.ndarray]:
-        """Sums of inner products of a query with the rows from each of many places on.
+        """Sums of inner products of a query with the rows at each of many candidate places.
 
-        ``places [3, c]``: the row that the query's first segment would meet, and the first row and
-        number of rows that count. ``queries [n, dim]`` are segments at ``positions [n]``. Returns
-        sums, float64 [c], and over how many segments, int64 [c].
+        ``places [3, c]``: the row that meets the query's first segment, and the first row and row
+        count of the track. ``queries [n, dim]`` are segments at ``positions [n]``; those that meet
+        no row of the track are left out. Returns the sums, float64 [c], and the number of segments
+        in each, int64 [c].
         """
         from grafprint.library import half_products
 
+        places, scaled = np.ascontiguousarray(places, np.int64), _scale(queries)
         sums, counts = np.empty(places.shape[1]), np.empty(places.shape[1], np.int64)
-        places = np.ascontiguousarray(places, np.int64)
-        half_products.candidate_sums(
-            self._halves(), places, positions, _scaled(queries), sums, counts
-        )  # fmt: skip
+        half_products.candidate_sums(self._halves(), places, positions, scaled, sums, counts)
         return sums, counts
 
     def read_range(self, first: int, end: int) -> np.ndarray:
@@ -136,25 +135,25 @@ class VectorStore:
             target.append(self._mapped()[begin : min(end, begin + _STEP)])
 
     def trim(self) -> None:
-        """Cut off what was not committed."""
+        """Cut off rows that were not committed."""
         assert self._file is not None
         with writing(self.path):
             self._file.truncate(self.rows * self._row_bytes)
         self._end, self._crc32 = self.rows, 0
 
     def close(self) -> None:
-        """Let go of the file."""
+        """Close the file."""
         self._map = None
         if self._file is not None:
             self._file.close()
             self._file = None
 
     def prefetch(self, firsts: np.ndarray, ends: np.ndarray) -> None:
-        """Have the disk read what of rows ``firsts [c]`` to ``ends [c]`` is not in memory, at once.
+        """Start reading the rows ``firsts [c]`` to ``ends [c]`` (exclusive) that are not in memory.
 
-        Without that each page is waited for when its turn comes, and the system reads much around
-        it that is of no use. Where a few places are in memory all are taken to be: to ask for
-        thousands takes longer than to use them.
+        Otherwise the first access to each page waits for the disk, and the system reads much more
+        around it than is needed. If a few sampled ranges are in memory, all are assumed to be:
+        asking for thousands takes longer than using them.
         """
         mapped = self._mapped()
         advise = getattr(mmap, "MADV_WILLNEED", None)  # not on every system
@@ -165,14 +164,14 @@ class VectorStore:
         apart = np.flatnonzero(firsts[1:] > ends[:-1] + _GAP) + 1
         begins = firsts[np.concatenate([[0], apart])] * self._row_bytes
         stops = ends[np.concatenate([apart - 1, [-1]])] * self._row_bytes
-        if self._in_memory(begins[:: -(-len(begins) // _LOOKED_AT)].tolist()):
+        if self._in_memory(begins[:: -(-len(begins) // _PROBES)].tolist()):
             return
         begins -= begins % mmap.PAGESIZE
         for begin, stop in zip(begins.tolist(), stops.tolist(), strict=True):
             mapped._mmap.madvise(advise, begin, stop - begin)  # type: ignore[attr-defined]
 
     def _in_memory(self, places: list[int]) -> bool:
-        """Whether the bytes at these places need not be read from the disk, if the system tells."""
+        """Whether the bytes at ``places`` are in memory; False if the system cannot tell."""
         flag = getattr(os, "RWF_NOWAIT", None)  # Linux
         if flag is None:
             return False
@@ -180,12 +179,12 @@ class VectorStore:
             with self.path.open("rb", buffering=0) as file:
                 for place in places:
                     os.preadv(file.fileno(), [bytearray(1)], place, flag)
-        except OSError:  # it would have to wait, or its file system cannot tell
+        except OSError:  # it would have to wait, or the file system cannot tell
             return False
         return True
 
     def _halves(self) -> np.ndarray:
-        """The rows as the bits of their numbers."""
+        """The rows as the bits of their float16 numbers: int16 [rows, dim]."""
         return self._mapped().view(np.int16)
 
     def _mapped(self) -> np.ndarray:
@@ -200,8 +199,8 @@ class VectorStore:
         return self._map
 
 
-def _scaled(queries: np.ndarray) -> np.ndarray:
-    """Queries as the loops over stored rows want them."""
+def _scale(queries: np.ndarray) -> np.ndarray:
+    """Queries in float32, scaled for the functions of half_products.py."""
     from grafprint.library import half_products
 
     return np.ascontiguousarray(queries, np.float32) * half_products.HALF_SCALE

@@ -9,19 +9,20 @@ import numpy as np
 
 from grafprint.matching.collection import Collection
 
-# A candidate must lie inside its track with so much of the query, or with the whole track.
+# A candidate must cover this share of the query, or its whole track.
 MIN_OVERLAP = 0.5
-# See score_candidates.
+# For pre-ranking (see score_candidates): how many candidates are kept, and which segments are used:
+# from 32 segments on every 8th, from 16 on every 4th.
 SHORT = 128
-_COARSE = ((32, 8), (16, 4))  # of a query of so many segments, every so many-th
+_COARSE = ((32, 8), (16, 4))
 
 
 @dataclass(frozen=True)
 class Candidates:
     """Places the query may come from: row numbers and counts, int64 [c], in order of rows.
 
-    Query segment ``i`` is compared with row ``starts + i``, as far as that is one of the track's
-    rows ``firsts .. firsts + counts - 1``; starts may lie before.
+    Query segment ``i`` is compared with row ``starts + i`` if that is one of the track's rows
+    ``firsts .. firsts + counts - 1``; a start may lie before the track.
     """
 
     starts: np.ndarray
@@ -29,22 +30,23 @@ class Candidates:
     counts: np.ndarray
 
     def take(self, which: np.ndarray | slice) -> Candidates:
-        """Those of the given numbers, of a slice, or for which a bool array [c] is true."""
+        """The candidates selected by numbers, a slice or a bool array [c]."""
         return Candidates(self.starts[which], self.firsts[which], self.counts[which])
 
 
 def propose(collection: Collection, rows: np.ndarray, positions: np.ndarray) -> Candidates:
     """Offset compensation (Eq. 7): the distinct starts at which a neighbour meets its segment.
 
-    ``rows [n, k]`` are neighbours of the sounding segments, at ``positions [n]`` of the query; -1
-    where there are none.
+    ``rows [n, k]`` are the neighbours of the non-silent segments, which are at ``positions [n]`` of
+    the query; -1 where there are none.
     """
     _, firsts, counts = collection.spans(rows)
     starts = rows - positions[:, None]
-    found = firsts >= 0
-    firsts, starts, counts = firsts[found], starts[found], counts[found]
-    # Two tracks may have the same start (before the one, inside the other): they are two. A
-    # start is less than the query before the first row, so one number stands for both.
+    in_track = firsts >= 0
+    firsts, starts, counts = firsts[in_track], starts[in_track], counts[in_track]
+    # Candidates of two tracks may have the same start, inside one track and before the other, so
+    # candidates are distinct by first row and start. A start is less than the query's length before
+    # the first row, which allows one number for both.
     before = int(positions.max(initial=0))
     width = int(counts.max(initial=0)) + before + 1
     _, which = np.unique(firsts * width + (starts - firsts + before), return_index=True)
@@ -57,17 +59,17 @@ def propose(collection: Collection, rows: np.ndarray, positions: np.ndarray) -> 
 def score_candidates(
     collection: Collection, queries: np.ndarray, positions: np.ndarray, candidates: Candidates
 ) -> tuple[Candidates, np.ndarray]:
-    """Those of the candidates that may be among the best, and their scores [c].
+    """The candidates that may be among the best, and their scores [c].
 
     Eq. 8: the mean inner product over the segments inside the track.
 
     If there are many candidates, pre-rank them on every 4th query segment (every 8th from 3 s on)
-    and score the best in full. Consecutive segments share most of their second, so a subset scores
-    nearly as all do. No bound guarantees it; benchmarks/scale.py counts how often it made a
-    difference. Candidates that meet none of these segments are kept, and so are all candidates of
-    a query of few segments.
+    and score the best in full. Consecutive segments share most of their second of audio, so a
+    subset gives nearly the same ranking. There is no guarantee; benchmarks/scale.py counts how
+    often it made a difference. Candidates that meet none of these segments are kept, and so are all
+    candidates of a query of few segments.
     """
-    _expect(collection, positions, candidates)
+    _prefetch(collection, positions, candidates)
     every = next((every for least, every in _COARSE if len(positions) >= least), None)
     if every is None or len(candidates.starts) <= SHORT:
         return candidates, _means(*_score_sums(collection, queries, positions, candidates))
@@ -81,8 +83,8 @@ def score_candidates(
     return candidates, _means(sums[kept] + other_sums, counts[kept] + other_counts)
 
 
-def _expect(collection: Collection, positions: np.ndarray, candidates: Candidates) -> None:
-    """Have the disk read what the candidates will be compared with."""
+def _prefetch(collection: Collection, positions: np.ndarray, candidates: Candidates) -> None:
+    """Start reading the rows that the candidates will be compared with."""
     ends = candidates.firsts + candidates.counts
     firsts = np.maximum(candidates.starts + positions[0], candidates.firsts)
     stops = np.minimum(candidates.starts + positions[-1] + 1, ends)
@@ -97,12 +99,12 @@ def _score_sums(
 
 
 def _means(sums: np.ndarray, counts: np.ndarray) -> np.ndarray:
-    """Infinite where nothing was compared."""
+    """Mean scores; infinite where no segment was compared."""
     return np.where(counts, sums, np.inf) / np.maximum(counts, 1)
 
 
 def _overlap(positions: np.ndarray, candidates: Candidates) -> np.ndarray:
-    """How many of the query's segments lie inside the track: int64 [c]."""
+    """The number of the query's segments that lie inside the track: int64 [c]."""
     before = candidates.firsts - candidates.starts
     inside = np.searchsorted(positions, [before, before + candidates.counts])
     return np.asarray(inside[1] - inside[0])
@@ -111,7 +113,7 @@ def _overlap(positions: np.ndarray, candidates: Candidates) -> np.ndarray:
 def similarities(
     collection: Collection, queries: np.ndarray, positions: np.ndarray, candidates: Candidates
 ) -> np.ndarray:
-    """Inner products of segments with the rows they meet: [c, n], NaN outside of the track."""
+    """Inner products of segments with the rows they meet: [c, n], NaN outside the track."""
     rows, inside = _rows(positions, candidates)
     terms = collection.products(rows, queries)
     terms[~inside] = np.nan
@@ -121,13 +123,12 @@ def similarities(
 def agreement(
     collection: Collection, positions: np.ndarray, place: Candidates, others: Candidates
 ) -> np.ndarray:
-    """How alike a place's own fingerprints are to those of others: mean inner products, [c].
+    """Mean inner product of a place's stored fingerprints with those at each other place: [c].
 
-    Over the segments that are inside both tracks; 0 where these are not at least half.
+    Over the segments that are inside both tracks; 0 if these are less than half.
     """
-    (own, own_inside), (rows, inside) = (
-        _rows(positions, candidates) for candidates in (place, others)
-    )
+    own, own_inside = _rows(positions, place)
+    rows, inside = _rows(positions, others)
     shared = own_inside & inside
     terms = collection.products(rows, collection.vectors(own[0]))
     counts = shared.sum(axis=1)
@@ -136,7 +137,7 @@ def agreement(
 
 
 def _rows(positions: np.ndarray, candidates: Candidates) -> tuple[np.ndarray, np.ndarray]:
-    """The row that each segment meets, [c, n], clipped to the track, and whether it was inside."""
+    """The row that each segment meets, clipped to the track, and whether it was inside: [c, n]."""
     last = candidates.firsts + candidates.counts - 1
     rows = candidates.starts[:, None] + positions
     clipped = np.clip(rows, candidates.firsts[:, None], last[:, None])
@@ -144,7 +145,7 @@ def _rows(positions: np.ndarray, candidates: Candidates) -> tuple[np.ndarray, np
 
 
 def best_of_tracks(candidates: Candidates, scores: np.ndarray) -> np.ndarray:
-    """Numbers of each track's best candidate, best track first; ties go to earlier rows."""
+    """The number of each track's best candidate, best track first; ties go to earlier rows."""
     order = np.lexsort((-scores, candidates.firsts))
     _, first_of_track = np.unique(candidates.firsts[order], return_index=True)
     best = order[first_of_track]
@@ -154,28 +155,29 @@ def best_of_tracks(candidates: Candidates, scores: np.ndarray) -> np.ndarray:
 def refine(
     collection: Collection, queries: np.ndarray, positions: np.ndarray, place: Candidates
 ) -> float:
-    """Where between -0.5 and 0.5 hops from a candidate the scores peak; see :func:`peaks`."""
+    """The peak of the scores, -0.5 to 0.5 hops from a candidate; see :func:`peaks`."""
     return float(peaks(around(collection, queries, positions, place))[0])
 
 
 def around(
     collection: Collection, queries: np.ndarray, positions: np.ndarray, places: Candidates
 ) -> np.ndarray:
-    """As :func:`similarities`, one hop before each candidate, there, and one after: [c, 3, n]."""
+    """:func:`similarities` one hop before each candidate, at it, and one hop after: [c, 3, n]."""
     starts = places.starts[:, None] + np.array([-1, 0, 1])
     near = Candidates(starts.reshape(-1), places.firsts.repeat(3), places.counts.repeat(3))
     return similarities(collection, queries, positions, near).reshape(*starts.shape, len(positions))
 
 
 def peaks(terms: np.ndarray) -> np.ndarray:
-    """Where ``terms [c, 3, n]`` peak, by a parabola: -0.5 to 0.5 hops from the middle one, [c].
+    """The peaks of ``terms [c, 3, n]`` by a parabola, -0.5 to 0.5 hops from the middle: [c].
 
-    The query's segments are off the track's grid by some part of a hop, and its similarity to the
-    fingerprints before and after tells which.
+    The query's segments are off the track's grid by a fraction of a hop, which follows from their
+    similarity to the fingerprints before and after.
     """
     common = ~np.isnan(terms).any(axis=1, keepdims=True)
     sums = np.where(common, terms, 0).sum(axis=2, dtype=np.float64)
     before, here, after = (sums / np.maximum(common.sum(axis=2), 1)).T
-    bend = before - 2 * here + after
-    bent = bend < 0
-    return np.where(bent, np.clip((before - after) / np.where(bent, 2 * bend, 1), -0.5, 0.5), 0.0)
+    curvature = before - 2 * here + after
+    peaked = curvature < 0
+    offsets = (before - after) / np.where(peaked, 2 * curvature, 1)
+    return np.where(peaked, np.clip(offsets, -0.5, 0.5), 0.0)

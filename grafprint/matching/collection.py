@@ -1,7 +1,7 @@
 """What matching asks of a collection of fingerprinted tracks, wherever that is.
 
-``grafprint.library.Library`` is one, in a folder. An engine elsewhere is another if it answers the
-same: nearest neighbours, whose a row is, scores of candidate places, and a few facts.
+``grafprint.library.Library``, in a folder, is one implementation. Any engine that provides nearest
+neighbours, the track of each row, scores of candidate places and a few facts can be another.
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ from grafprint.library.records import Network, Track
 class Collection(Protocol):
     """Tracks, each a run of consecutive rows; a row is one fingerprint, one hop after the last.
 
-    Shapes: ``m`` query segments of ``dim`` numbers, ``c`` candidates. Errors of the collection
-    itself are LibraryErrors.
+    Shapes: ``m`` query segments of ``dim`` numbers, ``c`` candidates. Its own errors are
+    LibraryErrors.
     """
 
     # Facts
@@ -50,7 +50,7 @@ class Collection(Protocol):
 
     @property
     def rows(self) -> int:
-        """Rows so far, those of removed tracks included: changes when tracks are added."""
+        """Number of rows, including those of removed tracks; changes when tracks are added."""
         ...
 
     @property
@@ -63,20 +63,20 @@ class Collection(Protocol):
         ...
 
     def check_query(self, network: Network) -> None:
-        """Raise LibraryError unless clips that ``network`` fingerprints can be looked up here."""
+        """Raise LibraryError unless clips fingerprinted by ``network`` can be identified here."""
         ...
 
     # Neighbours, and whose they are
 
     def locked(self) -> AbstractContextManager[None]:
-        """Hold off changes, so that row numbers keep their meaning between calls."""
+        """Hold off changes, so that row numbers stay valid between calls."""
         ...
 
     def search(self, queries: np.ndarray, k: int | None = None) -> tuple[np.ndarray, np.ndarray]:
         """Inner products and rows ``[m, k]`` of the fingerprints nearest to ``queries [m, dim]``.
 
-        If ``k`` is None, as many as it takes to identify a clip whose segments these are. Row -1
-        where there are fewer.
+        If ``k`` is None, as many as it takes to identify a clip whose segments these are. Silent
+        fingerprints (zero vectors) and removed tracks are left out; row -1 if there are fewer.
         """
         ...
 
@@ -89,23 +89,24 @@ class Collection(Protocol):
         ...
 
     def require_intact(self, track: Track) -> None:
-        """Raise LibraryError if a track's fingerprints are no longer what was stored."""
+        """Raise LibraryError if a track's fingerprints are no longer as stored."""
         ...
 
     # Scores
 
     def prefetch(self, firsts: np.ndarray, ends: np.ndarray) -> None:
-        """Rows ``firsts [c]`` to ``ends [c]`` (exclusive) are needed next; may do nothing."""
+        """A hint that rows ``firsts [c]`` to ``ends [c]`` (exclusive) are needed next."""
         ...
 
     def score_sums(
         self, places: np.ndarray, positions: np.ndarray, queries: np.ndarray
     ) -> tuple[np.ndarray, np.ndarray]:
-        """Sum of the inner products of a query with the rows from each candidate on (Eq. 8).
+        """Sums of the inner products of a query with the rows at each candidate (Eq. 8).
 
         ``places [3, c]``: the row that the query's first segment meets, the track's first row and
         its row count. ``queries [n, dim]`` are segments at ``positions [n]``; those that meet no
-        row of the track are left out. Returns the sums, float64 [c], and of how many, int64 [c].
+        row of the track are left out. Returns the sums, float64 [c], and the number of segments in
+        each, int64 [c].
         """
         ...
 

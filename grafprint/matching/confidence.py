@@ -1,4 +1,4 @@
-"""How sure an answer is: a probability, by its score, the clip's length and the library's size."""
+"""The confidence of a match: a probability from score, clip length and library size."""
 
 from __future__ import annotations
 
@@ -7,18 +7,18 @@ from dataclasses import dataclass
 
 from scipy.special import expit, logit
 
-# A wrong track fits a short clip better than a long one, and among more fingerprints there is a
-# better wrong one. The lead over the next track says little beside these: fitted with them, its
-# weight was small and negative (benchmarks/calibration.py).
+# Wrong tracks score higher for short clips and in large libraries. The lead over the next track
+# adds little to these: when fitted with them, its weight was small and negative
+# (benchmarks/calibration.py).
 _FITTED_LENGTHS_S = (1.0, 10.0)  # longer clips count as the longest
 
 
 @dataclass(frozen=True)
 class Calibration:
-    """A logistic model of the name being right, where every other clip is not in the library.
+    """A logistic model of a match being right, if half of the clips are not in the library.
 
-    The log-odds are a sum: so much for each unit of score, for each e-fold of length and of size.
-    ``threshold`` is the confidence that an answer needs by default.
+    The log-odds are linear in the score and in the logarithms of the clip's length and the
+    library's size. ``threshold`` is the confidence that an answer needs by default.
     """
 
     intercept: float
@@ -50,5 +50,9 @@ class Calibration:
 
 # By benchmarks/calibration.py, for the bundled network.
 CALIBRATION = Calibration(
-    intercept=-19.27, per_score=30.53, per_log_second=2.69, per_log_size=-0.6, threshold=0.885,
-)  # fmt: skip
+    intercept=-19.27,
+    per_score=30.53,
+    per_log_second=2.69,
+    per_log_size=-0.6,
+    threshold=0.885,
+)

@@ -1,8 +1,8 @@
-"""Which recording a clip is and where in it the clip begins: sequence search and open-set decision.
+"""Which recording a clip is and where it begins in it: sequence search and open-set decision.
 
-Section II-D of the GraFPrint paper. Every segment of the query proposes its nearest neighbours;
-each, less the segment's own position (Eq. 7), is a candidate start. Every candidate is scored with
-the uncompressed fingerprints from there on (Eq. 8), but never across the end of a track.
+Section II-D of the GraFPrint paper. Each query segment proposes its nearest neighbours; a neighbour
+minus the segment's own position (Eq. 7) is a candidate start. Each candidate is scored with the
+uncompressed fingerprints from there on (Eq. 8), but never across the end of a track.
 """
 
 from __future__ import annotations
@@ -27,22 +27,22 @@ from grafprint.matching.confidence import CALIBRATION
 if TYPE_CHECKING:
     from grafprint.fingerprint import Fingerprinter
 
-LONGEST_S = 30.0  # of a clip, so much is used
-# Places of two tracks whose fingerprints agree so well on average are the same music: of others,
-# clean seconds agree to less than 0.7 (benchmarks/calibration.py).
+LONGEST_S = 30.0  # how much of a clip is used
+# Mean inner product from which two places have the same audio; between different music, even clean
+# seconds stay below 0.7 (benchmarks/calibration.py).
 SAME_MUSIC = 0.75
-_RIVALS = 20  # are looked at for that
+_RIVALS = 20  # how many tracks are compared with the best one for that
 
 
 @dataclass(frozen=True, eq=False)
 class Match:
-    """A track that the query may be.
+    """A track that the query may come from.
 
     ``start_s`` is the time in the track at which the query begins; negative if it begins before
     the track does. ``score`` is the mean inner product of Eq. 8 (1: identical), ``segment_scores``
     its terms, float32 [m], NaN for segments that are silent or outside the track. ``confidence``
-    is the probability (0..1) that this is right, by confidence.py. ``alternative``: what it has
-    there is the best match's music, as in a version, a compilation, or with a loop in common.
+    is the probability (0..1) that the match is right, by confidence.py. ``alternative``: this track
+    has the same audio there as the best match (another release, a compilation, a shared loop).
     """
 
     track: Track
@@ -70,14 +70,13 @@ class Match:
 
 @dataclass(frozen=True, eq=False)
 class Answer:
-    """What a query may be: the best match of each track, best first.
+    """The best match of each track, best first.
 
-    ``identified`` says whether the best one reaches the confidence threshold, which it does if its
-    score reaches ``threshold``; if not, the honest answer is that the library does not have it.
-    ``lead`` is the best score less the best of another track that is no alternative (or less 0, if
-    there was none).
-    ``query_start_s`` and ``query_duration_s`` tell which part of the clip was used; ``start_s`` of
-    the matches is where that part begins.
+    ``identified``: the best match reaches the confidence threshold, that is, its score reaches
+    ``threshold``; if not, the query is probably not in the library. ``lead`` is the best score
+    minus the best of another track that is not an alternative (0 if there is none).
+    ``query_start_s`` and ``query_duration_s`` tell which part of the clip was used; the matches'
+    ``start_s`` is where that part begins in the track.
     """
 
     matches: list[Match]
@@ -103,13 +102,8 @@ class Answer:
         }
 
     @property
-    def runner_up(self) -> Match | None:
-        """The best match of another track than the best one's."""
-        return self.matches[1] if len(self.matches) > 1 else None
-
-    @property
     def alternatives(self) -> list[Match]:
-        """The matches of other tracks with the best one's music."""
+        """The other tracks that have the same audio as the best match."""
         return [match for match in self.matches if match.alternative]
 
 
@@ -123,19 +117,18 @@ def identify(
 ) -> Answer:
     """Find the tracks from which consecutive query ``fingerprints [m, dim]`` may come.
 
-    ``k`` neighbours a segment propose candidates (None: as many as the library's index needs,
-    at least 20); the best candidate of each of the ``top_k`` best
-    tracks is returned. Silent segments (zero vectors) are left out of everything. A query may
-    begin before a track or go on after it: the mean is over the segments inside, which must be at
-    least half of the query's, or the whole track if that is shorter. The start is refined between
-    the fingerprints of the track (a parabola through the scores one hop before and after).
-    ``confidence`` is the threshold (0 to 1, both excluded) from which the best match counts as
-    identified; if None, the one at which the false positive rate is about 1 %. Work grows with
-    the square of ``m``, memory does not.
+    ``k`` neighbours of each segment propose candidates (None: as many as the library's index needs,
+    at least 20); the best candidate of each of the ``top_k`` best tracks is returned. Silent
+    segments (zero vectors) are ignored. A query may begin before a track or end after it: the score
+    is the mean over the segments inside, which must be at least half of the query's, or the whole
+    track if that is shorter. The start is refined between the fingerprints of the track (a parabola
+    through the scores one hop before and after). ``confidence`` is the threshold (0 to 1, both
+    excluded) from which the best match counts as identified; None: the one with a false positive
+    rate of about 1 %. Time grows with the square of ``m``, memory does not.
 
     Raises MatchError if the library is empty or all segments are silent, LibraryError if the
-    fingerprints of a track that would be named are damaged, ValueError for fingerprints of the
-    wrong shape or not finite, or an impossible ``confidence``.
+    fingerprints of a returned track are damaged, ValueError if ``fingerprints`` have the wrong
+    shape or are not finite, or ``confidence`` is out of range.
     """
     (answer,) = identify_many(library, [fingerprints], top_k=top_k, k=k, confidence=confidence)
     if answer is None:
@@ -151,9 +144,9 @@ def identify_many(
     k: int | None = None,
     confidence: float | None = None,
 ) -> list[Answer | None]:
-    """As :func:`identify` for many ``clips``, each ``[m, dim]``; None for those that are silent.
+    """:func:`identify` for many ``clips``, each ``[m, dim]``; None for silent ones.
 
-    Where search is exact, their segments are searched for together.
+    If search is exact, all their segments are searched for together.
     """
     if confidence is not None and not 0 < confidence < 1:
         raise ValueError(f"the confidence threshold must be between 0 and 1, not {confidence}")
@@ -161,21 +154,21 @@ def identify_many(
     for q in queries:
         if q.ndim != 2 or q.shape[1] != library.dim or not np.isfinite(q).all():
             raise ValueError(f"fingerprints must be finite and [m, {library.dim}], not {q.shape}")
-    sounding = [np.flatnonzero(q.any(axis=1)) for q in queries]
+    non_silent = [np.flatnonzero(q.any(axis=1)) for q in queries]
     with library.locked():
         if not len(library):
             raise MatchError(f"the library {library.location} is empty: index some music first")
-        segments = [q[positions] for q, positions in zip(queries, sounding, strict=True)]
+        segments = [q[positions] for q, positions in zip(queries, non_silent, strict=True)]
         if library.exact:  # together, which is several times faster
             rows = library.search(
                 np.concatenate([*segments, np.empty((0, library.dim), np.float32)]), k
             )[1]
             neighbours = np.split(rows, np.cumsum([len(part) for part in segments])[:-1])
-        else:  # each by itself: how far it looks depends on its length
+        else:  # one by one: nprobe and k depend on the clip's length
             neighbours = [library.search(part, k)[1] for part in segments]
         return [
             _answer(library, q, positions, near, top_k, confidence) if len(positions) else None
-            for q, positions, near in zip(queries, sounding, neighbours, strict=True)
+            for q, positions, near in zip(queries, non_silent, neighbours, strict=True)
         ]
 
 
@@ -227,7 +220,7 @@ def _answer(
 def _alternatives(
     library: Collection, positions: np.ndarray, candidates: Candidates, best: np.ndarray
 ) -> set[int]:
-    """Which of the ``best`` candidates have the music that the first one has."""
+    """Those of the ``best`` candidates that have the same audio as the first one."""
     if len(best) < 2:
         return set()
     others = best[1 : 1 + _RIVALS]
@@ -247,13 +240,13 @@ def identify_audio(
     k: int | None = None,
     confidence: float | None = None,
 ) -> Answer:
-    """Find out which recording mono ``samples [n]`` at 16 kHz are; see :func:`identify`.
+    """Find the recording that mono ``samples [n]`` at 16 kHz come from; see :func:`identify`.
 
-    Of a clip longer than ``longest_s`` the loudest so many seconds are used (the first of equally
-    loud ones); the answer says which.
+    If the clip is longer than ``longest_s``, only its loudest ``longest_s`` seconds are used (the
+    first of equally loud ones); the answer says which.
 
-    Raises MatchError for a clip that is silent or shorter than a segment, LibraryError if another
-    network made the library, ValueError for samples that are not finite or not [n].
+    Raises MatchError if the clip is silent or shorter than a segment, LibraryError if another
+    network made the library, ValueError if samples are not finite or not ``[n]``.
     """
     samples = np.asarray(samples)
     if samples.ndim != 1:
@@ -278,13 +271,13 @@ def identify_file(
     k: int | None = None,
     confidence: float | None = None,
 ) -> Answer:
-    """Find out which recording an audio file is, or ``duration_s`` seconds from ``start_s`` on.
+    """Find the recording that a file comes from, or ``duration_s`` seconds of it from ``start_s``.
 
-    As :func:`identify_audio`, with ``query_start_s`` counted from the beginning of the file. Memory
-    is bounded however long the file is. Also raises AudioError if it cannot be read.
+    Like :func:`identify_audio`, with ``query_start_s`` counted from the beginning of the file.
+    Memory is bounded however long the file is. Also raises AudioError if it cannot be read.
     """
     library.check_query(fingerprinter)
-    # Seconds, so that the loudest part can be chosen in one pass without holding them all.
+    # In pieces of a second, to choose the loudest part in one pass without holding the whole file.
     pieces = audio.stream(path, chunk_s=1.0, start_s=start_s, duration_s=duration_s)
     clip, offset_s = loudest(pieces, longest_s)
     return _identify_clip(
@@ -293,7 +286,7 @@ def identify_file(
 
 
 def shift_answer(answer: Answer, seconds: float) -> Answer:
-    """The answer for a clip that begins so many seconds into what it is a part of."""
+    """The answer for a clip that begins ``seconds`` into the audio it is a part of."""
     return replace(answer, query_start_s=answer.query_start_s + seconds)
 
 
@@ -318,9 +311,9 @@ def _identify_clip(
 
 
 def loudest(pieces: Iterable[np.ndarray], longest_s: float = LONGEST_S) -> tuple[np.ndarray, float]:
-    """Of audio in pieces of a second, the loudest ``longest_s`` seconds and where they begin.
+    """The loudest ``longest_s`` seconds of audio in one-second pieces, and where they begin.
 
-    Of equally loud ones the first; in one pass, and never holding more.
+    The first of equally loud parts. One pass, which holds no more than these seconds.
     """
     size = max(1, round(longest_s))
     window: deque[np.ndarray] = deque(maxlen=size)

@@ -1,4 +1,4 @@
-"""A scan as text for people and programs: CSV, and cue sheets for players."""
+"""Export a scan as CSV or as a cue sheet."""
 
 from __future__ import annotations
 
@@ -10,15 +10,23 @@ from grafprint.scan import Scan
 from grafprint.scan.plays import Play
 
 COLUMNS = (
-    "start_s", "end_s", "title", "artist", "album", "track_start_s", "track_end_s", "speed",
-    "score", "alternatives",
-)  # fmt: skip
-_CUE_FRAMES = 75  # a second
-_CUE_GAP_S = 10.0  # unknown stretches from here on are tracks of their own
+    "start_s",
+    "end_s",
+    "title",
+    "artist",
+    "album",
+    "track_start_s",
+    "track_end_s",
+    "speed",
+    "score",
+    "alternatives",
+)
+_CUE_FRAMES = 75  # per second
+_CUE_GAP_S = 10.0  # gaps at least this long get a track in the cue sheet
 
 
 def to_csv(scan: Scan) -> str:
-    """A row an entry; gaps have an empty title or, if silent, the title ``(silence)``."""
+    """One row per entry; gaps have an empty title or, if silent, the title ``(silence)``."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(COLUMNS)
@@ -35,8 +43,8 @@ def to_csv(scan: Scan) -> str:
 def to_cue(scan: Scan) -> str:
     """A cue sheet: where each track begins in the recording (minutes:seconds:frames).
 
-    A cue sheet's tracks follow each other: one that begins within another ends that one. Long gaps
-    are tracks called ``Unknown``. At most 99 tracks, which is the format's limit.
+    Tracks of a cue sheet do not overlap: each ends where the next begins. Long gaps become tracks
+    called ``Unknown``. At most 99 tracks, which is the format's limit.
     """
     path = Path(scan.path)
     kind = "MP3" if path.suffix.lower() == ".mp3" else "WAVE"
@@ -57,5 +65,5 @@ def to_cue(scan: Scan) -> str:
 
 
 def _quoted(text: str) -> str:
-    """Cue sheets have no way to write a quotation mark or a new line in a text."""
+    """Replace quotation marks and line breaks, which cue sheets cannot express."""
     return " ".join(text.replace('"', "'").split())

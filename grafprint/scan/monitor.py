@@ -1,4 +1,4 @@
-"""Name what is heard, on and on: sound in, and a message whenever a track begins or has ended."""
+"""Monitor endless audio: an event whenever a track begins or has ended."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from grafprint.scan.timeline import Timeline, TimelineConfig
 
 @dataclass(frozen=True)
 class Event:
-    """``began``: a track is now heard (its end is not known). ``ended``: the whole play."""
+    """``began``: a track now plays (its end is not known yet). ``ended``: the whole play."""
 
     kind: Literal["began", "ended"]
     play: Play
@@ -28,21 +28,21 @@ def watch(
     blocks: Iterable[np.ndarray],
     config: TimelineConfig | None = None,
 ) -> Iterator[Event]:
-    """Follow mono ``blocks`` of samples at 16 kHz (live_sources.py) through the library.
+    """Find the tracks in mono ``blocks`` of samples at 16 kHz (live_sources.py).
 
-    A track is announced some 7 s after it begins: at the second look that hears it. Times of plays
-    count from the first sample. Memory does not grow.
+    A track is announced about 7 s after it begins, at the second query step that finds it. Times of
+    plays count from the first sample. Memory does not grow.
 
-    Raises LibraryError if another network made the library, MatchError if that is empty, and what
+    Raises LibraryError if another network made the library, MatchError if it is empty, and whatever
     the blocks raise.
     """
     library.check_query(fingerprinter)
     timeline, live = Timeline(library, config), fingerprinter.live()
     announced: list[Play] = []
     for block in blocks:
-        over = timeline.push(live.push(block))
-        yield from (Event("ended", play) for play in over)
-        announced = [p for p in announced if not any(_same(p, play) for play in over)]
+        ended = timeline.push(live.push(block))
+        yield from (Event("ended", play) for play in ended)
+        announced = [p for p in announced if not any(_same(p, play) for play in ended)]
         for play in timeline.playing:
             known = any(_same(play, other) or rivals(play, other) for other in announced)
             announced = [play if _same(play, other) else other for other in announced]
@@ -53,5 +53,5 @@ def watch(
 
 
 def _same(a: Play, b: Play) -> bool:
-    """Whether they are states of one play."""
+    """Whether both are states of the same play."""
     return a.track.id == b.track.id and abs(a.start_s - b.start_s) < 1.0

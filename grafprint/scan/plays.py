@@ -1,4 +1,4 @@
-"""Stretches of a recording in which tracks are heard."""
+"""Plays: the parts of a recording in which a track plays."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from grafprint.matching.collection import Collection
 
 @dataclass(frozen=True)
 class Play:
-    """A stretch of a recording in which a track is heard.
+    """A part of a recording in which a track plays.
 
     Times in seconds: ``start_s`` to ``end_s`` of the recording is ``track_start_s`` to
-    ``track_end_s`` of the track; ``speed`` is the track's seconds per second. ``score`` is the mean
-    similarity at its looks. ``alternatives`` are other tracks that fit the same stretch: versions,
-    compilations, shared loops.
+    ``track_end_s`` of the track; ``speed`` is in seconds of the track per second of the recording.
+    ``score`` is the mean cosine similarity over its query steps. ``alternatives`` are other tracks
+    that fit the same part: other releases, compilations, shared loops.
     """
 
     track: Track
@@ -48,21 +48,21 @@ class Play:
         }
 
     def numbers(self) -> dict[str, Any]:
-        """The play with track numbers for tracks, as :meth:`of_numbers` takes it."""
+        """The play with track ids instead of tracks, as :meth:`of_numbers` takes it."""
         others = [track.id for track in self.alternatives]
         return {**vars(self), "track": self.track.id, "alternatives": others}
 
     @classmethod
     def of_numbers(cls, library: Collection, numbers: dict[str, Any]) -> Play:
-        """The play that :meth:`numbers` describes. LibraryError if a track is gone."""
+        """The play from its :meth:`numbers`. Raises LibraryError if a track is gone."""
         others = tuple(library.track(track) for track in numbers["alternatives"])
         return cls(**{**numbers, "track": library.track(numbers["track"]), "alternatives": others})
 
 
 def merge_rivals(plays: Iterable[Play]) -> list[Play]:
-    """Plays in order of time; of those that compete for a stretch the best, with the others named.
+    """Keep the best of the plays that overlap, with the others as alternatives, in order of time.
 
-    Longer by far wins, then the better score.
+    The best has the largest product of length and score.
     """
     chosen: list[Play] = []
     for play in sorted(plays, key=lambda p: -(p.end_s - p.start_s) * p.score):
@@ -77,6 +77,6 @@ def merge_rivals(plays: Iterable[Play]) -> list[Play]:
 
 
 def rivals(a: Play, b: Play) -> bool:
-    """Whether two plays share most of the shorter one's time."""
+    """Whether two plays overlap for more than half of the shorter one."""
     shared = min(a.end_s, b.end_s) - max(a.start_s, b.start_s)
     return a is not b and shared > 0.5 * min(a.end_s - a.start_s, b.end_s - b.start_s)

@@ -1,4 +1,4 @@
-"""Long recordings from beginning to end: which tracks are heard in them, when, and the gaps."""
+"""Scan long recordings: which tracks play in them, when, and the gaps between."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ from grafprint.scan.plays import Play, merge_rivals
 from grafprint.scan.timeline import Timeline, TimelineConfig
 
 CHUNK_S = 30.0
-KEEP_EVERY_S = 120.0  # of the recording, between two states on the disk
-GAP_S = 2.0  # shorter ones between two plays are not reported
+KEEP_EVERY_S = 120.0  # seconds of the recording between two saved states
+GAP_S = 2.0  # shorter gaps between two plays are not reported
 
 
 @dataclass(frozen=True)
 class Gap:
-    """Nothing of the library is heard: ``silent``, or something unknown."""
+    """A part with nothing from the library: ``silent``, or unknown audio."""
 
     start_s: float
     end_s: float
@@ -43,7 +43,7 @@ class Gap:
 
 @dataclass(frozen=True)
 class Scan:
-    """What is heard in a recording: ``plays`` in order of time (they may overlap), and the gaps."""
+    """The ``plays`` in a recording in order of time (they may overlap), and the gaps."""
 
     path: str
     duration_s: float
@@ -73,19 +73,19 @@ def scan(
     state: Path | None = None,
     on_progress: Callable[[Scan, float], None] | None = None,
 ) -> Scan:
-    """Follow a recording of any length through the library; memory does not grow with it.
+    """Find the tracks in a recording of any length; memory does not grow with it.
 
-    ``on_progress`` gets what :func:`scans` yields. With the file ``state`` a scan that was
-    interrupted goes on where it was, and the file is deleted at the end.
+    ``on_progress`` gets what :func:`scans` yields. With the file ``state``, an interrupted scan is
+    resumed; the file is deleted at the end.
 
     Raises AudioError if the recording cannot be read or is shorter than a second, MatchError if the
-    library is empty, LibraryError if another network made it, or the disk is full; ValueError if
+    library is empty, LibraryError if another network made it or the disk is full, ValueError if
     ``state`` is of another recording, library or configuration.
     """
-    for found, share in scans(library, fingerprinter, path, config=config, state=state):
+    for result, share in scans(library, fingerprinter, path, config=config, state=state):
         if on_progress:
-            on_progress(found, share)
-    return found
+            on_progress(result, share)
+    return result
 
 
 def scans(
@@ -96,10 +96,10 @@ def scans(
     config: TimelineConfig | None = None,
     state: Path | None = None,
 ) -> Generator[tuple[Scan, float], None, None]:
-    """The same, step by step: the scan of what is done so far, after every half minute of it.
+    """:func:`scan` step by step: yields the scan so far after every half minute of the recording.
 
-    Beside it the share that is done, in 0..1, by the length in the header (0 if that has none);
-    the last one is whole. Raises as :func:`scan` does.
+    Also yields the share done, 0..1, by the length in the file's header (0 if it has none). The
+    last scan is complete. Raises as :func:`scan` does.
     """
     path = Path(path)
     library.check_query(fingerprinter)
@@ -119,18 +119,18 @@ def scans(
 
 
 def gaps(plays: list[Play], silences: list[tuple[float, float]], duration_s: float) -> list[Gap]:
-    """What the plays leave of ``duration_s`` seconds; silent where ``silences`` cover them."""
-    found, end_s = [], 0.0
+    """The gaps between plays in ``duration_s`` seconds; silent where ``silences`` cover them."""
+    result, end_s = [], 0.0
     for start_s, until_s in [*((p.start_s, p.end_s) for p in plays), (duration_s, duration_s)]:
         if start_s - end_s >= GAP_S:
             quiet_s = sum(max(0.0, min(b, start_s) - max(a, end_s)) for a, b in silences)
-            found.append(Gap(end_s, start_s, quiet_s > 0.9 * (start_s - end_s)))
+            result.append(Gap(end_s, start_s, quiet_s > 0.9 * (start_s - end_s)))
         end_s = max(end_s, until_s)
-    return found
+    return result
 
 
 class _Follower:
-    """A timeline, and what is known of the recording besides."""
+    """A scan in progress: the timeline, and the plays and silences so far."""
 
     def __init__(self, timeline: Timeline) -> None:
         self.timeline = timeline
@@ -139,7 +139,7 @@ class _Follower:
         self.duration_s = 0.0
 
     def run(self, fingerprinter: Fingerprinter, path: Path) -> Iterator[float]:
-        """Go on to the end; yields the seconds done, now and then."""
+        """Continue to the end; yields the seconds done after every chunk."""
         hop_s = fingerprinter.hop_s
         begin_s = reported_s = self.timeline.segments * hop_s
         samples = 0
@@ -160,12 +160,12 @@ class _Follower:
         self.duration_s = begin_s + samples / audio.SAMPLE_RATE
 
     def scan(self, path: Path, duration_s: float) -> Scan:
-        """What is known of the first ``duration_s`` seconds."""
+        """The scan of the first ``duration_s`` seconds."""
         plays = merge_rivals([*self.plays, *self.timeline.playing])
         return Scan(str(path), duration_s, plays, gaps(plays, self.silences, duration_s))
 
     def _note_silence(self, vectors: np.ndarray, hop_s: float, window_s: float) -> None:
-        """A silent segment is a second of silence; those that touch are one."""
+        """Add the silent segments to ``silences``, merging those that touch."""
         for number in np.flatnonzero(~vectors.any(axis=1)):
             start_s = end_s = (self.timeline.segments + int(number)) * hop_s
             if self.silences and start_s <= self.silences[-1][1]:
@@ -173,20 +173,20 @@ class _Follower:
             self.silences.append((start_s, end_s + window_s))
 
     def keep(self, state: Path, path: Path) -> None:
-        """Write down where it is, in one step."""
-        text = json.dumps({
+        """Save the state atomically."""
+        kept = {
             "recording": [path.name, path.stat().st_size],
             "plays": [play.numbers() for play in self.plays],
             "silences": self.silences,
             "timeline": self.timeline.state(),
-        })  # fmt: skip
-        files.replace_text(state, text)
+        }
+        files.replace_text(state, json.dumps(kept))
 
     @classmethod
     def resumed(
         cls, state: Path, path: Path, library: Collection, config: TimelineConfig | None
     ) -> _Follower:
-        """From what :meth:`keep` wrote; DataError if that cannot be used."""
+        """Resume from what :meth:`keep` wrote. Raises DataError if it cannot be used."""
         try:
             kept = json.loads(state.read_text(encoding="utf-8"))
             if kept["recording"] != [path.name, path.stat().st_size]:
@@ -196,6 +196,6 @@ class _Follower:
             follower.silences = [(start_s, end_s) for start_s, end_s in kept["silences"]]
         except (ValueError, KeyError, TypeError, LibraryError) as failure:
             raise DataError(
-                f"cannot go on from {state}: {failure}; delete it to begin anew"
+                f"cannot resume from {state}: {failure}; delete it to start again"
             ) from failure
         return follower

@@ -1,4 +1,4 @@
-"""The graphs to look at are the encoder's own, and what is said of them is true."""
+"""The inspected graphs are the encoder's own, and their measures are right."""
 
 from dataclasses import replace
 
@@ -36,7 +36,7 @@ def music() -> np.ndarray:
 
 @pytest.fixture(scope="module")
 def inputs(fingerprinter: Fingerprinter, music: np.ndarray) -> torch.Tensor:
-    """A segment of music, the same under a crowd, and another one."""
+    """A segment of music, the same with babble, and another one."""
     crowded = degrade(music, Degradation(5.0, "babble", seed=0))
     places = [(music, START_S), (crowded, START_S), (music, 0.5)]
     return torch.cat([segment(fingerprinter, sound, at) for sound, at in places])
@@ -58,7 +58,7 @@ def of_edges(neighbours: list[list[int]], grid: tuple[int, int]) -> NodeGraph:
     )  # fmt: skip
 
 
-def test_the_segment_is_the_one_that_the_fingerprint_is_made_from(
+def test_the_segment_is_the_one_that_the_fingerprint_is_computed_from(
     fingerprinter: Fingerprinter, music: np.ndarray, inputs: torch.Tensor
 ):
     prints, _ = inspect(fingerprinter, inputs[:1])
@@ -72,7 +72,7 @@ def test_the_segment_is_the_one_that_the_fingerprint_is_made_from(
         segment(fingerprinter, music, float("nan"))
 
 
-def test_silence_has_a_graph_too(fingerprinter: Fingerprinter):
+def test_silence_has_a_graph(fingerprinter: Fingerprinter):
     silence = segment(fingerprinter, np.zeros(20_000, np.float32), 0.0)
     for graph in inspect(fingerprinter, silence)[1][0]:
         assert graph.degree.sum() == graph.neighbours.size
@@ -83,7 +83,7 @@ def test_the_graphs_are_those_of_the_forward_pass(
     fingerprinter: Fingerprinter, inputs: torch.Tensor, graphs: list[list[NodeGraph]]
 ):
     prints, blocks = fingerprinter.graphs(inputs)
-    # Processors with AMX compute bfloat16 products of other sizes in another order.
+    # CPUs with AMX compute bfloat16 products of other sizes in another order.
     tolerance = 1e-5 if fingerprinter.precision == "fp32" else 5e-3
     assert torch.allclose(prints, fingerprinter.encode(inputs), atol=tolerance)
     for i, listed in enumerate(graphs):
@@ -95,7 +95,7 @@ def test_the_graphs_are_those_of_the_forward_pass(
             assert {(a, b) for a, b in graph.edges} == set(exported.edges)
 
 
-def test_change_is_the_length_of_a_blocks_update(inputs: torch.Tensor):
+def test_change_is_the_relative_length_of_a_blocks_update(inputs: torch.Tensor):
     torch.manual_seed(0)
     encoder = GraFPrint(GraFPrintConfig(depths=(1, 1), widths=(16, 32))).eval()
     kept: list[tuple[torch.Tensor, torch.Tensor]] = []
@@ -117,7 +117,7 @@ def test_degrees_sum_to_the_number_of_edges(graphs: list[list[NodeGraph]]):
     assert of_edges([[1], [2], [1]], (1, 3)).degree.tolist() == [0, 2, 1]
 
 
-def test_a_graph_survives_beside_itself_and_not_shuffled(graphs: list[list[NodeGraph]]):
+def test_edges_survive_in_the_same_graph_and_not_in_a_shuffled_one(graphs: list[list[NodeGraph]]):
     graph = graphs[0][0]
     same = compare(graph, graph)
     assert same.share == 1 and len(same.survived) == graph.neighbours.size
@@ -131,7 +131,7 @@ def test_a_graph_survives_beside_itself_and_not_shuffled(graphs: list[list[NodeG
         compare(graph, graphs[0][5])
 
 
-def test_edges_that_vanish_and_appear_are_told_apart():
+def test_edges_that_vanish_and_appear_are_distinguished():
     found = compare(of_edges([[1], [2], [1]], (1, 3)), of_edges([[2], [2], [1]], (1, 3)))
     assert found.survived.tolist() == [[1, 2], [2, 1]]
     assert found.vanished.tolist() == [[0, 1]] and found.appeared.tolist() == [[0, 2]]
@@ -157,7 +157,7 @@ def test_a_mel_bins_frequency_is_where_its_filter_peaks():
     assert (np.diff(mel_bin_hz(np.arange(0, 63.5, 0.5), config)) > 0).all()
 
 
-def test_clusters_go_by_direction_from_low_to_high_and_fit_other_graphs():
+def test_clusters_are_by_direction_ordered_from_low_to_high_and_shared_by_graphs():
     rng = np.random.default_rng(0)
     low, high = np.array([1.0, 0, 0]), np.array([0, 1.0, 0])
     sound = np.concatenate([low + 0.1 * rng.random((6, 3)), high + 0.1 * rng.random((4, 3))])

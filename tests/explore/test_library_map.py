@@ -1,4 +1,4 @@
-"""The map of a library: like beside like, kept with the library, and never out of date."""
+"""The map of a library: similar sounds are near, it is stored, and it is never out of date."""
 
 import errno
 import os
@@ -17,11 +17,11 @@ TRACKS, COUNT = 6, 60
 
 
 def quiet(share: float, stage: str) -> None:
-    """Listens to the progress and says nothing."""
+    """Ignore the progress."""
 
 
 def tracks(seed: int = 1) -> list[np.ndarray]:
-    """Six tracks that each stay near a sound of their own, with two silent seconds in the first."""
+    """Six tracks, each close to its own random vector; two seconds of the first are silent."""
     rng = np.random.default_rng(seed)
     made = [unit(walk(rng, COUNT) + walk(rng, 1)) for _ in range(TRACKS)]
     made[0][20:40] = 0
@@ -30,7 +30,7 @@ def tracks(seed: int = 1) -> list[np.ndarray]:
 
 @pytest.fixture(scope="module")
 def drawn(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Map]:
-    """A library's folder and its map, which is stored there."""
+    """A library's folder and the map stored in it."""
     folder = tmp_path_factory.mktemp("mapped") / "library"
     with Library.create(folder, Network()) as library:
         fill(library, tracks())
@@ -48,7 +48,7 @@ def library(drawn: tuple[Path, Map], tmp_path: Path):
         yield library
 
 
-def test_points_of_a_track_are_each_others_neighbours(drawn: tuple[Path, Map]):
+def test_points_of_a_track_are_neighbours(drawn: tuple[Path, Map]):
     made = drawn[1]
     with Library.open(drawn[0]) as library:
         track = library.track_of(made.rows)
@@ -65,7 +65,7 @@ def test_the_same_library_has_the_same_map(drawn: tuple[Path, Map], library: Lib
     assert np.array_equal(again.rows, drawn[1].rows) and np.array_equal(again.xy, drawn[1].xy)
 
 
-def test_a_stored_map_is_read_back_as_it_was_made(drawn: tuple[Path, Map], library: Library):
+def test_a_stored_map_is_read_back_unchanged(drawn: tuple[Path, Map], library: Library):
     read = library_map.load(library)
     assert read is not None
     assert np.array_equal(read.rows, drawn[1].rows) and np.array_equal(read.xy, drawn[1].xy)
@@ -86,9 +86,7 @@ def test_a_map_is_out_of_date_when_a_track_comes_or_goes(library: Library):
 
 
 @pytest.mark.parametrize("damage", ["cut", "flipped", "words", "nothing"])
-def test_a_damaged_map_is_as_good_as_none(
-    library: Library, damage: str, caplog: pytest.LogCaptureFixture
-):
+def test_a_damaged_map_is_ignored(library: Library, damage: str, caplog: pytest.LogCaptureFixture):
     path = library.path / MAP
     data = bytearray(path.read_bytes())
     data[len(data) // 2] ^= 0xFF
@@ -118,14 +116,14 @@ def test_silence_has_no_place(drawn: tuple[Path, Map]):
     assert np.isnan(xy[0]).all() and np.isfinite(xy[1]).all() and list(rows) == [-1, 5]
 
 
-def test_of_a_large_library_points_are_taken_evenly(library: Library):
+def test_points_of_a_large_library_are_taken_evenly(library: Library):
     made = library_map.make(library, quiet, most=100)
     assert 90 <= len(made) <= 100
     counts = np.bincount(library.track_of(made.rows))[1:]
     assert (counts[1:] >= 16).all() and 9 <= counts[0] <= 12  # a third of the first is silent
 
 
-def test_it_can_be_stopped_at_any_stage_and_loses_nothing(library: Library):
+def test_making_a_map_can_be_stopped_at_any_stage(library: Library):
     before = (library.path / MAP).read_bytes()
     stages: list[str] = []
     library_map.make(library, lambda share, stage: stages.append(stage))
@@ -139,7 +137,7 @@ def test_it_can_be_stopped_at_any_stage_and_loses_nothing(library: Library):
             library_map.make(library, stop)
     assert (library.path / MAP).read_bytes() == before
     assert len(set(stages)) == 5
-    with ThreadPoolExecutor() as other:  # where the next one is drawn nothing holds it up
+    with ThreadPoolExecutor() as other:  # no lock is left behind
         again = other.submit(library_map.make, library, quiet).result(timeout=60)
     assert library_map.fits(library, again)
 

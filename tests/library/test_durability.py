@@ -1,4 +1,4 @@
-"""What libraries survive: interrupts, full disks, damage, other programs, read-only folders."""
+"""Libraries survive interrupts, full disks, damage, other programs and read-only folders."""
 
 import os
 import resource
@@ -17,7 +17,7 @@ from grafprint.matching import identify
 from tests.libraries import Network, excerpt, fill, walk, write_music, write_wav
 from tests.paths import ROOT
 
-ROWS = 40  # of each made-up track
+ROWS = 40  # of each synthetic track
 
 
 @pytest.fixture
@@ -28,14 +28,14 @@ def tracks():
 
 @pytest.fixture
 def path(tmp_path, tracks):
-    """A closed library of four made-up tracks with a saved index."""
+    """A closed library of four synthetic tracks with a saved index."""
     with Library.create(tmp_path / "library", Network(), factory="IVF8,SQ8") as library:
         fill(library, tracks)
     return tmp_path / "library"
 
 
 def assert_whole(library, tracks, numbers=range(4)):
-    """Every track is there and found, and its vectors are its own."""
+    """Check that every track exists, has its own vectors, and is identified."""
     by_title = {track.title: track for track in library.tracks()}
     assert set(by_title) == {f"track {n}" for n in numbers}
     for n in numbers:
@@ -72,7 +72,7 @@ def test_interrupted_in_the_middle_of_a_file(tmp_path, fingerprinter, monkeypatc
 
 
 def test_interrupted_right_after_the_commit_nothing_is_lost(path, tracks, monkeypatch):
-    """The worst moment: SQLite has the track, and the program has not heard of it."""
+    """The worst moment: SQLite has the track, and the program does not know yet."""
     more = walk(np.random.default_rng(9), ROWS)
     commit = VectorStore.commit
 
@@ -85,7 +85,7 @@ def test_interrupted_right_after_the_commit_nothing_is_lost(path, tracks, monkey
         with pytest.raises(KeyboardInterrupt):
             fill(library, [more], 4)
         assert_whole(library, [*tracks, more], range(5))
-        fill(library, [tracks[0][::-1].copy()], 5)  # is not written over it
+        fill(library, [tracks[0][::-1].copy()], 5)  # does not overwrite it
         assert_whole(library, [*tracks, more, tracks[0][::-1]], range(6))
     with Library.open(path, writable=True) as library:
         library.remove(2)
@@ -102,7 +102,7 @@ def test_interrupted_right_after_the_commit_nothing_is_lost(path, tracks, monkey
             np.testing.assert_array_equal(library.vectors(rows), vectors)
 
 
-def test_what_a_killed_write_left_is_cut_off(path, tracks):
+def test_leftovers_of_a_killed_write_are_cut_off(path, tracks):
     (path / "fingerprints.1.f16").write_bytes(b"half a compaction")
     with (path / "fingerprints.f16").open("ab") as file:
         file.write(b"half a track")
@@ -118,7 +118,7 @@ def test_what_a_killed_write_left_is_cut_off(path, tracks):
 
 
 class file_size_limit:
-    """Lets no file of this process grow beyond some bytes, which looks like a full disk."""
+    """Limits the size of this process's files, which looks like a full disk."""
 
     def __init__(self, size):
         self.size = size
@@ -211,7 +211,7 @@ def test_a_second_writer_is_refused(path, tracks):
     assert not (path / "lock").exists()
 
 
-def test_a_reader_keeps_what_it_opened(path, tracks):
+def test_a_reader_keeps_the_state_it_opened(path, tracks):
     with Library.open(path) as reader:
         with Library.open(path, writable=True) as library:
             fill(library, [walk(np.random.default_rng(5), ROWS)], 4)
@@ -240,13 +240,14 @@ def test_a_reader_changes_nothing(path, fingerprinter):
 
 READER = """
 import os, sys
+import filelock
 import numpy as np
 from grafprint.library import Library, LibraryError
 from grafprint.matching import identify
 with Library.open(sys.argv[1]) as library:
     query = library.vectors(np.arange(50, 60))
     identify(library, query)  # now every module is loaded
-if os.geteuid() == 0:  # to whom nothing is read-only
+if os.geteuid() == 0:  # for root nothing is read-only
     os.seteuid(65534)
 with Library.open(sys.argv[1]) as library:
     print(identify(library, query).matches[0].track.title)
@@ -266,13 +267,11 @@ def test_a_read_only_folder_can_be_searched(path, tmp_path_factory, index):
     path.chmod(0o555)
     temporary = tmp_path_factory.getbasetemp().parents[1]
     for parent in path.parents:
-        for_its_owner_alone = parent.stat().st_mode & 0o777 == 0o700  # as pytest makes them
-        if for_its_owner_alone and parent.is_relative_to(temporary):
+        private = parent.stat().st_mode & 0o777 == 0o700  # as pytest makes them
+        if private and parent.is_relative_to(temporary):
             parent.chmod(0o755)
-    done = subprocess.run(
-        [sys.executable, "-c", READER, str(path)],
-        cwd=ROOT, capture_output=True, text=True, check=False,
-    )  # fmt: skip
+    command = [sys.executable, "-c", READER, str(path)]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     path.chmod(0o755)
     assert done.returncode == 0, done.stderr
     assert done.stdout.splitlines()[0] == "track 1"
@@ -300,7 +299,7 @@ def test_a_newer_format_is_refused(path):
         Library.open(path)
 
 
-def test_an_older_format_is_read_and_brought_up_to_date(path, tracks):
+def test_an_older_format_is_read_and_upgraded(path, tracks):
     with sqlite3.connect(path / "library.sqlite3") as database:
         database.execute("ALTER TABLE tracks DROP COLUMN crc32")
         database.execute("PRAGMA user_version = 1")
@@ -370,7 +369,7 @@ def test_damaged_fingerprints_are_refused(path, harm):
 
 
 @pytest.mark.parametrize("harm", ["flipped", "cut", "missing", "no record", "another's"])
-def test_a_damaged_index_is_made_anew(path, tracks, harm, tmp_path):
+def test_a_damaged_index_is_rebuilt(path, tracks, harm, tmp_path):
     index, record = path / "index.faiss", path / "index.json"
     good = index.read_bytes()
     if harm == "flipped":

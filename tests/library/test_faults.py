@@ -1,4 +1,4 @@
-"""Indexing that is killed or runs out of disk at any moment: nothing reported as added is lost."""
+"""Indexing may be killed or run out of disk at any moment: nothing reported as added is lost."""
 
 import os
 import random
@@ -22,8 +22,8 @@ FAULTS = int(os.environ.get("GRAFPRINT_FAULTS", "8"))  # of each kind; more for 
 TRACKS = 5
 KILLED, FULL = 9, 3
 
-# Loads the network once and then, for each line it reads, indexes in a fork, which it may kill or
-# whose files it may keep from growing. The fork writes down what is reported as added.
+# Loads the network once. For each line it reads, it indexes in a fork, which it may kill or whose
+# file sizes it may limit. The fork records what is reported as added.
 INDEXER = """
 import os, resource, sys, time
 from grafprint.fingerprint import Fingerprinter
@@ -60,7 +60,7 @@ for line in sys.stdin:
 
 
 class Indexer:
-    """The process that indexes, and what it indexes."""
+    """The indexing process and its music."""
 
     def __init__(self, process: subprocess.Popen[str], folder: Path) -> None:
         self._process, self._folder = process, folder
@@ -69,23 +69,23 @@ class Indexer:
         write_wav(self.music / "silence.wav", np.zeros(2 * audio.SAMPLE_RATE, np.float32))
         self.uninterrupted = self.place("uninterrupted")
         assert self(self.uninterrupted) == 0
-        shutil.rmtree(self.uninterrupted)  # the first time takes longer
+        shutil.rmtree(self.uninterrupted)  # the first run takes longer
         began = time.monotonic()
         assert self(self.uninterrupted) == 0
         self.takes_s = time.monotonic() - began
 
     def place(self, name: str) -> Path:
-        """For a library: beside the music, so that all remember the same paths."""
+        """The path of a library beside the music, so that all store the same relative paths."""
         return self._folder / name
 
     def __call__(self, place: Path, kill_after_s: float = 0.0, room: int = 0) -> int:
-        """Index in another process; its exit status."""
+        """Index in another process; returns its exit status."""
         assert self._process.stdin is not None and self._process.stdout is not None
         self._process.stdin.write(f"{self.music}\t{place}\t{kill_after_s}\t{room}\n")
         return int(self._process.stdout.readline())
 
     def check(self, place: Path) -> None:
-        """Whatever was left can be read, and holds what was reported: once, and whole."""
+        """Check that the library can be read and has each reported track once, intact."""
         report = Path(f"{place}.reported")
         done = int(report.read_text() or 0) if report.exists() else 0
         files = sorted(path.stem for path in self.music.iterdir())
@@ -105,9 +105,14 @@ class Indexer:
 def indexer(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Indexer]:
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
     with subprocess.Popen(
-        [sys.executable, "-c", INDEXER], cwd=ROOT, env=environment, text=True, bufsize=1,
-        stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-    ) as process:  # fmt: skip
+        [sys.executable, "-c", INDEXER],
+        cwd=ROOT,
+        env=environment,
+        text=True,
+        bufsize=1,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+    ) as process:
         assert process.stdin is not None and process.stdout is not None
         assert process.stdout.readline() == "ready\n"
         yield Indexer(process, tmp_path_factory.mktemp("indexer"))
@@ -127,22 +132,22 @@ def assert_as_if_nothing_had_happened(indexer: Indexer, place: Path) -> None:
         assert (place / name).read_bytes() == (indexer.uninterrupted / name).read_bytes()
 
 
-def test_killed_at_any_moment_and_run_again_it_is_as_if_never_killed(indexer: Indexer):
+def test_a_killed_run_leaves_no_trace_once_it_is_run_again(indexer: Indexer):
     rng, place, killed = random.Random(0), indexer.place("killed"), 0
     for number in range(FAULTS):
-        if number % 4 == 0:  # again and again from nothing, each killed several times
+        if number % 4 == 0:  # from scratch, then killed several times
             shutil.rmtree(place, ignore_errors=True)
         status = indexer(place, rng.uniform(0.001, indexer.takes_s))
         assert status in (0, -KILLED)
         killed += status == -KILLED
         indexer.check(place)
-        if status == 0:  # it was done before: from nothing again
+        if status == 0:  # it finished before it was killed
             shutil.rmtree(place)
     assert killed >= FAULTS / 4
     assert_as_if_nothing_had_happened(indexer, place)
 
 
-def test_the_disk_is_full_at_any_moment_and_later_has_room_again(indexer: Indexer):
+def test_a_full_disk_leaves_no_trace_once_there_is_room_again(indexer: Indexer):
     largest = max(path.stat().st_size for path in indexer.uninterrupted.iterdir())
     rng, place, full = random.Random(1), indexer.place("full"), 0
     for number in range(FAULTS):

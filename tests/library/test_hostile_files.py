@@ -1,4 +1,4 @@
-"""Music folders with files that mean harm, or are odd: names of all kinds, tags without end."""
+"""Music folders with malicious or odd files: strange names, endless tags."""
 
 import json
 import os
@@ -31,7 +31,7 @@ NAMES = [
 ]
 
 
-def test_names_of_all_kinds_are_names(tmp_path: Path, fingerprinter: Fingerprinter):
+def test_strange_names_are_indexed(tmp_path: Path, fingerprinter: Fingerprinter):
     music = tmp_path / "music"
     for number, name in enumerate(NAMES):
         write_wav(music / name, excerpt(number, 20, 1.2))
@@ -65,7 +65,7 @@ def test_a_name_that_is_not_unicode(tmp_path: Path, fingerprinter: Fingerprinter
         assert report.added == []
 
 
-def test_tags_without_end_are_cut(tmp_path: Path, fingerprinter: Fingerprinter):
+def test_endless_tags_are_cut(tmp_path: Path, fingerprinter: Fingerprinter):
     path = audio_files.write(
         tmp_path / "tagged.mp3", audio_files.music(1.5, 44_100, 1), 44_100, "libmp3lame"
     )

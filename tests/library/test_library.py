@@ -1,4 +1,4 @@
-"""Libraries of real files: adding, changes, copies, removal, search, tags, moving elsewhere."""
+"""Libraries of real files: adding, changes, copies, removal, search, tags, moving."""
 
 import os
 import shutil
@@ -48,7 +48,7 @@ def test_a_track_is_stored_with_its_fingerprints(library, folder, fingerprinter)
     assert (library.hop_s, library.window_s) == (fingerprinter.hop_s, fingerprinter.window_s)
 
 
-def test_a_folder_and_what_happens_to_it(library, folder, fingerprinter):
+def test_a_folder_through_all_its_changes(library, folder, fingerprinter):
     """New, unchanged, touched, changed, copied and vanished files, in one library's life."""
     (folder / "notes.txt").write_text("not music")
     (folder / ".hidden.wav").write_bytes(b"nor this")
@@ -135,7 +135,7 @@ def test_bad_files_are_reported_and_the_rest_is_indexed(library, folder, fingerp
     assert "silent from beginning to end" in reasons["silence.wav"]
     assert "NaN" in reasons["nan.wav"]
     assert titles(library) == ["track 2", "track 0", "track 1"]
-    # Also the file that failed after 31 s has left nothing behind.
+    # The file that failed after 31 s has left nothing behind either.
     assert library.rows == len(library)
     assert library.vector_store.path.stat().st_size == library.rows * 2 * library.dim
 
@@ -158,7 +158,7 @@ def test_single_files_and_missing_folders(library, folder, fingerprinter):
         library.add_folder(folder / "track 0.wav" / "deeper", fingerprinter)
 
 
-def test_progress_tells_files_and_seconds(library, folder, fingerprinter, monkeypatch):
+def test_progress_reports_files_and_seconds(library, folder, fingerprinter, monkeypatch):
     monkeypatch.setattr(add_folder, "LONG_S", 30.5)
     write_wav(folder / "long.wav", excerpt(1, 0, 31.0))
     told = []
@@ -170,7 +170,7 @@ def test_progress_tells_files_and_seconds(library, folder, fingerprinter, monkey
     assert (files[0], 0, 4, 30.0) in told  # in the middle of a file
 
 
-def test_folders_behind_links_are_walked_once(library, folder, fingerprinter, tmp_path):
+def test_linked_folders_are_walked_once(library, folder, fingerprinter, tmp_path):
     (tmp_path / "other").mkdir()
     (folder / "track 2.wav").rename(tmp_path / "other" / "track 2.wav")
     (folder / "linked").symlink_to(tmp_path / "other")
@@ -193,7 +193,7 @@ def test_names_in_any_script_and_names_that_are_not_text(library, folder, finger
 
 
 def test_memory_stays_bounded_for_a_long_file(tmp_path, folder):
-    """Ten minutes, with a network that only counts: what the library itself holds."""
+    """Ten minutes, with a network that does nothing: the memory of the library itself."""
 
     class Counting(Fingerprinter):
         def encode_windows(self, inputs, silent, own=slice(None)):
@@ -232,7 +232,7 @@ def test_removed_tracks_are_gone_from_everything(library, folder, fingerprinter)
     assert identify(library, query).matches[0].track.id == 4
 
 
-def test_compacting_keeps_everything_but_the_dead(library, folder, fingerprinter, tmp_path):
+def test_compacting_keeps_all_live_rows(library, folder, fingerprinter, tmp_path):
     library.add_folder(folder, fingerprinter)
     kept = {t.id: library.vectors(np.arange(t.first, t.first + t.count)) for t in library.tracks()}
     assert library.compact() == 0
@@ -262,7 +262,7 @@ def cut_with_tags(track, path):
 # Searching ------------------------------------------------------------------------------------
 
 
-def test_searching_texts(library, folder, fingerprinter):
+def test_searching_tracks_by_text(library, folder, fingerprinter):
     tagged = folder / MUSIC[0].name
     cut_with_tags(MUSIC[0], tagged)
     library.add_folder(folder, fingerprinter)
@@ -297,7 +297,7 @@ def test_a_copied_library_still_plays(library, folder, fingerprinter, tmp_path):
         assert len(copied.add_folder(place / "music", fingerprinter).unchanged) == 3
 
 
-def test_music_far_away_is_remembered_by_its_full_path(fingerprinter, tmp_path):
+def test_music_outside_the_parent_folder_is_stored_by_full_path(fingerprinter, tmp_path):
     files = write_music(tmp_path / "far" / "music", 1)
     with Library.create(tmp_path / "near" / "library", fingerprinter) as library:
         track = library.add(files[0], fingerprinter).track

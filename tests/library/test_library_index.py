@@ -1,4 +1,4 @@
-"""What a library finds among its rows, whatever was added and removed: made-up fingerprints."""
+"""Searching a library after additions and removals, with synthetic fingerprints."""
 
 import json
 import mmap
@@ -46,7 +46,7 @@ def test_rows_belong_to_tracks(tmp_path):
 
 @pytest.mark.parametrize("factory", [None, "IVF8,SQ8", "HNSW16", "PCA32,IVF8,SQ8"])
 def test_every_kind_of_index_follows_the_changes(tmp_path, factory):
-    """Added, removed and added again, in one session and after opening anew."""
+    """Added, removed and added again, in one session and after reopening."""
     rng = np.random.default_rng(0)
     tracks = [walk(rng, 60) for _ in range(8)]
 
@@ -114,14 +114,14 @@ def test_searches_go_on_while_another_thread_adds(tmp_path):
         assert identify(library, tracks[39][:10]).matches[0].track.id == 40
 
 
-def test_how_far_to_look_is_found_kept_and_found_again(tmp_path, monkeypatch):
-    """An index of codes is tuned when it is made, again when it has grown much, and not between."""
+def test_tuning_is_done_kept_and_repeated_after_growth(tmp_path, monkeypatch):
+    """An index of codes is tuned when built and again after much growth, but not in between."""
     rng = np.random.default_rng(0)
     tracks = [walk(rng, 100) for _ in range(30)]
     with Library.create(tmp_path / "library", Network(), factory="IVF16,SQ8") as library:
         fill(library, tracks[:10])
     with Library.open(tmp_path / "library") as library:
-        assert library.tuning is None  # nothing was loaded yet
+        assert library.tuning is None  # nothing is loaded yet
         library.search(tracks[0][:5])
         first = library.tuning
         assert first is not None
@@ -129,10 +129,12 @@ def test_how_far_to_look_is_found_kept_and_found_again(tmp_path, monkeypatch):
             first.recall >= index_tuning.RECALL and 1 <= first.nprobe <= 16 and first.rows == 1000
         )
         for segments, effort in ((20, 1), (11, 1), (10, 2), (5, 3), (1, 11)):
-            found = library.search(tracks[0][:segments])[1]  # the fewer, the further each looks
+            found = library.search(tracks[0][:segments])[
+                1
+            ]  # the fewer segments, the more neighbours each
             assert found.shape == (segments, effort * first.neighbours)
     with monkeypatch.context() as patched:
-        patched.setattr(index_keeper, "tune", None)  # it is not called: it was kept
+        patched.setattr(index_keeper, "tune", None)  # not called: the tuning is kept
         with Library.open(tmp_path / "library", writable=True) as library:
             library.search(tracks[0][:5])
             assert library.tuning == first
@@ -143,7 +145,7 @@ def test_how_far_to_look_is_found_kept_and_found_again(tmp_path, monkeypatch):
         assert library.tuning is not None and library.tuning.rows == 3000
 
 
-def test_an_index_of_before_there_was_tuning_is_tuned_now(tmp_path):
+def test_an_index_saved_without_tuning_is_tuned(tmp_path):
     with Library.create(tmp_path / "library", Network(), factory="IVF16,SQ8") as library:
         fill(library, [walk(np.random.default_rng(0), 1000)])
     record = tmp_path / "library" / "index.json"
@@ -163,10 +165,10 @@ def test_a_library_of_silence_can_be_tuned(tmp_path):
         assert library.search(vectors[:2])[1][0, 0] == 0
 
 
-def test_products_are_those_of_the_stored_numbers(tmp_path):
+def test_products_use_the_stored_numbers(tmp_path):
     vectors = walk(np.random.default_rng(0), 60)
     vectors[3] = 0
-    vectors[4, ::2] = 1e-6  # below the least normal number of 16 bits
+    vectors[4, ::2] = 1e-6  # subnormal in 16 bits
     queries = np.random.default_rng(1).standard_normal((7, DIM)).astype(np.float32)
     rows = np.random.default_rng(2).integers(0, 60, (9, 7))
     with Library.create(tmp_path / "library", Network()) as library:
@@ -176,7 +178,7 @@ def test_products_are_those_of_the_stored_numbers(tmp_path):
         assert library.products(rows[:0], queries).shape == (0, 7)
 
 
-def test_sums_are_over_the_segments_inside_the_rows_that_count(tmp_path):
+def test_sums_are_over_the_segments_inside_the_track(tmp_path):
     vectors = walk(np.random.default_rng(0), 60)
     queries = np.random.default_rng(1).standard_normal((3, DIM)).astype(np.float32)
     positions = np.array([0, 2, 5])
@@ -196,7 +198,7 @@ def test_sums_are_over_the_segments_inside_the_rows_that_count(tmp_path):
     assert [len(part) for part in none] == [0, 0]
 
 
-def test_products_are_exact_for_every_number_of_16_bits(tmp_path):
+def test_products_are_exact_for_every_float16(tmp_path):
     every = np.arange(1 << 16, dtype=np.uint16).view(np.float16)
     numbers = every[np.isfinite(every)].reshape(-1, DIM)
     path = tmp_path / "vectors"
@@ -208,8 +210,8 @@ def test_products_are_exact_for_every_number_of_16_bits(tmp_path):
     np.testing.assert_allclose(scaled, 1e20 * numbers.astype(np.float32), rtol=1e-6)
 
 
-def test_what_is_read_ahead_lies_in_the_file(tmp_path, monkeypatch):
-    """In whole pages, of which rows are parts; what lies far apart, by itself."""
+def test_prefetched_ranges_lie_in_the_file(tmp_path, monkeypatch):
+    """Ranges begin at page boundaries; rows far apart are separate ranges."""
     monkeypatch.setattr(vectors, "_KEPT_BYTES", 0)
     asked = []
     path = tmp_path / "vectors"

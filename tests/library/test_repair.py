@@ -1,4 +1,4 @@
-"""Damage is noticed before it can give a wrong answer, and what is whole can be saved."""
+"""Damage is noticed before it can give a wrong answer, and intact tracks can be recovered."""
 
 import numpy as np
 import pytest
@@ -22,7 +22,7 @@ def tracks():
 
 @pytest.fixture
 def path(tmp_path, tracks):
-    """A closed library of four made-up tracks."""
+    """A closed library of four synthetic tracks."""
     with Library.create(tmp_path / "library", Network()) as library:
         fill(library, tracks)
     return tmp_path / "library"
@@ -41,7 +41,7 @@ def test_one_flipped_bit_is_noticed_at_opening(path):
             Library.open(path, writable=writable)
 
 
-def test_a_large_library_is_checked_before_it_names_a_track(path, tracks, monkeypatch):
+def test_a_large_library_is_checked_when_a_track_is_named(path, tracks, monkeypatch):
     monkeypatch.setattr(folder, "CHECKED_AT_OPENING", ROWS)
     flip(path / "fingerprints.f16", (2 * ROWS + 39) * BYTES)
     with Library.open(path) as library:
@@ -51,7 +51,7 @@ def test_a_large_library_is_checked_before_it_names_a_track(path, tracks, monkey
         assert [track.title for track in library.damaged()] == ["track 2"]
 
 
-def test_the_lost_are_dropped_and_the_rest_is_kept(path, tracks):
+def test_damaged_tracks_are_dropped_and_the_rest_is_kept(path, tracks):
     flip(path / "fingerprints.f16", ROWS * BYTES)
     done = repair(path)
     assert [t.title for t in done.lost] == ["track 1"] and len(done.kept) == 3
@@ -65,7 +65,7 @@ def test_the_lost_are_dropped_and_the_rest_is_kept(path, tracks):
 
 
 @pytest.mark.parametrize("left", [0, 1, ROWS * BYTES - 1, 3 * ROWS * BYTES + 5])
-def test_a_file_that_was_cut_off(path, left):
+def test_a_truncated_file(path, left):
     file = path / "fingerprints.f16"
     file.write_bytes(file.read_bytes()[:left])
     with pytest.raises(LibraryError, match="is damaged"):
@@ -79,7 +79,7 @@ def test_a_file_that_was_cut_off(path, left):
 
 
 @pytest.mark.parametrize("harm", ["garbage", "empty", "missing", "page"])
-def test_a_damaged_database_comes_back_from_its_backup(path, tracks, harm):
+def test_a_damaged_database_is_restored_from_its_backup(path, tracks, harm):
     file = path / "library.sqlite3"
     content = bytearray(file.read_bytes())
     content[4096:8192] = b"\xff" * 4096
@@ -102,7 +102,7 @@ def test_the_backup_is_of_the_last_write_that_finished(path, tracks):
     assert {track.title for track in repair(path).kept} == {f"track {n}" for n in (1, 2, 3)}
 
 
-def test_without_a_backup_there_is_nothing_to_save(path, tmp_path):
+def test_without_a_backup_nothing_can_be_recovered(path, tmp_path):
     (path / "library.sqlite3").write_bytes(b"none" * 5000)
     (path / folder.BACKUP).write_bytes(b"none" * 5000)
     with pytest.raises(LibraryError, match="backup is damaged or missing"):
@@ -117,7 +117,7 @@ def test_a_library_in_use_is_left_alone(path):
         repair(path)
 
 
-def test_indexing_again_brings_back_what_was_lost(tmp_path, fingerprinter):
+def test_indexing_again_restores_lost_tracks(tmp_path, fingerprinter):
     music = tmp_path / "music"
     music.mkdir()
     for number in (1, 2):
@@ -139,7 +139,7 @@ def test_indexing_again_brings_back_what_was_lost(tmp_path, fingerprinter):
 
 
 def test_a_check_reads_the_index_too(tmp_path, monkeypatch):
-    """Of a large one it alone does; a search that meets the damage goes on without what is lost."""
+    """Nothing else checks a large index; a search that meets the damage continues without it."""
     vectors = walk(np.random.default_rng(0), 2000)
     with Library.create(tmp_path / "library", Network(), factory="IVF8,SQ8") as library:
         fill(library, [vectors])

@@ -1,4 +1,4 @@
-"""The calibration: what it rises and falls with, its inverse, and how it is fitted."""
+"""The calibration: its monotonicity, its inverse, and how it is fitted."""
 
 import json
 
@@ -34,21 +34,21 @@ def test_the_score_needed_gives_the_confidence(confidence):
     assert CALIBRATION.confidence(score, 3.0, 4000) == pytest.approx(confidence)
 
 
-def made_up(n: int, truth: Calibration) -> tuple[np.ndarray, np.ndarray]:
-    """Answers that are right as often as ``truth`` says; the absent ones are those that are not."""
+def synthetic(n: int, truth: Calibration) -> tuple[np.ndarray, np.ndarray]:
+    """Synthetic answers, right as often as ``truth`` says; the others count as absent tracks."""
     rng = np.random.default_rng(0)
     lengths = np.log(rng.choice([1.0, 5.0], n))
     sizes = rng.choice([-1.0, 2.0], n)
     scores, leads = rng.uniform(0, 1, n), rng.uniform(0, 0.5, n)
-    odds = (truth.intercept + truth.per_score * scores
-            + truth.per_log_second * lengths + truth.per_log_size * sizes)  # fmt: skip
+    odds = truth.intercept + truth.per_score * scores
+    odds += truth.per_log_second * lengths + truth.per_log_size * sizes
     right = rng.random(n) < expit(odds)
     return np.stack([scores, lengths, sizes, leads, right], axis=1), right
 
 
 def test_a_fit_finds_the_model_behind_the_answers():
     truth = Calibration(-9, 14, 1.5, -0.5, 0.5)
-    rows, right = made_up(40_000, truth)
+    rows, right = synthetic(40_000, truth)
     found, confidences = calibration.fit(rows, right)
     assert found.per_score == pytest.approx(14, rel=0.1)
     assert found.per_log_second == pytest.approx(1.5, rel=0.15)

@@ -1,4 +1,4 @@
-"""Sequence search against a triple loop, ends of tracks, silence, decisions, and real clips."""
+"""Sequence search against a triple loop; ends of tracks, silence, decisions, and real clips."""
 
 import math
 
@@ -18,7 +18,7 @@ RATE = audio.SAMPLE_RATE
 
 @pytest.fixture(scope="module")
 def recordings():
-    """Fingerprints of eight made-up recordings, 30 to 100 of them each."""
+    """30 to 100 fingerprints each of eight synthetic recordings."""
     rng = np.random.default_rng(0)
     return [walk(rng, count) for count in (60, 40, 100, 30, 75, 50, 33, 90)]
 
@@ -45,7 +45,7 @@ def noisy(vectors, rng, amount=0.05):
 
 
 def by_loops(library, queries, k):
-    """Equations 7 and 8 as they are written: {track: (start, score)}.
+    """Equations 7 and 8 literally: {track: (start, score)}.
 
     ``start`` counts from the track's first fingerprint.
     """
@@ -53,21 +53,21 @@ def by_loops(library, queries, k):
     stored = [library.vectors(np.arange(t.first, t.first + t.count)) for t in tracks]
     everything = np.concatenate(stored)
     owner = [(t, j) for t, vectors in enumerate(stored) for j in range(len(vectors))]
-    sounding = [i for i in range(len(queries)) if queries[i].any()]
+    non_silent = [i for i in range(len(queries)) if queries[i].any()]
     best: dict[int, tuple[int, float]] = {}
-    for i in sounding:
+    for i in non_silent:
         products = everything @ queries[i]
         for neighbour in np.argsort(-products, kind="stable")[:k]:
             t, j = owner[neighbour]
             start = j - i
             terms = []
-            for i2 in sounding:
+            for i2 in non_silent:
                 if 0 <= start + i2 < len(stored[t]):
                     product = 0.0
                     for d in range(DIM):
                         product += float(stored[t][start + i2, d]) * float(queries[i2, d])
                     terms.append(product)
-            if len(terms) >= min(math.ceil(len(sounding) / 2), len(stored[t])):
+            if len(terms) >= min(math.ceil(len(non_silent) / 2), len(stored[t])):
                 score = sum(terms) / len(terms)
                 if tracks[t].id not in best or score > best[tracks[t].id][1]:
                     best[tracks[t].id] = (start, score)
@@ -103,7 +103,7 @@ def test_scores_equal_a_triple_loop(library, recordings, seed):
     assert answer.matches[0].start_s == pytest.approx(begin * HOP_S, abs=HOP_S / 2)
 
 
-def test_scores_of_vectors_from_nowhere_equal_a_triple_loop(library):
+def test_scores_of_random_vectors_equal_a_triple_loop(library):
     assert_as_by_loops(library, unit(np.random.default_rng(9).standard_normal((8, DIM))))
 
 
@@ -114,16 +114,18 @@ def test_scores_of_real_music_equal_a_triple_loop(music, fingerprinter):
 
 
 @pytest.mark.parametrize(("segments", "every", "start"), [(31, 4, -3), (32, 8, -5)])
-def test_of_many_candidates_those_are_scored_that_a_part_of_the_segments_prefers(
+def test_many_candidates_are_pre_ranked_on_some_segments(
     library, recordings, monkeypatch, segments, every, start
 ):
-    """And a track too short to meet any of these: three rows between two of them."""
+    """Including a track of three rows, which meets none of these segments."""
     queries = noisy(recordings[2][10 : 10 + segments], np.random.default_rng(5), 0.1)
     positions = np.arange(segments)
     everything = alignment.propose(library, library.search(queries, 60)[1], positions)
-    short = Candidates(*(np.append(a, b) for a, b in zip(
-        (everything.starts, everything.firsts, everything.counts), (start, 0, 3), strict=True
-    )))  # fmt: skip
+    short = Candidates(
+        np.append(everything.starts, start),
+        np.append(everything.firsts, 0),
+        np.append(everything.counts, 3),
+    )
     terms = alignment.similarities(library, queries, positions, short)[:, every // 2 :: every]
     few = np.nan_to_num(np.where(np.isnan(terms).all(axis=1, keepdims=True), 9, terms), nan=0)
     coarse = few.sum(axis=1) / np.maximum((~np.isnan(terms)).sum(axis=1), 1)
@@ -144,7 +146,7 @@ def test_of_many_candidates_those_are_scored_that_a_part_of_the_segments_prefers
 
 @pytest.mark.parametrize("offset", [-0.4, -0.2, 0.0, 0.3])
 def test_the_start_is_refined_between_fingerprints(library, recordings, offset):
-    """A query ``offset`` hops off the grid, its vectors being that far between the stored ones."""
+    """A query ``offset`` hops off the grid: its vectors are interpolated between stored ones."""
     vectors, toward = recordings[0], 1 if offset > 0 else -1
     here, there = vectors[20:35], vectors[20 + toward : 35 + toward]
     queries = unit((1 - abs(offset)) * here + abs(offset) * there)
@@ -155,8 +157,8 @@ def test_the_start_is_refined_between_fingerprints(library, recordings, offset):
 # Ends of tracks -------------------------------------------------------------------------------
 
 
-def test_a_query_over_two_tracks_matches_none_across(library, recordings):
-    """The last third of one and the first two thirds of the next, as they lie in the store."""
+def test_no_match_crosses_from_one_track_to_the_next(library, recordings):
+    """The query is the end of one track and the beginning of the next, as stored."""
     queries = np.concatenate([recordings[0][-5:], recordings[1][:10]])
     answer = assert_as_by_loops(library, queries)
     best = answer.matches[0]
@@ -206,10 +208,10 @@ def test_a_short_track_is_found_inside_a_long_query(tmp_path, recordings):
         assert np.isnan(best.segment_scores).sum() == 35
 
 
-# Silence and other queries that cannot be ------------------------------------------------------
+# Silence and invalid queries -------------------------------------------------------------------
 
 
-def test_silent_segments_are_left_out(library, recordings):
+def test_silent_segments_are_ignored(library, recordings):
     queries = recordings[3][5:15].copy()
     queries[[0, 1, 2, 6]] = 0
     best = assert_as_by_loops(library, queries).matches[0]
@@ -219,7 +221,7 @@ def test_silent_segments_are_left_out(library, recordings):
     np.testing.assert_array_equal(np.flatnonzero(np.isnan(best.segment_scores)), [0, 1, 2, 6])
 
 
-def test_queries_that_cannot_be_looked_up(library, tmp_path):
+def test_invalid_queries_are_refused(library, tmp_path):
     with pytest.raises(MatchError, match="the clip is silent"):
         identify(library, np.zeros((5, DIM), np.float32))
     with pytest.raises(MatchError, match="silent"):
@@ -234,8 +236,8 @@ def test_queries_that_cannot_be_looked_up(library, tmp_path):
         identify(empty, np.ones((3, DIM), np.float32))
 
 
-def test_a_track_of_nothing_alike_gives_no_matches(tmp_path):
-    """Where the only neighbours are silence, there is nothing to propose."""
+def test_a_library_without_similar_tracks_gives_no_matches(tmp_path):
+    """If all neighbours are silent, there are no candidates."""
     vectors = np.zeros((20, DIM), np.float32)
     vectors[0, 0] = 1
     with Library.create(tmp_path / "library", Network()) as library:
@@ -255,7 +257,7 @@ def test_a_track_of_nothing_alike_gives_no_matches(tmp_path):
 # Decisions ------------------------------------------------------------------------------------
 
 
-def test_how_sure_an_answer_must_be_decides(library, recordings):
+def test_the_confidence_threshold_decides(library, recordings):
     queries = noisy(recordings[4][10:30], np.random.default_rng(7), 0.13)
     best = identify(library, queries).matches[0]
     assert 0.01 < best.confidence < 0.99
@@ -270,23 +272,21 @@ def test_how_sure_an_answer_must_be_decides(library, recordings):
             identify(library, queries, confidence=impossible)
 
 
-def test_by_default_an_answer_must_be_as_sure_as_was_calibrated(library, recordings):
+def test_the_default_confidence_threshold_is_the_calibrated_one(library, recordings):
     for noise in np.linspace(0.02, 0.3, 12):
         queries = noisy(recordings[4][10:12], np.random.default_rng(7), float(noise))
         answer = identify(library, queries)
         assert answer.identified == (answer.matches[0].confidence >= CALIBRATION.threshold)
 
 
-def test_lead_and_runner_up(library, recordings):
+def test_the_lead_is_over_the_next_track(library, recordings):
     queries = unit(recordings[5][10:20] + 0.8 * recordings[6][12:22])
     answer = identify(library, queries)
     assert [m.track.id for m in answer.matches[:2]] == [6, 7]
     assert answer.lead == pytest.approx(answer.matches[0].score - answer.matches[1].score)
     assert answer.best is answer.matches[0]
-    assert answer.runner_up is answer.matches[1]
     only = identify(library, queries, top_k=1)
     assert len(only.matches) == 1
-    assert only.runner_up is None
     assert only.lead == pytest.approx(answer.lead)
     assert only.matches[0].confidence == pytest.approx(answer.matches[0].confidence)
     confidences = [match.confidence for match in answer.matches]
@@ -308,7 +308,7 @@ def test_tracks_that_share_a_passage_are_alternatives(tmp_path):
         assert answer.alternatives == [second] and second.to_json()["alternative"]
         assert answer.lead == pytest.approx(first.score - third.score)
         assert answer.identified and second.confidence > 0.5 > third.confidence
-        # Where they have different music, they are rivals.
+        # Where their audio differs, they are not alternatives.
         elsewhere = identify(library, noisy(tracks[2][42:58], rng))
         assert elsewhere.alternatives == []
         assert elsewhere.matches[0].track.title == "track 2"
@@ -342,7 +342,7 @@ def test_part_of_a_file(music, fingerprinter, tmp_path):
     assert second.matches[0].start_s == pytest.approx(1.5, abs=0.05)
 
 
-def test_of_a_long_file_the_loudest_part_is_used(music, fingerprinter, tmp_path):
+def test_the_loudest_part_of_a_long_file_is_used(music, fingerprinter, tmp_path):
     quiet = 0.05 * excerpt(0, 22, 5.0)
     path = write_wav(
         tmp_path / "long.wav", np.concatenate([quiet, quiet, excerpt(1, 21, 4.0), quiet])
@@ -356,7 +356,7 @@ def test_of_a_long_file_the_loudest_part_is_used(music, fingerprinter, tmp_path)
     assert (same.query_start_s, same.matches[0].start_s) == (10.0, answer.matches[0].start_s)
 
 
-def test_an_hour_is_cut_to_half_a_minute():
+def test_half_a_minute_of_an_hour_is_used():
     def hour():
         for second in range(3600):
             yield np.full(RATE, 1.0 if 2000 <= second < 2030 else 0.1, np.float32)
@@ -396,8 +396,8 @@ def test_wrong_samples_and_networks_are_refused(music, library, fingerprinter):
         identify_audio(library, fingerprinter, excerpt(0, 20, 1.0))
 
 
-def test_segments_are_searched_for_as_they_are(library, recordings, monkeypatch):
-    """Together, and in single precision: in double it would take twice the memory, for nothing."""
+def test_segments_are_searched_for_together_in_single_precision(library, recordings, monkeypatch):
+    """In double precision they would take twice the memory."""
     asked = []
     search = library.search
 

@@ -1,4 +1,4 @@
-"""A live query: piece by piece, sure only when it is right, and honest when it is not."""
+"""Live queries: confirmed only when right, and given up for unknown music."""
 
 import numpy as np
 import pytest
@@ -32,14 +32,14 @@ def test_live_fingerprints_are_those_of_the_whole(fingerprinter: Fingerprinter):
     live = fingerprinter.live()
     parts = [live.push(piece) for piece in pieces(samples, 0.37)]
     whole = fingerprinter(samples)
-    heard = np.concatenate(parts)
-    assert len(whole) - len(heard) in (0, 1)
-    cosines = (heard * whole[: len(heard)]).sum(axis=1)
+    streamed = np.concatenate(parts)
+    assert len(whole) - len(streamed) in (0, 1)
+    cosines = (streamed * whole[: len(streamed)]).sum(axis=1)
     assert cosines.min() > 0.99
     assert all(len(part) for part in parts[4:])  # none is held back
 
 
-def test_it_stops_as_soon_as_it_is_sure_and_is_right(library, fingerprinter):
+def test_a_known_track_is_confirmed_within_seconds(library, fingerprinter):
     query = LiveQuery(library, fingerprinter)
     for piece in pieces(audio.load(EXAMPLES / "engine.opus")):
         query.push(piece)
@@ -51,8 +51,8 @@ def test_it_stops_as_soon_as_it_is_sure_and_is_right(library, fingerprinter):
     assert best.start_s - answer.query_start_s == pytest.approx(40.9, abs=0.1)
 
 
-def test_of_a_long_listening_the_last_seconds_count(library, fingerprinter):
-    """Twelve seconds of what it does not know, then a track."""
+def test_only_the_latest_seconds_count(library, fingerprinter):
+    """Unknown music for some seconds, then a track."""
     unknown = audio.load(EXAMPLES / "unknown.opus")
     track = library.tracks("Randomness")[0]  # it does not repeat itself
     path = library.audio_path(track)
@@ -68,11 +68,11 @@ def test_of_a_long_listening_the_last_seconds_count(library, fingerprinter):
     assert query.confirmed and best.track == track
     began_s = len(unknown) / audio.SAMPLE_RATE + 5
     assert best.start_s - answer.query_start_s == pytest.approx(30 - began_s, abs=0.1)
-    # It knew within the music, not before and not long after.
+    # Confirmed soon after the track began, not before.
     assert began_s + 2 < query.heard_s < began_s + 12
 
 
-def test_it_gives_up_on_what_the_library_does_not_have(library, fingerprinter):
+def test_a_query_of_unknown_music_gives_up(library, fingerprinter):
     unknown = audio.load(EXAMPLES / "unknown.opus")
     query = LiveQuery(library, fingerprinter)
     for piece in pieces(np.tile(unknown, 5)):

@@ -1,4 +1,4 @@
-"""Sound that goes on: a growing file, a station over HTTP, a microphone's blocks; and its log."""
+"""Endless audio: a growing file, a station over HTTP, a microphone; and the log."""
 
 import functools
 import json
@@ -38,8 +38,8 @@ def show(library) -> Mix:
     return mix
 
 
-def encoded(path: Path, samples: np.ndarray) -> Path:
-    """Samples as a file of the kind that its ending says."""
+def encode(path: Path, samples: np.ndarray) -> Path:
+    """Encode samples as MP3 or FLAC, after the file's suffix."""
     with av.open(str(path), "w") as container:
         stream = container.add_stream("libmp3lame" if path.suffix == ".mp3" else "flac", rate=RATE)
         frame = av.AudioFrame.from_ndarray(
@@ -53,7 +53,7 @@ def encoded(path: Path, samples: np.ndarray) -> Path:
 
 @pytest.fixture(scope="module")
 def mp3(show, tmp_path_factory) -> Path:
-    return encoded(tmp_path_factory.mktemp("radio") / "show.mp3", show.samples)
+    return encode(tmp_path_factory.mktemp("radio") / "show.mp3", show.samples)
 
 
 def test_tracks_are_announced_and_then_reported(library, fingerprinter, show):
@@ -72,16 +72,16 @@ def test_tracks_are_announced_and_then_reported(library, fingerprinter, show):
 
 
 def test_a_track_is_announced_while_it_plays(library, fingerprinter, show):
-    heard = 0
+    received = 0
 
     def blocks() -> Iterator[np.ndarray]:
-        nonlocal heard
+        nonlocal received
         for block in np.array_split(show.samples, 68):
-            heard += len(block)
+            received += len(block)
             yield block
 
     event = next(watch(library, fingerprinter, blocks()))
-    assert event.kind == "began" and heard / RATE < 9
+    assert event.kind == "began" and received / RATE < 9
 
 
 def test_a_file_is_followed_while_it_grows(mp3, show, tmp_path):
@@ -96,25 +96,25 @@ def test_a_file_is_followed_while_it_grows(mp3, show, tmp_path):
 
     writer = threading.Thread(target=write)
     writer.start()
-    heard = np.concatenate(list(live_sources.blocks(str(growing), idle_s=1.5)))
+    received = np.concatenate(list(live_sources.blocks(str(growing), idle_s=1.5)))
     writer.join()
-    assert len(heard) / RATE == pytest.approx(show.length_s, abs=0.1)
+    assert len(received) / RATE == pytest.approx(show.length_s, abs=0.1)
 
 
 @pytest.mark.parametrize("claimed", [0, 0xFFFFFFFF])
-def test_a_wav_whose_length_is_not_known_yet(claimed, show, tmp_path):
+def test_a_wav_with_an_unknown_length(claimed, show, tmp_path):
     path = tmp_path / "recording.wav"
     wavfile.write(path, RATE, (show.samples[: 5 * RATE] * 32767).astype(np.int16))
     data = bytearray(path.read_bytes())
     at = data.index(b"data") + 4
     data[at : at + 4] = claimed.to_bytes(4, "little")
     path.write_bytes(data)
-    heard = np.concatenate(list(live_sources.blocks(str(path), idle_s=0.2)))
-    assert len(heard) == pytest.approx(5 * RATE, abs=50)
+    received = np.concatenate(list(live_sources.blocks(str(path), idle_s=0.2)))
+    assert len(received) == pytest.approx(5 * RATE, abs=50)
 
 
 class Station(BaseHTTPRequestHandler):
-    """A radio station that breaks off, its playlists, and things that are none."""
+    """A radio station that breaks off, its playlists, and pages that are neither."""
 
     data = b""
     asked: list[str] = []  # noqa: RUF012
@@ -141,7 +141,7 @@ class Station(BaseHTTPRequestHandler):
         self.wfile.write(body)
 
     def log_message(self, *arguments: object) -> None:
-        """Quietly."""
+        """Log nothing."""
 
 
 @pytest.fixture(scope="module")
@@ -157,13 +157,13 @@ def host(mp3) -> Iterator[str]:
 
 
 @pytest.mark.parametrize("path", ["live", "list.pls", "list.m3u"])
-def test_a_station_is_heard_and_asked_again_when_it_breaks_off(host, path, show, monkeypatch):
+def test_a_station_is_reconnected_when_it_breaks_off(host, path, show, monkeypatch):
     monkeypatch.setattr(live_sources, "_RETRIES_S", (0.05,))
     Station.asked.clear()
-    heard = 0
+    received = 0
     for block in live_sources.blocks(f"{host}/{path}"):
-        heard += len(block)
-        if heard > 1.5 * len(show.samples):
+        received += len(block)
+        if received > 1.5 * len(show.samples):
             break
     assert Station.asked.count("/live") == 2
 
@@ -178,12 +178,12 @@ def test_a_station_is_heard_and_asked_again_when_it_breaks_off(host, path, show,
         ("file.m3u", "playlist that names no station"),
     ],
 )
-def test_what_is_no_station_says_so(host, path, reason):
+def test_anything_but_a_station_is_refused(host, path, reason):
     with pytest.raises(AudioError, match=reason):
         next(live_sources.blocks(f"{host}/{path}"))
 
 
-def test_nobody_there():
+def test_a_host_that_does_not_answer():
     with pytest.raises(AudioError, match="check the address"):
         next(live_sources.blocks("http://127.0.0.1:9/"))
 

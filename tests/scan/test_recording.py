@@ -1,4 +1,4 @@
-"""Long recordings: mixes of known tracks, cross-faded, talked over, with gaps and strangers."""
+"""Long recordings: mixes of known tracks, with cross-fades, speech, gaps and unknown music."""
 
 import csv
 import io
@@ -26,12 +26,12 @@ from grafprint.scan.plays import Play, merge_rivals
 from grafprint.scan.timeline import Timeline, TimelineConfig
 from tests.paths import ASSETS
 
-STRANGER = 5  # the track that is taken out of the library
+STRANGER = 5  # the track that is removed from the library
 
 
 @pytest.fixture(scope="module")
 def library(tmp_path_factory):
-    """The bundled library, less one track."""
+    """The bundled library without one track."""
     folder = tmp_path_factory.mktemp("assets")
     shutil.copytree(ASSETS / "library", folder / "library")
     (folder / "music").symlink_to(ASSETS / "music")
@@ -51,7 +51,7 @@ def stranger():
 
 @pytest.fixture(scope="module")
 def show(library, stranger, tmp_path_factory):
-    """A radio show of two minutes: a cross-fade, a speaker, a stranger, silence, a repeat."""
+    """A radio show of two minutes: a cross-fade, speech, unknown music, silence, a repeat."""
     tracks = library.tracks()
     mix = Mix(library)
     mix.play(tracks[0], 8, 20)
@@ -93,7 +93,7 @@ def test_hard_cuts_are_found_within_half_a_second(found, show):
     assert found.plays[-1].end_s == pytest.approx(found.duration_s, abs=0.1)
 
 
-def test_what_is_left_are_gaps(found, show):
+def test_the_rest_is_gaps(found, show):
     assert found.duration_s == pytest.approx(show[1].length_s, abs=0.01)
     unknown, silence = found.gaps
     assert not unknown.silent and 12 < unknown.end_s - unknown.start_s < 18
@@ -101,7 +101,7 @@ def test_what_is_left_are_gaps(found, show):
     assert [e.start_s for e in found.entries] == sorted(e.start_s for e in found.entries)
 
 
-def test_an_interrupted_scan_goes_on(library, fingerprinter, show, found, tmp_path, monkeypatch):
+def test_an_interrupted_scan_is_resumed(library, fingerprinter, show, found, tmp_path, monkeypatch):
     monkeypatch.setattr("grafprint.scan.recording.KEEP_EVERY_S", 1.0)
     state, seen = tmp_path / "state.json", []
 
@@ -135,12 +135,12 @@ def test_an_interrupted_scan_goes_on(library, fingerprinter, show, found, tmp_pa
 def test_a_state_of_something_else_is_refused(library, fingerprinter, show, tmp_path, damage):
     state = tmp_path / "state.json"
     state.write_text(damage)
-    with pytest.raises(ValueError, match="delete it to begin anew"):
+    with pytest.raises(ValueError, match="delete it to start again"):
         scan(library, fingerprinter, show[0], state=state)
     assert state.read_text() == damage
 
 
-def test_a_timeline_is_the_same_however_its_fingerprints_come(library, fingerprinter, show):
+def test_a_timeline_does_not_depend_on_how_fingerprints_are_split(library, fingerprinter, show):
     vectors = fingerprinter(show[1].samples)
     whole, pieces = Timeline(library), Timeline(library)
     expected = [*whole.push(vectors), *whole.finish()]
@@ -163,7 +163,7 @@ def test_what_plays_now_is_known_while_it_plays(library, fingerprinter, show):
     assert playing.start_s == 0 and playing.end_s == pytest.approx(timeline.heard_s, abs=0.1)
 
 
-def test_music_at_another_speed_says_so(library, fingerprinter, tmp_path):
+def test_the_speed_of_a_play_is_reported(library, fingerprinter, tmp_path):
     track = library.tracks()[10]
     part = audio.load(library.audio_path(track), start_s=2, duration_s=40)
     path = tmp_path / "faster.wav"
@@ -188,7 +188,7 @@ def test_a_jump_within_a_track_is_two_plays(library, fingerprinter, tmp_path):
     assert plays[1].track_start_s - plays[1].start_s == pytest.approx(30 - 14, abs=0.3)
 
 
-def test_a_recording_of_strangers_is_one_gap(library, fingerprinter, stranger, tmp_path):
+def test_a_recording_of_unknown_music_is_one_gap(library, fingerprinter, stranger, tmp_path):
     path = tmp_path / "stranger.wav"
     wavfile.write(path, RATE, stranger)
     result = scan(library, fingerprinter, path)
@@ -226,7 +226,7 @@ def test_two_tracks_with_the_same_music_are_alternatives(library):
     ]
 
 
-def test_plays_survive_being_written_down(library):
+def test_plays_survive_a_round_trip_through_json(library):
     one = replace(play(library, 0, 0, 30), alternatives=(library.tracks()[1],))
     assert Play.of_numbers(library, json.loads(json.dumps(one.numbers()))) == one
 
@@ -272,7 +272,7 @@ def test_json(made):
 # Command line ---------------------------------------------------------------------------------
 
 
-def test_a_folder_is_scanned_and_not_again(show, library, tmp_path):
+def test_a_folder_is_scanned_only_once(show, library, tmp_path):
     shows = tmp_path / "shows"
     shows.mkdir()
     part = audio.load(show[0], duration_s=15)
@@ -282,9 +282,8 @@ def test_a_folder_is_scanned_and_not_again(show, library, tmp_path):
     arguments = ["scan", str(shows), "--library", str(library.path), "--out", str(tmp_path / "o")]
     result = CliRunner().invoke(app, arguments)
     assert result.exit_code == 1 and "bad.mp3" in result.stderr
-    assert {p.name for p in (tmp_path / "o").iterdir()} == {
-        "one.wav.json", "one.wav.csv", "one.wav.cue"
-    }  # fmt: skip
+    written = {path.name for path in (tmp_path / "o").iterdir()}
+    assert written == {"one.wav.json", "one.wav.csv", "one.wav.cue"}
     title = json.loads((tmp_path / "o/one.wav.json").read_text())["entries"][0]["title"]
     assert title == show[1].parts[0].track.title and title[:8] in result.stdout
     again = CliRunner().invoke(app, arguments)

@@ -104,7 +104,7 @@ def test_a_library_takes_its_fingerprints_but_not_its_queries(run, library, teac
             lambda: matching.identify_file(new, fast, music),
             lambda: LiveQuery(new, fast),
         ):
-            with pytest.raises(LibraryError, match=f"ask with that one .{teacher.model_id}"):
+            with pytest.raises(LibraryError, match=f"with that one .{teacher.model_id}"):
                 ask()
         assert matching.identify_audio(new, teacher, clip).best is not None
     other = Fingerprinter.untrained()

@@ -1,1 +1,1 @@
-"""Nearest neighbours over numbered vectors; knows nothing of tracks."""
+"""Nearest neighbours over numbered vectors; knows nothing about tracks."""

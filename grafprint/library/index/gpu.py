@@ -1,4 +1,4 @@
-"""Graphics cards for FAISS, where it was built for them: faiss-gpu in the place of faiss-cpu."""
+"""GPUs for FAISS, if it was built for them (faiss-gpu instead of faiss-cpu)."""
 
 from __future__ import annotations
 
@@ -9,26 +9,26 @@ import faiss
 
 
 @contextmanager
-def comparing(ivf: faiss.IndexIVF | None) -> Iterator[None]:
-    """Within, GPUs compare vectors with the centroids of the inverted lists, or find these.
+def use_gpus(ivf: faiss.IndexIVF | None) -> Iterator[None]:
+    """Let GPUs find the centroids of the inverted lists, or compare vectors with them.
 
-    That is most of the work of training such an index and of adding to it. Afterwards the index is
-    the processor's as before; it is the same but for rounding. Without a GPU, without an inverted
-    file (None), or with centroids in something else than a flat index nothing changes.
+    That is most of the work of training such an index and of adding to it. On exit the index is on
+    the CPU again, and the same but for rounding. Does nothing without a GPU, without an inverted
+    file (None), or if the centroids are not in a flat index.
     """
     if ivf is None or not faiss.get_num_gpus() or not _flat(ivf.quantizer):
         yield
     elif ivf.is_trained:
-        own = ivf.quantizer
-        copied = faiss.index_cpu_to_all_gpus(own)
-        ivf.quantizer = copied
+        on_cpu = ivf.quantizer
+        on_gpus = faiss.index_cpu_to_all_gpus(on_cpu)
+        ivf.quantizer = on_gpus
         try:
             yield
         finally:
-            ivf.quantizer = own
+            ivf.quantizer = on_cpu
     else:
-        compared = faiss.index_cpu_to_all_gpus(faiss.IndexFlatIP(ivf.d))
-        ivf.clustering_index = compared
+        on_gpus = faiss.index_cpu_to_all_gpus(faiss.IndexFlatIP(ivf.d))
+        ivf.clustering_index = on_gpus
         try:
             yield
         finally:

@@ -1,7 +1,7 @@
-"""The file of an index: as FAISS writes it whole or, with lists to map, without them and these.
+"""The index file: FAISS's own format, or its header followed by memory-mappable inverted lists.
 
-With lists the file has what FAISS writes of an index without entries (a few MB: centroids, codes'
-tables), the sizes of its lists, int64, and from the next page on the lists (inverted_lists.py).
+The second kind holds what FAISS writes for an index without entries (a few MB: centroids, code
+tables), the sizes of the lists (int64) and, from the next page on, the lists (inverted_lists.py).
 """
 
 from __future__ import annotations
@@ -18,9 +18,9 @@ import numpy as np
 from grafprint.library.index import inverted_lists
 from grafprint.library.index.inverted_lists import Alive, Portion, ivf_of
 
-# Lists of so many bytes are checked when a file is opened; larger ones are used as they are. A
-# damaged code or id can only propose a wrong place, and every place is compared with the
-# fingerprints themselves.
+# Lists up to this size are checked when a file is opened; larger ones are used unchecked. A damaged
+# code or id can only propose a wrong place, and every place is compared with the fingerprints
+# themselves.
 CHECKED_BYTES = 1 << 28
 _PAGE = 4096
 _PIECE = 1 << 20
@@ -28,7 +28,7 @@ _PIECE = 1 << 20
 
 @dataclass(frozen=True)
 class Lists:
-    """How a file with lists to map is laid out, and their checksum."""
+    """The layout of a file with mappable lists, and their checksum."""
 
     structure_bytes: int
     lists: int
@@ -41,22 +41,22 @@ class Lists:
 
     @property
     def begin(self) -> int:
-        """Where the lists are."""
+        """The byte at which the lists begin."""
         return -(-self.head_bytes // _PAGE) * _PAGE
 
 
-class _Summed:
-    """A file that is written, and the checksum of what was."""
+class _ChecksumWriter:
+    """A file opened for writing that sums up what is written."""
 
     def __init__(self, path: Path) -> None:
-        # Not FAISS's own writer, which does not notice when the last bytes do not fit.
+        # FAISS's own writer does not notice when the last bytes do not fit on the disk.
         self._file, self.crc32 = path.open("wb"), 0
 
     def write(self, piece: bytes) -> None:
         self.crc32 = zlib.crc32(piece, self.crc32)
         self._file.write(piece)
 
-    def __enter__(self) -> _Summed:
+    def __enter__(self) -> _ChecksumWriter:
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -64,8 +64,8 @@ class _Summed:
 
 
 def write_whole(path: Path, index: faiss.Index) -> dict[str, Any]:
-    """Write an index as FAISS does; what :func:`read` has to know to check it."""
-    with _Summed(path) as file:
+    """Write an index in FAISS's format; returns what :func:`read` needs to check it."""
+    with _ChecksumWriter(path) as file:
         writer = faiss.PyCallbackIOWriter(file.write)  # type: ignore[attr-defined]
         faiss.write_index(index, writer)
     return {"crc32": file.crc32}
@@ -78,12 +78,13 @@ def write_lists(
     additions: Iterable[Portion],
     alive: Alive | None,
 ) -> dict[str, Any]:
-    """Write an index with its lists, less the rows that are not alive, and with more.
+    """Write an index with its lists, without the rows that are not ``alive``, with ``additions``.
 
-    ``structure`` is what FAISS serialised of it when it had no entries.
+    ``structure`` is the index as serialised by FAISS without entries. Returns what :func:`read`
+    needs to check the file.
     """
-    sizes, write = inverted_lists.merged(index, additions, alive, path.parent)
-    with _Summed(path) as file:
+    sizes, write = inverted_lists.merge(index, additions, alive, path.parent)
+    with _ChecksumWriter(path) as file:
         file.write(structure.tobytes())
         file.write(sizes.astype("<i8").tobytes())
         head = file.crc32
@@ -98,13 +99,13 @@ def write_lists(
 def read(
     path: Path, known: dict[str, Any], checked_bytes: float
 ) -> tuple[faiss.Index, np.ndarray | None]:
-    """An index, and what to write lists of it with (None for one that was written whole).
+    """An index and its ``structure`` for :func:`write_lists` (None if it was written whole).
 
-    ``known`` is what writing it returned; lists of up to ``checked_bytes`` are checked. Raises
-    ValueError if the file does not agree with it, OSError if it cannot be read, RuntimeError if
-    FAISS does not know it.
+    ``known`` is what the function that wrote it returned; lists of up to ``checked_bytes`` are
+    checked. Raises ValueError if the file does not agree with it, OSError if it cannot be read,
+    RuntimeError if FAISS cannot read it.
     """
-    # FAISS may crash on a damaged file, so it gets to see none.
+    # Checked first, because FAISS may crash on a damaged file.
     if "lists" not in known:
         _check(path, 0, path.stat().st_size, known["crc32"])
         return faiss.read_index(str(path)), None

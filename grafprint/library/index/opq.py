@@ -1,9 +1,9 @@
-"""The rotation before product quantisation, in closed form instead of by FAISS's rounds.
+"""The rotation before product quantisation, in closed form instead of by FAISS's iterations.
 
-Of optimised product quantisation (OPQ; Ge et al., "Optimized Product Quantization", TPAMI 2014)
-this is the parametric solution: the principal components are dealt out so that each part of the
-codes has components whose variances have the same product. FAISS begins with a random rotation and
-improves it in fifty rounds, which takes longer and ends at a larger error (docs/performance.md).
+This is the parametric solution of optimised product quantisation (OPQ; Ge et al., "Optimized
+Product Quantization", TPAMI 2014): the principal components are distributed over the sub-vectors so
+that the variances in each have the same product. FAISS starts with a random rotation and improves
+it in fifty iterations, which takes longer and ends at a larger error (docs/performance.md).
 """
 
 from __future__ import annotations
@@ -13,35 +13,35 @@ from typing import Any, cast
 import faiss
 import numpy as np
 
-_BITS = 8  # of a part, where the codes are of another kind
+_BITS = 8  # for each sub-vector, if the codes are not product quantised
 
 
-def balanced(sample: np.ndarray, parts: int, kept: int, bits: int) -> np.ndarray:
+def balanced_rotation(sample: np.ndarray, parts: int, kept: int, bits: int) -> np.ndarray:
     """The rotation ``[kept, dim]`` for codes of ``parts`` times ``bits``, from ``sample [n, dim]``.
 
-    A component counts by its variance over the error that the codes will have in it. That error is
-    the same in all components, and those with less variance have no part in the codes (reverse
-    water-filling, for which vectors are taken to be Gaussian).
+    A component's weight is the logarithm of its variance over the error that the codes will have in
+    it. By reverse water-filling, which assumes Gaussian vectors, that error is the same in all
+    components; those with less variance get no bits.
     """
     mean = sample.mean(axis=0, dtype=np.float64)
-    spread = (sample.T @ sample).astype(np.float64) / len(sample) - np.outer(mean, mean)
-    variances, axes = np.linalg.eigh(spread)
+    covariance = (sample.T @ sample).astype(np.float64) / len(sample) - np.outer(mean, mean)
+    variances, axes = np.linalg.eigh(covariance)
     variances, axes = variances[::-1], axes[:, ::-1]  # largest first
     weights = np.log(np.maximum(variances / _error(variances, parts * bits), 1))[:kept]
-    dealt: list[list[int]] = [[] for _ in range(parts)]
+    assigned: list[list[int]] = [[] for _ in range(parts)]
     sums = np.zeros(parts)
     for component, weight in enumerate(weights):
-        room = [part for part in range(parts) if len(dealt[part]) < kept // parts]
-        part = min(room, key=lambda part: (sums[part], len(dealt[part])))
-        dealt[part].append(component)
+        not_full = [part for part in range(parts) if len(assigned[part]) < kept // parts]
+        part = min(not_full, key=lambda part: (sums[part], len(assigned[part])))
+        assigned[part].append(component)
         sums[part] += weight
-    return np.ascontiguousarray(axes[:, np.concatenate(dealt)].T, np.float32)
+    return np.ascontiguousarray(axes[:, np.concatenate(assigned)].T, np.float32)
 
 
 def _error(variances: np.ndarray, bits: int) -> float:
-    """The error in each component, its variance at most, that so many bits leave of Gaussians."""
+    """The error per component of Gaussians coded in ``bits`` bits, by reverse water-filling."""
     logs = np.log2(np.maximum(variances, np.finfo(np.float64).tiny))
-    for used in range(len(logs), 0, -1):  # components that get bits, the largest
+    for used in range(len(logs), 0, -1):  # how many components, the largest, get bits
         level = (logs[:used].sum() - 2 * bits) / used
         if level < logs[used - 1]:
             break
@@ -49,7 +49,7 @@ def _error(variances: np.ndarray, bits: int) -> float:
 
 
 def train(index: faiss.Index, sample: np.ndarray) -> None:
-    """Find the rotation that an index begins with, if it does, from ``sample [n, dim]``."""
+    """Set the rotation of an index that begins with one, from ``sample [n, dim]``."""
     if isinstance(index, faiss.IndexIDMap):
         index = faiss.downcast_index(index.index)
     if not isinstance(index, faiss.IndexPreTransform) or len(sample) < 2:
@@ -58,6 +58,6 @@ def train(index: faiss.Index, sample: np.ndarray) -> None:
     if isinstance(rotation, faiss.OPQMatrix) and rotation.d_out <= rotation.d_in:
         codes: Any = getattr(faiss.downcast_index(index.index), "pq", None)
         bits = codes.nbits if codes else _BITS
-        matrix = balanced(sample, rotation.M, rotation.d_out, bits)
+        matrix = balanced_rotation(sample, rotation.M, rotation.d_out, bits)
         faiss.copy_array_to_vector(matrix.ravel(), rotation.A)
         rotation.is_orthonormal = rotation.is_trained = True

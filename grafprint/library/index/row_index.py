@@ -1,4 +1,4 @@
-"""Nearest neighbours with FAISS: exact while a library is small, IVF-PQ codes when it is large."""
+"""Nearest neighbours with FAISS: exact for a small library, IVF-PQ codes for a large one."""
 
 from __future__ import annotations
 
@@ -20,21 +20,22 @@ from grafprint.library.index import gpu, index_file, inverted_lists, opq
 from grafprint.library.index.inverted_lists import Alive, Portion, ivf_of
 from grafprint.library.index.tuning import Tuning
 
-# An exact search costs 128 multiplications a fingerprint: at half a million (13 hours of audio at
-# a hop of 96 ms) the 43 segments of a 5 s query take about 0.1 s on one core, and the vectors
-# 256 MB of memory. Below that codes would save nothing that matters, and lose some neighbours.
+# An exact search costs 128 multiplications a fingerprint: with half a million (13 hours of audio at
+# a hop of 96 ms), the 43 segments of a 5 s query take about 0.1 s on one core, and the vectors
+# 256 MB of memory. Below that, codes save nothing that matters and lose some neighbours.
 EXACT_BELOW = 500_000
 EXACT = "Flat"
-NPROBE = 20  # as in the paper's code; where nothing was tuned
-NEIGHBOURS = 20  # of a segment; the same
+# For an index that was not tuned; as in the paper's code.
+NPROBE = 20
+NEIGHBOURS = 20  # for each segment
 # Inverted lists: see choose_factory.
 _CENTROIDS, _CENTROIDS_FOR = 1024, 1_000_000
 _TRAIN_PER_CENTROID = 64  # FAISS warns below 39 and uses no more than 256
 _TRAIN_LEAST = 1 << 15
-_ROUNDS = 10  # of k-means; its own 25 take longer and find no more
+_ROUNDS = 10  # of k-means; FAISS's default of 25 takes longer and gives no better recall
 
-# From so many queries on FAISS compares by matrix products. Its own bound is 128,000; but on two
-# cores a query of 5 s takes a quarter of the time by products, and many at once an eighth.
+# FAISS searches by matrix products from this number of queries on. Its default is 128,000, but on
+# two cores matrix products take a quarter of the time for a query of 5 s, an eighth for many.
 faiss.cvar.distance_compute_blas_threshold = 16
 
 _log = logging.getLogger(__name__)
@@ -45,11 +46,10 @@ def choose_factory(n: int) -> str:
 
     ``Flat`` (exact) below :data:`EXACT_BELOW`, else ``OPQ32,IVF{nlist},PQ32x4fs``: a rotation,
     ``nlist`` inverted lists, and codes of 32 x 4 bits that are compared in registers. On real
-    fingerprints these 16 bytes find more than the paper's 8 (PQ8), and in a fraction of the time
-    (benchmarks/index_choice.py). ``nlist`` is 1024 around a million and grows with the square root
-    of ``n``, in powers of two: it doubles with each fourfold growth (at 2, 8, 32 million), so that
-    at a fixed number of probes neither the lists to compare nor the codes to scan grow faster than
-    that root.
+    fingerprints these 16 bytes have a higher recall than the paper's 8 (PQ8), in a fraction of the
+    time (benchmarks/index_choice.py). ``nlist`` is 1024 around a million and doubles with each
+    fourfold growth (at 2, 8, 32 million). At a fixed number of probes, both the centroids to
+    compare and the codes to scan then grow with the square root of ``n``.
     """
     if n < EXACT_BELOW:
         return EXACT
@@ -58,7 +58,7 @@ def choose_factory(n: int) -> str:
 
 
 def coded(lists: int) -> str:
-    """The FAISS factory string of the product's kind of codes, in so many inverted lists."""
+    """The FAISS factory string of the default codes in ``lists`` inverted lists."""
     return f"OPQ32,IVF{lists},PQ32x4fs"
 
 
@@ -88,9 +88,9 @@ def hyperplane_buckets(dim: int, bits: int, seed: int = 0) -> np.ndarray:
 
 @dataclass(frozen=True)
 class IndexState:
-    """Which state of which library an index stands for: its rows ``[0, rows)``, less the removed.
+    """Which rows of which library an index holds: ``[0, rows)`` without the removed ones.
 
-    ``generation`` changes when rows are renumbered, ``removals`` whenever some die.
+    ``generation`` changes when rows are renumbered, ``removals`` whenever rows are removed.
     """
 
     library_id: str
@@ -103,61 +103,60 @@ class IndexState:
 class RowIndex:
     """A FAISS index over a library's rows by inner product; its ids are row numbers.
 
-    Inverted lists of most kinds are mapped from the file once there is one (inverted_lists.py), and
-    copied to memory only to be changed there.
+    A saved index of most kinds maps its inverted lists from the file (inverted_lists.py), and
+    copies them to memory only to change them there.
     """
 
     def __init__(
         self,
         index: faiss.Index,
         structure: np.ndarray | None,
-        stamp: IndexState,
+        state: IndexState,
         tuning: Tuning | None = None,
     ) -> None:
         """``structure`` is the index serialised without entries, if its lists can be mapped."""
         self._index, self._structure = index, structure
-        self.stamp = stamp
-        self.tuning = tuning  # what an exact one has no need of
+        self.state = state
+        self.tuning = tuning  # None for an exact index, which needs none
 
     @classmethod
     def train(
-        cls, dim: int, stamp: IndexState, sample: np.ndarray, buckets: np.ndarray | None = None
+        cls, dim: int, state: IndexState, sample: np.ndarray, buckets: np.ndarray | None = None
     ) -> RowIndex:
-        """An empty index, trained on ``sample [n, dim]`` where its kind needs training.
+        """An empty index, trained on ``sample [n, dim]`` if its kind needs training.
 
-        Training is repeatable. With too few vectors to train on the index is exact instead.
-        ``buckets [K, dim]`` are the inverted lists' directions where they are not to be found by
-        k-means; an index of another kind or another number of lists does not use them.
+        Training is repeatable. If there are too few vectors to train on, the index is exact.
+        ``buckets [K, dim]`` are used as the centroids of an index with K inverted lists, instead
+        of k-means.
 
-        Raises:
-            ValueError: ``stamp.factory`` is not a FAISS factory string.
+        Raises ValueError if ``state.factory`` is not a FAISS factory string.
         """
-        index = _make(stamp.factory, dim)
+        index = _make(state.factory, dim)
         ivf = ivf_of(index)
         if buckets is not None and ivf is not None and ivf.nlist == len(buckets):
-            # FAISS leaves a quantiser alone that has as many centroids as there are lists.
+            # FAISS does not train a quantiser that has as many centroids as there are lists.
             ivf.quantizer.add(np.ascontiguousarray(buckets, np.float32))
         if not index.is_trained:
             try:
-                _, heard = _sounding(sample)
-                opq.train(index, heard)
-                with gpu.comparing(ivf):
-                    index.train(heard)
-            except RuntimeError as failure:  # its only reason, the string being valid
-                _log.info("%s cannot be trained yet (%s)", stamp.factory, failure)
+                _, training = _non_silent(sample)
+                opq.train(index, training)
+                with gpu.use_gpus(ivf):
+                    index.train(training)
+            except RuntimeError as failure:  # too few vectors: the factory string is valid
+                _log.info("%s cannot be trained yet (%s)", state.factory, failure)
                 index = _make(EXACT, dim)
         mappable = inverted_lists.supported(ivf_of(index))
-        return cls(index, faiss.serialize_index(index) if mappable else None, stamp)
+        return cls(index, faiss.serialize_index(index) if mappable else None, state)
 
     @property
     def exact(self) -> bool:
-        """Whether it compares with every vector; such an index is quicker made than read."""
+        """Whether a search compares with every vector; such an index is quicker made than read."""
         inner = getattr(self._index, "index", None)
         return inner is not None and isinstance(faiss.downcast_index(inner), faiss.IndexFlat)
 
     @property
     def in_file(self) -> bool:
-        """Whether its lists are mapped from a file once it is saved, and written without memory."""
+        """Whether its lists are mapped from the file once saved, and written list by list."""
         return self._structure is not None
 
     @property
@@ -167,11 +166,11 @@ class RowIndex:
         return int(ivf.nlist) if ivf else 1
 
     def neighbours(self, segments: int) -> int:
-        """How many neighbours to ask for, for each of the ``segments`` of a clip."""
+        """How many neighbours to ask for, for each segment of a clip of ``segments``."""
         return self.tuning.neighbours * self.tuning.effort(segments) if self.tuning else NEIGHBOURS
 
     def nprobe(self, segments: int) -> int:
-        """How many lists to look into for each of the ``segments`` of a clip."""
+        """How many lists to probe for each segment of a clip of ``segments``."""
         if self.tuning is None:
             return NPROBE
         return min(self.tuning.nprobe * self.tuning.effort(segments), self.lists)
@@ -181,14 +180,14 @@ class RowIndex:
 
     def add(self, rows: np.ndarray, vectors: np.ndarray) -> None:
         """Add ``vectors [n, dim]`` of ``rows [n]``; zero vectors (silence) are left out."""
-        rows, vectors = _heard(rows, vectors)
+        rows, vectors = _without_silence(rows, vectors)
         if len(vectors):
             self._to_memory()
             self._index.add_with_ids(vectors, rows)
 
     def filling(self) -> AbstractContextManager[None]:
-        """Within, much is added: GPUs help if FAISS has any."""
-        return gpu.comparing(ivf_of(self._index))
+        """A context for adding many vectors: uses GPUs if FAISS has any."""
+        return gpu.use_gpus(ivf_of(self._index))
 
     def remove(self, dead: np.ndarray) -> bool:
         """Remove the rows for which ``dead [rows]`` is true; False if this kind of index cannot."""
@@ -205,11 +204,11 @@ class RowIndex:
     ) -> tuple[np.ndarray, np.ndarray]:
         """The ``k`` nearest rows of ``queries [m, dim]``: inner products and rows, both ``[m, k]``.
 
-        ``nprobe`` inverted lists are looked into; if None, so many as are enough for one clip, of
-        which the queries are the segments.
+        ``nprobe`` inverted lists are probed; if None, as many as one clip needs whose segments the
+        queries are.
 
-        Best first. Where there are fewer than ``k``, the rest has row -1 and product -inf. The
-        products are exact or those of the codes, after the kind of index.
+        Best first. If there are fewer than ``k``, the rest has row -1 and product -inf. The
+        products are exact or those of the codes, depending on the kind of index.
         """
         ivf = ivf_of(self._index)
         if ivf is not None:
@@ -221,72 +220,71 @@ class RowIndex:
     def save(
         self,
         path: Path,
-        stamp: IndexState | None = None,
+        state: IndexState | None = None,
         additions: Iterable[Portion] = (),
         alive: Alive | None = None,
         on_written: Callable[[RowIndex], None] | None = None,
     ) -> RowIndex:
-        """Write the index to ``path``, and its stamp with checksums beside it as JSON.
+        """Write the index to ``path``, and its state and checksums beside it as JSON.
 
-        Returns the index that is there then. Where it is :attr:`in_file`, that has ``additions`` as
-        well and the ``stamp`` that goes with them, and lacks the rows that are not ``alive`` (None:
-        all are); memory does not grow with any of it. ``on_written`` sees it before it takes the
-        place of an older one.
+        Returns the saved index. If it is :attr:`in_file`, the saved index also has ``additions``
+        and their ``state``, and lacks the rows that are not ``alive`` (None: all are); memory does
+        not grow with either. ``on_written`` is called with it before it replaces an older file.
 
-        Raises LibraryError if the disk is full or read-only, and what ``additions`` raise.
+        Raises LibraryError if the disk is full or read-only, and whatever ``additions`` raise.
         """
-        made = self
+        saved = self
         known: dict[str, Any] = {}
         ivf = ivf_of(self._index)
         if ivf is not None:
             ivf.nprobe = NPROBE  # the file does not depend on past searches
 
         def write(partial: Path) -> None:
-            nonlocal made
+            nonlocal saved
             if self._structure is None:
                 known.update(index_file.write_whole(partial, self._index))
                 return
-            heard = (_heard(*portion) for portion in additions)
+            portions = (_without_silence(*portion) for portion in additions)
             with self.filling():
                 known.update(
-                    index_file.write_lists(partial, self._index, self._structure, heard, alive)
+                    index_file.write_lists(partial, self._index, self._structure, portions, alive)
                 )
-            made = RowIndex(*index_file.read(partial, known, 0), stamp or self.stamp, self.tuning)
+            saved = RowIndex(*index_file.read(partial, known, 0), state or self.state, self.tuning)
             if on_written:
-                on_written(made)
+                on_written(saved)
 
         replace(path, write)
-        tuning = asdict(made.tuning) if made.tuning else None
-        text = json.dumps({**asdict(made.stamp), "tuning": tuning, **known}, indent=1)
+        tuning = asdict(saved.tuning) if saved.tuning else None
+        text = json.dumps({**asdict(saved.state), "tuning": tuning, **known}, indent=1)
         replace_text(_record(path), text)
-        return made
+        return saved
 
     @classmethod
     def load(cls, path: Path, *, thorough: bool = False) -> RowIndex | None:
         """The index saved at ``path``; None if there is none or it is damaged.
 
-        Of very large lists the bytes are only looked at if ``thorough``.
+        Very large lists are checked only if ``thorough``.
         """
         try:
-            stamp, tuning, known = _recorded(path)
+            state, tuning, known = _read_record(path)
             checked = math.inf if thorough else index_file.CHECKED_BYTES
-            return cls(*index_file.read(path, known, checked), stamp, tuning)
+            return cls(*index_file.read(path, known, checked), state, tuning)
         except FileNotFoundError:
             return None
         except (OSError, ValueError, TypeError, KeyError, AttributeError, RuntimeError) as failure:
-            _log.warning("%s is damaged and will be made anew (%s)", path, failure)
+            _log.warning("%s is damaged and will be rebuilt (%s)", path, failure)
             return None
 
     def _to_memory(self) -> None:
-        """Before it is changed."""
+        """Copy mapped lists to memory, where they can be changed."""
         if self._structure is not None and inverted_lists.mapped(ivf_of(self._index)):
             self._index = index_file.in_memory(self._index, self._structure)
 
 
 def saved_state(path: Path) -> IndexState | None:
-    """What the index saved at ``path`` stands for, by its record; None if there is none."""
+    """The state of the index saved at ``path``, by its record; None if there is none."""
     try:
-        return _recorded(path)[0] if path.is_file() else None
+        return _read_record(path)[0] if path.is_file() else None
     except (OSError, ValueError, TypeError, KeyError):
         return None
 
@@ -306,7 +304,7 @@ def check_factory(factory: str, dim: int) -> None:
 
 
 def _make(factory: str, dim: int) -> faiss.Index:
-    """An index that can be given ids: an inverted file has its own, others get a table of them."""
+    """An index that takes ids: an inverted file stores them, other kinds get an id table."""
     try:
         index = faiss.index_factory(dim, factory, faiss.METRIC_INNER_PRODUCT)
     except RuntimeError as failure:
@@ -318,7 +316,7 @@ def _make(factory: str, dim: int) -> faiss.Index:
         index = faiss.index_factory(dim, f"IDMap,{factory}", faiss.METRIC_INNER_PRODUCT)
     ivf = ivf_of(index)
     if isinstance(ivf, faiss.IndexIVFPQ):
-        # Ordering the codes for a kind of search that is not used takes most of the training.
+        # It takes most of the training, for a kind of search that is not used here.
         ivf.do_polysemous_training = False  # type: ignore[attr-defined]
     if ivf is not None:
         ivf.cp.niter = _ROUNDS
@@ -329,24 +327,24 @@ def _is(index: faiss.Index, kind: type) -> bool:
     return isinstance(faiss.downcast_index(index), kind)
 
 
-def _sounding(vectors: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Which of ``vectors [n, dim]`` are not silence, bool [n], and those, ready for FAISS."""
-    sounding = np.asarray(vectors.any(axis=1))
-    return sounding, np.ascontiguousarray(vectors[sounding], np.float32)
+def _non_silent(vectors: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Which of ``vectors [n, dim]`` are not zero, bool [n], and those, ready for FAISS."""
+    non_silent = np.asarray(vectors.any(axis=1))
+    return non_silent, np.ascontiguousarray(vectors[non_silent], np.float32)
 
 
-def _heard(rows: np.ndarray, vectors: np.ndarray) -> Portion:
-    """Rows and vectors less silence."""
-    sounding, vectors = _sounding(vectors)
-    return np.asarray(rows[sounding], np.int64), vectors
+def _without_silence(rows: np.ndarray, vectors: np.ndarray) -> Portion:
+    """Rows and vectors without the silent ones."""
+    non_silent, vectors = _non_silent(vectors)
+    return np.asarray(rows[non_silent], np.int64), vectors
 
 
 def _record(path: Path) -> Path:
     return path.with_suffix(".json")
 
 
-def _recorded(path: Path) -> tuple[IndexState, Tuning | None, dict[str, Any]]:
-    """IndexState and tuning of a saved index, and what its file is checked by."""
+def _read_record(path: Path) -> tuple[IndexState, Tuning | None, dict[str, Any]]:
+    """State and tuning of a saved index, and the checksums of its file."""
     record = json.loads(_record(path).read_text(encoding="utf-8"))
     known = {name: record.pop(name) for name in ("crc32", "lists") if name in record}
     tuned = record.pop("tuning", None)

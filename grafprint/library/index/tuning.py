@@ -1,18 +1,18 @@
-"""How far an approximate index must look: nprobe and k (chosen by index_tuning.py)."""
+"""How thoroughly an approximate index is searched: nprobe and k, as found by index_tuning.py."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-SEGMENTS = 11  # of a query of 2 s
-_GROWTH = 1.5
+SEGMENTS = 11  # in a query of 2 s
+_GROWTH = 1.5  # of the library, after which the index is tuned again
 
 
 @dataclass(frozen=True)
 class Tuning:
-    """How many lists a search looks into, and how many neighbours it asks for, for clips of 2 s.
+    """How many lists a search probes and how many neighbours it asks for, for clips of 2 s.
 
-    Found when there were ``rows``; ``recall`` is what it reached then.
+    Found with ``rows`` rows in the index; ``recall`` is what it reached then.
     """
 
     nprobe: int
@@ -22,12 +22,13 @@ class Tuning:
 
     @staticmethod
     def effort(segments: int) -> int:
-        """By how much the segments of a clip of fewer than 2 s have to look further each.
+        """The factor for nprobe and k in a search for ``segments`` segments.
 
-        They are all there is to propose its place, and it costs no more than for 2 s.
+        A clip shorter than 2 s has fewer segments to propose its place, so each is searched for
+        more thoroughly; in all it costs no more than a clip of 2 s.
         """
         return -(-SEGMENTS // min(max(segments, 1), SEGMENTS))
 
     def outgrown(self, rows: int) -> bool:
-        """Whether the library has become so much larger that it should be found anew."""
+        """Whether an index of ``rows`` rows has grown so much that it must be tuned again."""
         return rows > _GROWTH * self.rows

@@ -1,4 +1,4 @@
-"""FAISS on GPUs; where there are none its way of copying an index to them copies it to memory."""
+"""FAISS on GPUs; without any, a copy in memory stands in for the copy on the GPUs."""
 
 import faiss
 import numpy as np
@@ -13,7 +13,7 @@ LISTS = 16
 
 @pytest.fixture
 def cards(monkeypatch: pytest.MonkeyPatch) -> list[faiss.Index]:
-    """What was copied to the GPUs: real ones if FAISS has any."""
+    """The indexes copied to the GPUs, which are real ones if FAISS has any."""
     copied: list[faiss.Index] = []
     real = faiss.index_cpu_to_all_gpus if faiss.get_num_gpus() else faiss.clone_index
 
@@ -43,21 +43,21 @@ def test_an_index_made_with_gpus_is_the_same(monkeypatch, cards, factory, tmp_pa
         expected = build(factory, vectors)
     assert not cards
     index = build(factory, vectors)
-    # One that gets no centroids in advance and one that has them.
+    # Once while the centroids are trained, once while vectors are added.
     assert [card.ntotal for card in cards] == [LISTS, LISTS]
     for found, wanted in zip(index.search(vectors, 5), expected.search(vectors, 5), strict=True):
         np.testing.assert_array_equal(found, wanted)
-    index.save(tmp_path / "index")  # nothing of a GPU's is in it
+    index.save(tmp_path / "index")  # without anything of the GPUs
     del index, cards[:]
     loaded = RowIndex.load(tmp_path / "index")
     assert loaded is not None
     np.testing.assert_array_equal(loaded.search(vectors, 5)[1], expected.search(vectors, 5)[1])
 
 
-def test_an_index_without_lists_has_no_use_for_them(cards):
+def test_an_index_without_lists_does_not_use_gpus(cards):
     vectors = walk(np.random.default_rng(0), 1000)
     assert len(build("Flat", vectors)) == 1000
     assert len(build("IVF8_HNSW32,Flat", vectors)) == 1000
-    with gpu.comparing(None):
+    with gpu.use_gpus(None):
         pass
     assert not cards

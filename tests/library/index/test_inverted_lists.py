@@ -1,4 +1,4 @@
-"""Inverted lists in a file: the same as FAISS makes in memory, however they came about."""
+"""Inverted lists in a file equal those that FAISS builds in memory, however they were written."""
 
 import json
 
@@ -17,7 +17,7 @@ KINDS = [
 ]  # fmt: skip
 
 
-def stamp(factory, rows=ROWS, removals=0):
+def state(factory, rows=ROWS, removals=0):
     return IndexState("library", 0, rows, removals, factory)
 
 
@@ -25,12 +25,12 @@ _trained: dict[str, tuple[np.ndarray, np.ndarray | None]] = {}
 
 
 def empty(factory, vectors):
-    """Trained once for all tests, which takes most of their time."""
+    """An empty index, trained once for all tests, because training takes most of their time."""
     if factory not in _trained:
-        made = RowIndex.train(DIM, stamp(factory, 0), vectors[::2])
+        made = RowIndex.train(DIM, state(factory, 0), vectors[::2])
         _trained[factory] = faiss.serialize_index(made._index), made._structure
     content, structure = _trained[factory]
-    return RowIndex(faiss.deserialize_index(content), structure, stamp(factory, 0))
+    return RowIndex(faiss.deserialize_index(content), structure, state(factory, 0))
 
 
 def read(path):
@@ -64,10 +64,10 @@ def assert_finds_the_same(found, wanted, queries):
     for nprobe in (4, 32):
         one, other = (made.search(queries, 10, nprobe) for made in (found, wanted))
         scores, rows = zip(one, other, strict=True)
-        # Portions of other sizes are rounded otherwise, which may tip a code by a step.
+        # Portions of other sizes are rounded differently, which may change a code by one step.
         assert np.isclose(*scores, rtol=1e-6).mean() > 0.99
         np.testing.assert_allclose(*scores, atol=2e-3)
-        assert (rows[0] == rows[1]).mean() > 0.999  # but for equals
+        assert (rows[0] == rows[1]).mean() > 0.999  # except among equal scores
 
 
 @pytest.fixture(params=[1 << 20, 1500], ids=["in memory", "in temporary files"])
@@ -78,18 +78,18 @@ def runs(request, monkeypatch):
 @pytest.mark.parametrize("factory", KINDS)
 @pytest.mark.usefixtures("runs")
 def test_lists_in_a_file_are_those_in_memory(tmp_path, vectors, queries, factory):
-    """Written at once, gone on with, less what was removed, read again, and changed in memory."""
+    """Written at once, extended, with rows removed, read again, and changed in memory."""
     path, start = tmp_path / "index.faiss", empty(factory, vectors)
     assert start.in_file
     wanted = empty(factory, vectors)
     wanted.add(np.arange(4001), vectors[:4001])
-    first = start.save(path, stamp(factory, 4001), portions(vectors, 0, 4001))
-    assert first.stamp == row_index.saved_state(path) == stamp(factory, 4001)
+    first = start.save(path, state(factory, 4001), portions(vectors, 0, 4001))
+    assert first.state == row_index.saved_state(path) == state(factory, 4001)
     assert_finds_the_same(first, wanted, queries)
 
     removed = np.zeros(ROWS, bool)
     removed[500:1700] = True
-    then, alive = stamp(factory, ROWS, 1), lambda rows: ~removed[rows]
+    then, alive = state(factory, ROWS, 1), lambda rows: ~removed[rows]
     for loaded in (first, read(path)):
         second = loaded.save(path, then, portions(vectors, 4001, ROWS), alive)
     wanted = empty(factory, vectors)
@@ -121,7 +121,7 @@ def test_the_file_does_not_depend_on_the_portions(tmp_path, vectors):
     assert len(files) == 2 and files[0] == files[1]
 
 
-def test_what_fails_leaves_the_file_as_it_was(tmp_path, vectors, monkeypatch):
+def test_a_failed_write_leaves_the_file_as_it_was(tmp_path, vectors, monkeypatch):
     monkeypatch.setattr(inverted_lists, "_RUN", 1500)
     path, factory = tmp_path / "index.faiss", KINDS[0]
     made = empty(factory, vectors).save(path, None, portions(vectors, 0, 3000))
@@ -132,14 +132,14 @@ def test_what_fails_leaves_the_file_as_it_was(tmp_path, vectors, monkeypatch):
         raise RuntimeError("the fingerprints cannot be read")
 
     with pytest.raises(RuntimeError, match="cannot be read"):
-        made.save(path, stamp(factory), failing())
+        made.save(path, state(factory), failing())
     assert (path.read_bytes(), (tmp_path / "index.json").read_bytes()) == content
     assert len(list(tmp_path.iterdir())) == 2
     assert len(read(path)) == 2990
 
 
 @pytest.mark.parametrize("harm", ["head", "lists", "cut", "longer"])
-def test_of_large_lists_the_head_and_the_size_are_checked(tmp_path, vectors, monkeypatch, harm):
+def test_head_and_size_of_large_lists_are_checked(tmp_path, vectors, monkeypatch, harm):
     path, factory = tmp_path / "index.faiss", KINDS[0]
     empty(factory, vectors).save(path, None, portions(vectors, 0, ROWS))
     begin = index_file.Lists(**json.loads((tmp_path / "index.json").read_text())["lists"]).begin
@@ -161,8 +161,8 @@ def test_other_kinds_are_written_whole(tmp_path, vectors, queries, factory):
     assert_finds_the_same(read(tmp_path / "index.faiss"), made, queries)
 
 
-def test_a_file_written_whole_is_read_whatever_its_kind(tmp_path, vectors, queries):
-    """As all were once."""
+def test_a_file_written_whole_is_read_for_every_kind(tmp_path, vectors, queries):
+    """Older versions wrote all of them so."""
     made = empty(KINDS[0], vectors)
     made.add(np.arange(ROWS), vectors)
     made._structure = None

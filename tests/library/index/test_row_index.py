@@ -1,4 +1,4 @@
-"""The FAISS index: the choice by size, agreement with brute force, saving, damage, removal."""
+"""The FAISS index: choice by size, agreement with brute force, saving, damage, removal."""
 
 import json
 
@@ -12,12 +12,12 @@ from tests.libraries import DIM, unit, walk
 ROWS = 20_000
 
 
-def stamp(factory, rows=ROWS):
+def state(factory, rows=ROWS):
     return IndexState("library", 0, rows, 0, factory)
 
 
 def built(factory, vectors, rows=None):
-    made = RowIndex.train(DIM, stamp(factory), vectors[:: len(vectors) // 2500 + 1])
+    made = RowIndex.train(DIM, state(factory), vectors[:: len(vectors) // 2500 + 1])
     made.add(np.arange(len(vectors)) if rows is None else rows, vectors)
     return made
 
@@ -31,7 +31,7 @@ def vectors():
 
 @pytest.fixture(scope="module")
 def queries(vectors):
-    """Which rows are asked for, and these rows with noise (cosine about 0.9)."""
+    """Random row numbers, and the vectors of these rows with noise (cosine about 0.9)."""
     rng = np.random.default_rng(1)
     rows = rng.choice(ROWS, 200, replace=False)
     return rows, unit(vectors[rows] + 0.04 * rng.standard_normal((200, DIM)))
@@ -39,7 +39,7 @@ def queries(vectors):
 
 @pytest.fixture(scope="module")
 def codes(vectors):
-    """All of them as codes of 8 bytes in inverted lists."""
+    """All vectors as codes of 8 bytes in inverted lists."""
     return built("IVF64,PQ8", vectors)
 
 
@@ -69,7 +69,7 @@ def test_exact_kinds_equal_brute_force(vectors, queries, factory):
 
 
 def test_ivf_pq_finds_what_an_exact_search_finds(vectors, queries, codes):
-    """The codes of 8 bytes are coarse, but among 20 neighbours is one of the place looked for."""
+    """Codes of 8 bytes are coarse, but among 20 neighbours one is near the right row."""
     rows, noisy = queries
     found = codes.search(noisy, 20, nprobe=20)[1]
     exact = built("Flat", vectors).search(noisy, 20)[1]
@@ -102,7 +102,7 @@ def test_silence_is_never_found(vectors, factory):
     assert (only_silence[0] == -np.inf).all()
 
 
-def test_fewer_than_k_are_filled_up(vectors):
+def test_results_are_padded_to_k(vectors):
     scores, rows = built("Flat", vectors[:3], np.array([5, 70, 900])).search(vectors[:1], 5)
     assert rows[0, 0] == 5
     assert set(rows[0, 1:3]) == {70, 900}
@@ -129,7 +129,7 @@ def test_a_kind_that_cannot_remove_says_so(vectors):
     assert len(made) == 100
 
 
-def test_with_too_few_to_train_on_it_is_exact(vectors):
+def test_an_index_with_too_few_vectors_to_train_on_is_exact(vectors):
     made = built("IVF16,PQ8", vectors[:30])
     assert made.exact
     assert (made.search(vectors[:30], 1)[1][:, 0] == np.arange(30)).all()
@@ -146,10 +146,10 @@ def test_saving_and_loading(tmp_path, codes, queries):
     path, made = tmp_path / "index.faiss", codes
     made.save(path)
     assert sorted(p.name for p in tmp_path.iterdir()) == ["index.faiss", "index.json"]
-    assert row_index.saved_state(path) == made.stamp
+    assert row_index.saved_state(path) == made.state
     read = RowIndex.load(path)
     assert read is not None
-    assert read.stamp == made.stamp
+    assert read.state == made.state
     for saved, loaded in zip(made.search(queries[1], 5), read.search(queries[1], 5), strict=True):
         np.testing.assert_array_equal(saved, loaded)
     row_index.delete(path)
@@ -193,9 +193,9 @@ def test_random_hyperplanes_make_buckets_of_signs(vectors):
         hyperplane_buckets(128, 0)
 
 
-def test_given_buckets_take_the_place_of_k_means(vectors, queries):
+def test_given_buckets_replace_k_means(vectors, queries):
     asked, dim = queries[1], vectors.shape[1]
-    made = RowIndex.train(dim, stamp("IVF64,Flat"), vectors[:100], hyperplane_buckets(dim, 6))
+    made = RowIndex.train(dim, state("IVF64,Flat"), vectors[:100], hyperplane_buckets(dim, 6))
     made.add(np.arange(len(vectors)), vectors)
     # All lists: exact. One list: only rows with the signs of the query.
     _, rows = made.search(asked, 1, nprobe=64)
