@@ -200,7 +200,7 @@ def test_settings_are_read_from_a_file_and_errors_name_them(tmp_path: Path):
 
 
 def test_a_batch_that_does_not_divide_is_refused(data: Path, tmp_path: Path):
-    with pytest.raises(DataError, match="4 segments a track"):
+    with pytest.raises(DataError, match="4 segments per track"):
         run(data, tmp_path, config(segments_per_track=4))
 
 
