@@ -16,7 +16,6 @@ from grafprint.degradation.effects import (
     power,
     prepare_rir,
 )
-from grafprint.errors import DataError
 
 
 def noise_bank(where: str | Path | NoiseBank | None, split: str, made: int, seed: int) -> NoiseBank:
@@ -58,7 +57,7 @@ class NoiseBank(nn.Module):
     length: Tensor
 
     def __init__(self, clips: Iterable[np.ndarray], names: Iterable[str] | None = None) -> None:
-        """Take float clips ``[n]`` at 16 kHz; silent ones are left out. DataError if all are.
+        """Take float clips ``[n]`` at 16 kHz; silent ones are left out. ValueError if all are.
 
         ``names`` are theirs in reports; numbers if None.
         """
@@ -69,7 +68,7 @@ class NoiseBank(nn.Module):
             if len(clip) and float(np.square(clip).mean()) > QUIET
         ]
         if not named:
-            raise DataError("there is no noise clip that is not silent")
+            raise ValueError("there is no noise clip that is not silent")
         kept, self.names = [clip for clip, _ in named], [name for _, name in named]
         # Each clip at its own peak: the SNR sets the level, and int16 keeps its precision.
         pcm = [np.round(c / np.abs(c).max() * 32767).astype(np.int16) for c in kept]
@@ -121,14 +120,14 @@ class RoomBank(nn.Module):
         names: Iterable[str] | None = None,
         max_s: float = 2.0,
     ) -> None:
-        """Take responses ``[m]`` at 16 kHz. DataError if there is none or one is silent.
+        """Take responses ``[m]`` at 16 kHz. ValueError if there is none or one is silent.
 
         ``names`` are theirs in reports; numbers if None.
         """
         super().__init__()
         prepared = [torch.from_numpy(prepare_rir(r, max_s)) for r in rirs]
         if not prepared:
-            raise DataError("there is no room response")
+            raise ValueError("there is no room response")
         self.names = list(names or map(str, range(len(prepared))))
         padded = nn.utils.rnn.pad_sequence(prepared, batch_first=True)
         self.register_buffer("responses", padded)

@@ -8,7 +8,6 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from grafprint.degradation.filters import band_db, filter_hertz, filtered
-from grafprint.errors import DataError
 
 SAMPLE_RATE = 16_000
 
@@ -114,11 +113,11 @@ def prepare_rir(rir: np.ndarray, max_s: float = 2.0) -> np.ndarray:
 
     The direct sound is the first sample to reach half the peak: later reflections can exceed it.
     Without this a reverberated query would be late by the distance to the loudspeaker. Raises
-    DataError for a silent response.
+    ValueError for a silent response.
     """
     magnitude = np.abs(rir)
     if not np.isfinite(rir).all() or magnitude.max(initial=0.0) == 0:
-        raise DataError("the room response is silent or not finite")
+        raise ValueError("the room response is silent or not finite")
     first = int(np.argmax(magnitude >= 0.5 * magnitude.max()))
     cut = rir[first : first + round(max_s * SAMPLE_RATE)].astype(np.float32)
     return cut / float(np.sqrt(np.square(cut).sum()))

@@ -16,7 +16,6 @@ import numpy as np
 from grafprint import matching
 from grafprint.audio.datasets import find_music
 from grafprint.degradation.banks import NoiseBank, RoomBank
-from grafprint.errors import DataError
 from grafprint.evaluation.journal import Journal
 from grafprint.evaluation.queries import Degrader, Query, Setting
 from grafprint.evaluation.report import (
@@ -111,7 +110,7 @@ def evaluate(
     are asked here, one after the other.
 
     Raises:
-        DataError: no track's audio can be read, or none is long enough; or the journal is of
+        ValueError: no track's audio can be read, or none is long enough; or the journal is of
             another evaluation.
     """
     steps = reports(library, fingerprinter, noises, rooms, config, tracks, journal, ask)
@@ -136,7 +135,7 @@ def reports(
 
     A query is asked in every cell before the next one. It is one and the same report, whose cells
     fill; before the first query they are empty, but for what the journal holds. Closing the
-    iterator ends the evaluation. Raises DataError as :func:`evaluate` does.
+    iterator ends the evaluation. Raises ValueError as :func:`evaluate` does.
     """
     config = config or EvaluationConfig()
     questions = QuerySet.of(library, fingerprinter, noises, rooms, config, tracks)
@@ -197,7 +196,7 @@ def _readable(
         if path is not None and track.duration_s > longest_s:
             chosen.append((track, path))
     if not chosen:
-        raise DataError(
+        raise ValueError(
             f"no track of the library has its audio at hand and lasts over {longest_s:g} s"
         )
     return chosen

@@ -6,8 +6,6 @@ import json
 from pathlib import Path
 from typing import Any
 
-from grafprint.errors import DataError
-
 
 class Journal:
     """Values that arrive one by one, each on the disk as soon as it is there.
@@ -17,17 +15,14 @@ class Journal:
     """
 
     def __init__(self, path: Path, of: dict[str, Any]) -> None:
-        """Open or begin the journal at ``path``. DataError if it is of something else."""
+        """Open or begin the journal at ``path``. ValueError if it is of something else."""
         self.path = path
         head = json.dumps(of, sort_keys=True)
         text = path.read_text(encoding="utf-8") if path.is_file() else ""
         lines = text[: text.rfind("\n") + 1].splitlines()
         if lines and lines[0] != head:
-            raise DataError(f"{path} is of another evaluation: delete it, or name another file")
-        try:
-            self.entries: list[Any] = [json.loads(line) for line in lines[1:]]
-        except ValueError as error:
-            raise DataError(f"{path} is damaged ({error}): delete it") from error
+            raise ValueError(f"{path} is of another evaluation: delete it, or name another file")
+        self.entries: list[Any] = [json.loads(line) for line in lines[1:]]
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text("\n".join([head, *lines[1:]]) + "\n", encoding="utf-8")
 

@@ -11,7 +11,6 @@ from typing import Any
 import numpy as np
 from scipy.stats import binomtest
 
-from grafprint.errors import ConfigError
 from grafprint.evaluation.queries import PROTOCOLS, Setting
 from grafprint.matching.confidence import CALIBRATION
 
@@ -39,7 +38,7 @@ class EvaluationConfig:
 
     def __post_init__(self) -> None:
         if self.protocol not in PROTOCOLS:
-            raise ConfigError(f"the protocol is clean or published, not {self.protocol!r}")
+            raise ValueError(f"the protocol is clean or published, not {self.protocol!r}")
 
 
 @dataclass(frozen=True)

@@ -51,13 +51,13 @@ class ImitationConfig:
 
 
 def load_config(path: Path) -> ImitationConfig:
-    """The settings of a run. Raises FileNotFoundError, or ConfigError if they are damaged."""
+    """The settings of a run. Raises FileNotFoundError, or ValueError if they are damaged."""
     if not path.is_file():
         raise FileNotFoundError(f"{path.parent}: nothing to resume there")
     try:
         return ImitationConfig(**json.loads(path.read_text(encoding="utf-8")))
-    except (TypeError, ValueError) as error:
-        raise errors.ConfigError(f"{path}: not the settings of such a run: {error}") from error
+    except TypeError as error:
+        raise ValueError(f"{path}: {error}") from error
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,6 @@ import torch
 from torch import Tensor
 
 from grafprint.degradation.augmentation import Degrade, DegradeConfig
-from grafprint.errors import DataError
 from grafprint.models.chunking import reading
 from grafprint.models.fast.precision import faster_in_bf16
 from grafprint.models.features import add_positions, normalise
@@ -59,7 +58,7 @@ class Validation:
         shortest = pairs.past + f.window_samples
         chosen = [i for i in range(len(cache)) if cache.count[i] >= max(length, shortest)]
         if not chosen:
-            raise DataError(f"no validation file lasts {seconds:g} s")
+            raise ValueError(f"no validation file lasts {seconds:g} s")
         rng = np.random.default_rng(seed)
         self.references: list[Tensor] = []  # log-mels: their windows would take ten times as much
         crops, owner, time_s = [], [], []
