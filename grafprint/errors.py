@@ -41,11 +41,11 @@ class DataError(GraFPrintError, ValueError):
 
 
 class ConfigError(GraFPrintError, ValueError):
-    """A setting or an option that makes no sense; the message says which, and what it may be."""
+    """A setting or an option makes no sense; the message says which, and what it may be."""
 
 
 class MissingPackageError(GraFPrintError, ImportError):
-    """A Python package that is not installed; the message says how to install it."""
+    """A Python package is not installed; the message says how to install it."""
 
 
 class DivergedError(GraFPrintError, RuntimeError):
