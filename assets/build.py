@@ -1,11 +1,10 @@
-"""Rebuild what is derived in assets/: the prebuilt demo library, its map, and the degraded
-example clips.
+"""Rebuild the derived files in assets/: the demo library, its map and the degraded examples.
 
     python -m assets.build          # everything
-    python -m assets.build map      # only the map of the library that is there
+    python -m assets.build map      # only the map of the present library
 
-Run it after the network or the music changes. Everything comes from assets/music, the trained
-weights, and noises, rooms and one tune that are made here.
+Run it after the network or the music changes. The sources are assets/music, the trained weights,
+synthetic noises and rooms, and one synthetic tune.
 """
 
 from __future__ import annotations
@@ -35,7 +34,7 @@ RATE = audio.SAMPLE_RATE
 
 @dataclass(frozen=True)
 class Example:
-    """A degraded clip of a demo track; ``track`` None is the project's own unknown tune."""
+    """A degraded clip of a demo track, or of the synthetic tune if ``track`` is None."""
 
     file: str
     label: str
@@ -59,23 +58,23 @@ EXAMPLES = (
 
 
 def build_library(fingerprinter: Fingerprinter) -> None:
-    """Index assets/music into assets/library, from nothing."""
+    """Index assets/music into a new assets/library."""
     folder = ASSETS / "library"
     shutil.rmtree(folder, ignore_errors=True)
     with Library.create(folder, fingerprinter) as library:
         report = library.add_folder(ASSETS / "music", fingerprinter)
     assert not report.failed, report.failed
-    (folder / BACKUP).unlink()  # the repository keeps what was before
+    (folder / BACKUP).unlink()  # Git keeps the earlier state
 
 
 def build_map() -> None:
-    """Write assets/library/map.npz, of the library as it is."""
+    """Write assets/library/map.npz for the present library."""
     with Library.open(ASSETS / "library") as library:
         library_map.save(library, library_map.make(library, lambda share, stage: None))
 
 
-def own_tune(seconds: float) -> np.ndarray:
-    """A plucked tune on a minor scale, made from decaying harmonics: in no collection."""
+def synthesise_tune(seconds: float) -> np.ndarray:
+    """A plucked tune on a minor scale, of decaying harmonics: it is in no library."""
     rng = np.random.default_rng(20)
     scale = 220 * 2 ** (np.array([0, 2, 3, 5, 7, 8, 10, 12]) / 12)
     tune = np.zeros(round(seconds * RATE) + RATE)
@@ -88,12 +87,12 @@ def own_tune(seconds: float) -> np.ndarray:
     return (tune[: round(seconds * RATE)] / np.abs(tune).max()).astype(np.float32)
 
 
-def degraded(example: Example, seed: int) -> np.ndarray:
-    """The example's samples ``[n]`` at 16 kHz, peak 0.9."""
+def degrade(example: Example, seed: int) -> np.ndarray:
+    """Cut and degrade the clip of an example: samples ``[n]`` at 16 kHz, peak 0.9."""
     rng = np.random.default_rng(seed)
     past_s = min(2.0, example.start_s)
     if example.track is None:
-        music = own_tune(example.seconds)
+        music = synthesise_tune(example.seconds)
     else:
         music = audio.load(
             ASSETS / "music" / example.track,
@@ -125,7 +124,7 @@ def write_opus(path: Path, samples: np.ndarray, tags: dict[str, str]) -> None:
 
 
 def build_examples() -> None:
-    """Write assets/examples: the clips, their labels, and where they come from."""
+    """Write assets/examples: the clips, their labels and their sources."""
     folder = ASSETS / "examples"
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir()
@@ -138,17 +137,22 @@ def build_examples() -> None:
     for seed, example in enumerate(EXAMPLES):
         if example.track is None:
             row = dict.fromkeys(columns, "") | {
-                "title": "Unknown tune", "artist": "GraFPrint contributors", "licence": "CC0-1.0",
+                "title": "Unknown tune",
+                "artist": "GraFPrint contributors",
+                "licence": "CC0-1.0",
                 "licence_url": "https://creativecommons.org/publicdomain/zero/1.0/",
                 "changes": "made by assets/build.py",
-            }  # fmt: skip
+            }
         else:
             row = {c: music[example.track][c] for c in columns}
             row["changes"] = f"{example.seconds:g} s of it, degraded by assets/build.py"
         row["file"] = example.file
-        tags = {"title": f"{row['title']} (degraded)", "artist": row["artist"],
-                "license": row["licence"]}  # fmt: skip
-        write_opus(folder / example.file, degraded(example, seed), tags)
+        tags = {
+            "title": f"{row['title']} (degraded)",
+            "artist": row["artist"],
+            "license": row["licence"],
+        }
+        write_opus(folder / example.file, degrade(example, seed), tags)
         rows.append(row)
         room = "" if example.rt60_s is None else f", RT60 {example.rt60_s:g} s"
         label = f"{example.label} ({example.snr_db:g} dB SNR{room})"
@@ -161,9 +165,9 @@ def build_examples() -> None:
 
 
 def main(only: str = "") -> None:
-    """Rebuild everything, or ``only`` the map."""
+    """Rebuild everything, or only the map if ``only`` is "map"."""
     if only not in ("", "map"):
-        sys.exit(f"there is only map to be built alone, not {only}")
+        sys.exit(f"only the map can be built alone, not {only}")
     if not only:
         build_examples()
         build_library(Fingerprinter.load())

@@ -1,4 +1,4 @@
-"""Where the project and its assets are."""
+"""Paths of the project and its assets."""
 
 from pathlib import Path
 

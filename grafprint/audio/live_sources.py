@@ -100,8 +100,8 @@ def _receive(url: str) -> Iterator[np.ndarray]:
 
 
 def _open(url: str, follow: bool = True) -> HTTPResponse:
-    request = urllib.request.Request(url, headers={"User-Agent": "GraFPrint"})
     try:
+        request = urllib.request.Request(url, headers={"User-Agent": "GraFPrint"})
         response: HTTPResponse = urllib.request.urlopen(request, timeout=_TIMEOUT_S)
     except urllib.error.HTTPError as failure:
         reason = f"the server answers {failure.code} {failure.reason}"

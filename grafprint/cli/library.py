@@ -48,8 +48,7 @@ def index(
     ] = False,
     device: DeviceOption = "cpu",
     prune: Annotated[
-        bool,
-        typer.Option("--prune", help="Remove tracks whose files are no longer in the folder."),
+        bool, typer.Option(help="Remove tracks whose files are no longer in the folder.")
     ] = False,
     factory: Annotated[
         str | None,

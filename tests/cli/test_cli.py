@@ -1,6 +1,7 @@
 """The command line on the bundled music: index, identify, list, remove, evaluate, train, errors."""
 
 import errno
+import functools
 import json
 import os
 import shutil
@@ -17,6 +18,7 @@ from grafprint import __version__
 from grafprint.cli import app, console
 from grafprint.cli.console import clock
 from grafprint.errors import ConfigError
+from grafprint.fingerprint import Fingerprinter
 from grafprint.library import Library
 from grafprint.models.encoders import build
 from tests.paths import ASSETS, ROOT
@@ -108,32 +110,39 @@ def refusal(capsys: pytest.CaptureFixture[str], *arguments: object) -> str:
     return lines[0]
 
 
+load = functools.cache(Fingerprinter.load)  # once for all of these tests
+
+
 @pytest.fixture
 def files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The working folder, with files of kinds that a user may name by mistake."""
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(Fingerprinter, "load", load)
+    for folder in ("empty", "damaged", "silence", "noises", "rooms", "scans", "run", "results"):
+        Path(folder).mkdir()
     for name, samples in (
         ("short.wav", np.full(4800, 0.1)),
         ("silent.wav", np.zeros(48_000)),
+        ("silence/silent.wav", np.zeros(48_000)),
         ("nan.wav", np.full(48_000, np.nan)),
+        ("noises/noise.wav", np.random.default_rng(0).uniform(-0.1, 0.1, 48_000)),
+        ("rooms/room.wav", np.exp(-np.arange(1000) / 100)),
     ):
         wavfile.write(name, 16_000, samples.astype(np.float32))
     Path("text.json").write_text("{not JSON")
     Path("unknown.json").write_text('{"frobnicate": 1}')
     Path("types.json").write_text('{"steps": "many"}')
     Path("manifest.csv").write_text("name\nx\n")
-    for folder in ("empty", "damaged", "silence", "scans", "run", "results"):
-        Path(folder).mkdir()
     Path("damaged/library.sqlite3").write_text("not a database")
     Path("scans/gigalomania-warm-ink.opus.partial.json").write_text("{not JSON")
     Path("run/state.safetensors").write_text("not weights")
     Path("run/config.json").write_text("{}")
     Path("results/outcomes.jsonl").write_text("of something else\n")
-    shutil.copy("silent.wav", "silence")
     return tmp_path
 
 
 TRACK = MUSIC / NAMES[2]
+EVALUATE = ("evaluate", "--noise", "noises", "--rooms", "rooms")
 
 
 @pytest.mark.parametrize(
@@ -167,18 +176,17 @@ TRACK = MUSIC / NAMES[2]
         (("library", "list", "-l", "nowhere"), "there is no library"),
         (("library", "repair", "-l", "damaged"), "it is damaged"),
         (("watch", "nan.wav", "--idle", "0.1"), "NaN"),
-        (("watch", "nowhere.wav"), "nowhere.wav"),
         (("watch", "http://[bad"), "cannot listen to"),
         (("evaluate", "--snr", "loud"), "numbers separated by commas"),
         (("evaluate", "--lengths", ""), "numbers separated by commas"),
         (("evaluate", "--reverb", "some"), "--reverb is"),
         (("evaluate", "--protocol", "mine"), "the protocol is"),
-        (("evaluate", "--tracks", TRACK), "neither a folder nor a CSV manifest"),
-        (("evaluate", "--tracks", "manifest.csv"), "a column named 'path'"),
+        ((*EVALUATE, "--tracks", TRACK), "neither a folder nor a CSV manifest"),
+        ((*EVALUATE, "--tracks", "manifest.csv"), "a column named 'path'"),
         (("evaluate", "--noise", "silence"), "not silent"),
-        (("evaluate", "--rooms", "silence"), "silent"),
-        (("evaluate", "--lengths", "1e6"), "no track"),
-        (("evaluate", "--out", "results"), "of another evaluation"),
+        (("evaluate", "--noise", "noises", "--rooms", "silence"), "silent"),
+        ((*EVALUATE, "--lengths", "1e6"), "no track"),
+        ((*EVALUATE, "--out", "results"), "of another evaluation"),
         (("train", "nowhere", "--out", "new"), "no such folder"),
         (("train", TRACK, "--out", "new"), "neither a folder nor a CSV manifest"),
         (("train", MUSIC, "--out", "run"), "holds a run already"),

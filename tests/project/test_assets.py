@@ -1,4 +1,4 @@
-"""The bundled files: licences of the music complete and true to its tags, sizes within bounds."""
+"""The bundled files: their licences are complete and match the tags, and their size is bounded."""
 
 import csv
 from pathlib import Path
@@ -17,7 +17,7 @@ LICENCES = {"CC0-1.0", "CC-BY-3.0", "CC-BY-4.0", "CC-BY-SA-3.0", "LicenseRef-Pub
 
 
 def attribution(folder: Path) -> dict[str, dict[str, str]]:
-    """The rows of a folder's attribution.tsv by file name."""
+    """The rows of a folder's attribution.tsv, by file name."""
     with (folder / "attribution.tsv").open(newline="", encoding="utf-8") as lines:
         rows = list(csv.DictReader(lines, delimiter="\t", quoting=csv.QUOTE_NONE))
     assert len({row["file"] for row in rows}) == len(rows)
@@ -27,17 +27,17 @@ def attribution(folder: Path) -> dict[str, dict[str, str]]:
 TRACKS = attribution(MUSIC)
 
 
-def test_every_sound_in_assets_has_a_row_with_a_free_licence():
-    sounds = [p for p in ASSETS.rglob("*") if p.suffix.lower() in audio.AUDIO_SUFFIXES]
-    assert {p.name for p in sounds if p.parent == MUSIC} == set(TRACKS)
-    for sound in sounds:
-        row = attribution(sound.parent)[sound.name]
-        assert row["licence"] in LICENCES, sound
-        assert row["title"] and row["artist"] and row["changes"], sound
+def test_every_audio_file_in_assets_has_a_row_with_a_free_licence():
+    files = [p for p in ASSETS.rglob("*") if p.suffix.lower() in audio.AUDIO_SUFFIXES]
+    assert {p.name for p in files if p.parent == MUSIC} == set(TRACKS)
+    for file in files:
+        row = attribution(file.parent)[file.name]
+        assert row["licence"] in LICENCES, file
+        assert row["title"] and row["artist"] and row["changes"], file
 
 
 @pytest.mark.parametrize("name", TRACKS)
-def test_tags_say_what_the_table_says(name: str):
+def test_tags_match_the_table(name: str):
     row = TRACKS[name]
     tags = mutagen.File(MUSIC / name).tags
     assert tags["license"] == [row["licence"]]
@@ -55,7 +55,7 @@ def test_music_decodes_in_full(name: str):
     assert np.abs(samples).max() > 0.05
 
 
-def test_the_page_for_people_lists_every_track_under_its_licence():
+def test_the_licence_page_lists_every_track_under_its_licence():
     table = (MUSIC / "LICENCES.md").read_text(encoding="utf-8")
     rows = [[cell.strip() for cell in line.split("|")] for line in table.splitlines()]
     listed = {row[1]: row[5] for row in rows if len(row) == 8}
@@ -67,10 +67,10 @@ def test_the_page_for_people_lists_every_track_under_its_licence():
     )
 
 
-def test_the_bundled_map_is_of_the_bundled_library():
+def test_the_bundled_map_belongs_to_the_bundled_library():
     with Library.open(ASSETS / "library") as library:
-        drawn = library_map.load(library)
-        assert drawn is not None and len(drawn) > 0.99 * len(library)
+        points = library_map.load(library)
+        assert points is not None and len(points) > 0.99 * len(library)
     assert (ASSETS / "library" / library_map.MAP).stat().st_size < 300_000
 
 
