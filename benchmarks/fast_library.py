@@ -50,11 +50,11 @@ def named(report: Report) -> list[dict[str, Any]]:
     ]
 
 
-def run(fast: bool, args: argparse.Namespace, crew: WorkerPool | None) -> tuple[Library, Report]:
+def run(fast: bool, args: argparse.Namespace, pool: WorkerPool | None) -> tuple[Library, Report]:
     """Fingerprint the music with one of the networks, and evaluate."""
     model = common.model(args, "grafprint")
-    asking, helpers = common.shared(crew, replace(model, memory=args.work / "queries"))
-    hearing, hearers = common.shared(crew, replace(model, path=FAST_MODEL) if fast else model)
+    asking, helpers = common.shared(pool, replace(model, memory=args.work / "queries"))
+    hearing, hearers = common.shared(pool, replace(model, path=FAST_MODEL) if fast else model)
     folders = [folder for folder in (args.test, args.distractors) if folder]
     work = args.work / "fast" if fast else args.work
     library = common.collection("grafprint", hearing, folders, work, hearers)
@@ -65,8 +65,8 @@ def run(fast: bool, args: argparse.Namespace, crew: WorkerPool | None) -> tuple[
 def main() -> None:
     """Measure both, print, write."""
     args = common.shared_options(__doc__).parse_args()
-    with workers.crew(args.processes) as crew:
-        (own, first), (fast, second) = (run(fast, args, crew) for fast in (False, True))
+    with workers.worker_pool(args.processes) as pool:
+        (own, first), (fast, second) = (run(fast, args, pool) for fast in (False, True))
     with own, fast:
         products = likeness(own, fast, args.test)
     percentiles = {f"{p}": float(np.percentile(products, p)) for p in (1, 5, 25, 50)}

@@ -142,12 +142,12 @@ def indexing(args: argparse.Namespace) -> dict[str, Any]:
     def build() -> tuple[float, np.ndarray]:
         stamp = row_index.IndexState("", 0, len(vectors), 0, factory)
         began = time.perf_counter()
-        made = row_index.RowIndex.train(
+        index = row_index.RowIndex.train(
             128, stamp, vectors[: row_index.training_size(factory, 128, len(vectors))]
         )
-        with made.filling():
-            made.add(np.arange(len(vectors)), vectors)
-        return time.perf_counter() - began, made.search(vectors[:1000], 1)[1]
+        with index.filling():
+            index.add(np.arange(len(vectors)), vectors)
+        return time.perf_counter() - began, index.search(vectors[:1000], 1)[1]
 
     with mock.patch.object(faiss, "get_num_gpus", lambda: 0):
         seconds, rows = build()

@@ -30,9 +30,9 @@ def thinned(whole: Library, fingerprinter: Fingerprinter, every: int, work: Path
     """
     library = common.opened("grafprint", fingerprinter, work)
     for track in whole.tracks():
-        made = common.fingerprints_of(whole, track, every)
-        if (file := whole.audio_path(track)) and made.vectors.any():
-            add_file(library, file, fingerprinter, prepared=made)
+        prepared = common.fingerprints_of(whole, track, every)
+        if (file := whole.audio_path(track)) and prepared.vectors.any():
+            add_file(library, file, fingerprinter, prepared=prepared)
     library.finish()
     return library
 
@@ -47,11 +47,11 @@ def main() -> None:
     trained = common.model(args, "grafprint")
     folders = [folder for folder in (args.test, args.distractors) if folder]
     rows = []
-    with workers.crew(args.processes) as crew:
-        first, helpers = common.shared(crew, replace(trained, hop_frames=HOPS_FRAMES[0]))
+    with workers.worker_pool(args.processes) as pool:
+        first, helpers = common.shared(pool, replace(trained, hop_frames=HOPS_FRAMES[0]))
         whole = common.collection("grafprint", first, folders, args.work, helpers)
         for frames in HOPS_FRAMES:
-            fingerprinter, helpers = common.shared(crew, replace(trained, hop_frames=frames))
+            fingerprinter, helpers = common.shared(pool, replace(trained, hop_frames=frames))
             every = frames // HOPS_FRAMES[0]
             library = whole if every == 1 else thinned(whole, fingerprinter, every, args.work)
             label = f"granularity-{frames}"

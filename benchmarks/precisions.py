@@ -20,11 +20,11 @@ from grafprint.evaluation import EvaluationConfig, Report
 PRECISIONS = ("fp32", "bf16")
 
 
-def run(precision: str, config: EvaluationConfig, args: argparse.Namespace, crew: WorkerPool | None
+def run(precision: str, config: EvaluationConfig, args: argparse.Namespace, pool: WorkerPool | None
         ) -> Report:  # fmt: skip
     """Evaluate in one precision."""
     asked = replace(common.model(args, "grafprint"), precision=precision)
-    fingerprinter, helpers = common.shared(crew, asked)
+    fingerprinter, helpers = common.shared(pool, asked)
     folders = [folder for folder in (args.test, args.distractors) if folder]
     work = args.work / precision
     with common.collection("grafprint", fingerprinter, folders, work, helpers) as library:
@@ -36,8 +36,8 @@ def main() -> None:
     """Measure both, print, write."""
     args = common.shared_options(__doc__).parse_args()
     config = grid(args)
-    with workers.crew(args.processes) as crew:
-        found = [run(precision, config, args, crew) for precision in PRECISIONS]
+    with workers.worker_pool(args.processes) as pool:
+        found = [run(precision, config, args, pool) for precision in PRECISIONS]
     common.write("precisions", {"precisions": PRECISIONS, **compare(found)}, args.out)
 
 

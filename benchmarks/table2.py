@@ -77,19 +77,19 @@ def main() -> None:
     """Measure one system after the other."""
     args = common.shared_options(__doc__).parse_args()
     config = EvaluationConfig(queries=args.queries, protocol=args.protocol, seed=args.seed)
-    with workers.crew(args.processes) as crew:
+    with workers.worker_pool(args.processes) as pool:
         for name in args.system or ["grafprint"]:
-            run(name, config, args, crew)
+            run(name, config, args, pool)
 
 
 def run(
-    name: str, config: EvaluationConfig, args: argparse.Namespace, crew: WorkerPool | None
+    name: str, config: EvaluationConfig, args: argparse.Namespace, pool: WorkerPool | None
 ) -> None:
     """Measure one system and write its file."""
     asked = common.model(args, name)
     if common.twins(name):  # share this network, and encode the same queries
         asked = replace(asked, memory=args.work / "queries")
-    fingerprinter, helpers = common.shared(crew, asked)
+    fingerprinter, helpers = common.shared(pool, asked)
     folders = [folder for folder in (args.test, args.distractors) if folder]
     label = f"table2-{name}" if args.models else "table2-released"
     if args.protocol != "clean":

@@ -92,7 +92,7 @@ def grow(
         place = Path(temporary)
         wanted = [d for d in distractors(folder) if distractor_path(place, d).name not in done]
         if helpers:
-            results = helpers.crew.map(partial(fingerprint, helpers.model, place), wanted)
+            results = helpers.pool.map(partial(fingerprint, helpers.model, place), wanted)
         else:
             results = _make_only(place, wanted)
         with contextlib.closing(results):
@@ -120,17 +120,17 @@ def main() -> None:
     config = EvaluationConfig(
         lengths_s=(1.0, 2.0), reverbs=(False, True), queries=args.queries, seed=args.seed
     )
-    with workers.crew(args.processes) as crew:
+    with workers.worker_pool(args.processes) as pool:
         for name in args.system or ["grafprint"]:
-            run(name, config, args, crew)
+            run(name, config, args, pool)
 
 
 def run(
-    name: str, config: EvaluationConfig, args: argparse.Namespace, crew: WorkerPool | None
+    name: str, config: EvaluationConfig, args: argparse.Namespace, pool: WorkerPool | None
 ) -> None:
     """Measure one system; its file is written after each size."""
     asked = replace(common.model(args, name), memory=args.work / "queries")
-    fingerprinter, helpers = common.shared(crew, asked)
+    fingerprinter, helpers = common.shared(pool, asked)
     label = f"table3-{name}" if args.models else "table3-released"
     sources = [common.place(name, fingerprinter, args.work)]
     tests = audio_files(args.test, [])

@@ -1,8 +1,8 @@
-"""Draws docs/figures/pipeline.png: five noisy seconds of a demo track through the real code.
+"""Draw docs/figures/pipeline.png: five noisy seconds of a demo track through the real code.
 
     python -m docs.make_figures [--model FILE]
 
-Run it again when the network, the features or the search change.
+Run it again after the network, the features or the search change.
 """
 
 from __future__ import annotations
@@ -31,12 +31,12 @@ TRACKS = (
     "zaz-contemplation",
 )  # fmt: skip
 QUERY, QUERY_START_S, QUERY_LENGTH_S, SNR_DB = "freecol-founders", 31.27, 5.0, 5.0
-SEGMENT = 18  # the query's segment whose graph is drawn
+SEGMENT = 18  # of the query: its graph is drawn
 INK = "#1f2937"
 
 
 def noisy_query() -> np.ndarray:
-    """A clip of a demo track, played into a simulated room with a crowd in it."""
+    """A clip of a demo track in a simulated room with a crowd."""
     rng = np.random.default_rng(4)
     past_s = 2.0
     music = audio.load(
@@ -67,7 +67,7 @@ PANELS = (
 
 
 def pipeline(fingerprinter: Fingerprinter, folder: Path) -> Figure:
-    """The figure of docs/how-it-works.md; ``folder`` is for a small library."""
+    """The figure of docs/how-it-works.md; a small library is created in ``folder``."""
     with Library.create(folder / "library", fingerprinter) as library:
         for name in TRACKS:
             library.add(MUSIC / f"{name}.opus", fingerprinter)

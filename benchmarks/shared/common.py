@@ -114,14 +114,14 @@ def network(args: argparse.Namespace, name: str) -> Fingerprinter:
     return model(args, name).load()
 
 
-def shared(crew: WorkerPool | None, trained: Model) -> tuple[Fingerprinter, Shared | None]:
+def shared(pool: WorkerPool | None, trained: Model) -> tuple[Fingerprinter, Shared | None]:
     """A network for this process, and the work that a pool, if any, does with it.
 
     With a pool this process encodes nothing, so its network is on the CPU.
     """
-    if crew is None:
+    if pool is None:
         return trained.load(), None
-    return replace(trained, device="cpu").load(), Shared(crew, trained)
+    return replace(trained, device="cpu").load(), Shared(pool, trained)
 
 
 def twins(system: str) -> list[str]:

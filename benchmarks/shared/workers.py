@@ -140,7 +140,7 @@ class WorkerPool:
         return [clip for clip, _ in kept], [name for _, name in kept]
 
 
-def crew(processes: int) -> contextlib.AbstractContextManager[WorkerPool | None]:
+def worker_pool(processes: int) -> contextlib.AbstractContextManager[WorkerPool | None]:
     """A pool, or None for a single process."""
     return WorkerPool(processes) if processes > 1 else contextlib.nullcontext()
 
@@ -195,11 +195,11 @@ class Place:
 
 def ask(place: Place, number: int) -> list[Outcome]:
     """``QuerySet.ask``."""
-    return _questions(place).ask(number)
+    return _query_set(place).ask(number)
 
 
 @lru_cache(maxsize=1)
-def _questions(place: Place) -> QuerySet:
+def _query_set(place: Place) -> QuerySet:
     device = place.model.device
     library = (
         Library.open(place.library) if device == "cpu" else DeviceLibrary.on(device, place.library)
@@ -224,7 +224,7 @@ def load_banks(path: Path) -> tuple[NoiseBank, RoomBank]:
 class Shared:
     """The work with one network that a pool does for this process."""
 
-    crew: WorkerPool
+    pool: WorkerPool
     model: Model
 
     def add_folder(
@@ -236,7 +236,7 @@ class Shared:
         known = {library.located(path) for path in library.catalogue.files}
         new = [file for file in files if add_file.real(file) not in known]
         added, failed = 0, len(unreadable)
-        with contextlib.closing(self.crew.map(partial(fingerprint, self.model), new)) as results:
+        with contextlib.closing(self.pool.map(partial(fingerprint, self.model), new)) as results:
             for file in files:
                 prepared = None if add_file.real(file) in known else next(results)
                 try:
@@ -251,8 +251,8 @@ class Shared:
         self, library: Library, config: EvaluationConfig, test: Path, noise: Path, rooms: Path
     ) -> tuple[NoiseBank, RoomBank, Ask]:
         """The noises and rooms of the test split, and a function that asks queries with them."""
-        banks = self.crew.banks(noise, rooms)
+        banks = self.pool.banks(noise, rooms)
         place = Place(
             self.model, library.path, library.index_state(), library.nprobe, test, banks, config
         )  # fmt: skip
-        return *load_banks(banks), partial(self.crew.map, partial(ask, place))
+        return *load_banks(banks), partial(self.pool.map, partial(ask, place))

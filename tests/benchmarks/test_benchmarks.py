@@ -1,4 +1,4 @@
-"""The commands of the paper's tables, on trees that look like FMA, MUSAN and AIR."""
+"""The benchmark commands, on small look-alikes of FMA, MUSAN and AIR."""
 
 import json
 import shutil
@@ -46,12 +46,12 @@ from tests.paths import ASSETS
 from tests.training.test_training import TINY
 
 PAIRS = 16
-LAST = 12  # of the look-alike's tracks: the others are trained on
+LAST = 12  # first look-alike track that is not in the training split
 
 
 @pytest.fixture(scope="module")
 def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """FMA's folders with 12 tracks to train on, 2 to validate, 4 to test; MUSAN; AIR."""
+    """FMA with 12 tracks for training, 2 for validation and 4 for tests; MUSAN; AIR."""
     root = tmp_path_factory.mktemp("data")
     rows = [",album,set,set", ",title,split,subset", "track_id,,,"]
     for number, path in enumerate(audio_files.MUSIC[:18]):
@@ -72,7 +72,7 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def small(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
-    """Small networks, and results in a folder of their own."""
+    """Small networks, and a temporary folder for results."""
     options = {"grafprint": TINY} | {name: o | {"dim": 128} for name, o in SMALL.items()}
     options["nafp"]["widths"] = (16, 16, 32, 32, 32, 64, 64, 128)
     options["hash-transformer"]["buckets"] = systems.BUCKETS
@@ -99,7 +99,7 @@ def test_every_table_is_one_command(data: Path, small: Path, monkeypatch: pytest
     networks = sorted(p.parent.name for p in (small / "runs").glob("*/encoder.safetensors"))
     assert networks == sorted(f"{name}-{PAIRS}" for name in systems.RUNS)
     before = (small / "runs" / f"nafp-{PAIRS}" / "encoder.safetensors").stat().st_mtime_ns
-    run(train_systems, monkeypatch, *train)  # all are finished: nothing is trained again
+    run(train_systems, monkeypatch, *train)  # all are complete: nothing is trained again
     after = (small / "runs" / f"nafp-{PAIRS}" / "encoder.safetensors").stat().st_mtime_ns
     assert after == before
 
@@ -113,9 +113,9 @@ def test_every_table_is_one_command(data: Path, small: Path, monkeypatch: pytest
         assert written["query_tracks"] == 4  # FMA's test tracks
         protocol = "published" if name == "grafprint-published" else "clean"
         assert written["protocol"] == written["config"]["protocol"] == protocol
-    # One network serves two systems: what it has encoded for one, it need not for the other.
+    # Two systems share one network, and the queries that it encoded.
     assert len(list((small / "work" / "queries").iterdir())) == 2
-    # TE's libraries search in the buckets they should.
+    # TE's libraries use their own buckets.
     for name in ("te-lsh", "te-ht"):
         path = next((small / "work").glob(f"{name}-*"))
         assert np.load(path / "buckets.npy").shape == (systems.BUCKETS, 128)
@@ -144,10 +144,10 @@ def test_every_table_is_one_command(data: Path, small: Path, monkeypatch: pytest
     assert len(rows) == 4 * 6 and rows[0]["fingerprints"] > 4 * rows[-1]["fingerprints"]
 
 
-def test_several_processes_find_what_one_finds(
+def test_several_processes_give_the_results_of_one(
     data: Path, small: Path, monkeypatch: pytest.MonkeyPatch
 ):
-    """The same rows in the same order, and the same outcomes; a copy and bad files among them."""
+    """The same rows in the same order and the same outcomes, also with a copy and bad files."""
     test, more = small / "test", small / "more"
     for folder, numbers in ((test, (14, 15, 16)), (more, (17,))):
         folder.mkdir()
@@ -166,7 +166,7 @@ def test_several_processes_find_what_one_finds(
     found = []
     threads = torch.get_num_threads()
     for processes in (1, 2):
-        # Other processes have one thread each, and sums depend on how segments are shared out.
+        # Each process has one thread, and sums depend on how segments are split.
         torch.set_num_threads(1 if processes == 1 else threads)
         work = small / f"work-{processes}"
         shared = ("--work", work, "--out", work / "out", "--processes", processes)
@@ -183,7 +183,7 @@ def test_several_processes_find_what_one_finds(
     assert titles[4:] == ["000017@17-16", "000017@16-17"]
 
 
-def test_a_library_of_a_coarser_hop_is_a_part_of_the_finer(data: Path, tmp_path: Path):
+def test_a_library_with_a_coarser_hop_is_a_subset_of_the_finer_one(data: Path, tmp_path: Path):
     encoder, features = build("grafprint", TINY), features_of("grafprint")
     fine, coarse = (Fingerprinter(encoder, replace(features, hop_frames=n)) for n in (3, 9))
     with (
@@ -199,13 +199,13 @@ def test_a_library_of_a_coarser_hop_is_a_part_of_the_finer(data: Path, tmp_path:
             assert len(whole) > 2.9 * len(part)
             rows = np.arange(len(part))
             assert np.allclose(part.vectors(rows), heard.vectors(rows), atol=2e-3)
-        with granularity.thinned(whole, coarse, 3, tmp_path) as again:  # goes on: all is there
+        with granularity.thinned(
+            whole, coarse, 3, tmp_path
+        ) as again:  # resumes: everything is there
             assert len(again) == len(rows) and len(again.tracks()) == 2
 
 
-def test_queries_that_are_remembered_are_encoded_once(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-):
+def test_cached_queries_are_encoded_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     path = tmp_path / "network.safetensors"
     save_encoder(path, build("grafprint", TINY), features_of("grafprint"))
     rng = np.random.default_rng(0)
@@ -221,8 +221,8 @@ def test_queries_that_are_remembered_are_encoded_once(
     assert len(again.many(clips[:1])) == 1 and len(list((tmp_path / "queries").iterdir())) == 2
 
 
-def test_the_device_finds_the_same_neighbours(tmp_path: Path):
-    """Also where there are fewer than asked for."""
+def test_search_on_a_device_finds_the_same_neighbours(tmp_path: Path):
+    """Also if there are fewer than requested."""
     with Library.open(ASSETS / "library") as library:
         device = DeviceLibrary.on("cpu", library.path)
         queries = library.vectors(np.arange(0, 3000, 10))
@@ -230,14 +230,14 @@ def test_the_device_finds_the_same_neighbours(tmp_path: Path):
             products, rows = library.search(queries[: 3000 if k is None else 2], k)
             others, found = device.search(queries[: 3000 if k is None else 2], k)
             assert np.allclose(products, others, atol=1e-5)
-            assert (rows == found).mean() > 0.99  # rounding swaps equals
+            assert (rows == found).mean() > 0.99  # rounding can swap equal neighbours
         device.release()
 
 
-def test_indexes_are_compared_and_libraries_grown(
+def test_indexes_are_compared_and_libraries_grow(
     data: Path, small: Path, monkeypatch: pytest.MonkeyPatch
 ):
-    """On the bundled library: one of an untrained network would find nothing."""
+    """On the bundled library: with an untrained network nothing would be found."""
     library = ASSETS / "library"
     asked = (
         "--library", library, "--test", audio_files.MUSIC[0].parent, "--queries", 4,
@@ -274,7 +274,7 @@ def test_indexes_are_compared_and_libraries_grown(
         assert norms == pytest.approx(1, abs=1e-2)
 
 
-def test_libraries_by_the_fast_network_are_compared(
+def test_libraries_of_the_fast_network_are_compared(
     data: Path, small: Path, monkeypatch: pytest.MonkeyPatch
 ):
     asked = (
@@ -290,7 +290,7 @@ def test_libraries_by_the_fast_network_are_compared(
     assert "by the fast network" in report.filled("<!-- table: fast library -->\n<!-- end -->")
 
 
-def test_building_and_beginning_are_measured(
+def test_building_and_start_up_are_measured(
     data: Path, small: Path, monkeypatch: pytest.MonkeyPatch
 ):
     monkeypatch.setattr(building, "FACTORY", "IVF4,SQ8")
@@ -325,20 +325,20 @@ def test_encoding_is_measured(small: Path, monkeypatch: pytest.MonkeyPatch):
     assert "Not measured" not in report.filled("<!-- table: encoding -->\n<!-- end -->")
 
 
-def test_where_the_encoders_time_goes(small: Path, monkeypatch: pytest.MonkeyPatch):
+def test_the_parts_of_the_encoder_are_timed(small: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(parts, "SEGMENTS", 4)
     run(parts, monkeypatch, "--rounds", 1)
     rows = common.read("parts")["rows"]
     told = {(row["runtime"], row["precision"]): row["ms"] for row in rows}
     for (runtime, _), ms in told.items():
-        # What is folded away takes no time; everything else is seen in both.
+        # Folded normalisations take no time; everything else appears in both.
         folded_away = {parts.NORMALISATIONS} if runtime == "GraFPrint" else set()
         assert {part for part, spent in ms.items() if not spent} == folded_away
     assert "| neighbours found |" in report.filled("<!-- table: parts -->\n<!-- end -->")
 
 
-def test_the_gpus_benchmark_runs_without_one(small: Path, monkeypatch: pytest.MonkeyPatch):
-    """On the processor, uncompiled: the same code."""
+def test_the_gpu_benchmark_runs_without_a_gpu(small: Path, monkeypatch: pytest.MonkeyPatch):
+    """The same code on the CPU, without the compiler."""
     if not torch.cuda.is_available():
         with pytest.raises(SystemExit, match="no GPU"):
             run(gpu, monkeypatch)
@@ -352,7 +352,7 @@ def test_the_gpus_benchmark_runs_without_one(small: Path, monkeypatch: pytest.Mo
     assert found["index"]["processor_s"] > 0
 
 
-def test_visitors_at_once_get_each_their_own(small: Path, monkeypatch: pytest.MonkeyPatch):
+def test_concurrent_visitors_get_their_own_answers(small: Path, monkeypatch: pytest.MonkeyPatch):
     run(app_load, monkeypatch, "--clients", 6, "--minutes", 0.05)
     found = common.read("app_load")
     assert found["failed"] == found["not_their_own"] == 0
@@ -361,7 +361,7 @@ def test_visitors_at_once_get_each_their_own(small: Path, monkeypatch: pytest.Mo
 
 
 def test_mixes_are_scanned(data: Path, small: Path, monkeypatch: pytest.MonkeyPatch):
-    """With the bundled network: one that has learned nothing finds nothing to count."""
+    """With the bundled network: an untrained one would find no plays."""
     monkeypatch.setattr(scan, "PARTS", 3)
     monkeypatch.setattr(scan, "LENGTHS_S", (8.0, 9.0))
     test = small / "test"
@@ -379,7 +379,7 @@ def test_mixes_are_scanned(data: Path, small: Path, monkeypatch: pytest.MonkeyPa
     assert not (small / "work" / "without-strangers").exists()
 
 
-def test_the_ablation_leaves_finished_rows_alone(
+def test_the_ablation_skips_finished_rows(
     data: Path, small: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ):
     base = ablation.BASE | {"batch": 8, "encoder_options": TINY, "precision": "32-true"}
@@ -398,14 +398,14 @@ def test_the_ablation_leaves_finished_rows_alone(
     assert figures.draw() == ["ablation"]
 
 
-def test_the_pages_are_filled_with_what_is_committed():
+def test_the_tables_on_the_pages_are_those_of_the_committed_results():
     texts = [page.read_text(encoding="utf-8") for page in report.PAGES]
     assert [report.filled(text) for text in texts] == texts
     names = {name for name in report.TABLES if f"<!-- table: {name} -->" in "".join(texts)}
     assert names | {"released hit_1hop"} == set(report.TABLES)
 
 
-def test_results_are_of_the_network_that_is_bundled():
+def test_results_are_of_the_bundled_network():
     for path in sorted(common.RESULTS.glob("*-released*.json")):
         with Library.open(ASSETS / "library") as library:
             written = json.loads(path.read_text())

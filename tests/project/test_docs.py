@@ -1,9 +1,9 @@
-"""The pages do what they say: every example runs on the bundled music and every link leads there.
+"""The pages are right: every example runs on the bundled music, and every link leads somewhere.
 
 Fenced ``sh`` and ``python`` blocks of a page run in order, in a folder that holds the project's
 ``assets``, ``my-music`` (excerpts of two demo tracks), ``show.wav`` (one after the other),
 ``clip.wav`` (five noisy seconds of one of them) and ``unknown.wav`` (of a third track). A comment
-on the line before a block changes that:
+on the line before a block changes this:
 
 - ``<!-- options checked only: REASON -->``: commands are parsed, not run;
 - ``<!-- shown only: REASON -->``: the block is not a command of this program.
@@ -66,7 +66,7 @@ def name_of(page: Path) -> str:
 
 
 def run(block: Block, folder: Path) -> str:
-    """Run a block in ``folder`` as a reader would in the project's; its output."""
+    """Run a block in ``folder`` as a reader would in the project's folder; returns its output."""
     interpreter = ["bash", "-euo", "pipefail"] if block.language == "sh" else [sys.executable]
     path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
     done = subprocess.run(
@@ -85,7 +85,7 @@ def run(block: Block, folder: Path) -> str:
 
 
 def check_options(block: Block) -> int:
-    """Parse every ``python -m grafprint`` command of a block; how many there were."""
+    """Parse every ``python -m grafprint`` command of a block; returns their number."""
     lines = block.code.replace("\\\n", " ").splitlines()
     commands = [line.split(" -m grafprint ", 1)[1] for line in lines if " -m grafprint " in line]
     for command in commands:
@@ -94,7 +94,7 @@ def check_options(block: Block) -> int:
         while isinstance(program, TyperGroup):
             assert words and words[0] in program.commands, where
             program = program.commands[words.pop(0)]
-        # Names of options and the number of arguments; the files need not exist.
+        # Checks option names and the number of arguments; files need not exist.
         _, left_over, _ = program.make_parser(typer.Context(program)).parse_args(words)
         assert not left_over, where
     return len(commands)
@@ -102,7 +102,7 @@ def check_options(block: Block) -> int:
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """A folder with the files that the pages speak of."""
+    """A folder with the files that the pages mention."""
     (tmp_path / "assets").symlink_to(ASSETS)
     (tmp_path / "my-music").mkdir()
     tracks = {"Founders": "freecol-founders", "Ambiphonic": "naev-ambiphonic"}
@@ -145,7 +145,7 @@ def test_examples_run(document: Path, folder: Path):
         assert "s: Founders from 20.0 s on" in output and "s: Ambiphonic from 2" in output
 
 
-def test_the_marked_commands_are_whole():
+def test_the_marked_commands_are_complete():
     marked = {b.marker: b.code for b in blocks(ROOT / "README.md")}
     for marker, file in (("run command", "requirements.txt"), ("test command", "requirements-dev")):
         assert marked[marker].startswith("python3 -m venv .venv && . .venv/bin/activate && ")
@@ -170,7 +170,7 @@ def test_links_lead_somewhere(document: Path):
 
 
 def anchors(page: Path) -> set[str]:
-    """The names by which a page's headings can be linked to, as GitHub makes them."""
+    """The anchors of a page's headings, as GitHub makes them."""
     headings = re.findall(r"^#+ (.+)$", page.read_text(encoding="utf-8"), re.MULTILINE)
     return {re.sub(r"[^\w\- ]", "", h.lower()).replace(" ", "-") for h in headings}
 
