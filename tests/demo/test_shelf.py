@@ -141,5 +141,5 @@ def test_the_report_of_an_addition_is_safe_and_says_why():
 def test_who_has_to_wait_is_told_so():
     turn, stop = Turn(threading.Lock()), Stop(wanted=True)
     assert "Beginning" in turn.begin(stop) and not stop.wanted
-    with turn.taken:
+    with turn.lock:
         assert "yours begins after it" in turn.begin(stop)

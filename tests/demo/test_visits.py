@@ -99,10 +99,10 @@ def test_who_has_to_wait_sees_that(page: Page, address: str, monkeypatch: pytest
 PROGRAM = """
 import os
 from pathlib import Path
-from demo.app import keep_apart
-keep_apart()
+from demo.app import use_private_folder
+use_private_folder()
 folder = Path(os.environ["GRADIO_TEMP_DIR"])
-keep_apart()
+use_private_folder()
 assert os.environ["GRADIO_TEMP_DIR"] == str(folder)
 from gradio.utils import get_upload_folder
 assert get_upload_folder() == str(folder) and folder.stat().st_mode & 0o77 == 0
