@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-import atexit
-import os
-import shutil
-import tempfile
 from typing import Any
 
 import gradio as gr
 
-from demo import cards
+from demo import cards, downloads
 from demo.benchmark import tab as benchmark
 from demo.degrade import tab as degrade
 from demo.explain import tab as explain
@@ -43,22 +39,9 @@ TABS = (
 )
 
 
-def use_private_folder() -> None:
-    """Keep visitors' clips in a private temporary folder, unless GRADIO_TEMP_DIR names one.
-
-    By default, all Gradio programs on a computer share one folder, which other users can read. A
-    file's path there depends only on its content, so a page that closes may delete a file that a
-    visitor of another program still needs.
-    """
-    if not os.environ.get("GRADIO_TEMP_DIR"):
-        folder = tempfile.mkdtemp(prefix="grafprint-")
-        atexit.register(shutil.rmtree, folder, ignore_errors=True)
-        os.environ["GRADIO_TEMP_DIR"] = folder
-
-
 def build(studio: Studio) -> gr.Blocks:
     """The page of a studio."""
-    use_private_folder()
+    downloads.use_private_folder()
 
     def describe(name: str) -> str:
         try:

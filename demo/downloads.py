@@ -1,14 +1,31 @@
-"""Files for one visitor to download: in a private folder, or embedded in a link."""
+"""Visitors' files: a private folder for clips, and downloads in folders or embedded in links."""
 
 from __future__ import annotations
 
+import atexit
 import base64
+import os
 import secrets
+import shutil
+import tempfile
 from collections.abc import Mapping
 from html import escape
 from pathlib import Path
 
 import gradio as gr
+
+
+def use_private_folder() -> None:
+    """Keep visitors' clips in a private temporary folder, unless GRADIO_TEMP_DIR names one.
+
+    By default, all Gradio programs on a computer share one folder, which other users can read. A
+    file's path there depends only on its content, so a page that closes may delete a file that a
+    visitor of another program still needs.
+    """
+    if not os.environ.get("GRADIO_TEMP_DIR"):
+        folder = tempfile.mkdtemp(prefix="grafprint-")
+        atexit.register(shutil.rmtree, folder, ignore_errors=True)
+        os.environ["GRADIO_TEMP_DIR"] = folder
 
 
 def folder(component: gr.components.Component) -> Path:

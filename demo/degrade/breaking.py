@@ -35,7 +35,7 @@ def report(points: Sequence[Point], values: Values, track: str, given: bool) -> 
     found = " ".join(_finding(points, reverb) for reverb in (False, True))
     if len(points) < 2 * len(SNRS_DB):
         found = f"Tested {len(points)} of {2 * len(SNRS_DB)}."
-    source = "from which it was cut" if given else "as which the clean clip is identified"
+    source = "which it was cut from" if given else "which the clean clip is identified as"
     return (
         f'<div class="gp-breaking" role="status"><div>{found}</div>'
         f'<div class="gp-small">The right answer is “{escape(track)}”, {source}. '
