@@ -120,7 +120,7 @@ def evidence(svg: str) -> str:
 
 
 def library_in_use(name: str, tracks: Sequence[Track]) -> str:
-    """The line that says which library is in use and how large it is."""
+    """The line with the name and size of the library in use."""
     minutes = round(sum(track.duration_s for track in tracks) / 60)
     size = f"{count(len(tracks), 'track')}, {count(minutes, 'minute')}"
     return f'<div class="gp-small">Library “{escape(name)}”: {size}.</div>'

@@ -24,7 +24,7 @@ class Identifier:
     def answer(self, clip: Clip, top: int = 5, confidence: float | None = None) -> Answer:
         """Identify a clip: at most ``top`` matches; ``confidence`` is the threshold.
 
-        Raises only ClipError. An unexpected error is logged, and the visitor is not told its text.
+        Raises only ClipError. Unexpected errors are logged, and the message does not contain them.
         """
         try:
             answer = matching.identify_audio(

@@ -32,12 +32,12 @@ def report(points: Sequence[Point], values: Values, track: str, given: bool) -> 
     ``values`` are those of the controls, ``track`` is the title of the right track, and ``given``
     says whether that is known or only what the clean clip is identified as.
     """
-    found = " ".join(_finding(points, reverb) for reverb in (False, True))
+    findings = " ".join(_finding(points, reverb) for reverb in (False, True))
     if len(points) < 2 * len(SNRS_DB):
-        found = f"Tested {len(points)} of {2 * len(SNRS_DB)}."
+        findings = f"Tested {len(points)} of {2 * len(SNRS_DB)}."
     source = "which it was cut from" if given else "which the clean clip is identified as"
     return (
-        f'<div class="gp-breaking" role="status"><div>{found}</div>'
+        f'<div class="gp-breaking" role="status"><div>{findings}</div>'
         f'<div class="gp-small">The right answer is “{escape(track)}”, {source}. '
         f"{escape(_settings(values))}</div>"
         f'<div class="gp-plot">{plot(points, values.snr_db)}</div>'

@@ -61,11 +61,11 @@ def _list(folder: Path | None) -> dict[str, Path]:
     if folder is None:
         return {}
     try:
-        found = datasets.of_split(datasets.find_clips(folder), "test")
+        files = datasets.of_split(datasets.find_clips(folder), "test")
     except DataError as error:
         _log.warning("no recordings: %s", error)
         return {}
-    return {source.path.stem: source.path for source in found[:MOST_LISTED]}
+    return {source.path.stem: source.path for source in files[:MOST_LISTED]}
 
 
 def _file(files: dict[str, Path], name: str) -> Path:

@@ -57,7 +57,7 @@ const encode = (blocks) => {
 const open = async () => {
   const stream = await navigator.mediaDevices.getUserMedia({ audio: true });
   let context;
-  try { // Firefox connects a microphone only to a context of its own rate.
+  try { // Firefox connects a microphone only to a context with the same sample rate.
     context = new AudioContext({ sampleRate: 16000 });
     context.createMediaStreamSource(stream);
   } catch (error) {

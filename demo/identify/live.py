@@ -123,9 +123,9 @@ class Listening:
             return session
 
     def _new(self, rate_hz: int, library: str) -> Session:
-        found = self._studio.identifier(library or None)
-        query = LiveQuery(found.library, found.fingerprinter)
-        spectrogram = LogMelStream(found.fingerprinter.logmel)
+        identifier = self._studio.identifier(library or None)
+        query = LiveQuery(identifier.library, identifier.fingerprinter)
+        spectrogram = LogMelStream(identifier.fingerprinter.logmel)
         return Session(query, spectrogram, audio.Resampler(rate_hz), rate_hz)
 
 

@@ -49,10 +49,10 @@ def build(studio: Studio, visit: Visit, tab: gr.Tab) -> None:
         default, with a false positive rate of about 1 %.
         """
         try:
-            found = studio.identifier(library or None)
+            identifier = studio.identifier(library or None)
             clip = clips.from_file(path)
             most = max(1, min(int(top or 5), MOST_MATCHES))
-            return found.answer(clip, most, confidence or None).to_json()
+            return identifier.answer(clip, most, confidence or None).to_json()
         except (ClipError, RuntimeError) as error:
             raise gr.Error(str(error), print_exception=False) from error
 

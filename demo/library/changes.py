@@ -75,10 +75,10 @@ def build(
 
     def tracks(name: str, search: str) -> list[tuple[str, int]]:
         try:
-            found = studio.identifier(name).library.tracks(search)[:MOST_CHOICES]
+            matching = studio.identifier(name).library.tracks(search)[:MOST_CHOICES]
         except LibraryError:
             return []
-        return [(" – ".join(filter(None, (t.title, t.artist))), t.id) for t in found]
+        return [(" – ".join(filter(None, (t.title, t.artist))), t.id) for t in matching]
 
     def confirm(track_id: int | None, name: str) -> tuple[Any, ...]:
         if track_id is None:

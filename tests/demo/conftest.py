@@ -98,7 +98,7 @@ def chromium(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
 
 
 @pytest.fixture
-def page(chromium: Browser, address: str) -> Iterator[Page]:
+def new_page(chromium: Browser, address: str) -> Iterator[Page]:
     """The page of a new visitor."""
     visitor = Visitor(chromium, address)
     yield visitor.page()

@@ -87,19 +87,19 @@ def test_unknown_music_is_not_in_this_library(identify: Page):
     expect(identify.locator("#candidates")).to_contain_text("none is a match")
 
 
-def test_a_recording_from_the_microphone_is_identified(page: Page):
+def test_a_recording_from_the_microphone_is_identified(new_page: Page):
     # A recorder whose script has not loaded never sends its recording.
-    page.wait_for_function(
+    new_page.wait_for_function(
         "performance.getEntriesByType('resource')"
         ".some(r => /record.*js/.test(r.name) && r.responseEnd > 0)",
         timeout=PATIENCE,
     )
     time.sleep(0.5)
-    clip = page.locator("#clip")
+    clip = new_page.locator("#clip")
     clip.get_by_role("button", name="Record", exact=True).click()
     time.sleep(5)
     clip.get_by_role("button", name="Stop", exact=True).click()
-    assert "Musicbox" in answer(page, "found")
+    assert "Musicbox" in answer(new_page, "found")
 
 
 def test_the_microphone_is_asked_for_unprocessed_sound(shared_page: Page):
@@ -210,9 +210,9 @@ def test_the_pipeline_is_shown_with_the_visitors_own_clip(identify: Page):
     )
 
 
-def test_an_example_is_explained_before_there_is_a_clip(page: Page):
-    page.get_by_role("tab", name="How it works").click()
-    expect(page.locator("#explain .gp-card.found")).to_be_visible(timeout=PATIENCE)
+def test_an_example_is_explained_before_there_is_a_clip(new_page: Page):
+    new_page.get_by_role("tab", name="How it works").click()
+    expect(new_page.locator("#explain .gp-card.found")).to_be_visible(timeout=PATIENCE)
 
 
 def test_the_documented_program_works(address: str, tmp_path: Path):

@@ -83,17 +83,17 @@ def test_a_slider_changes_sound_picture_and_verdict(degrade_tab: Page):
     verdict(page, "found", "That is right")
 
 
-def test_the_visitors_clip_is_degraded(page: Page):
-    page.get_by_text("In a busy café").first.click()
-    expect(page.locator("#answer .gp-card.found")).to_be_visible(timeout=PATIENCE)
-    open_tab(page)
-    verdict(page, "found", "Musicbox")
-    expect(page.locator("#verdict")).to_contain_text("what the clean clip is identified as")
-    choose(page, "noise", "None")
-    expect(page.locator("#snr")).not_to_be_visible()
-    choose(page, "room", "Simulated")
-    expect(page.locator("#rt60")).to_be_visible()
-    verdict(page, "found", "Musicbox")
+def test_the_visitors_clip_is_degraded(new_page: Page):
+    new_page.get_by_text("In a busy café").first.click()
+    expect(new_page.locator("#answer .gp-card.found")).to_be_visible(timeout=PATIENCE)
+    open_tab(new_page)
+    verdict(new_page, "found", "Musicbox")
+    expect(new_page.locator("#verdict")).to_contain_text("what the clean clip is identified as")
+    choose(new_page, "noise", "None")
+    expect(new_page.locator("#snr")).not_to_be_visible()
+    choose(new_page, "room", "Simulated")
+    expect(new_page.locator("#rt60")).to_be_visible()
+    verdict(new_page, "found", "Musicbox")
 
 
 def test_the_breaking_point_is_drawn_and_follows_the_slider(degrade_tab: Page):

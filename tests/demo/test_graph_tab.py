@@ -175,12 +175,12 @@ def test_the_slider_shows_another_second_of_the_clip(opened: Page):
         expect(part(opened, "title")).to_contain_text("block 1 of 12")
 
 
-def test_the_visitors_clip_is_shown(page: Page):
-    page.get_by_text("At a loud party").first.click()
-    expect(page.locator("#answer .gp-card.found")).to_be_visible(timeout=PATIENCE)
-    open_graph(page)
-    expect(part(page, "name0")).to_have_text("Clean: party.opus")
-    expect(part(page, "name1")).to_have_text("Degraded: synthetic babble, 5 dB SNR")
+def test_the_visitors_clip_is_shown(new_page: Page):
+    new_page.get_by_text("At a loud party").first.click()
+    expect(new_page.locator("#answer .gp-card.found")).to_be_visible(timeout=PATIENCE)
+    open_graph(new_page)
+    expect(part(new_page, "name0")).to_have_text("Clean: party.opus")
+    expect(part(new_page, "name1")).to_have_text("Degraded: synthetic babble, 5 dB SNR")
 
 
 def test_graphml_and_json_contain_the_block_shown(opened: Page, studio: Studio, tmp_path: Path):

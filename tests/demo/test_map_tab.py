@@ -145,42 +145,42 @@ def test_the_colours_show_track_artist_or_time(map_tab: Page):
     expect(page.locator(".gp-map-key")).to_contain_text("start of the track")
 
 
-def test_the_path_of_a_clip_is_drawn(page: Page):
-    open_map(page)
-    expect(page.locator("#map-paths")).to_contain_text("Example, cafe.opus")
-    page.get_by_role("tab", name="Identify").click()
-    page.locator("#clip").get_by_role("button", name="Upload file").click()
-    page.locator("#clip input[type=file]").first.set_input_files(EXAMPLES / "engine.opus")
-    expect(page.locator("#answer .gp-card.found")).to_be_visible(timeout=PATIENCE)
-    page.get_by_role("tab", name="Map").click()
-    words = page.locator("#map-paths")
+def test_the_path_of_a_clip_is_drawn(new_page: Page):
+    open_map(new_page)
+    expect(new_page.locator("#map-paths")).to_contain_text("Example, cafe.opus")
+    new_page.get_by_role("tab", name="Identify").click()
+    new_page.locator("#clip").get_by_role("button", name="Upload file").click()
+    new_page.locator("#clip input[type=file]").first.set_input_files(EXAMPLES / "engine.opus")
+    expect(new_page.locator("#answer .gp-card.found")).to_be_visible(timeout=PATIENCE)
+    new_page.get_by_role("tab", name="Map").click()
+    words = new_page.locator("#map-paths")
     expect(words).to_contain_text("Your clip, engine.opus", timeout=PATIENCE)
     expect(words).to_contain_text("nearest to Randomness Decides")
     teal = np.array([0x0D, 0x94, 0x88, 0xFF])
-    assert (np.abs(pixels(picture(page, OVER)) - teal).max(axis=2) < 8).sum() > 20
+    assert (np.abs(pixels(picture(new_page, OVER)) - teal).max(axis=2) < 8).sum() > 20
 
 
-def test_wheel_drag_and_buttons_move_the_view(page: Page):
-    open_map(page)
-    box = page.locator(OVER).bounding_box()
+def test_wheel_drag_and_buttons_move_the_view(new_page: Page):
+    open_map(new_page)
+    box = new_page.locator(OVER).bounding_box()
     assert box
     x, y = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
 
     def drag() -> None:
-        page.mouse.move(x, y)
-        page.mouse.down()
-        page.mouse.move(x + 60, y + 30, steps=4)
-        page.mouse.up()
+        new_page.mouse.move(x, y)
+        new_page.mouse.down()
+        new_page.mouse.move(x + 60, y + 30, steps=4)
+        new_page.mouse.up()
 
-    pictures = [picture(page)]
-    page.mouse.move(x, y)
-    pictures.append(picture_after(page, lambda: page.mouse.wheel(0, -400)))
-    pictures.append(picture_after(page, drag))
-    pictures.append(picture_after(page, page.get_by_role("button", name="Zoom out").click))
+    pictures = [picture(new_page)]
+    new_page.mouse.move(x, y)
+    pictures.append(picture_after(new_page, lambda: new_page.mouse.wheel(0, -400)))
+    pictures.append(picture_after(new_page, drag))
+    pictures.append(picture_after(new_page, new_page.get_by_role("button", name="Zoom out").click))
     assert all(a != b for a, b in itertools.pairwise(pictures))
-    page.get_by_role("button", name="All", exact=True).click()
-    assert picture(page) == pictures[0]
-    expect(page.locator(PLAYER)).not_to_be_attached()  # a drag is no click
+    new_page.get_by_role("button", name="All", exact=True).click()
+    assert picture(new_page) == pictures[0]
+    expect(new_page.locator(PLAYER)).not_to_be_attached()  # a drag is no click
 
 
 def test_the_map_can_be_used_with_the_keyboard(map_tab: Page, chart: Chart):

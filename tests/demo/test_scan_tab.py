@@ -62,41 +62,43 @@ def test_a_library_without_audio_gives_no_example(library: Library, tmp_path, mo
         show.write_show(library, np.random.default_rng(0), tmp_path)
 
 
-def test_an_example_show_becomes_a_timeline(page: Page):
-    page.get_by_role("tab", name="Scan").click()
-    page.locator("#scan-start").click()
-    expect(page.locator("#scan-progress")).to_contain_text("Choose a recording", timeout=PATIENCE)
-    page.locator("#scan-example").click()
-    expect(page.locator("#scan-recording")).to_contain_text(".wav", timeout=PATIENCE)
-    page.locator("#scan-start").click()
-    expect(page.locator("#scan-progress")).to_contain_text("plays in 1:", timeout=PATIENCE)
-    bars = page.locator("#scan-timeline .play")
+def test_an_example_show_becomes_a_timeline(new_page: Page):
+    new_page.get_by_role("tab", name="Scan").click()
+    new_page.locator("#scan-start").click()
+    expect(new_page.locator("#scan-progress")).to_contain_text(
+        "Choose a recording", timeout=PATIENCE
+    )
+    new_page.locator("#scan-example").click()
+    expect(new_page.locator("#scan-recording")).to_contain_text(".wav", timeout=PATIENCE)
+    new_page.locator("#scan-start").click()
+    expect(new_page.locator("#scan-progress")).to_contain_text("plays in 1:", timeout=PATIENCE)
+    bars = new_page.locator("#scan-timeline .play")
     assert bars.count() >= 3
-    assert page.locator("#scan-table tr.gap").count() >= 1
+    assert new_page.locator("#scan-table tr.gap").count() >= 1
     for ending, read in (("json", json.loads), ("csv", None), ("cue", None)):
-        with page.expect_download() as download:
-            page.locator(f"#scan-files a[download='show.{ending}']").click()
+        with new_page.expect_download() as download:
+            new_page.locator(f"#scan-files a[download='show.{ending}']").click()
         text = download.value.path().read_text()
         if read:
             assert read(text)["recording"] == "show.wav"
         if ending == "csv":
             assert len(list(csv.DictReader(text.splitlines()))) >= bars.count()
-    expect(page.locator("#scan-start")).to_be_enabled()
+    expect(new_page.locator("#scan-start")).to_be_enabled()
 
 
-def test_a_stopped_scan_keeps_its_results(page: Page, library: Library, tmp_path):
+def test_a_stopped_scan_keeps_its_results(new_page: Page, library: Library, tmp_path):
     path = library.audio_path(library.tracks()[4])
     assert path is not None
     samples = np.tile(audio.load(path, duration_s=40), 20)
     wavfile.write(tmp_path / "long.wav", audio.SAMPLE_RATE, (samples * 30000).astype(np.int16))
-    page.get_by_role("tab", name="Scan").click()
-    page.locator("#scan-recording input[type=file]").set_input_files(tmp_path / "long.wav")
-    expect(page.locator("#scan-recording")).to_contain_text("long", timeout=PATIENCE)
-    page.locator("#scan-start").click()
-    expect(page.locator("#scan-timeline .play").first).to_be_visible(timeout=PATIENCE)
-    page.locator("#scan-stop").click()
-    expect(page.locator("#scan-progress")).to_contain_text("Stopped here", timeout=PATIENCE)
-    expect(page.locator("#scan-files")).to_contain_text("Download CSV")
+    new_page.get_by_role("tab", name="Scan").click()
+    new_page.locator("#scan-recording input[type=file]").set_input_files(tmp_path / "long.wav")
+    expect(new_page.locator("#scan-recording")).to_contain_text("long", timeout=PATIENCE)
+    new_page.locator("#scan-start").click()
+    expect(new_page.locator("#scan-timeline .play").first).to_be_visible(timeout=PATIENCE)
+    new_page.locator("#scan-stop").click()
+    expect(new_page.locator("#scan-progress")).to_contain_text("Stopped here", timeout=PATIENCE)
+    expect(new_page.locator("#scan-files")).to_contain_text("Download CSV")
 
 
 def test_the_api_returns_a_timeline_as_json(address: str, library: Library, tmp_path):

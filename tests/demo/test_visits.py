@@ -71,7 +71,7 @@ def test_clips_are_deleted_when_they_expire_and_examples_are_not(
 
 
 def test_a_visitor_in_the_queue_sees_that(
-    page: Page, address: str, monkeypatch: pytest.MonkeyPatch
+    new_page: Page, address: str, monkeypatch: pytest.MonkeyPatch
 ):
     """While two other clips are identified, the page shows the queue, and then the answer."""
     release, slow = threading.Event(), Identifier.answer
@@ -90,13 +90,13 @@ def test_a_visitor_in_the_queue_sees_that(
     for other in others:
         other.start()
     try:
-        page.get_by_text("Beside an engine").first.click(timeout=PATIENCE)
-        expect(page.locator("#answer")).to_contain_text("queue", timeout=PATIENCE)
+        new_page.get_by_text("Beside an engine").first.click(timeout=PATIENCE)
+        expect(new_page.locator("#answer")).to_contain_text("queue", timeout=PATIENCE)
     finally:
         release.set()
         for other in others:
             other.join()
-    expect(page.locator("#answer .gp-card")).to_contain_text("Found", timeout=PATIENCE)
+    expect(new_page.locator("#answer .gp-card")).to_contain_text("Found", timeout=PATIENCE)
 
 
 PROGRAM = """
