@@ -41,7 +41,7 @@ STAGES = (
     ),
     Stage(
         "Spectrogram",
-        "The energy in each of 64 frequency bands, every 32 ms. The frame marks one segment: a "
+        "The energy in each of 64 frequency bands, every 32 ms. The box marks one segment: a "
         "second of sound. A new segment begins every 96 ms.",
         (("", stages.spectrogram),),
     ),
@@ -107,11 +107,16 @@ def build(studio: Studio, visit: Visit, tab: gr.Tab) -> None:
 
     gr.HTML(
         "<p>How your clip is identified, step by step. Choose a clip on the tab Identify; until "
-        "then, this is an example.</p>",
+        "then, an example is shown.</p>",
         padding=False,
     )
     second = gr.Slider(
-        0, 6, 2, step=0.1, label="Segment shown in detail, from second", elem_id="explain-second"
+        0,
+        6,
+        2,
+        step=0.1,
+        label="Start of the segment shown in detail (s)",
+        elem_id="explain-second",
     )
     pictures = gr.HTML(elem_id="explain", padding=False)
     inputs, outputs = [visit.clip, visit.library, second], [second, pictures]
