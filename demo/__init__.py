@@ -1,6 +1,6 @@
-"""The Gradio app: one module a tab, what it shows, its theme and plots beside them."""
+"""The Gradio app: one package per tab, and beside them what the tabs share."""
 
 import os
 
-# Before Gradio is imported: it reads this once, and would otherwise call home.
+# Gradio reads this once, when it is imported, and would otherwise send usage statistics.
 os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")

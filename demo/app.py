@@ -1,16 +1,12 @@
-"""The page: one tab for each thing to do with a clip and a library."""
+"""The page and its tabs."""
 
 from __future__ import annotations
 
-import atexit
-import os
-import shutil
-import tempfile
 from typing import Any
 
 import gradio as gr
 
-from demo import cards
+from demo import cards, downloads
 from demo.benchmark import tab as benchmark
 from demo.degrade import tab as degrade
 from demo.explain import tab as explain
@@ -19,18 +15,18 @@ from demo.identify import tab as identify
 from demo.library import tab as library
 from demo.map import tab as map_tab
 from demo.scan import tab as scan
-from demo.studio import AT_ONCE, Studio, Visit
+from demo.studio import UNQUEUED, Studio, Visit
 from demo.theme import CSS, HEAD, THEME
 from grafprint.library import LibraryError
 
 MAX_FILE_MB = 200
-# Clips and what was made of them are deleted once an hour old, looked for every ten minutes.
+# Every ten minutes, files of visitors that are over an hour old are deleted.
 DELETE_CACHE_S = (600, 3600)
 
-# Gradio remembers about 0.4 MB of each visit, and a visitor's clip; the least recent are forgotten.
+# Gradio keeps about 0.4 MB per visit, plus the visitor's clip; the least recent visits are dropped.
 VISITS = 500
 
-# Title of each tab and what builds it, in the order in which they are shown.
+# The tabs in the order in which they are shown: the title and the function that builds it.
 TABS = (
     ("Identify", identify.build),
     ("Degrade", degrade.build),
@@ -43,28 +39,15 @@ TABS = (
 )
 
 
-def keep_apart() -> None:
-    """Give this process a folder of its own for visitors' clips, unless GRADIO_TEMP_DIR names one.
-
-    Gradio's default is one folder for all its programs on a computer, where other users can read. A
-    file lies there by its content, and a page that closes deletes it, also when another program's
-    visitor has chosen the same and still waits.
-    """
-    if not os.environ.get("GRADIO_TEMP_DIR"):
-        folder = tempfile.mkdtemp(prefix="grafprint-")
-        atexit.register(shutil.rmtree, folder, ignore_errors=True)
-        os.environ["GRADIO_TEMP_DIR"] = folder
-
-
 def build(studio: Studio) -> gr.Blocks:
     """The page of a studio."""
-    keep_apart()
+    downloads.use_private_folder()
 
-    def known(name: str) -> str:
+    def describe(name: str) -> str:
         try:
-            return cards.known(name, studio.identifier(name).library.tracks())
-        except LibraryError:  # it has gone meanwhile
-            return cards.known(name, [])
+            return cards.library_in_use(name, studio.identifier(name).library.tracks())
+        except LibraryError:  # it has been deleted in the meantime
+            return cards.library_in_use(name, [])
 
     with gr.Blocks(title="GraFPrint", analytics_enabled=False, delete_cache=DELETE_CACHE_S) as page:
         gr.HTML(
@@ -74,13 +57,19 @@ def build(studio: Studio) -> gr.Blocks:
             padding=False,
         )
         visit = Visit.begin(studio)
-        in_use = gr.HTML(known(studio.home.name), elem_id="in-use", padding=False)
-        gr.on([visit.library.change, visit.changes.change], known, visit.library, in_use, **AT_ONCE)
+        in_use = gr.HTML(describe(studio.home.name), elem_id="in-use", padding=False)
+        gr.on(
+            [visit.library.change, visit.changes.change],
+            describe,
+            visit.library,
+            in_use,
+            **UNQUEUED,
+        )
         with gr.Tabs(elem_id="tabs", overflow_behavior="wrap"):
             for title, build_tab in TABS:
                 with gr.Tab(title, id=title.lower().replace(" ", "-")) as tab:
                     build_tab(studio, visit, tab)
-                    tab.select(known, visit.library, in_use, **AT_ONCE)
+                    tab.select(describe, visit.library, in_use, **UNQUEUED)
     return page
 
 
@@ -94,7 +83,7 @@ def launch(studio: Studio, *, share: bool = False, **options: Any) -> gr.Blocks:
         head=HEAD,
         share=share,
         ssr_mode=False,
-        enable_monitoring=False,  # its page would show every visitor's requests
+        enable_monitoring=False,  # that page would show the requests of all visitors
         show_error=True,
         state_session_capacity=VISITS,
         max_file_size=MAX_FILE_MB * 1_000_000,

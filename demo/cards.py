@@ -1,4 +1,4 @@
-"""What the page says, as HTML: the answer, the candidates, and the library's tracks."""
+"""Texts of the page as HTML: answers, candidates and lists of tracks."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from grafprint.evaluation.breaking_point import GroundTruth, judge
 from grafprint.library import Track
 from grafprint.matching import LONGEST_S, Answer, Match
 
-MOST_LISTED = 500  # a page with a hundred thousand rows would never open
+MOST_LISTED = 500  # browsers cannot show a table of a hundred thousand rows
 
 
 def ready() -> str:
-    """The card before there is a clip."""
+    """The card shown before there is a clip."""
     return _card(
         "ready",
         "Ready",
@@ -23,19 +23,19 @@ def ready() -> str:
 
 
 def listening(heard_s: float, answer: Answer | None) -> str:
-    """What is known while listening: nothing, a guess, or what plays now."""
+    """The state of live listening: no answer yet, the nearest track, or the match."""
     best = answer.best if answer else None
     so_far = f"Listening, {heard_s:.0f} s. "
     if answer is None or best is None:
-        return _note(so_far + "Nothing to go by yet.")
+        return _note(so_far + "No candidate yet.")
     now_s = best.start_s + heard_s - answer.query_start_s
-    what = "This is" if answer.identified else "Nearest so far, but no match:"
+    what = "This is" if answer.identified else "No match yet; the nearest is"
     title = escape(best.track.title)
     return _note(f"{so_far}{what} {title}, now at {clock(now_s)} (score {best.score:.2f}).")
 
 
 def found(answer: Answer, best: Match) -> str:
-    """The card of an identified clip: what it is, where in it, and how sure that is."""
+    """The card of an identified clip: the track, the position in it, and the confidence."""
     track = best.track
     rights = [f"Licence {escape(licence(track.licence))}" if track.licence else "", _source(track)]
     return _card(
@@ -44,27 +44,28 @@ def found(answer: Answer, best: Match) -> str:
         f"{_title(track.title)}<div>{_by(track)}</div>"
         f'<div class="gp-time">{where(answer, best)}</div>'
         f"{_also(answer)}"
-        f'<div class="gp-small">{how_sure(best.confidence)}: score {best.score:.2f} '
+        f'<div class="gp-small">{confident(best.confidence)}: score {best.score:.2f} '
         f"of 1, {answer.lead:.2f} ahead of other music.</div>"
         f'<div class="gp-small">{" · ".join(filter(None, rights))}</div>',
     )
 
 
 def unknown(best: Match | None) -> str:
-    """The card of a clip that the library does not have; ``best`` is the nearest."""
-    nearest = "" if best is None else (
-        f"The nearest track is {escape(best.track.title)}, with a score of only {best.score:.2f}. "
-    )  # fmt: skip
+    """The card of a clip that is not in the library; ``best`` is the nearest track."""
+    nearest = ""
+    if best is not None:
+        title = escape(best.track.title)
+        nearest = f"The nearest track is {title}, but its score is only {best.score:.2f}. "
     return _card(
         "unknown",
         "No match",
         f"{_title('Not in this library')}<div>{nearest}"
-        "If it should be here, record a little longer or go closer.</div>",
+        "If it should be, record a little longer or move closer.</div>",
     )
 
 
 def verdict(answer: Answer, truth: GroundTruth | None, hop_s: float) -> str:
-    """The card of a degraded clip: what it was taken for, and whether that is right."""
+    """The card of a degraded clip: what it is identified as, and whether that is right."""
     best = answer.best
     if best is None:
         return unknown(None)
@@ -73,23 +74,23 @@ def verdict(answer: Answer, truth: GroundTruth | None, hop_s: float) -> str:
         f"{answer.threshold:.2f}.</div>"
     )
     judgement = judge(answer, truth, hop_s) if truth else None
-    told = f'<div class="gp-small">{_told(answer, best, truth, hop_s)}</div>'
+    explanation = f'<div class="gp-small">{_explain_verdict(answer, best, truth, hop_s)}</div>'
     if not answer.identified:
         nearest = f"<div>The nearest track is {escape(best.track.title)}.</div>"
-        return _card("unknown", "No match", _title("Not found") + nearest + score + told)
+        return _card("unknown", "No match", _title("Not found") + nearest + score + explanation)
     kind, label = {
         "place": ("found", "Found"),
-        "track": ("unknown", "Right track, another place"),
+        "track": ("unknown", "Right track, wrong position"),
         "wrong": ("problem", "Wrong"),
         None: ("found", "Found"),
     }[judgement]
-    named = f"{_title(best.track.title)}<div>{_by(best.track)}</div>"
+    track = f"{_title(best.track.title)}<div>{_by(best.track)}</div>"
     time = f'<div class="gp-time">{where(answer, best)}</div>'
-    return _card(kind, label, named + time + score + told)
+    return _card(kind, label, track + time + score + explanation)
 
 
 def problem(message: str) -> str:
-    """The card of a clip that cannot be looked up, and why."""
+    """The card of a clip that cannot be used, with the reason."""
     sentence = message[:1].upper() + message[1:]
     if not sentence.endswith((".", "!", "?")):
         sentence += "."
@@ -97,9 +98,9 @@ def problem(message: str) -> str:
 
 
 def candidates(answer: Answer) -> str:
-    """The matches as a table, named as what they are."""
+    """The matches as a table, with a title that says whether any is a match."""
     title = "Candidates" if answer.identified else "Nearest candidates (none is a match)"
-    same = '<span class="by">the same music</span>'
+    same = '<span class="by">same music</span>'
     rows = "".join(
         f"<tr><td>{_named(m.track)}{same if m.alternative else ''}</td>"
         f'<td class="n">{clock(m.start_s)}</td>'
@@ -111,22 +112,22 @@ def candidates(answer: Answer) -> str:
 
 
 def evidence(svg: str) -> str:
-    """The picture of clip and track on one axis of time, and how to read it."""
+    """The plot of clip and track on a common time axis, with its caption."""
     return (
-        '<div class="gp-small">What was heard, what the track has there, and how alike they are '
-        f'(dashed: a match needs so much on average)</div><div class="gp-plot">{svg}</div>'
+        '<div class="gp-small">Your clip, the track from the same moment, and their similarity '
+        f'(dashed: the average that a match needs)</div><div class="gp-plot">{svg}</div>'
     )
 
 
-def known(name: str, tracks: Sequence[Track]) -> str:
-    """Which library is in use, and how much music it knows."""
+def library_in_use(name: str, tracks: Sequence[Track]) -> str:
+    """The line with the name and size of the library in use."""
     minutes = round(sum(track.duration_s for track in tracks) / 60)
-    size = f"{many(len(tracks), 'track')}, {many(minutes, 'minute')}"
+    size = f"{count(len(tracks), 'track')}, {count(minutes, 'minute')}"
     return f'<div class="gp-small">Library “{escape(name)}”: {size}.</div>'
 
 
 def contents(tracks: Iterable[Track]) -> str:
-    """The tracks of a library as a table in order of titles, cut short if there are very many."""
+    """The tracks of a library as a table sorted by title, with at most MOST_LISTED rows."""
     ordered = sorted(tracks, key=lambda track: track.title.casefold())
     rows = "".join(
         f'<tr><td>{_named(t)}<span class="by narrow">{_rights(t)}</span></td>'
@@ -139,7 +140,7 @@ def contents(tracks: Iterable[Track]) -> str:
         "<th class='n'>Length</th>"
     )
     rest = len(ordered) - MOST_LISTED
-    more = f'<div class="gp-small">and {rest} more: search to see them</div>' if rest > 0 else ""
+    more = f'<div class="gp-small">and {rest} more; search to find them</div>' if rest > 0 else ""
     return (
         '<div class="gp-list" tabindex="0" role="region" aria-label="Tracks">'
         f"{_table(head, rows)}{more}</div>"
@@ -147,7 +148,7 @@ def contents(tracks: Iterable[Track]) -> str:
 
 
 def where(answer: Answer, match: Match) -> str:
-    """In words, where in the track the clip begins, or the part of it that was used."""
+    """A sentence that says where in the track the clip, or the part of it used, begins."""
     clip, begins = "Your clip", "begins"
     if answer.query_start_s > 0 or answer.query_duration_s >= LONGEST_S:
         begins = "begin"
@@ -156,31 +157,31 @@ def where(answer: Answer, match: Match) -> str:
             f"{clock(answer.query_start_s)} on,"
         )
     if round(match.start_s) < 0:
-        return f"{clip} {begins} <b>{clock(-match.start_s)}</b> before the track does"
+        return f"{clip} {begins} <b>{clock(-match.start_s)}</b> before the track"
     return f"{clip} {begins} at <b>{clock(match.start_s)}</b> of {clock(match.track.duration_s)}"
 
 
-def how_sure(confidence: float) -> str:
+def confident(confidence: float) -> str:
     """A probability in words."""
-    return "Over 99.9 % sure" if confidence > 0.999 else f"{100 * confidence:.1f} % sure"
+    return "Over 99.9 % confident" if confidence > 0.999 else f"{100 * confidence:.1f} % confident"
 
 
 def clock(seconds: float) -> str:
-    """Seconds as m:ss, with a minus sign for what is before a track's beginning."""
+    """Seconds as m:ss, with a minus sign before a track's beginning."""
     whole = abs(round(seconds))
     return f"{'−' if round(seconds) < 0 else ''}{whole // 60}:{whole % 60:02d}"
 
 
-def many(number: int, what: str) -> str:
-    """A number of things: 1 track, 2,000 tracks."""
+def count(number: int, what: str) -> str:
+    """A number with its noun: 1 track, 2,000 tracks."""
     return f"{number:,} {what}{'' if number == 1 else 's'}"
 
 
 def licence(name: str) -> str:
-    """A licence as people write it: an SPDX identifier of no licence of its list is words."""
-    own = "LicenseRef-"
-    if name.startswith(own):
-        return name.removeprefix(own).replace("-", " ").capitalize()
+    """A licence for display: SPDX's prefix for unlisted licences is removed."""
+    prefix = "LicenseRef-"
+    if name.startswith(prefix):
+        return name.removeprefix(prefix).replace("-", " ").capitalize()
     return name
 
 
@@ -194,10 +195,10 @@ def _note(html: str) -> str:
     return f'<div class="gp-small">{html}</div>'
 
 
-def _told(answer: Answer, best: Match, truth: GroundTruth | None, hop_s: float) -> str:
-    """Whether the best match is right, in words, and how that is known."""
+def _explain_verdict(answer: Answer, best: Match, truth: GroundTruth | None, hop_s: float) -> str:
+    """Whether the best match is right, and how that is known."""
     if truth is None:
-        return "Nobody knows what is right: the clip is not identified without degradation either."
+        return "The right answer is unknown: the clean clip is not identified either."
     source = "where it was cut from" if truth.given else "what the clean clip is identified as"
     judgement = judge(answer, truth, hop_s)
     if judgement == "place":
@@ -207,13 +208,13 @@ def _told(answer: Answer, best: Match, truth: GroundTruth | None, hop_s: float) 
             f"The track is right, but {source} is at {truth.start_s:.1f} s, and this is at "
             f"{best.start_s - answer.query_start_s:.1f} s: music repeats itself."
         )
-    return f"That is not right: it is not {source}."
+    return f"That is wrong: it is not {source}."
 
 
 def _also(answer: Answer) -> str:
-    """Which other tracks have the music that was heard."""
+    """The other tracks that contain the same music."""
     titles = ", ".join(escape(match.track.title) for match in answer.alternatives)
-    return f'<div class="gp-small">The same music is in: {titles}.</div>' if titles else ""
+    return f'<div class="gp-small">Same music in: {titles}.</div>' if titles else ""
 
 
 def _title(text: str) -> str:
@@ -234,7 +235,7 @@ def _rights(track: Track) -> str:
 
 
 def _source(track: Track) -> str:
-    """A link to where the track is from; tags can hold anything, so only to a web address."""
+    """A link to the track's source, if that is a web address: tags can contain anything."""
     if not track.source.startswith(("http://", "https://")):
         return escape(track.source)
     host = track.source.split("/")[2].removeprefix("www.") or "source"

@@ -1,4 +1,4 @@
-"""The clip a visitor works with: it is taken on one tab, and all the others show it."""
+"""The clip that a visitor works with: chosen on the tab Identify, used by all tabs."""
 
 from __future__ import annotations
 
@@ -12,21 +12,20 @@ import numpy as np
 from grafprint import audio, matching
 from grafprint.library import Library, LibraryError, Track
 
-LONGEST_S = 4 * 3600  # of a file, so much is heard: a small file can claim years
-PAST_S = 2.0  # music before a clip of a library, which a room is still sounding with
+LONGEST_S = 4 * 3600  # the most that is decoded of a file: a small one can hold days of sound
+PAST_S = 2.0  # music before a clip cut from a library, for the reverberation at its start
 
 
 class ClipError(ValueError):
-    """A clip that cannot be used; the message is for the visitor and names no path."""
+    """A clip that cannot be used; the message is for the visitor and contains no path."""
 
 
 @dataclass(frozen=True, eq=False)
 class Clip:
-    """Mono ``samples [n]`` (float32, 16 kHz), at most 30 s, and where they are from.
+    """Mono ``samples [n]`` (float32, 16 kHz), at most 30 s, and their origin.
 
     ``offset_s`` is where in its file the clip begins. ``past [m]`` is the music right before it,
-    as far as it is known. ``place`` is its track and second where those are known because it was
-    cut from a library.
+    if known. ``place`` is the track id and second of a clip that was cut from a library.
     """
 
     samples: np.ndarray
@@ -37,7 +36,7 @@ class Clip:
 
     @property
     def duration_s(self) -> float:
-        """Its length in seconds."""
+        """Length in seconds."""
         return len(self.samples) / audio.SAMPLE_RATE
 
     def playable(self) -> tuple[int, np.ndarray]:
@@ -46,7 +45,7 @@ class Clip:
 
 
 def playable(samples: np.ndarray) -> tuple[int, np.ndarray]:
-    """Samples ``[n]`` as Gradio's player takes them: rate in Hz, int16 ``[n]``."""
+    """Samples ``[n]`` in the form that Gradio's player needs: rate in Hz, int16 ``[n]``."""
     return audio.SAMPLE_RATE, np.round(samples.clip(-1, 1) * 32767).astype(np.int16)
 
 
@@ -57,7 +56,7 @@ def from_file(path: str | None) -> Clip:
     name = Path(path).name
     if not Path(path).exists():
         raise ClipError(
-            f"“{name}” is not here any more: clips are kept for an hour; choose it again"
+            f"“{name}” has been deleted, because clips are kept for an hour: choose it again"
         )
     try:
         samples, start_s = matching.loudest(
@@ -69,7 +68,7 @@ def from_file(path: str | None) -> Clip:
 
 
 def example(folder: Path | None) -> Clip | None:
-    """The first of a folder's examples, if there is one."""
+    """The first example of a folder, or None."""
     if folder is None or not (listing := folder / "examples.json").is_file():
         return None
     first = json.loads(listing.read_text(encoding="utf-8"))[0]
@@ -79,7 +78,7 @@ def example(folder: Path | None) -> Clip | None:
 def from_track(library: Library, track: Track, start_s: float, duration_s: float) -> Clip:
     """A part of a library's track, with the music before it.
 
-    Raises ClipError if the track's file is not at hand or ends before.
+    Raises ClipError if the track's file is missing or ends before ``start_s``.
     """
     path = library.audio_path(track)
     if path is None:

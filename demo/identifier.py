@@ -1,4 +1,4 @@
-"""A library and its network behind one call: which recording is this clip?"""
+"""Identify a clip with a library and its network."""
 
 from __future__ import annotations
 
@@ -16,16 +16,15 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Identifier:
-    """A library and its network, opened once and used by every visitor; keeps nothing of them."""
+    """A library and its network, opened once and shared by all visitors; it stores no clips."""
 
     library: Library
     fingerprinter: Fingerprinter
 
     def answer(self, clip: Clip, top: int = 5, confidence: float | None = None) -> Answer:
-        """Identify a clip; the answer has at most ``top`` matches, ``confidence`` is the threshold.
+        """Identify a clip: at most ``top`` matches; ``confidence`` is the threshold.
 
-        Raises ClipError, whatever goes wrong: an unforeseen reason is for the log, not for the
-        visitor.
+        Raises only ClipError. Unexpected errors are logged, and the message does not contain them.
         """
         try:
             answer = matching.identify_audio(
@@ -36,6 +35,6 @@ class Identifier:
         except Exception as error:
             _log.exception("a clip could not be identified")
             raise ClipError(
-                "the program failed on this clip, and its console says how: please report it"
+                "the program failed on this clip; please report the error in its console"
             ) from error
         return matching.shift_answer(answer, clip.offset_s)

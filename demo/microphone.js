@@ -1,4 +1,4 @@
-// Gives music an unprocessed microphone, and says in the page why a clip cannot be taken.
+// Requests unprocessed sound from the microphone, and shows why a clip cannot be used.
 (() => {
   const say = (text) => {
     const note = document.querySelector('#note');
@@ -6,16 +6,16 @@
     else setTimeout(() => say(text), 200);
   };
 
-  // Browsers clean a microphone for speech: echo cancellation, noise suppression and gain control
-  // change music until it can hardly be recognised. Gradio has no option for it, so its request is
-  // changed on its way; and of a refusal it says nothing, so that is said here.
+  // By default browsers process a microphone for speech: echo cancellation, noise suppression and
+  // gain control distort music so much that it can hardly be recognised. Gradio has no option for
+  // this, so its request is changed here. Nor does it show refusals, so they are shown here too.
   const refusals = {
     NotFoundError: 'The browser finds no microphone. Connect one and reload the page, or choose ' +
       'a file.',
-    NotAllowedError: 'The browser does not let this page use the microphone. Allow it beside the ' +
-      'address and reload the page, or choose a file.',
-    NotReadableError: 'The microphone cannot be opened: perhaps another program is using it. ' +
-      'Close that and reload the page, or choose a file.',
+    NotAllowedError: 'The browser does not allow this page to use the microphone. Allow it in the ' +
+      'address bar and reload the page, or choose a file.',
+    NotReadableError: 'The microphone cannot be opened: another program may be using it. ' +
+      'Close that program and reload the page, or choose a file.',
   };
   const media = navigator.mediaDevices;
   if (media && media.getUserMedia) {
@@ -36,19 +36,19 @@
         throw error;
       }
     };
-    // Without a microphone Gradio's button does nothing at all.
+    // Without a microphone, Gradio's button does nothing.
     document.addEventListener('click', async (event) => {
       if (!event.target.closest('#clip .record-button')) return;
       const devices = await media.enumerateDevices();
       if (!devices.some((device) => device.kind === 'audioinput')) say(refusals.NotFoundError);
     }, true);
   } else {
-    say('Your browser gives this page no microphone, because it did not come over https or from ' +
-      'this computer itself. Open it as http://localhost, start the app with --ssl-key and ' +
+    say('Your browser gives this page no microphone, because it was loaded neither over https nor ' +
+      'from this computer. Open it as http://localhost, start the app with --ssl-key and ' +
       '--ssl-certificate, or choose a file.');
   }
 
-  // A file that the server would refuse is not sent, and the reason is given in words.
+  // A file that the server would refuse is not sent, and the reason is shown.
   const complaint = (file) => {
     const limit = Number(document.querySelector('#note').dataset.maxMb);
     if (file.type && !file.type.startsWith('audio/')) {
@@ -56,8 +56,8 @@
         'M4A, Ogg or Opus.';
     }
     if (file.size > limit * 1e6) {
-      return `“${file.name}” has ${Math.ceil(file.size / 1e6)} MB, and ${limit} MB are the most ` +
-        'that can be sent. Cut a part out of it: ten seconds are enough.';
+      return `“${file.name}” has ${Math.ceil(file.size / 1e6)} MB, but the limit is ${limit} MB. ` +
+        'Cut a part out of it: ten seconds are enough.';
     }
     return '';
   };

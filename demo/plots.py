@@ -1,4 +1,4 @@
-"""Figures of the page, readable on light and dark grounds and told in words to who cannot see."""
+"""Figures of the page: readable on light and dark backgrounds, with descriptions in words."""
 
 from __future__ import annotations
 
@@ -17,24 +17,31 @@ from PIL import Image
 
 from grafprint.models.features import FeatureConfig
 
-GREY = "#7d8896"  # in between: contrast on white and on black
+GREY = "#7d8896"  # has contrast on both white and black
 TEAL, AMBER = "#0d9488", "#d97706"
 
 
 @contextmanager
 def drawing(width: float, height: float) -> Iterator[Figure]:
-    """A transparent figure of so many inches, to be drawn on and passed to :func:`svg` within."""
-    with rc_context({
-        "svg.fonttype": "none", "font.size": 10, "font.family": "sans-serif",
-        "text.color": GREY, "axes.labelcolor": GREY, "xtick.color": GREY, "ytick.color": GREY,
-    }):  # fmt: skip
+    """A transparent figure, size in inches; draw on it and call :func:`svg` within the block."""
+    with rc_context(
+        {
+            "svg.fonttype": "none",
+            "font.size": 10,
+            "font.family": "sans-serif",
+            "text.color": GREY,
+            "axes.labelcolor": GREY,
+            "xtick.color": GREY,
+            "ytick.color": GREY,
+        }
+    ):
         figure = Figure(figsize=(width, height), layout="constrained")
         figure.patch.set_alpha(0)
         yield figure
 
 
-def plain(axes: Axes) -> Axes:
-    """Grey lines left and below, no ground: for both themes."""
+def style_axes(axes: Axes) -> Axes:
+    """Grey spines on the left and below, and no background: for both themes."""
     axes.patch.set_alpha(0)
     axes.tick_params(colors=GREY)
     for side, spine in axes.spines.items():
@@ -43,10 +50,10 @@ def plain(axes: Axes) -> Axes:
     return axes
 
 
-def greyed(figure: Figure) -> Figure:
-    """A finished figure made fit for both themes: no ground, and grey for lines and words.
+def adapt_to_themes(figure: Figure) -> Figure:
+    """Make a finished figure readable in both themes: no background, grey lines and text.
 
-    Not by matplotlib's settings, which all threads share.
+    Matplotlib's settings cannot be used for this, because all threads share them.
     """
     figure.patch.set_alpha(0)
     for axes in figure.axes:
@@ -62,7 +69,7 @@ def greyed(figure: Figure) -> Figure:
 
 
 def svg(figure: Figure, label: str) -> str:
-    """The figure as SVG text; ``label`` is what it shows, in words."""
+    """The figure as SVG text; ``label`` describes it in words."""
     text = io.StringIO()
     figure.savefig(text, format="svg", metadata={"Date": None, "Creator": None})
     drawn = text.getvalue()
@@ -73,8 +80,8 @@ def svg(figure: Figure, label: str) -> str:
 def spectrogram(logmel: np.ndarray, label: str, range_db: float = 80.0) -> str:
     """A log-mel spectrogram ``[frames, mels]`` in dB as an HTML image, low frequencies below.
 
-    Colours span ``range_db`` below its loudest point. It fills the width of its place; ``label``
-    is what it shows, in words.
+    Colours span ``range_db`` below its loudest point. The image fills the width available;
+    ``label`` describes it in words.
     """
     level = np.clip((logmel - logmel.max()) / range_db + 1, 0, 1)
     pixels = colormaps["magma"](level.T[::-1], bytes=True)[..., :3]
@@ -87,7 +94,7 @@ def image(pixels: np.ndarray, label: str, css_class: str = "") -> str:
 
 
 def data_url(pixels: np.ndarray) -> str:
-    """Pixels ``[height, width, 3]`` (uint8) as the address of a PNG that holds itself."""
+    """Pixels ``[height, width, 3]`` (uint8) as the data URL of a PNG."""
     data = io.BytesIO()
     Image.fromarray(np.ascontiguousarray(pixels)).save(data, "PNG")
     return f"data:image/png;base64,{base64.b64encode(data.getvalue()).decode()}"
@@ -101,10 +108,10 @@ def alignment(
     threshold: float,
     start_s: float,
 ) -> str:
-    """The clip above the track from the matched moment on, and how alike each second is: an SVG.
+    """The clip, the track from the matched moment on, and the score of each segment, as SVG.
 
     ``clip`` and ``reference`` are log-mel spectrograms ``[frames, mels]`` in dB, ``scores [m]``
-    those of the segments (NaN: not compared), ``start_s`` where in the track the clip begins.
+    the segments' scores (NaN: not compared), ``start_s`` where in the track the clip begins.
     """
     frame_s = features.hop_length / features.sample_rate_hz
     length_s = len(clip) * frame_s
@@ -114,28 +121,38 @@ def alignment(
             (panels[0], clip, 0.0, "your clip"),
             (panels[1], reference, start_s, "the track"),
         ):
-            plain(axes).imshow(
-                logmel.T, origin="lower", aspect="auto", cmap="magma",
-                vmin=logmel.max() - features.dynamic_range_db, vmax=logmel.max(),
+            style_axes(axes).imshow(
+                logmel.T,
+                origin="lower",
+                aspect="auto",
+                cmap="magma",
+                vmin=logmel.max() - features.dynamic_range_db,
+                vmax=logmel.max(),
                 extent=(first_s, first_s + len(logmel) * frame_s, 0, logmel.shape[1]),
-            )  # fmt: skip
+            )
             axes.set_xlim(first_s, first_s + length_s)
             axes.set_yticks([])
             axes.set_ylabel(title)
         time_s = features.window_s / 2 + features.hop_s * np.arange(len(scores))
-        below = plain(panels[2])
+        below = style_axes(panels[2])
         below.axhline(threshold, color=AMBER, linewidth=1, linestyle="--")
-        below.plot(time_s, scores, color=TEAL, linewidth=1.8,
-                   marker="o" if len(scores) < 12 else "", markersize=4)  # fmt: skip
+        below.plot(
+            time_s,
+            scores,
+            color=TEAL,
+            linewidth=1.8,
+            marker="o" if len(scores) < 12 else "",
+            markersize=4,
+        )
         below.set_ylim(min(-0.1, float(np.nanmin(scores))), 1.05)
         below.set_xlim(0, length_s)
         below.set_yticks([0, 0.5, 1])
-        below.set_ylabel("alike")
+        below.set_ylabel("similarity")
         below.set_xlabel("seconds")
         mean = float(np.nanmean(scores))
         return svg(
             figure,
             "Spectrograms of the clip and of the track from the matched moment on, one above the "
-            f"other; below, how alike they are second by second: {mean:.2f} on average, dashed: "
-            f"the threshold of {threshold:.2f}",
+            f"other; below, their similarity over time: {mean:.2f} on average; dashed: the "
+            f"threshold of {threshold:.2f}",
         )

@@ -1,4 +1,4 @@
-"""What the tabs share: on the server the network and the libraries, in a visit the clip."""
+"""What the tabs share: the network and the libraries, and the state of each visit."""
 
 from __future__ import annotations
 
@@ -14,24 +14,22 @@ from grafprint.fingerprint import Fingerprinter
 from grafprint.library import Library, LibraryError
 from grafprint.library.folder import CATALOGUE
 
-# How events run that only change what is shown: without a queue, and not for programs.
-AT_ONCE: dict[str, Any] = {
-    "queue": False, "show_progress": "hidden", "api_visibility": "private"
-}  # fmt: skip
-# Two clips at a time, however they come; more of them wait their turn.
-BUSY: dict[str, Any] = {"concurrency_id": "identify", "concurrency_limit": 2}
-# A visit's clip is forgotten an hour after it was last changed.
+# Options of events that only change what is shown: not queued, and not part of the API.
+UNQUEUED: dict[str, Any] = {"queue": False, "show_progress": "hidden", "api_visibility": "private"}
+# At most two clips are identified at a time, on all tabs together; others wait in the queue.
+IDENTIFY_LIMIT: dict[str, Any] = {"concurrency_id": "identify", "concurrency_limit": 2}
+# A visit's clip is dropped an hour after it was last changed.
 FORGET_S = 3600
 
 
 @dataclass
 class Studio:
-    """The network and the libraries made with it: opened once, used by every visitor.
+    """The network and the libraries made with it: opened once, shared by all visitors.
 
-    ``home`` is the library a visit begins with, ``shelf`` a folder whose subfolders are further
-    libraries (and where new ones are made). ``noise`` and ``rooms`` are folders of recorded ones,
-    None for those that are made by the program. ``editable``: whether visitors may change
-    libraries on the shelf.
+    ``home`` is the library that a visit begins with. ``shelf`` is a folder whose subfolders are
+    further libraries; new ones are created there. ``noise`` and ``rooms`` are folders of recorded
+    noises and room responses; None: only synthetic ones. ``editable``: whether visitors may change
+    the libraries on the shelf.
     """
 
     fingerprinter: Fingerprinter
@@ -46,16 +44,13 @@ class Studio:
 
     @classmethod
     def load(cls, home: Path, model: Path, **options: object) -> Studio:
-        """Load the network and the first library.
-
-        Raises LibraryError or CheckpointError, with the reason.
-        """
+        """Load the network and the first library. Raises LibraryError or CheckpointError."""
         studio = cls(Fingerprinter.load(model), home, **options)  # type: ignore[arg-type]
         studio.identifier(studio.names()[0])
         return studio
 
     def names(self) -> list[str]:
-        """The libraries by name, the one to begin with first."""
+        """The names of the libraries, the home library first."""
         names = [self.home.name]
         if self.shelf is not None and self.shelf.is_dir():
             found = sorted(path.parent.name for path in self.shelf.glob(f"*/{CATALOGUE}"))
@@ -63,16 +58,16 @@ class Studio:
         return names
 
     def path(self, name: str) -> Path:
-        """The folder of a library by its name. Raises LibraryError for a name there is not."""
+        """The folder of a library. Raises LibraryError for an unknown name."""
         if name not in self.names():
             raise LibraryError(f"there is no library {name!r} here")
         if name == self.home.name:
             return self.home
-        assert self.shelf is not None  # else names() has only the one
+        assert self.shelf is not None  # or names() would contain only the home library
         return self.shelf / name
 
     def identifier(self, name: str | None = None) -> Identifier:
-        """A library, open for reading, with the network.
+        """A library, open for reading, with the network; by default the home library.
 
         Raises LibraryError if there is none of that name or it cannot be used.
         """
@@ -84,9 +79,9 @@ class Studio:
             return self._open[name]
 
     def reload(self, name: str) -> None:
-        """Open a library anew at its next use, because it has changed.
+        """Reopen a library that has changed at its next use.
 
-        Whoever is still reading the old state goes on with it.
+        Readers of the old state can finish with it.
         """
         with self._lock:
             self._open.pop(name, None)
@@ -94,15 +89,15 @@ class Studio:
 
 @dataclass(frozen=True)
 class Visit:
-    """What a visitor has at hand, the same on every tab; each is one ``gr.State``.
+    """The state of a visit that all tabs share.
 
-    ``clip`` holds the Clip to look at (or None), ``heard`` what has become of it on the tab
-    Degrade (or None), ``library`` the name of the library in use. ``changes`` counts the visitor's
-    changes to libraries, for what shows one at all times.
+    ``clip`` holds the visitor's Clip (or None), ``degraded`` its version from the tab Degrade (or
+    None), ``library`` the name of the library in use. ``changes`` counts the visitor's changes to
+    libraries, so that what shows a library can be updated.
     """
 
     clip: gr.State
-    heard: gr.State
+    degraded: gr.State
     library: gr.State
     changes: gr.State
 
@@ -111,7 +106,7 @@ class Visit:
         """The states of a new visit."""
         return cls(
             clip=gr.State(None, time_to_live=FORGET_S),
-            heard=gr.State(None, time_to_live=FORGET_S),
+            degraded=gr.State(None, time_to_live=FORGET_S),
             library=gr.State(studio.names()[0]),
             changes=gr.State(0),
         )

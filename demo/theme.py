@@ -1,4 +1,4 @@
-"""How the page looks, and the script that it brings along."""
+"""Theme, style sheets and the script in the page's head."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ import gradio as gr
 
 _HERE = Path(__file__).parent
 
-# Built-in fonts only: a web font would be loaded from another host. The darker teal and the grey
-# labels are there for contrast: white on Soft's own teal is hard to read.
+# System fonts only: a web font would be loaded from another host. The darker teal and the grey
+# labels add contrast: white on Soft's own teal is hard to read.
 THEME = gr.themes.Soft(
     primary_hue="teal",
     secondary_hue="teal",
@@ -17,7 +17,7 @@ THEME = gr.themes.Soft(
     font=["system-ui", "sans-serif"],
     font_mono=["ui-monospace", "monospace"],
 ).set(
-    background_fill_primary="*neutral_50",  # as Soft has it; set() alone would whiten it
+    background_fill_primary="*neutral_50",  # Soft's own value, which set() would turn white
     button_primary_background_fill="*primary_700",
     button_primary_background_fill_dark="*primary_700",
     button_primary_background_fill_hover="*primary_800",

@@ -1,4 +1,4 @@
-"""Long work of a visitor: one at a time on the server, with a bar, and stopped by a button."""
+"""Long tasks: one of a kind at a time on the server, with a progress bar and a Stop button."""
 
 from __future__ import annotations
 
@@ -9,32 +9,32 @@ from html import escape
 
 @dataclass
 class Stop:
-    """Whether a visitor wants the work to end; one a visit, in a ``gr.State``, changed in place."""
+    """A visitor's request to stop; one per visit, in a ``gr.State``, changed in place."""
 
     wanted: bool = False
 
     def halt(self) -> str:
-        """Wish for the end; what to say until it comes."""
+        """Request the stop; returns what to show until the task has stopped."""
         self.wanted = True
-        return bar("Stopping as soon as what is at hand is done", 0)
+        return bar("Stopping after the current step", 0)
 
 
 @dataclass(frozen=True)
 class Turn:
-    """The right to do work of one kind, which one visitor at a time has: ``with turn.taken``."""
+    """Lets one visitor at a time run a task of one kind: ``with turn.lock``."""
 
-    taken: threading.Lock = field(default_factory=threading.Lock)
+    lock: threading.Lock = field(default_factory=threading.Lock)
 
     def begin(self, stop: Stop) -> str:
-        """Forget an earlier wish to stop; what to say while the work has not begun."""
+        """Clear an earlier request to stop; returns what to show until the task starts."""
         stop.wanted = False
-        if self.taken.locked():
-            return bar("Somebody else's work of this kind is under way; yours begins after it", 0)
-        return bar("Beginning", 0)
+        if self.lock.locked():
+            return bar("Another visitor's task is running; yours starts after it", 0)
+        return bar("Starting", 0)
 
 
 def bar(words: str, share: float) -> str:
-    """A progress bar, ``share`` in 0..1, and what is being done."""
+    """A progress bar with a text; ``share`` in 0..1."""
     return (
         f'<div class="gp-work" role="progressbar" aria-valuemin="0" aria-valuemax="100" '
         f'aria-valuenow="{100 * share:.0f}" aria-label="{escape(words)}">{escape(words)}'

@@ -1,8 +1,8 @@
-"""Takes docs/figures/app*.png: the app in Chromium, on the bundled library.
+"""Take docs/figures/app*.png: screenshots of the app with the bundled library, in Chromium.
 
     python -m docs.make_screenshots
 
-Run it again when the page changes, and look at what it took.
+Run it again when the page changes, and check the pictures.
 """
 
 from __future__ import annotations
@@ -21,12 +21,12 @@ from demo.studio import Studio
 ROOT = Path(__file__).parent.parent
 ASSETS, FIGURES = ROOT / "assets", ROOT / "docs" / "figures"
 PATIENCE_MS = 120_000
-COLOURS = 128  # of a picture: enough, and a quarter of the size
+COLOURS = 128  # quarters the size of a picture without visible loss
 
 
 def take(page: Page, name: str, height: int) -> None:
-    """Save the top of the page, ``height`` pixels of it."""
-    time.sleep(2)  # waveforms and canvases
+    """Save the top ``height`` pixels of the page."""
+    time.sleep(2)  # for waveforms and canvases to be drawn
     working = page.get_by_text("processing |").filter(visible=True)
     expect(working).to_have_count(0, timeout=PATIENCE_MS)
     page.evaluate("window.scrollTo(0, 0)")
@@ -36,13 +36,13 @@ def take(page: Page, name: str, height: int) -> None:
 
 
 def open_tab(page: Page, title: str, wait_for: str) -> None:
-    """Open a tab and wait until something is there."""
+    """Open a tab and wait for an element on it."""
     page.get_by_role("tab", name=title, exact=True).click()
     expect(page.locator(wait_for).first).to_be_visible(timeout=PATIENCE_MS)
 
 
 def main() -> None:
-    """Use the app as a new user would, and take pictures on the way."""
+    """Use the app like a new visitor and take pictures."""
     studio = Studio.load(
         ASSETS / "library", ASSETS / "grafprint.safetensors", examples=ASSETS / "examples"
     )

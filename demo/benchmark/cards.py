@@ -1,4 +1,4 @@
-"""What the tab Benchmark says and draws, as HTML: plan, progress, table, curves, downloads."""
+"""The parts of the tab Benchmark as HTML: plan, progress, table, curves, downloads."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from html import escape
 from matplotlib import rc_context
 
 from demo import plots, work
-from demo.cards import clock, many
+from demo.cards import clock, count
 from demo.downloads import links
 from grafprint.evaluation import MEASURES, EvaluationConfig, Report, to_csv
 from grafprint.evaluation.plots import hit_rates
@@ -19,46 +19,45 @@ TEAL, AMBER = "13 148 136", "217 119 6"
 
 
 def plan(config: EvaluationConfig, library: str, waiting: bool) -> str:
-    """How much there is to do."""
+    """The size of an evaluation, and whether it has to wait."""
     cells = len(config.lengths_s) * len(config.snrs_db) * len(config.reverbs)
-    wait = " Another evaluation is under way: yours would begin after it." if waiting else ""
+    wait = " Another evaluation is running: yours would start after it." if waiting else ""
     return sentence(
-        f"{many(cells, 'cell')} of {config.queries} queries: {cells * config.queries:,} queries of "
-        f"the library “{library}”. How long that takes is told once the first are done.{wait}"
+        f"{count(cells, 'cell')} of {config.queries} queries: {cells * config.queries:,} queries "
+        f"to the library “{library}”. A time estimate is shown after the first queries.{wait}"
     )
 
 
 def sentence(text: str) -> str:
-    """Plain words, with a capital and a full stop."""
+    """A text with a capital and a full stop added."""
     text = text[:1].upper() + text[1:]
     return f'<div class="gp-small">{escape(text if text.endswith(".") else text + ".")}</div>'
 
 
-def at_work(report: Report, passed_s: float) -> str:
-    """The progress of an evaluation that has been running for so long."""
+def progress(report: Report, elapsed_s: float) -> str:
+    """The progress of an evaluation that has been running for ``elapsed_s``."""
     done, total = report.done, report.config.queries
-    left_s = passed_s / done * (total - done)
-    words = f"{_count(report, done)}; about {clock(left_s)} min to go"
+    left_s = elapsed_s / done * (total - done)
+    words = f"{_query_count(report, done)}; about {clock(left_s)} min left"
     return work.bar(words, done / total)
 
 
-def done(report: Report) -> str:
-    """What an evaluation was of, and whether it was stopped."""
+def summary(report: Report) -> str:
+    """What was evaluated, and whether it was stopped."""
     stopped = " Stopped." if report.done < report.config.queries else " Done."
     left_out = report.references - report.query_tracks
-    missing = f"; {left_out} more are too short or their audio is not at hand" if left_out else ""
-    return sentence(
-        f"{_count(report, report.done)}, cut from {report.query_tracks} tracks{missing}.{stopped}"
-    )
+    missing = f"; {left_out} more are too short or have no audio file" if left_out else ""
+    queries = _query_count(report, report.done)
+    return sentence(f"{queries}, cut from {report.query_tracks} tracks{missing}.{stopped}")
 
 
-def drawn(report: Report, measure: str) -> tuple[str, str]:
-    """Table and curves of a report; empty as long as it has no query."""
+def results(report: Report, measure: str) -> tuple[str, str]:
+    """Table and curves of a report; both empty until a query is done."""
     return (table(report, measure), curves(report, measure)) if report.done else ("", "")
 
 
 def table(report: Report, measure: str) -> str:
-    """Rates in percent with their intervals, a row a length and reverb, a column an SNR."""
+    """Rates in percent with intervals: a row per length and reverb, a column per SNR."""
     rates = report.rates(measure)
     config = report.config
     colour = AMBER if measure == "named_when_absent" else TEAL
@@ -74,25 +73,25 @@ def table(report: Report, measure: str) -> str:
         for snr in config.snrs_db
     )
     return (
-        f'<div class="gp-small">{_words(measure)}, in % of {report.done} queries; below each the '
-        '95 % interval</div><div class="gp-wide" tabindex="0" role="region" aria-label="Rates">'
+        f'<div class="gp-small">{_name(measure)}, in % of {report.done} queries per cell, with '
+        '95 % intervals</div><div class="gp-wide" tabindex="0" role="region" aria-label="Rates">'
         f'<table class="gp"><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table></div>'
     )
 
 
 def curves(report: Report, measure: str) -> str:
-    """Rates against SNR, a picture without and one with reverb, for light and dark grounds."""
+    """Rates against SNR, one plot without reverb and one with it, for both themes."""
     pictures = ""
     for reverb in report.config.reverbs:
         half = replace(report, config=replace(report.config, reverbs=(reverb,)))
-        figure = plots.greyed(hit_rates(half, measure))
+        figure = plots.adapt_to_themes(hit_rates(half, measure))
         with rc_context({"svg.fonttype": "none"}):
-            pictures += plots.svg(figure, _told(half, measure, reverb))
+            pictures += plots.svg(figure, _describe(half, measure, reverb))
     return f'<div class="gp-curves">{pictures}</div>'
 
 
 def downloads(report: Report, measure: str) -> str:
-    """Links to the report as CSV, JSON and PNG; the files are in the links themselves."""
+    """Links to the report as CSV, JSON and PNG, with the files embedded."""
     if not report.done:
         return ""
     picture = io.BytesIO()
@@ -113,17 +112,17 @@ def _cell(rate: tuple[float, float, float], colour: str) -> str:
     )
 
 
-def _count(report: Report, done: int) -> str:
+def _query_count(report: Report, done: int) -> str:
     cells = len(report.cells)
     return f"{done * cells:,} of {report.config.queries * cells:,} queries"
 
 
-def _words(measure: str) -> str:
+def _name(measure: str) -> str:
     return MEASURES[measure][:1].upper() + MEASURES[measure][1:]
 
 
-def _told(report: Report, measure: str, reverb: bool) -> str:
-    """The curves of one reverb setting, in words."""
+def _describe(report: Report, measure: str, reverb: bool) -> str:
+    """The curves without or with reverb, in words."""
     rates = report.rates(measure)
     lines = (
         f"{length:g} s: "
@@ -132,4 +131,4 @@ def _told(report: Report, measure: str, reverb: bool) -> str:
     )
     snrs = ", ".join("no noise" if s is None else f"{s:g} dB" for s in report.config.snrs_db)
     room = "with" if reverb else "without"
-    return f"{_words(measure)} {room} reverb, in percent at {snrs}. {'. '.join(lines)}."
+    return f"{_name(measure)} {room} reverb, in percent at {snrs}. {'. '.join(lines)}."

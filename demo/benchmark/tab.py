@@ -1,4 +1,4 @@
-"""The tab Benchmark: hit rates on the library in use, drawn while they are measured."""
+"""The tab Benchmark: hit rates on the library in use, shown while they are measured."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ import gradio as gr
 
 from demo import cards, work
 from demo.benchmark import cards as benchmark_cards
-from demo.studio import AT_ONCE, Studio, Visit
+from demo.studio import UNQUEUED, Studio, Visit
 from grafprint import evaluation
 from grafprint.degradation.banks import NoiseBank, RoomBank, noise_bank, room_bank
 from grafprint.evaluation import MEASURES, EvaluationConfig, Report
@@ -22,19 +22,19 @@ from grafprint.library import LibraryError
 
 LENGTHS_S, SNRS_DB = (1, 2, 3, 5, 10), (-5, 0, 5, 10, 15, 20)
 REVERBS = {"without": (False,), "with": (True,), "both": (False, True)}
-FEWEST, MOST = 5, 200  # queries a cell
+FEWEST, MOST = 5, 200  # queries per cell
 MOST_CELLS = 100
 LONGEST_S = 30
-# Drawn so often, and never longer than a quarter of the time.
+# Results are redrawn at this interval, and take at most this share of the time.
 DRAW_EVERY_S, DRAW_SHARE = 1.0, 0.25
 
-# One evaluation at a time on the whole server; the others wait.
-TURN: dict[str, Any] = {"concurrency_id": "evaluate", "concurrency_limit": 1}
+# One evaluation at a time on the whole server; others wait in the queue.
+EVALUATION_LIMIT: dict[str, Any] = {"concurrency_id": "evaluate", "concurrency_limit": 1}
 
 
 @dataclass
 class Board:
-    """What a visitor looks at, changed in place while an evaluation runs; one a visit."""
+    """What a visitor sees, changed in place while an evaluation runs; one per visit."""
 
     measure: str = "hit_50ms"
     report: Report | None = None
@@ -63,8 +63,8 @@ def build(studio: Studio, visit: Visit, tab: gr.Tab) -> None:
     ) -> Iterator[tuple[str, str, str]]:
         try:
             config = configuration(lengths, snrs, reverb, queries, seed)
-            with turn.taken, contextlib.closing(_reports(studio, name, config)) as reports:
-                yield work.bar("Getting noises and rooms", 0), "", ""
+            with turn.lock, contextlib.closing(_reports(studio, name, config)) as reports:
+                yield work.bar("Preparing noises and rooms", 0), "", ""
                 next_s, report = 0.0, next(reports)
                 began_s = time.monotonic()
                 for report in reports:
@@ -73,11 +73,11 @@ def build(studio: Studio, visit: Visit, tab: gr.Tab) -> None:
                     if stop.wanted or report.done == config.queries:
                         break
                     if now_s >= next_s:
-                        shown = benchmark_cards.drawn(report, board.measure)
-                        yield benchmark_cards.at_work(report, now_s - began_s), *shown
+                        results = benchmark_cards.results(report, board.measure)
+                        yield benchmark_cards.progress(report, now_s - began_s), *results
                         cost_s = time.monotonic() - now_s
                         next_s = now_s + max(DRAW_EVERY_S, cost_s / DRAW_SHARE)
-            yield benchmark_cards.done(report), *benchmark_cards.drawn(report, board.measure)
+            yield benchmark_cards.summary(report), *benchmark_cards.results(report, board.measure)
         except (ValueError, LibraryError) as error:
             yield cards.problem(str(error)), "", ""
 
@@ -85,7 +85,7 @@ def build(studio: Studio, visit: Visit, tab: gr.Tab) -> None:
         board.measure = chosen if chosen in MEASURES else board.measure
         if board.report is None:
             return "", "", ""
-        return *benchmark_cards.drawn(board.report, board.measure), files(board)
+        return *benchmark_cards.results(board.report, board.measure), files(board)
 
     def files(board: Board) -> str:
         return benchmark_cards.downloads(board.report, board.measure) if board.report else ""
@@ -95,7 +95,7 @@ def build(studio: Studio, visit: Visit, tab: gr.Tab) -> None:
             config = configuration(lengths, snrs, reverb, queries, 0)
         except ValueError as error:
             return benchmark_cards.sentence(str(error))
-        return benchmark_cards.plan(config, name, turn.taken.locked())
+        return benchmark_cards.plan(config, name, turn.lock.locked())
 
     def evaluate(
         lengths: str = "1,2,3,5",
@@ -105,47 +105,61 @@ def build(studio: Studio, visit: Visit, tab: gr.Tab) -> None:
         seed: int = 0,
         library: str = "",
     ) -> Iterator[dict[str, Any]]:
-        """Measure hit rates on a library. Tells about once a second what it has found so far.
+        """Measure hit rates on a library. Yields the results so far about once a second.
 
-        Lengths in seconds and SNRs in dB (or none) are separated by commas, reverb is without,
-        with or both; queries are those of each cell.
+        Lengths in seconds and SNRs in dB (or none) are separated by commas; reverb is without,
+        with or both; queries is the number per cell.
         """
         try:
             config = configuration(lengths.split(","), snrs.split(","), reverb, queries, seed)
-            found = contextlib.closing(_reports(studio, library or studio.home.name, config))
-            with turn.taken, found as reports:
-                told_s = time.monotonic()
+            steps = contextlib.closing(_reports(studio, library or studio.home.name, config))
+            with turn.lock, steps as reports:
+                yielded_s = time.monotonic()
                 for report in reports:
                     now_s = time.monotonic()
                     if report.done == config.queries or (
-                        report.done and now_s - told_s >= DRAW_EVERY_S
+                        report.done and now_s - yielded_s >= DRAW_EVERY_S
                     ):
-                        told_s = now_s
+                        yielded_s = now_s
                         yield {"done": report.done, **report.to_json()}
         except (ValueError, LibraryError) as error:
             raise gr.Error(str(error), print_exception=False) from error
 
     with gr.Row():
         lengths = gr.CheckboxGroup(
-            [(f"{s} s", str(s)) for s in LENGTHS_S], value=["1", "3"],
-            label="Query lengths", min_width=240, elem_id="benchmark-lengths",
-        )  # fmt: skip
+            [(f"{s} s", str(s)) for s in LENGTHS_S],
+            value=["1", "3"],
+            label="Query lengths",
+            min_width=240,
+            elem_id="benchmark-lengths",
+        )
         snrs = gr.CheckboxGroup(
             [*((f"{s} dB", str(s)) for s in SNRS_DB), ("no noise", "none")],
             value=["0", "10", "none"],
-            label="SNR of the noise", min_width=240, elem_id="benchmark-snrs",
-        )  # fmt: skip
+            label="SNR of the noise",
+            min_width=240,
+            elem_id="benchmark-snrs",
+        )
         reverb = gr.Radio(list(REVERBS), value="both", label="Reverb", min_width=240)
     with gr.Row():
         queries = gr.Slider(
-            FEWEST, MOST, value=20, step=5, label="Queries in each cell of the table",
-            info="The more, the narrower the 95 % intervals.", min_width=240,
+            FEWEST,
+            MOST,
+            value=20,
+            step=5,
+            label="Queries per cell of the table",
+            info="More queries give narrower 95 % intervals.",
+            min_width=240,
             elem_id="benchmark-queries",
-        )  # fmt: skip
+        )
         seed = gr.Number(
-            0, precision=0, minimum=0, label="Seed",
-            info="The same seed asks the same queries.", min_width=240,
-        )  # fmt: skip
+            0,
+            precision=0,
+            minimum=0,
+            label="Seed",
+            info="The same seed gives the same queries.",
+            min_width=240,
+        )
     grid = [lengths, snrs, reverb, queries]
     sentence = gr.HTML("", elem_id="benchmark-plan", padding=False)
     with gr.Row():
@@ -153,41 +167,53 @@ def build(studio: Studio, visit: Visit, tab: gr.Tab) -> None:
         halt = gr.Button("Stop", visible=False, elem_id="benchmark-stop")
     progress = gr.HTML("", elem_id="benchmark-progress", padding=False)
     chosen = gr.Radio(
-        [(words, key) for key, words in MEASURES.items()], value="hit_50ms", label="Show",
+        [(words, key) for key, words in MEASURES.items()],
+        value="hit_50ms",
+        label="Show",
         elem_id="benchmark-measure",
-    )  # fmt: skip
+    )
     table = gr.HTML("", elem_id="benchmark-table", padding=False)
     curves = gr.HTML("", elem_id="benchmark-curves", padding=False)
     links = gr.HTML("", elem_id="benchmark-files", padding=False)
     board, stop = gr.State(Board()), gr.State(work.Stop())
 
     planned: dict[str, Any] = {"fn": plan, "inputs": [*grid, visit.library], "outputs": sentence}
-    tab.select(**planned, **AT_ONCE)
+    tab.select(**planned, **UNQUEUED)
     gr.on(
         [lengths.change, snrs.change, reverb.change, queries.change],
         **planned,
         trigger_mode="always_last",
-        **AT_ONCE,
+        **UNQUEUED,
     )
     hidden: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
-    began = start.click(begin, [stop, board], [progress, halt, start, links], **AT_ONCE)
-    over = began.then(run, [*grid, seed, visit.library, board, stop],
-                      [progress, table, curves], **hidden, **TURN)  # fmt: skip
+    began = start.click(begin, [stop, board], [progress, halt, start, links], **UNQUEUED)
+    over = began.then(
+        run,
+        [*grid, seed, visit.library, board, stop],
+        [progress, table, curves],
+        **hidden,
+        **EVALUATION_LIMIT,
+    )
     over.then(end, board, [halt, start, links], **hidden)
-    halt.click(work.Stop.halt, stop, progress, **AT_ONCE)
+    halt.click(work.Stop.halt, stop, progress, **UNQUEUED)
     chosen.input(measure, [chosen, board], [table, curves, links], **hidden)
 
     with gr.Row(visible=False):
         texts = [gr.Textbox("1,2,3,5"), gr.Textbox("0,10,20,none"), gr.Textbox("both")]
         numbers = [gr.Number(20, precision=0), gr.Number(0, precision=0)]
-        gr.Button().click(evaluate, [*texts, *numbers, gr.Textbox("")], gr.JSON(),
-                          api_name="evaluate", **TURN)  # fmt: skip
+        gr.Button().click(
+            evaluate,
+            [*texts, *numbers, gr.Textbox("")],
+            gr.JSON(),
+            api_name="evaluate",
+            **EVALUATION_LIMIT,
+        )
 
 
 def configuration(
     lengths: Sequence[str], snrs: Sequence[str], reverb: str, queries: float, seed: float
 ) -> EvaluationConfig:
-    """What a visitor asks for. Raises ValueError in words if it cannot be measured."""
+    """The evaluation that a visitor chose. Raises ValueError, with a message for them."""
     lengths_s = _numbers(lengths, "length", 1, LONGEST_S)
     with_noise = _numbers([s for s in snrs if s.strip() != "none"], "SNR", -40, 80)
     snrs_db: tuple[float | None, ...] = with_noise
@@ -196,7 +222,7 @@ def configuration(
     if not lengths_s or not snrs_db:
         raise ValueError("choose at least one length and one SNR")
     if reverb not in REVERBS:
-        raise ValueError("reverb is without, with or both")
+        raise ValueError("reverb must be without, with or both")
     if not FEWEST <= queries <= MOST:
         raise ValueError(f"choose {FEWEST} to {MOST} queries")
     if len(lengths_s) * len(snrs_db) * len(REVERBS[reverb]) > MOST_CELLS:
@@ -210,14 +236,14 @@ def _numbers(texts: Sequence[str], what: str, low: float, high: float) -> tuple[
     try:
         values = sorted({float(text) for text in texts})
     except ValueError:
-        raise ValueError(f"a {what} is a number") from None
+        raise ValueError(f"each {what} must be a number") from None
     if not all(low <= value <= high for value in values):
-        raise ValueError(f"a {what} is {low:g} to {high:g}")
+        raise ValueError(f"each {what} must be {low:g} to {high:g}")
     return tuple(values)
 
 
 def _reports(studio: Studio, name: str, config: EvaluationConfig) -> Generator[Report, None, None]:
-    """See ``evaluation.reports``; nothing is done before the first is asked for."""
+    """Reports from ``evaluation.reports``; nothing is opened before the first is requested."""
     identifier = studio.identifier(name)
     noises, rooms = _banks(studio.noise, studio.rooms, config.seed)
     yield from evaluation.reports(
@@ -227,5 +253,5 @@ def _reports(studio: Studio, name: str, config: EvaluationConfig) -> Generator[R
 
 @functools.lru_cache(maxsize=1)
 def _banks(noise: Path | None, rooms: Path | None, seed: int) -> tuple[NoiseBank, RoomBank]:
-    """The noises and rooms that ``grafprint evaluate`` takes: others than those of training."""
+    """The noises and rooms that ``grafprint evaluate`` uses, which training does not."""
     return noise_bank(noise, "test", 30, 9000 + seed), room_bank(rooms, "test", 20, 9000 + seed)

@@ -1,4 +1,4 @@
-"""The breaking point on the page: score against SNR, what it was tried with, what it shows."""
+"""The breaking point on the page: score against SNR, the settings, and the findings in words."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from html import escape
 from matplotlib.axes import Axes
 
 from demo import plots
-from demo.degrade.chain import MADE, NONE, OWN, RECORDED, Values
-from demo.degrade.controls import spelt
+from demo.degrade.chain import NONE, OWN, RECORDED, SIMULATED, Values
+from demo.degrade.controls import display_name
 from grafprint.evaluation.breaking_point import (
     ROOM_RT60_S,
     SNRS_DB,
@@ -27,29 +27,30 @@ _SHAPES = {False: "o", True: "s"}
 
 
 def report(points: Sequence[Point], values: Values, track: str, given: bool) -> str:
-    """The sweep as HTML, also while it is under way: the plot and its findings in words.
+    """A sweep as HTML, finished or not: the plot and the findings in words.
 
-    ``values`` are the controls' it was made with, ``track`` names what is right, and ``given``
+    ``values`` are those of the controls, ``track`` is the title of the right track, and ``given``
     says whether that is known or only what the clean clip is identified as.
     """
-    found = " ".join(_finding(points, reverb) for reverb in (False, True))
+    findings = " ".join(_finding(points, reverb) for reverb in (False, True))
     if len(points) < 2 * len(SNRS_DB):
-        found = f"Tried {len(points)} of {2 * len(SNRS_DB)}."
+        findings = f"Tested {len(points)} of {2 * len(SNRS_DB)}."
     source = "which it was cut from" if given else "which the clean clip is identified as"
     return (
-        f'<div class="gp-breaking" role="status"><div>{found}</div>'
-        f'<div class="gp-small">Right is “{escape(track)}”, {source}. '
-        f"{escape(_tried(values))}</div>"
+        f'<div class="gp-breaking" role="status"><div>{findings}</div>'
+        f'<div class="gp-small">The right answer is “{escape(track)}”, {source}. '
+        f"{escape(_settings(values))}</div>"
         f'<div class="gp-plot">{plot(points, values.snr_db)}</div>'
-        '<div class="gp-small">Filled: the right track and place. Half filled: the right track, '
-        "another place. Hollow: wrong. Below the dashed line nothing is named.</div></div>"
+        '<div class="gp-small">Filled: right track and position. Half filled: right track, wrong '
+        "position. Hollow: wrong track. Scores below the dashed line are not reported as matches."
+        "</div></div>"
     )
 
 
 def plot(points: Sequence[Point], slider_db: float) -> str:
-    """Score against SNR as SVG; a vertical line of the id ``snr-place`` is where the slider is."""
+    """Score against SNR as SVG; a vertical line with id ``snr-place`` marks the slider's value."""
     with plots.drawing(5.4, 3) as figure:
-        axes = plots.plain(figure.subplots())
+        axes = plots.style_axes(figure.subplots())
         axes.set_xlim(SNRS_DB[-1] - 1, SNRS_DB[0] + 1)
         axes.set_ylim(0, 1.03)
         axes.set_xlabel("SNR (dB)", color=plots.GREY)
@@ -63,7 +64,7 @@ def plot(points: Sequence[Point], slider_db: float) -> str:
         axes.legend(frameon=False, labelcolor=plots.GREY, loc="lower right")
         words = " ".join(_finding(points, reverb) for reverb in (False, True))
         drawn = plots.svg(figure, f"Score against SNR, without and with a room. {words}")
-        # For the script that moves the line: what a decibel is in the units of the drawing.
+        # The script that moves the line needs the width of a decibel in the drawing's units.
         box, width = axes.get_position(), figure.get_figwidth() * 72
         per_db = box.width * width / (SNRS_DB[0] - SNRS_DB[-1] + 2)
         data = f'<g id="snr-place" data-per-db="{per_db:.4f}" data-drawn-db="{slider_db:g}"'
@@ -76,10 +77,10 @@ def _curve(axes: Axes, points: Sequence[Point], reverb: bool) -> None:
     axes.plot([], [], color=colour, linewidth=1.2, marker=_SHAPES[reverb], label=_NAMES[reverb])
     judgements: tuple[Judgement, ...] = ("place", "track", "wrong")
     for judgement in judgements:
-        fared = [p for p in points if p.judgement == judgement]
+        group = [p for p in points if p.judgement == judgement]
         axes.plot(
-            [p.snr_db for p in fared],
-            [p.score for p in fared],
+            [p.snr_db for p in group],
+            [p.score for p in group],
             linestyle="",
             color=colour,
             marker=_SHAPES[reverb],
@@ -93,24 +94,24 @@ def _finding(points: Sequence[Point], reverb: bool) -> str:
     name = _NAMES[reverb].capitalize()
     until = holds_until_db(p for p in points if p.reverb == reverb)
     if until is None:
-        return f"{name} it is not found even at {SNRS_DB[0]:g} dB."
+        return f"{name}, it is not found even at {SNRS_DB[0]:g} dB."
     if until == SNRS_DB[-1]:
-        return f"{name} it is found all the way down to {until:g} dB.".replace("-", "−")
-    return f"{name} it is found down to {until:g} dB.".replace("-", "−")
+        return f"{name}, it is found all the way down to {until:g} dB.".replace("-", "−")
+    return f"{name}, it is found down to {until:g} dB.".replace("-", "−")
 
 
-def _tried(values: Values) -> str:
-    """In words, what the clip was degraded with beside the SNR."""
+def _settings(values: Values) -> str:
+    """The settings of a sweep in words."""
     noise = {NONE: "pink", OWN: "your own"}.get(
-        values.noise, spelt(values.noise.removeprefix(RECORDED))
+        values.noise, display_name(values.noise.removeprefix(RECORDED))
     )
     room = {
-        NONE: f"a simulated one, RT60 {ROOM_RT60_S:g} s",
-        MADE: f"a simulated one, RT60 {values.rt60_s:g} s",
+        NONE: f"simulated, RT60 {ROOM_RT60_S:g} s",
+        SIMULATED: f"simulated, RT60 {values.rt60_s:g} s",
         OWN: "your own",
     }.get(values.room, values.room.removeprefix(RECORDED))
-    said = f"Noise: {noise}. Room: {room}."
+    text = f"Noise: {noise}. Room: {room}."
     changed = values.clip_at < 100 or values.low_hz > 0 or values.high_hz < 8000
     if changed or values.codec != NONE:
-        said += " Clipping, band and codec as set."
-    return said
+        text += " Clipping, band and codec as set."
+    return text

@@ -1,4 +1,4 @@
-"""What the tab Degrade makes of a clip and its controls: the sound, pictures of it, the verdict."""
+"""From a clip and the controls of the tab Degrade to a sound, its spectrogram and a verdict."""
 
 from __future__ import annotations
 
@@ -21,23 +21,23 @@ from grafprint.degradation.banks import NoiseBank
 from grafprint.evaluation.breaking_point import GroundTruth, Point, sweep, truth_from
 from grafprint.library import LibraryError
 
-# Of longer clips the first so much is used: it has to be quick.
+# Longer clips are cut to their beginning, so that sliders stay responsive.
 LONGEST_S = 10.0
 HIGHEST_HZ = audio.SAMPLE_RATE / 2
-NOTHING_RIGHT = (
-    "the clip is not identified without degradation either, so there is nothing to break: take one "
-    "of music that the library has"
+NO_TRUTH = (
+    "the clip is not identified without degradation either, so there is no breaking point: choose "
+    "one of music in the library"
 )
-# Values of the controls beside the made noises: see Values.
-NONE, OWN, MADE, RECORDED = "none", "own", "made", "recorded: "
+# Values of the controls beside the kinds of synthetic noise: see Values.
+NONE, OWN, SIMULATED, RECORDED = "none", "own", "simulated", "recorded: "
 
 
 @dataclass(frozen=True, eq=False)
-class Taken:
-    """A clip to degrade, and what is right for it if that is known.
+class SourceClip:
+    """A clip to degrade, and the right answer for it if known.
 
-    ``origin`` is the visit's clip that it was taken from (None: a track of the library), ``chosen``
-    what was chosen on the tab, and ``picture`` its spectrogram.
+    ``origin`` is the visit's clip that it was cut from (None: a track of the library), ``chosen``
+    the choice on the tab, and ``picture`` its spectrogram.
     """
 
     clip: Clip
@@ -49,7 +49,7 @@ class Taken:
 
 @dataclass(frozen=True, eq=False)
 class Own:
-    """The visitor's own noise and room response ``[m]``, as far as there are any."""
+    """The visitor's own noise and room response ``[m]``, if any."""
 
     noise: NoiseBank | None = None
     room: np.ndarray | None = None
@@ -57,9 +57,9 @@ class Own:
 
 @dataclass(frozen=True)
 class Values:
-    """The controls' values, in their order; see Degradation for what they mean.
+    """The values of the controls, in their order; Degradation explains them.
 
-    ``noise`` is NONE, a kind, OWN, or RECORDED and a name; ``room`` is NONE, MADE, OWN, or
+    ``noise`` is NONE, a kind, OWN, or RECORDED and a name; ``room`` is NONE, SIMULATED, OWN, or
     RECORDED and a name. Shares are in percent.
     """
 
@@ -76,7 +76,7 @@ class Values:
 
 
 def plan(values: Values, own: Own, recordings: Recordings) -> Degradation:
-    """What the controls ask for. Raises ClipError if a file is missing or a value impossible."""
+    """The degradation set by the controls. Raises ClipError for a missing file or a bad value."""
     try:
         return Degradation(
             snr_db=None if values.noise == NONE else float(values.snr_db),
@@ -93,46 +93,47 @@ def plan(values: Values, own: Own, recordings: Recordings) -> Degradation:
         raise ClipError(str(error)) from error
 
 
-def take(identifier: Identifier, clip: Clip, origin: Clip | None, chosen: tuple[Any, ...]) -> Taken:
-    """A clip made ready to be degraded. Raises ClipError if it cannot be looked up."""
+def prepare(
+    identifier: Identifier, clip: Clip, origin: Clip | None, chosen: tuple[Any, ...]
+) -> SourceClip:
+    """Cut a clip to length and find its right answer. Raises ClipError if it cannot be used."""
     short = replace(clip, samples=clip.samples[: round(LONGEST_S * audio.SAMPLE_RATE)])
-    truth = _place(identifier, clip) or truth_from(
+    truth = _known_truth(identifier, clip) or truth_from(
         identifier.answer(replace(short, offset_s=0.0), top=1)
     )
-    return Taken(
-        short, truth, _picture(identifier, short.samples, "The clean clip"), origin, chosen
-    )
+    picture = _spectrogram(identifier, short.samples, "Clean clip")
+    return SourceClip(short, truth, picture, origin, chosen)
 
 
-def degraded(clip: Clip, wanted: Degradation) -> Clip:
-    """What becomes of a clip. Raises ClipError if it cannot be done."""
+def degrade_clip(clip: Clip, steps: Degradation) -> Clip:
+    """Degrade a clip. Raises ClipError if that is not possible."""
     try:
-        samples = degrade(clip.samples, wanted, clip.past)
+        samples = degrade(clip.samples, steps, clip.past)
     except ValueError as error:
         raise ClipError(str(error)) from error
-    # The music before it is not what is heard before it any more.
+    # The music before the clip is clean, so it does not precede the degraded one.
     return replace(clip, samples=samples, past=np.empty(0, np.float32))
 
 
-def pictures(identifier: Identifier, taken: Taken, heard: Clip) -> str:
-    """The spectrograms of the clean clip and of what became of it, one above the other."""
-    return taken.picture + _picture(identifier, heard.samples, "What is heard")
+def spectrograms(identifier: Identifier, source: SourceClip, degraded: Clip) -> str:
+    """The spectrograms of the clean and the degraded clip, one above the other."""
+    return source.picture + _spectrogram(identifier, degraded.samples, "Degraded clip")
 
 
-def verdict(identifier: Identifier, taken: Taken, heard: Clip) -> str:
-    """The card that says what the degraded clip is taken for. Raises ClipError as answer does."""
-    # The place of a clip is that of its first sample, however far into a file that was.
-    answer = identifier.answer(replace(heard, offset_s=0.0), top=2)
-    return cards.verdict(answer, taken.truth, identifier.library.hop_s)
+def verdict(identifier: Identifier, source: SourceClip, degraded: Clip) -> str:
+    """The card with the answer for the degraded clip. Raises ClipError as ``answer`` does."""
+    # Times are relative to the clip's first sample, wherever in a file that was.
+    answer = identifier.answer(replace(degraded, offset_s=0.0), top=2)
+    return cards.verdict(answer, source.truth, identifier.library.hop_s)
 
 
-def swept(identifier: Identifier, taken: Taken, wanted: Degradation) -> Iterator[Point]:
-    """How the clip fares at one SNR after the other. Raises ClipError if that cannot be tried."""
-    assert taken.truth is not None  # else there is nothing to judge by
+def sweep_snrs(identifier: Identifier, source: SourceClip, steps: Degradation) -> Iterator[Point]:
+    """The results at one SNR after another. Raises ClipError if the clip cannot be degraded."""
+    assert source.truth is not None  # checked by the callers
     library, fingerprinter = identifier.library, identifier.fingerprinter
     try:
         yield from sweep(
-            library, fingerprinter, taken.clip.samples, wanted, taken.truth, taken.clip.past
+            library, fingerprinter, source.clip.samples, steps, source.truth, source.clip.past
         )
     except ValueError as error:  # MatchError is one
         raise ClipError(str(error)) from error
@@ -160,8 +161,8 @@ def _room(values: Values, own: Own, recordings: Recordings) -> float | np.ndarra
     return float(values.rt60_s)
 
 
-def _place(identifier: Identifier, clip: Clip) -> GroundTruth | None:
-    """Where a clip was cut from, if that was this library."""
+def _known_truth(identifier: Identifier, clip: Clip) -> GroundTruth | None:
+    """Where a clip was cut from, if it was cut from this library."""
     if clip.place is None:
         return None
     track_id, start_s = clip.place
@@ -172,10 +173,10 @@ def _place(identifier: Identifier, clip: Clip) -> GroundTruth | None:
     return GroundTruth(track_id, start_s, given=True) if track.title == clip.name else None
 
 
-def _picture(identifier: Identifier, samples: np.ndarray, caption: str) -> str:
+def _spectrogram(identifier: Identifier, samples: np.ndarray, caption: str) -> str:
     if len(samples) < audio.SAMPLE_RATE:
-        raise ClipError("the clip is shorter than a second: record or choose more")
+        raise ClipError("the clip is shorter than 1 s: record or choose a longer one")
     logmel = identifier.fingerprinter.logmel(torch.from_numpy(samples)).numpy()
-    image = plots.spectrogram(logmel, f"{caption} as a spectrogram, low notes below")
+    image = plots.spectrogram(logmel, f"{caption} as a spectrogram, low frequencies below")
     scale = f"{len(samples) / audio.SAMPLE_RATE:.0f} s, 0 to 8 kHz"
     return f"<figure>{image}<figcaption>{escape(caption)} ({scale})</figcaption></figure>"

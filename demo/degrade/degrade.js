@@ -1,4 +1,4 @@
-/* The slider's place in the plot of the breaking point follows the slider at once. */
+/* Moves the line that marks the slider's value in the plot of the breaking point. */
 (snr) => {
   const line = document.getElementById("snr-place");
   if (line) {

@@ -1,1 +1,1 @@
-"""The tab How it works: a clip on its way through the pipeline."""
+"""The tab How it works: a clip's way through the pipeline."""

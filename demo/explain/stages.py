@@ -1,4 +1,4 @@
-"""The pipeline's pictures: a clip on its way through the real code, one stage each."""
+"""Plots of the pipeline's stages for a clip, computed by the real code."""
 
 from __future__ import annotations
 
@@ -20,19 +20,22 @@ from grafprint.models.features import add_positions, normalise, slice_windows
 from grafprint.models.graph import BlockGraph
 
 NEIGHBOURS = 20
-# Nodes of a later block whose edges are drawn, as parts of its grid, and their colours.
-_CHOSEN, _COLOURS = ((0.2, 0.2), (0.4, 0.7), (0.7, 0.3), (0.8, 0.8)), (
-    "#d9480f", "#2f9e44", "#9c36b5", "#e8a800",
-)  # fmt: skip
+# Nodes of a later block whose edges are drawn, as fractions of its grid, and their colours.
+_CHOSEN = {
+    (0.2, 0.2): "#d9480f",
+    (0.4, 0.7): "#2f9e44",
+    (0.7, 0.3): "#9c36b5",
+    (0.8, 0.8): "#e8a800",
+}
 
 
 @dataclass(frozen=True, eq=False)
 class Scene:
-    """All that the pictures show of a clip, computed once.
+    """What the plots of a clip show, computed once.
 
-    ``logmel [frames, mels]`` in dB, ``inputs [1, 3, mels, frames]`` and ``blocks`` of the segment
-    number ``segment``, ``fingerprints [m, dim]``; ``rows [m, k]`` are the nearest fingerprints of
-    the library; ``answer`` has the five best tracks.
+    ``logmel [frames, mels]`` in dB and ``fingerprints [m, dim]`` are those of the whole clip,
+    ``inputs [1, 3, mels, frames]`` and ``blocks`` those of segment number ``segment``. ``rows [m,
+    k]`` are the nearest fingerprints in the library; ``answer`` has the five best tracks.
     """
 
     fingerprinter: Fingerprinter
@@ -50,12 +53,12 @@ class Scene:
     def of(
         cls, fingerprinter: Fingerprinter, library: Library, samples: np.ndarray, segment: int
     ) -> Scene:
-        """Send ``samples [n]`` through the pipeline; ``segment`` is the one looked at closely.
+        """Send ``samples [n]`` through the pipeline; ``segment`` is the one shown in detail.
 
         Raises MatchError for a clip that is silent or shorter than a segment.
         """
         if len(samples) < fingerprinter.features.window_samples:
-            raise matching.MatchError("the clip is shorter than a second: choose a longer one")
+            raise matching.MatchError("the clip is shorter than 1 s: choose a longer one")
         config = fingerprinter.features
         logmel = fingerprinter.logmel(torch.from_numpy(samples))
         windows = normalise(slice_windows(logmel, config), config)
@@ -69,9 +72,17 @@ class Scene:
         answer = matching.identify(library, fingerprints, k=NEIGHBOURS)
         rows = library.search(fingerprints, NEIGHBOURS)[1]
         return cls(
-            fingerprinter, library, samples, segment, logmel, inputs, blocks, fingerprints, rows,
+            fingerprinter,
+            library,
+            samples,
+            segment,
+            logmel,
+            inputs,
+            blocks,
+            fingerprints,
+            rows,
             answer,
-        )  # fmt: skip
+        )
 
     @property
     def duration_s(self) -> float:
@@ -80,14 +91,14 @@ class Scene:
 
     @property
     def tracks(self) -> list[Track]:
-        """The best tracks, filled up with others to five, in the order of the library."""
+        """The best tracks, with others added to make five, in the order of the library."""
         best = [match.track for match in self.answer.matches]
         others = [track for track in self.library.tracks()[:10] if track not in best]
         return sorted([*best, *others][:5], key=lambda track: track.first)
 
 
 def waveform(axes: Axes, scene: Scene) -> None:
-    """The sound."""
+    """The waveform."""
     time = np.arange(len(scene.samples)) / audio.SAMPLE_RATE
     axes.plot(time, scene.samples, color=TEAL, linewidth=0.3)
     axes.set(xlabel="time (s)", yticks=[])
@@ -95,13 +106,18 @@ def waveform(axes: Axes, scene: Scene) -> None:
 
 
 def spectrogram(axes: Axes, scene: Scene) -> None:
-    """All of the clip in mel bands, with the segment outlined."""
+    """The log-mel spectrogram of the clip, with the segment outlined."""
     config = scene.fingerprinter.features
     peak = scene.logmel.max().item()
     axes.imshow(
-        scene.logmel.T, origin="lower", aspect="auto", cmap="magma", vmin=peak - 70, vmax=peak,
+        scene.logmel.T,
+        origin="lower",
+        aspect="auto",
+        cmap="magma",
+        vmin=peak - 70,
+        vmax=peak,
         extent=(0, scene.duration_s, 0, config.n_mels),
-    )  # fmt: skip
+    )
     corner = (scene.segment * config.hop_s, 0.5)
     axes.add_patch(
         Rectangle(corner, config.window_s, config.n_mels - 1, fill=False, edgecolor="w", lw=2)
@@ -127,47 +143,64 @@ def first_graph(axes: Axes, scene: Scene) -> None:
 
 
 def later_graph(axes: Axes, scene: Scene) -> None:
-    """The edges of a few nodes of a later block's graph: they reach farther."""
+    """The edges of four nodes of a later block's graph, which reach farther."""
     _segment(axes, scene)
     later = [block for block in scene.blocks if block.stage == 2]
     if not later:
         return
     block = later[-1]
     height, width = block.grid
-    for (row, column), colour in zip(_CHOSEN, _COLOURS, strict=True):
+    for (row, column), colour in _CHOSEN.items():
         node = int(row * height) * width + int(column * width)
         axes.add_collection(LineCollection(_edges(block, [node]), colors=colour, linewidths=1.8))
         mel, frame = block.positions[[node, *block.graph.neighbours[0, node].tolist()]].T.numpy()
-        axes.scatter(frame, mel, s=[60] + [25] * (len(mel) - 1), color=colour, edgecolors="w",
-                     linewidths=0.8, zorder=3)  # fmt: skip
+        axes.scatter(
+            frame,
+            mel,
+            s=[60] + [25] * (len(mel) - 1),
+            color=colour,
+            edgecolors="w",
+            linewidths=0.8,
+            zorder=3,
+        )
 
 
 def fingerprints(axes: Axes, scene: Scene) -> None:
-    """Every segment's fingerprint as a column of colours."""
+    """The segments' fingerprints, one per column."""
     limit = np.abs(scene.fingerprints).max() * 0.7
     axes.imshow(
-        scene.fingerprints.T, aspect="auto", cmap="RdBu", vmin=-limit, vmax=limit,
+        scene.fingerprints.T,
+        aspect="auto",
+        cmap="RdBu",
+        vmin=-limit,
+        vmax=limit,
         interpolation="nearest",
-    )  # fmt: skip
+    )
     axes.axvline(scene.segment, color=GREY, linewidth=1, linestyle=":")
     axes.set(xlabel="segment", yticks=[])
 
 
 def neighbours(axes: Axes, scene: Scene) -> None:
-    """Where every segment's nearest fingerprints let the clip begin (Eq. 7)."""
+    """The starts in the tracks that each segment's nearest fingerprints imply (Eq. 7)."""
     places = _places(scene)
     segment = np.repeat(np.arange(len(scene.rows)), scene.rows.shape[1])
     starts = scene.rows.ravel() - segment
     for track, base in places.items():
         inside = (starts >= track.first) & (starts < track.first + track.count)
-        axes.scatter(segment[inside], starts[inside] - track.first + base, s=6, color=TEAL,
-                     alpha=0.6, linewidths=0)  # fmt: skip
+        axes.scatter(
+            segment[inside],
+            starts[inside] - track.first + base,
+            s=6,
+            color=TEAL,
+            alpha=0.6,
+            linewidths=0,
+        )
     _bands(axes, places)
     axes.set(xlabel="segment")
 
 
 def alignment(axes: Axes, scene: Scene) -> None:
-    """Eq. 8 for every start in the best tracks, of which the search tries the likely ones."""
+    """The score (Eq. 8) of every start in the best tracks; the search scores only likely ones."""
     places = _places(scene)
     for track, base in places.items():
         own = scene.library.vectors(np.arange(track.first, track.first + track.count))
@@ -202,7 +235,7 @@ def _edges(block: BlockGraph, nodes: Iterable[int]) -> list[np.ndarray]:
 
 
 def _places(scene: Scene) -> dict[Track, int]:
-    """The best tracks one below the other: where on the axis each begins."""
+    """Where each of the best tracks begins on an axis that stacks them."""
     bases = np.cumsum([0, *(track.count for track in scene.tracks)])
     return dict(zip(scene.tracks, bases.tolist(), strict=False))
 

@@ -1,4 +1,4 @@
-"""The tab How it works: the visitor's clip on its way through the pipeline, stage by stage."""
+"""The tab How it works: the visitor's clip at each stage of the pipeline."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ from grafprint import audio
 from grafprint.library import LibraryError
 from grafprint.matching import MatchError
 
-LONGEST_S = 8.0  # of the clip: more makes the pictures crowded, not clearer
+LONGEST_S = 8.0  # of the clip: the plots of a longer one would be crowded
 
 
 class Stage(NamedTuple):
-    """A stage: its name, what happens in it, and how to draw it."""
+    """A stage: its title, what happens in it, and its plots (caption and function)."""
 
     title: str
     text: str
@@ -36,50 +36,52 @@ def _channel(number: int) -> Callable[[Axes, Scene], None]:
 STAGES = (
     Stage(
         "Sound",
-        "Whatever comes in becomes one channel at 16,000 samples a second.",
+        "The input is converted to one channel at 16,000 samples per second.",
         (("", stages.waveform),),
     ),
     Stage(
         "Spectrogram",
-        "Every 32 ms, how much energy there is in each of 64 bands of pitch. The frame is one "
-        "segment: a second of sound. A new segment begins every 96 ms.",
+        "The energy in each of 64 frequency bands, every 32 ms. The box marks one segment: a "
+        "second of sound. A new segment begins every 96 ms.",
         (("", stages.spectrogram),),
     ),
     Stage(
         "Three channels",
-        "The network sees the segment three times: when, how high, and how loud. The first two are "
-        "always the same, and tell every point where it is. Loudness is relative to the segment's "
-        "own peak, so the volume does not matter.",
-        (("when", _channel(0)), ("how high", _channel(1)), ("how loud", _channel(2))),
+        "The network gets three values for each point of the segment: its time, its frequency and "
+        "its level. Time and frequency are the same for every segment. The level is relative to "
+        "the segment's peak, so the volume does not matter.",
+        (("time", _channel(0)), ("frequency", _channel(1)), ("level", _channel(2))),
     ),
     Stage(
         "Graph",
-        "The picture becomes 512 nodes. Each is joined to the three that are most like it, "
-        "wherever they are, and takes from them what they have more of. Twelve such blocks follow "
-        "one another, on ever fewer nodes: the later ones join what is far apart.",
-        (("block 1, all edges", stages.first_graph),
-         ("a late block, four nodes", stages.later_graph)),
+        "The segment is divided into 512 nodes. Each has edges to the three nodes most similar to "
+        "it, wherever they are, and combines its features with theirs. There are twelve such "
+        "blocks, with fewer and fewer nodes; the edges of later ones reach farther.",
+        (
+            ("block 1, all edges", stages.first_graph),
+            ("a late block, four nodes", stages.later_graph),
+        ),
     ),
     Stage(
         "Fingerprints",
-        "What the nodes have become is averaged and turned into 128 numbers: one column for each "
-        "segment. The dotted line is the segment above.",
+        "The features of the last nodes are averaged and projected to 128 numbers, one column for "
+        "each segment. The dotted line marks the segment above.",
         (("", stages.fingerprints),),
     ),
     Stage(
         "Neighbours",
-        "For each segment the library returns its 20 nearest fingerprints. Less the segment's own "
-        "place, each says where in a track the clip may begin. Chance hits scatter; a true match "
-        "makes a horizontal line.",
+        "For each segment the library returns its 20 nearest fingerprints. Each of them implies a "
+        "start of the clip in a track. Chance hits are scattered; a true match is a horizontal "
+        "line.",
         (("", stages.neighbours),),
     ),
     Stage(
         "Answer",
-        "Every likely beginning is scored: how alike clip and track are from there on, on average. "
+        "Each likely start is scored with the average similarity of clip and track from there on. "
         "The best one (circle) is the answer if it reaches the threshold (dotted).",
         (("", stages.alignment),),
     ),
-)  # fmt: skip
+)
 
 
 def build(studio: Studio, visit: Visit, tab: gr.Tab) -> None:
@@ -87,30 +89,35 @@ def build(studio: Studio, visit: Visit, tab: gr.Tab) -> None:
 
     def show(clip: Clip | None, library: str, second: float) -> tuple[Any, str]:
         try:
-            found = studio.identifier(library)
-            clip = shortened(clip or first_clip(studio))
-            scene = Scene.of(
-                found.fingerprinter, found.library, clip.samples, int(second / found.library.hop_s)
-            )
+            chosen = studio.identifier(library)
+            clip = shorten(clip or example_clip(studio))
+            segment = int(second / chosen.library.hop_s)
+            scene = Scene.of(chosen.fingerprinter, chosen.library, clip.samples, segment)
         except (ClipError, MatchError, LibraryError) as error:
             return gr.skip(), cards.problem(str(error))
         last_s = max(0.0, scene.duration_s - scene.fingerprinter.window_s)
         return gr.update(maximum=max(0.1, round(last_s, 1))), page(scene, clip.name)
 
     def explain(path: str, second: float = 0.0, library: str = "") -> str:
-        """Show a clip on its way through the pipeline: pictures of all stages, as HTML."""
+        """Explain how a clip is identified: plots of all stages, as HTML."""
         try:
             return show(clips.from_file(path), library or studio.names()[0], second)[1]
         except ClipError as error:
             raise gr.Error(str(error), print_exception=False) from error
 
     gr.HTML(
-        "<p>Your clip on its way from sound to answer. Take one on the tab Identify; "
-        "until then it is an example.</p>",
+        "<p>How your clip is identified, step by step. Choose a clip on the tab Identify; until "
+        "then, an example is shown.</p>",
         padding=False,
     )
-    second = gr.Slider(0, 6, 2, step=0.1, label="Segment to look at (seconds into the clip)",
-                       elem_id="explain-second")  # fmt: skip
+    second = gr.Slider(
+        0,
+        6,
+        2,
+        step=0.1,
+        label="Start of the segment shown in detail (s)",
+        elem_id="explain-second",
+    )
     pictures = gr.HTML(elem_id="explain", padding=False)
     inputs, outputs = [visit.clip, visit.library, second], [second, pictures]
     options: dict[str, Any] = {"api_visibility": "private", "show_progress_on": pictures}
@@ -122,8 +129,8 @@ def build(studio: Studio, visit: Visit, tab: gr.Tab) -> None:
         gr.Button().click(explain, [file, at, name], gr.HTML(), api_name="explain")
 
 
-def first_clip(studio: Studio) -> Clip:
-    """What is shown before there is a clip: an example, or part of the library's first track.
+def example_clip(studio: Studio) -> Clip:
+    """The clip used until the visitor has one: an example, or part of the library's first track.
 
     Raises ClipError if there is neither.
     """
@@ -135,8 +142,8 @@ def first_clip(studio: Studio) -> Clip:
     raise ClipError("the library is empty: add some music first")
 
 
-def shortened(clip: Clip) -> Clip:
-    """The first seconds of a clip, as many as are shown."""
+def shorten(clip: Clip) -> Clip:
+    """Cut a clip to its first LONGEST_S seconds."""
     return Clip(clip.samples[: round(LONGEST_S * audio.SAMPLE_RATE)], clip.name, clip.offset_s)
 
 
@@ -159,7 +166,7 @@ def page(scene: Scene, name: str) -> str:
 def _panel(stage: Stage, panel: tuple[str, Callable[[Axes, Scene], None]], scene: Scene) -> str:
     caption, draw = panel
     with plots.drawing(9 / len(stage.panels), 2.6) as figure:
-        axes = plots.plain(figure.subplots())
+        axes = plots.style_axes(figure.subplots())
         draw(axes, scene)
         drawn = plots.svg(figure, f"{stage.title} {caption}: {stage.text}")
     under = f"<figcaption>{caption}</figcaption>" if caption else ""

@@ -1,1 +1,1 @@
-"""The tab Graph: what the network made of a second."""
+"""The tab Graph: the graphs that the network builds for a second of sound."""

@@ -1,4 +1,4 @@
-"""The graphs of a segment as JSON for the browser, which draws all blocks without asking again."""
+"""The graphs of a segment as JSON for the browser, which then draws any block by itself."""
 
 from __future__ import annotations
 
@@ -10,42 +10,42 @@ from matplotlib import colormaps
 from matplotlib.colors import LinearSegmentedColormap
 
 from demo import plots
-from demo.graph.scene import Look
+from demo.graph.scene import SegmentView
 from grafprint.explore.graphs import NodeGraph, compare, histogram, reach
 from grafprint.models.features import FeatureConfig, mel_bin_hz
 
-# On the dark ground of a spectrogram by night and by day; clusters are Okabe and Ito's, which
-# most colour-blind people tell apart.
+# For the dark background of a spectrogram, in both themes. The clusters' colours are those of Okabe
+# and Ito, which most colour-blind people can tell apart.
 EDGES = {"survived": "#7dd3fc", "vanished": "#fb7185", "appeared": "#d8b4fe"}
 CLUSTERS = ("#56b4e9", "#e69f00", "#2fbf8f", "#f0e442", "#cc79a7")
-_VIRIDIS = colormaps["viridis"](np.linspace(0.25, 1, 6))[:, :3]  # without what is nearly black
+_VIRIDIS = colormaps["viridis"](np.linspace(0.25, 1, 6))[:, :3]  # without the darkest colours
 SCALE = LinearSegmentedColormap.from_list("scale", list(_VIRIDIS))
 HERTZ = (100, 250, 500, 1000, 2000, 4000, 7000)
 
 NOTE = (
-    "Each dot is a node: a patch of the spectrogram as the network has it in this block. It "
-    "listens to the few other nodes that are most like it, wherever they are, and takes over what "
-    "stands out in them. Deeper blocks have fewer nodes, each of a larger patch."
+    "Each dot is a node: the network's features for a patch of the spectrogram in this block. It "
+    "has edges to the few nodes most similar to it, wherever they are, and combines its features "
+    "with theirs. Deeper blocks have fewer nodes, each for a larger patch."
 )
 
 
 def problem(sentence: str) -> str:
-    """The component's value where there is nothing to draw, and why."""
+    """The component's value if there is nothing to draw: the reason."""
     return json.dumps({"note": sentence[:1].upper() + sentence[1:] + "."})
 
 
-def value(look: Look, config: FeatureConfig) -> str:
+def value(view: SegmentView, config: FeatureConfig) -> str:
     """The component's value: both spectrograms and the graphs of all blocks."""
-    pairs = list(zip(*look.graphs, strict=True))
+    pairs = list(zip(*view.graphs, strict=True))
     blocks = [_block(clean, degraded, len(pairs), config) for clean, degraded in pairs]
     return json.dumps(
         {
             "note": NOTE,
-            "names": look.names,
+            "names": view.names,
             "mels": config.n_mels,
             "frames": config.window_frames,
-            "k": look.graphs[0][0].neighbours.shape[1],
-            "pictures": [_picture(amplitude) for amplitude in look.amplitude],
+            "k": view.graphs[0][0].neighbours.shape[1],
+            "pictures": [_picture(amplitude) for amplitude in view.amplitude],
             "hertz": hertz_ticks(config),
             "seconds": second_ticks(config),
             "colours": {
@@ -61,7 +61,7 @@ def value(look: Look, config: FeatureConfig) -> str:
 
 
 def hertz_ticks(config: FeatureConfig) -> list[tuple[float, str]]:
-    """Mel bins and names of round frequencies."""
+    """Mel bins and labels of round frequencies."""
     bins = np.arange(config.n_mels)
     places = np.interp(HERTZ, mel_bin_hz(bins, config), bins)
     return [
@@ -71,18 +71,19 @@ def hertz_ticks(config: FeatureConfig) -> list[tuple[float, str]]:
 
 
 def second_ticks(config: FeatureConfig) -> list[tuple[float, str]]:
-    """Frames and names of quarters of a second."""
+    """Frames and labels of quarters of a second."""
     rate = config.sample_rate_hz / config.hop_length
     return [(round(s * rate, 2), f"{s:g}") for s in (0.0, 0.25, 0.5, 0.75)]
 
 
 def title(graph: NodeGraph, blocks: int) -> str:
-    """A block in plain words, with its place among all of the network's blocks."""
+    """A block in words, with its number among the network's blocks."""
     k = graph.neighbours.shape[1]
     nearest = (
-        f"the {k} nearest" if graph.dilation == 1 else
-        f"{k} of the {k * graph.dilation} nearest, one in {graph.dilation}"
-    )  # fmt: skip
+        f"the {k} nearest"
+        if graph.dilation == 1
+        else f"{k} of the {k * graph.dilation} nearest, one in {graph.dilation}"
+    )
     return (
         f"Stage {graph.stage + 1}, block {graph.number + 1} of {blocks}: {graph.nodes} nodes "
         f"({graph.grid[0]} × {graph.grid[1]}), dilation {graph.dilation} ({nearest})"
@@ -92,7 +93,7 @@ def title(graph: NodeGraph, blocks: int) -> str:
 def _block(
     clean: NodeGraph, degraded: NodeGraph, blocks: int, config: FeatureConfig
 ) -> dict[str, Any]:
-    found = compare(clean, degraded)
+    changes = compare(clean, degraded)
     rows, columns = clean.grid
     return {
         "title": title(clean, blocks),
@@ -103,36 +104,36 @@ def _block(
         "frame": clean.frame[:columns].tolist(),
         "seconds": clean.time_s[:columns].round(4).tolist(),
         "clusters": int(clean.cluster.max()) + 1,
-        "share": round(found.share, 4),
-        "chance": round(found.by_chance, 4),
-        "survived": len(found.survived),
-        "vanished": len(found.vanished),
-        "appeared": len(found.appeared),
-        "sides": [_side(clean, found.kept, config), _side(degraded, found.known, config)],
+        "share": round(changes.share, 4),
+        "chance": round(changes.by_chance, 4),
+        "survived": len(changes.survived),
+        "vanished": len(changes.vanished),
+        "appeared": len(changes.appeared),
+        "sides": [_side(clean, changes.kept, config), _side(degraded, changes.known, config)],
     }
 
 
 def _side(graph: NodeGraph, shared: np.ndarray, config: FeatureConfig) -> dict[str, Any]:
-    far = reach(graph)
+    length = reach(graph)
     return {
         "to": graph.neighbours.ravel().tolist(),
-        "distance": _short(graph.distances.ravel(), 3),
+        "distance": _round(graph.distances.ravel(), 3),
         "shared": shared.ravel().astype(int).tolist(),
         "degree": graph.degree.tolist(),
         "cluster": graph.cluster.tolist(),
-        "change": _short(graph.change, 3),
-        "time": _short(histogram(far.time_s, config.window_s), 4),
-        "mel": _short(histogram(far.mel_bins, config.n_mels), 4),
-        "reach_s": round(float(far.time_s.mean()), 3),
-        "reach_mel": round(float(far.mel_bins.mean()), 2),
-        "reach_octaves": round(float(far.octaves.mean()), 2),
+        "change": _round(graph.change, 3),
+        "time": _round(histogram(length.time_s, config.window_s), 4),
+        "mel": _round(histogram(length.mel_bins, config.n_mels), 4),
+        "reach_s": round(float(length.time_s.mean()), 3),
+        "reach_mel": round(float(length.mel_bins.mean()), 2),
+        "reach_octaves": round(float(length.octaves.mean()), 2),
     }
 
 
-def _short(values: np.ndarray, digits: int) -> list[float]:
+def _round(values: np.ndarray, digits: int) -> list[float]:
     return [round(float(v), digits) for v in values]
 
 
 def _picture(amplitude: np.ndarray) -> str:
-    grey = np.round(190 * amplitude[::-1] ** 1.5).astype(np.uint8)  # darker than the nodes on it
+    grey = np.round(190 * amplitude[::-1] ** 1.5).astype(np.uint8)  # darker than the nodes
     return plots.data_url(np.repeat(grey[:, :, None], 3, axis=2))

@@ -1,8 +1,8 @@
-// The tab Graph: what is chosen, and what is drawn and said of it. graph_draw.js draws.
+// The tab Graph: selection, texts and events. graph_draw.js, which precedes it, draws.
 const part = (name) => element.querySelector(`[data-part="${name}"]`);
 const root = part('root');
 const canvases = [part('canvas0'), part('canvas1')];
-let fresh = true;
+let first = true;
 const state = { block: 0, colour: 'degree', edges: 'node', node: null, hover: null };
 let data = null;
 let pictures = [];
@@ -13,26 +13,26 @@ const plural = (n, word) => `${n} ${word}${n === 1 ? '' : 's'}`;
 
 const middle = ({ rows, columns }) => Math.floor(rows / 2) * columns + Math.floor(columns / 2);
 
-const sayOf = (block, side, node) => {
+const describe = (block, side, node) => {
   const [row, column] = [Math.floor(node / block.columns), node % block.columns];
   const distances = edgesOf(data, side, node).map((edge) => edge.distance.toFixed(2)).join(', ');
-  const heard = side.degree[node];
-  return `node at ${hertz(block.hz[row])}, ${block.seconds[column].toFixed(2)} s: listens to ` +
-    `${plural(data.k, 'node')} at distances ${distances}; ${plural(heard, 'node')} ` +
-    `${heard === 1 ? 'listens' : 'listen'} to it (cluster ${side.cluster[node] + 1}, ` +
+  const incoming = side.degree[node];
+  return `node at ${hertz(block.hz[row])}, ${block.seconds[column].toFixed(2)} s: edges to ` +
+    `${plural(data.k, 'node')} at distances ${distances}; ${plural(incoming, 'node')} ` +
+    `${incoming === 1 ? 'has' : 'have'} an edge to it (cluster ${side.cluster[node] + 1}, ` +
     `changed by ${percent(side.change[node])})`;
 };
 
-const say = () => {
+const showNode = () => {
   const block = data.blocks[state.block];
   const node = state.hover ?? state.node;
   if (node === null) {
-    part('told').textContent = 'Click a node, or move with the arrow keys, to see its neighbours.';
+    part('node').textContent = 'Click a node, or use the arrow keys, to see its neighbours.';
     return;
   }
   const kept = edgesOf(data, block.sides[0], node).filter((edge) => edge.shared).length;
-  part('told').textContent = `Clean: ${sayOf(block, block.sides[0], node)}. Degraded: ` +
-    `${sayOf(block, block.sides[1], node).replace(/^node at [^:]*: /, '')}. ` +
+  part('node').textContent = `Clean: ${describe(block, block.sides[0], node)}. Degraded: ` +
+    `${describe(block, block.sides[1], node).replace(/^node at [^:]*: /, '')}. ` +
     `${kept} of its ${data.k} edges survived.`;
 };
 
@@ -40,8 +40,8 @@ const redraw = () => {
   if (!data) return;
   const block = data.blocks[state.block];
   canvases.forEach((c, i) => drawSide(c, data, block, i, pictures[i], state));
-  say();
-  const { hover, ...chosen } = state; // what is saved is what is chosen
+  showNode();
+  const { hover, ...chosen } = state; // a picture is saved without what the pointer hovers over
   root.dataset.choice = JSON.stringify(chosen);
 };
 
@@ -51,7 +51,7 @@ const showScale = () => {
   if (state.colour === 'cluster') {
     scale.innerHTML = data.colours.clusters.slice(0, block.clusters)
       .map((colour, i) => `<i style="background:${colour}"></i>${i + 1}`).join(' ');
-    scale.append(' from low to high frequencies');
+    scale.append(' from low to high frequency');
     return;
   }
   const [low, high] = spanOf(block, state.colour);
@@ -69,10 +69,10 @@ const showBlock = () => {
   part('title').textContent = block.title;
   part('share').textContent = `${percent(block.share)} of this block's ${clean.to.length} edges ` +
     `survived: ${block.survived} are in both, ${block.vanished} vanished, ${block.appeared} ` +
-    `appeared. Among neighbours drawn at random ${percent(block.chance)} would survive.`;
+    `appeared. With randomly drawn neighbours, ${percent(block.chance)} would survive.`;
   const reach = (side) => `${side.reach_s.toFixed(2)} s and ${side.reach_mel.toFixed(1)} mel ` +
     `bins (${side.reach_octaves.toFixed(1)} octaves)`;
-  part('reach').textContent = `An edge reaches ${reach(clean)} on average, degraded ` +
+  part('reach').textContent = `Average length of an edge: ${reach(clean)}; degraded: ` +
     `${reach(degraded)}. Bars: share of the edges, clean (teal) beside degraded (amber).`;
   const both = (key) => block.sides.map((side) => side[key]);
   part('time').innerHTML = bars(both('time'), data.colours.sides,
@@ -91,7 +91,7 @@ const showBlock = () => {
   redraw();
 };
 
-// The chosen node stays at its place of the spectrogram when the grid becomes coarser or finer.
+// The selected node keeps its place on the spectrogram when the grid becomes coarser or finer.
 const chooseBlock = (number) => {
   const old = data.blocks[state.block];
   const block = data.blocks[number];
@@ -112,12 +112,12 @@ const load = () => {
   if (!data || !data.blocks) { data = null; return; }
   part('block').max = data.blocks.length - 1;
   state.block = Math.min(state.block, data.blocks.length - 1);
-  if (fresh) state.node = middle(data.blocks[state.block]); // so that there are edges to see at once
-  fresh = false;
+  if (first) state.node = middle(data.blocks[state.block]); // shows some edges from the start
+  first = false;
   canvases.forEach((canvas, i) => {
     part(`name${i}`).textContent = part(`name${i}`).title = data.names[i];
     canvas.setAttribute('aria-label', `Graph of the ${i ? 'degraded' : 'clean'} segment. The ` +
-      'arrow keys move from node to node, Escape chooses none.');
+      'arrow keys move from node to node, Escape clears the selection.');
   });
   pictures = data.pictures.map((source) => {
     const picture = new Image();
@@ -158,7 +158,7 @@ canvases.forEach((canvas) => {
     if (!data) return;
     const node = under(canvas, event);
     state.hover = null;
-    state.node = node === state.node ? null : node; // a second click lets go
+    state.node = node === state.node ? null : node; // a second click clears the selection
     redraw();
   });
   canvas.addEventListener('pointermove', (event) => {

@@ -1,7 +1,7 @@
 // Drawing for the tab Graph: a spectrogram with nodes and edges on a canvas, bars as SVG.
 const INK = { left: 46, bottom: 34, top: 4, right: 4 };
 
-// Where a canvas shows a place of the spectrogram, given in frames and mel bins.
+// The mapping from frames and mel bins to pixels of a canvas.
 const frame = (canvas, data) => {
   const width = canvas.clientWidth - INK.left - INK.right;
   const height = canvas.clientHeight - INK.top - INK.bottom;
@@ -16,7 +16,7 @@ const placeOf = (block, node) => [
   block.frame[node % block.columns], block.mel[Math.floor(node / block.columns)],
 ];
 
-// The node under a point of the canvas, or null beside the spectrogram.
+// The node under a point of the canvas, or null outside the spectrogram.
 const nodeAt = (canvas, data, block, px, py) => {
   const { width, height } = frame(canvas, data);
   const column = Math.floor(((px - INK.left) / width) * block.columns);
@@ -32,7 +32,7 @@ const mixed = (stops, share) => {
   return `rgb(${part.map(Math.round).join(',')})`;
 };
 
-// Lowest and highest value of both sides, so that one colour means the same in both.
+// Lowest and highest value of both sides, so that a colour means the same in both.
 const spanOf = (block, colour) => {
   const values = block.sides.flatMap((side) => side[colour]);
   return [Math.min(...values), Math.max(...values)];
@@ -47,7 +47,7 @@ const drawGround = (pen, canvas, data, block, at, picture) => {
   pen.fillRect(INK.left, INK.top, at.width, at.height);
   pen.imageSmoothingEnabled = false;
   if (picture.complete) pen.drawImage(picture, INK.left, INK.top, at.width, at.height);
-  // Cells are outlined where they are large enough to be seen as such.
+  // The outlines of small cells are faint.
   pen.strokeStyle = `rgba(255,255,255,${block.columns > 8 ? 0.07 : 0.3})`;
   pen.lineWidth = 1;
   pen.beginPath();
@@ -73,15 +73,15 @@ const drawGround = (pen, canvas, data, block, at, picture) => {
   pen.fillText('time in the segment (s)', INK.left + at.width / 2, INK.top + at.height + 19);
 };
 
-// A little bent, to the right as seen from the listener: edges along one row or column, and those
-// there and back, do not hide each other.
+// Edges bend to the right as seen from their start, so that edges along one row or column, and
+// the two edges between a pair of nodes, do not cover each other.
 const bow = (pen, at, from, to) => {
   const [x0, y0, x1, y1] = [at.x(from[0]), at.y(from[1]), at.x(to[0]), at.y(to[1])];
   pen.moveTo(x0, y0);
   pen.quadraticCurveTo((x0 + x1) / 2 - 0.15 * (y1 - y0), (y0 + y1) / 2 + 0.15 * (x1 - x0), x1, y1);
 };
 
-// Edges of one kind at once: [listener, neighbour] pairs.
+// Edges of one kind: pairs of nodes, [from, to].
 const drawEdges = (pen, at, block, pairs, colour, width, dashes) => {
   pen.strokeStyle = colour;
   pen.lineWidth = width;
@@ -99,8 +99,8 @@ const edgesOf = (data, side, node) => {
   }));
 };
 
-// Each distance beside its neighbour, away from the node that listens; those that would cover
-// each other move apart.
+// Writes each distance beside its neighbour, on the side away from the node; labels that would
+// cover each other are moved apart.
 const writeDistances = (pen, at, block, node, edges, radius) => {
   pen.font = '600 12px system-ui, sans-serif';
   pen.textBaseline = 'middle';
@@ -165,9 +165,9 @@ const drawSide = (canvas, data, block, number, picture, state) => {
   }
   if (shown === null) return;
 
-  const listeners = [];
-  side.to.forEach((to, i) => { if (to === shown) listeners.push([Math.floor(i / data.k), shown]); });
-  drawEdges(pen, at, block, listeners, 'rgba(255,255,255,.6)', 1, []);
+  const incoming = [];
+  side.to.forEach((to, i) => { if (to === shown) incoming.push([Math.floor(i / data.k), shown]); });
+  drawEdges(pen, at, block, incoming, 'rgba(255,255,255,.6)', 1, []);
   const own = edgesOf(data, side, shown);
   for (const edge of own) {
     const colour = edge.shared ? data.colours.survived : data.colours[other];
@@ -202,7 +202,7 @@ const bars = (pair, colours, marks, unit, label) => {
     `<text x="184" y="114" text-anchor="middle">${unit}</text></svg>`;
 };
 
-// Mean reach of every block, a line for clean and one for degraded; a ring marks the one in view.
+// Mean edge length by block, a line for clean and one for degraded; a ring marks the shown block.
 const depths = (pair, colours, current, unit, label) => {
   const top = Math.max(...pair.flat(), 0.01);
   const x = (i) => (34 + (300 * (i + 0.5)) / pair[0].length).toFixed(1);
@@ -221,5 +221,5 @@ const depths = (pair, colours, current, unit, label) => {
     `fill="currentColor">${lines}<path d="M34 4V58H334" fill="none" stroke="currentColor" ` +
     `opacity=".5"/><text x="30" y="13" text-anchor="end">${top.toPrecision(2)}</text>` +
     `<text x="30" y="60" text-anchor="end">0</text>${ticks}` +
-    `<text x="184" y="83" text-anchor="middle">block (mean reach in ${unit})</text></svg>`;
+    `<text x="184" y="83" text-anchor="middle">block (mean length in ${unit})</text></svg>`;
 };

@@ -1,4 +1,4 @@
-"""A block's graph as a picture for a paper or a slide: clean beside degraded, with its edges."""
+"""A block's graphs as a figure for a paper or a slide: clean beside degraded, with the edges."""
 
 from __future__ import annotations
 
@@ -15,52 +15,59 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from demo.graph import data as graph_data
-from demo.graph.scene import Look
+from demo.graph.scene import SegmentView
 from grafprint.explore.graphs import NodeGraph, compare
 from grafprint.models.features import FeatureConfig
 
 _STYLES: dict[str, Any] = {"survived": "-", "vanished": "--", "appeared": ":"}
 _LEGEND = {"survived": "in both", "vanished": "vanished", "appeared": "appeared"}
+_LABELS = {
+    "degree": "in-degree",
+    "cluster": "cluster",
+    "change": "change by the block, relative to the node's length",
+}
 
 
 def save(
-    path: Path, look: Look, config: FeatureConfig, block: int, colour: str, node: int | None
+    path: Path, view: SegmentView, config: FeatureConfig, block: int, colour: str, node: int | None
 ) -> None:
-    """Draw a block of a segment into a PNG or SVG file, by its suffix.
+    """Draw a block of a segment to a PNG or SVG file, by its suffix.
 
-    ``colour`` of the nodes is degree, cluster or change. Edges are those of ``node``, or all.
+    Nodes are coloured by ``colour``: degree, cluster or change. The edges are those of ``node``, or
+    all if that is None.
     """
-    clean, degraded = (graphs[block] for graphs in look.graphs)
-    found = compare(clean, degraded)
-    drawn = ((clean, "vanished", found.vanished), (degraded, "appeared", found.appeared))
+    clean, degraded = (graphs[block] for graphs in view.graphs)
+    changes = compare(clean, degraded)
+    sides = ((clean, "vanished", changes.vanished), (degraded, "appeared", changes.appeared))
     with rc_context({"svg.fonttype": "none", "font.size": 9, "font.family": "sans-serif"}):
         figure = Figure(figsize=(10, 5.4), layout="constrained")
         panels = figure.subplots(1, 2, sharey=True)
-        mapped = _colours(clean, degraded, colour)
-        for panel, number, (graph, kind, own) in zip(panels, (0, 1), drawn, strict=True):
-            _ground(panel, look.amplitude[number], config)
-            _cells(panel, graph, config)
-            for name, edges in ((kind, own), ("survived", found.survived)):
-                _edges(panel, graph, _of(edges, node), name)
-            _nodes(panel, graph, mapped.to_rgba(getattr(graph, colour)), node)
-            panel.set_title(look.names[number], loc="left", fontsize=9)
-        label = {"degree": "degree (nodes that listen to it)", "cluster": "cluster",
-                 "change": "change by the block, of the node's length"}[colour]  # fmt: skip
-        figure.colorbar(mapped, ax=panels, label=label, shrink=0.8)
+        colours = _colours(clean, degraded, colour)
+        for panel, number, (graph, kind, own) in zip(panels, (0, 1), sides, strict=True):
+            _draw_spectrogram(panel, view.amplitude[number], config)
+            _draw_cells(panel, graph, config)
+            for name, edges in ((kind, own), ("survived", changes.survived)):
+                _draw_edges(panel, graph, _edges_from(edges, node), name)
+            _draw_nodes(panel, graph, colours.to_rgba(getattr(graph, colour)), node)
+            panel.set_title(view.names[number], loc="left", fontsize=9)
+        figure.colorbar(colours, ax=panels, label=_LABELS[colour], shrink=0.8)
         figure.legend(
             [Line2D([], [], color=graph_data.EDGES[k], linestyle=s) for k, s in _STYLES.items()],
             list(_LEGEND.values()),
-            loc="outside lower center", ncols=3, facecolor="#26262b", labelcolor="white",
-        )  # fmt: skip
-        blocks = len(look.graphs[0])
+            loc="outside lower center",
+            ncols=3,
+            facecolor="#26262b",
+            labelcolor="white",
+        )
+        blocks = len(view.graphs[0])
         figure.suptitle(
-            f"{graph_data.title(clean, blocks)}; {found.share:.0%} of the edges survived",
+            f"{graph_data.title(clean, blocks)}; {changes.share:.0%} of the edges survived",
             fontsize=10,
         )
         figure.savefig(path, dpi=160, metadata={"Date": None} if path.suffix == ".svg" else None)
 
 
-def _of(edges: np.ndarray, node: int | None) -> np.ndarray:
+def _edges_from(edges: np.ndarray, node: int | None) -> np.ndarray:
     return edges if node is None else edges[edges[:, 0] == node]
 
 
@@ -73,18 +80,23 @@ def _colours(clean: NodeGraph, degraded: NodeGraph, colour: str) -> ScalarMappab
     return ScalarMappable(Normalize(values.min(), values.max()), graph_data.SCALE)
 
 
-def _ground(panel: Axes, amplitude: np.ndarray, config: FeatureConfig) -> None:
+def _draw_spectrogram(panel: Axes, amplitude: np.ndarray, config: FeatureConfig) -> None:
     panel.imshow(
-        190 * amplitude**1.5, cmap="gray", vmin=0, vmax=255, origin="lower", aspect="auto",
+        190 * amplitude**1.5,
+        cmap="gray",
+        vmin=0,
+        vmax=255,
+        origin="lower",
+        aspect="auto",
         interpolation="nearest",
-    )  # fmt: skip
+    )
     seconds, hertz = graph_data.second_ticks(config), graph_data.hertz_ticks(config)
     panel.set_xticks([t for t, _ in seconds], [name for _, name in seconds])
     panel.set_yticks([m for m, _ in hertz], [name for _, name in hertz])
     panel.set_xlabel("time in the segment (s)")
 
 
-def _cells(panel: Axes, graph: NodeGraph, config: FeatureConfig) -> None:
+def _draw_cells(panel: Axes, graph: NodeGraph, config: FeatureConfig) -> None:
     rows, columns = graph.grid
     if columns > 8:
         return
@@ -95,7 +107,7 @@ def _cells(panel: Axes, graph: NodeGraph, config: FeatureConfig) -> None:
         panel.axhline(r * config.n_mels / rows - 0.5, **style)
 
 
-def _edges(panel: Axes, graph: NodeGraph, edges: np.ndarray, kind: str) -> None:
+def _draw_edges(panel: Axes, graph: NodeGraph, edges: np.ndarray, kind: str) -> None:
     places = np.stack([graph.frame, graph.mel_bin], axis=1)
     panel.add_collection(
         LineCollection(
@@ -109,13 +121,18 @@ def _edges(panel: Axes, graph: NodeGraph, edges: np.ndarray, kind: str) -> None:
     )
 
 
-def _nodes(panel: Axes, graph: NodeGraph, colours: np.ndarray, node: int | None) -> None:
+def _draw_nodes(panel: Axes, graph: NodeGraph, colours: np.ndarray, node: int | None) -> None:
     size = 12 if graph.nodes > 200 else 40 if graph.nodes > 50 else 90
     panel.scatter(
         graph.frame, graph.mel_bin, s=size, c=colours, edgecolors="black", linewidths=0.5, zorder=3
     )
     if node is not None:
         panel.scatter(
-            graph.frame[node], graph.mel_bin[node], s=3 * size, facecolors="none",
-            edgecolors="white", linewidths=1.8, zorder=4,
-        )  # fmt: skip
+            graph.frame[node],
+            graph.mel_bin[node],
+            s=3 * size,
+            facecolors="none",
+            edgecolors="white",
+            linewidths=1.8,
+            zorder=4,
+        )

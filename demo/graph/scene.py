@@ -1,4 +1,4 @@
-"""What the tab Graph looks at: a clip, the same clip degraded, and the graphs of one second."""
+"""What the tab Graph shows: a clip, its degraded version, and the graphs of one segment of both."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from grafprint.explore import graphs
 from grafprint.explore.graphs import NodeGraph
 from grafprint.fingerprint import Fingerprinter
 
-SNR_DB = 5.0  # of the crowd that is made up where the visitor has degraded nothing
-SHOWN_S = 10.0  # how much of a track is shown where the visitor has no clip
+SNR_DB = 5.0  # of the synthetic babble that is added if the visitor has not degraded the clip
+SHOWN_S = 10.0  # how much of a track is used if the visitor has no clip
 SEED = 0
 
 
 @dataclass(frozen=True, eq=False)
 class Scene:
-    """Two sounds ``[n]`` to compare, and what each is in words."""
+    """Two sounds ``[n]`` to compare, and their captions."""
 
     clean: np.ndarray
     degraded: np.ndarray
@@ -31,16 +31,16 @@ class Scene:
 
     @property
     def last_s(self) -> float:
-        """Where the last segment of the shorter of the two begins."""
+        """Where the last segment of the shorter sound begins."""
         shorter = min(len(self.clean), len(self.degraded))
         return max(0.0, shorter / SAMPLE_RATE - 1)
 
 
 @dataclass(frozen=True, eq=False)
-class Look:
-    """One segment of a scene: what the encoder saw of it, clean and degraded, and its graphs.
+class SegmentView:
+    """One segment of a scene, clean and degraded: the encoder's input and its graphs.
 
-    ``amplitude [2, mels, frames]`` (0..1); ``graphs`` those of the clean segment and the degraded.
+    ``amplitude [2, mels, frames]`` is in 0..1; ``graphs`` holds the clean and the degraded blocks.
     """
 
     names: tuple[str, str]
@@ -49,44 +49,39 @@ class Look:
     graphs: tuple[list[NodeGraph], list[NodeGraph]]
 
 
-def scene(studio: Studio, clip: Clip | None, heard: Clip | None, library: str) -> Scene:
-    """The visitor's clip, or a track of the library, beside what became of it.
+def scene(studio: Studio, clip: Clip | None, degraded: Clip | None, library: str) -> Scene:
+    """The visitor's clip, or a track of the library, with its degraded version.
 
     Raises ClipError if it is shorter than a segment or no track can be read.
     """
     if clip is None:
-        clip, heard = _some_track(studio, library), None
-    if min(len(c.samples) for c in (clip, heard or clip)) < SAMPLE_RATE:
-        raise ClipError("a graph needs at least 1 s of sound: take a longer clip on Identify")
-    if heard is not None:
-        names = (f"Clean: {clip.name}", f"Degraded: {heard.name}")
-        return Scene(clip.samples, heard.samples, names)
+        clip, degraded = _readable_track(studio, library), None
+    if min(len(c.samples) for c in (clip, degraded or clip)) < SAMPLE_RATE:
+        raise ClipError("a graph needs at least 1 s of sound: choose a longer clip on Identify")
+    if degraded is not None:
+        names = (f"Clean: {clip.name}", f"Degraded: {degraded.name}")
+        return Scene(clip.samples, degraded.samples, names)
     noisy = degrade(clip.samples, Degradation(SNR_DB, "babble", seed=SEED))
-    return Scene(
-        clip.samples,
-        noisy,
-        (f"Clean: {clip.name}", f"Degraded: in a made-up crowd, {SNR_DB:g} dB SNR"),
-    )
+    names = (f"Clean: {clip.name}", f"Degraded: synthetic babble, {SNR_DB:g} dB SNR")
+    return Scene(clip.samples, noisy, names)
 
 
-def _some_track(studio: Studio, library: str) -> Clip:
-    found = studio.identifier(library).library
-    for track in found.tracks():
+def _readable_track(studio: Studio, library: str) -> Clip:
+    collection = studio.identifier(library).library
+    for track in collection.tracks():
         try:
-            return clips.from_track(found, track, min(20.0, track.duration_s / 2), SHOWN_S)
+            return clips.from_track(collection, track, min(20.0, track.duration_s / 2), SHOWN_S)
         except ClipError:
             continue
-    raise ClipError("take a clip on Identify first: no track of this library can be played")
+    raise ClipError("choose a clip on Identify first: no track of this library can be played")
 
 
-def look(fingerprinter: Fingerprinter, shown: Scene, start_s: float) -> Look:
-    """The graphs of the segments of a scene nearest a time, from one forward pass."""
+def view_segment(fingerprinter: Fingerprinter, shown: Scene, start_s: float) -> SegmentView:
+    """The graphs of the segment of a scene that is nearest to a time, from one forward pass."""
     start_s = min(max(0.0, start_s), shown.last_s)
     inputs = torch.cat(
         [graphs.segment(fingerprinter, s, start_s) for s in (shown.clean, shown.degraded)]
     )
     _, (clean, degraded) = graphs.inspect(fingerprinter, inputs)
-    hop_s = fingerprinter.hop_s
-    return Look(
-        shown.names, round(start_s / hop_s) * hop_s, inputs[:, 2].numpy(), (clean, degraded)
-    )
+    begin_s = round(start_s / fingerprinter.hop_s) * fingerprinter.hop_s
+    return SegmentView(shown.names, begin_s, inputs[:, 2].numpy(), (clean, degraded))

@@ -1,4 +1,4 @@
-"""The tab Graph: the graphs that the network made of a second of sound, to look into and save."""
+"""The tab Graph: explore and save the graphs that the network builds for a second of sound."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from demo.clips import Clip, ClipError
 from demo.graph import data as graph_data
 from demo.graph import plots as graph_plots
 from demo.graph import scene as graph_scene
-from demo.graph.scene import Look, Scene
+from demo.graph.scene import Scene, SegmentView
 from demo.studio import FORGET_S, Studio, Visit
 from grafprint.explore import graph_export, graphs
 from grafprint.explore.graphs import compare
@@ -25,36 +25,34 @@ _HTML, _DRAW, _SCRIPT = (
     for name in ("graph.html", "graph_draw.js", "graph.js")
 )
 COLOURINGS = ("degree", "cluster", "change")
-KINDS = {
-    "Picture (PNG)": "png", "Picture (SVG)": "svg", "GraphML": "graphml", "JSON": "json"
-}  # fmt: skip
+KINDS = {"Picture (PNG)": "png", "Picture (SVG)": "svg", "GraphML": "graphml", "JSON": "json"}
 SIDES = ("clean", "degraded")
-BUSY: dict[str, Any] = {"concurrency_id": "graph", "concurrency_limit": 2}
-# What is chosen in the browser is asked for only when something is to be saved.
-_CHOICE = "(look, side) => [look, side, document.querySelector('.gp-graph').dataset.choice]"
+GRAPH_LIMIT: dict[str, Any] = {"concurrency_id": "graph", "concurrency_limit": 2}
+# The browser's choice is read only when something is saved.
+_CHOICE = "(view, side) => [view, side, document.querySelector('.gp-graph').dataset.choice]"
 _FETCH = "() => document.querySelector('#graph-file').click()"
 
 
 @dataclass(frozen=True)
 class Choice:
-    """What the browser shows: a block, a colouring, and the node whose edges are shown or None."""
+    """What the browser shows: a block, a colouring, and the node whose edges are shown, or None."""
 
     block: int
     colour: str
     node: int | None
 
     @classmethod
-    def parse(cls, text: str | None, look: Look) -> Choice:
-        """Read the browser's choice; what does not fit the graphs is left at its default."""
+    def parse(cls, text: str | None, view: SegmentView) -> Choice:
+        """Read the browser's choice; values that do not fit the graphs become the defaults."""
         try:
             given = json.loads(text or "{}")
             block, node = int(given.get("block", 0)), given.get("node")
         except (ValueError, TypeError, AttributeError, OverflowError):
             given, block, node = {}, 0, None
-        block = min(max(0, block), len(look.graphs[0]) - 1)
+        block = min(max(0, block), len(view.graphs[0]) - 1)
         if given.get("edges") == "all" or not isinstance(node, int):
             node = None
-        if node is not None and not 0 <= node < look.graphs[0][block].nodes:
+        if node is not None and not 0 <= node < view.graphs[0][block].nodes:
             node = None
         colour = given.get("colour")
         return cls(block, colour if colour in COLOURINGS else COLOURINGS[0], node)
@@ -64,34 +62,39 @@ def build(studio: Studio, visit: Visit, tab: gr.Tab) -> None:
     """The components and events of the tab."""
     fingerprinter = studio.fingerprinter
     if not fingerprinter.makes_graphs:
-        gr.HTML("<p>The network in use makes no graphs, so there is nothing to show here.</p>",
-                elem_id="no-graph")  # fmt: skip
+        gr.HTML(
+            "<p>The network in use builds no graphs, so there is nothing to show here.</p>",
+            elem_id="no-graph",
+        )
         return
 
-    def draw(shown: Scene | None, start_s: float) -> tuple[Look | None, str]:
+    def draw(shown: Scene | None, start_s: float) -> tuple[SegmentView | None, str]:
         if shown is None:
-            return None, graph_data.problem("take a clip on Identify first")
-        look = graph_scene.look(fingerprinter, shown, start_s)
-        return look, graph_data.value(look, fingerprinter.features)
+            return None, graph_data.problem("choose a clip on Identify first")
+        view = graph_scene.view_segment(fingerprinter, shown, start_s)
+        return view, graph_data.value(view, fingerprinter.features)
 
-    def begin(
-        clip: Clip | None, heard: Clip | None, library: str, start_s: float,
+    def open_clip(
+        clip: Clip | None,
+        degraded: Clip | None,
+        library: str,
+        start_s: float,
         progress: gr.Progress = gr.Progress(),  # noqa: B008
-    ) -> tuple[Scene | None, Any, Look | None, str]:  # fmt: skip
-        progress(0.1, "Looking at the graphs")
+    ) -> tuple[Scene | None, Any, SegmentView | None, str]:
+        progress(0.1, "Computing the graphs")
         try:
-            shown = graph_scene.scene(studio, clip, heard, library)
+            shown = graph_scene.scene(studio, clip, degraded, library)
         except ClipError as error:
             return None, gr.skip(), None, graph_data.problem(str(error))
         start_s = min(start_s, shown.last_s)
-        # A slider of no length cannot be drawn.
+        # Gradio cannot draw a slider whose minimum is its maximum.
         slider = gr.update(maximum=max(0.1, shown.last_s), value=start_s)
         return shown, slider, *draw(shown, start_s)
 
     def graph(path: str, second: float = 0.0, block: int = 1) -> dict[str, Any]:
-        """The graph of one block (from 1 on) for the second of a clip that begins at a time in s.
+        """The graph of a block (1, 2, ...) for the segment of a clip that begins at a second.
 
-        Node-link JSON: networkx.node_link_graph(data, edges="edges") reads it.
+        Node-link JSON; read it with networkx.node_link_graph(data, edges="edges").
         """
         try:
             samples = clips.from_file(path).samples
@@ -105,64 +108,84 @@ def build(studio: Studio, visit: Visit, tab: gr.Tab) -> None:
         return graph_export.to_json(graph_export.to_networkx(blocks[number - 1]))
 
     second = gr.Slider(
-        0, 9, 0, step=0.1, label="Second of the clip",
-        info="The segment of 1 s that begins here, as the network saw it.", elem_id="graph-second",
-    )  # fmt: skip
-    view = gr.HTML("", html_template=_HTML, js_on_load=_DRAW + _SCRIPT, elem_id="graph",
-                   padding=False)  # fmt: skip
+        0,
+        9,
+        0,
+        step=0.1,
+        label="Second of the clip",
+        info="The segment of 1 s that begins here is shown.",
+        elem_id="graph-second",
+    )
+    canvas = gr.HTML(
+        "", html_template=_HTML, js_on_load=_DRAW + _SCRIPT, elem_id="graph", padding=False
+    )
     scene = gr.State(None, time_to_live=FORGET_S)
-    look = gr.State(None, time_to_live=FORGET_S)
-    private: dict[str, Any] = {"api_visibility": "private", **BUSY}
-    tab.select(begin, [visit.clip, visit.heard, visit.library, second],
-               [scene, second, look, view], show_progress_on=view, **private)  # fmt: skip
-    second.input(draw, [scene, second], [look, view], trigger_mode="always_last",
-                 show_progress="hidden", **private)  # fmt: skip
-    _savers(look, fingerprinter.features, private)
+    view = gr.State(None, time_to_live=FORGET_S)
+    private: dict[str, Any] = {"api_visibility": "private", **GRAPH_LIMIT}
+    tab.select(
+        open_clip,
+        [visit.clip, visit.degraded, visit.library, second],
+        [scene, second, view, canvas],
+        show_progress_on=canvas,
+        **private,
+    )
+    second.input(
+        draw,
+        [scene, second],
+        [view, canvas],
+        trigger_mode="always_last",
+        show_progress="hidden",
+        **private,
+    )
+    _build_savers(view, fingerprinter.features, private)
 
-    # The same for programs: audio, a second and a block in, JSON out.
+    # The endpoint.
     with gr.Row(visible=False):
         inputs = [gr.Audio(type="filepath"), gr.Number(0), gr.Number(1, precision=0)]
-        gr.Button().click(graph, inputs, gr.JSON(), api_name="graph", **BUSY)
+        gr.Button().click(graph, inputs, gr.JSON(), api_name="graph", **GRAPH_LIMIT)
 
 
-def _savers(look: gr.State, features: Any, private: dict[str, Any]) -> None:
-    """Buttons that save the block in view."""
+def _build_savers(view: gr.State, features: Any, private: dict[str, Any]) -> None:
+    """Buttons that save the block shown."""
     side = gr.Radio(
-        [(s, i) for i, s in enumerate(SIDES)], value=0, label="Save the graph of this block",
-        info="GraphML and JSON hold one of the two, pictures show both.", elem_id="graph-side",
-    )  # fmt: skip
+        [(s, i) for i, s in enumerate(SIDES)],
+        value=0,
+        label="Save the graph of this block",
+        info="GraphML and JSON contain one of the two graphs, pictures show both.",
+        elem_id="graph-side",
+    )
     with gr.Row():
         buttons = [gr.Button(label, size="sm", min_width=110) for label in KINDS]
     choice = gr.Textbox(visible=False)
-    fetched = gr.DownloadButton("Save", visible="hidden", elem_id="graph-file")
+    download = gr.DownloadButton("Save", visible="hidden", elem_id="graph-file")
 
     def saver(suffix: str) -> Any:
-        def save(shown: Look | None, side: int, chosen: str | None) -> str:
+        def save(shown: SegmentView | None, side: int, chosen: str | None) -> str:
             if shown is None:
-                raise gr.Error("Open a clip first, then save.", print_exception=False)
-            return str(_write(downloads.folder(fetched), suffix, shown, side, chosen, features))
+                raise gr.Error("Choose a clip first, then save.", print_exception=False)
+            return str(_write(downloads.folder(download), suffix, shown, side, chosen, features))
 
         return save
 
     for button, suffix in zip(buttons, KINDS.values(), strict=True):
-        button.click(saver(suffix), [look, side, choice], fetched, js=_CHOICE, **private).success(
-            None, None, None, js=_FETCH, api_visibility="private"
-        )
+        saved = button.click(saver(suffix), [view, side, choice], download, js=_CHOICE, **private)
+        saved.success(None, None, None, js=_FETCH, api_visibility="private")
 
 
 def _write(
-    folder: Path, suffix: str, look: Look, side: int, chosen: str | None, features: Any
+    folder: Path, suffix: str, view: SegmentView, side: int, chosen: str | None, features: Any
 ) -> Path:
-    choice = Choice.parse(chosen, look)
-    pair = [graphs[choice.block] for graphs in look.graphs]
-    path = folder / f"graph-{look.start_s:.2f}s-block-{choice.block + 1}.{suffix}"
+    choice = Choice.parse(chosen, view)
+    pair = [graphs[choice.block] for graphs in view.graphs]
+    path = folder / f"graph-{view.start_s:.2f}s-block-{choice.block + 1}.{suffix}"
     if suffix in ("png", "svg"):
-        graph_plots.save(path, look, features, choice.block, choice.colour, choice.node)
+        graph_plots.save(path, view, features, choice.block, choice.colour, choice.node)
         return path
     side = 1 if side == 1 else 0
-    shared = compare(*pair)
-    made = graph_export.to_networkx(pair[side], (shared.kept, shared.known)[side])
-    text = graph_export.graphml_text(made) if suffix == "graphml" else graph_export.json_text(made)
+    changes = compare(*pair)
+    graph = graph_export.to_networkx(pair[side], (changes.kept, changes.known)[side])
+    to_text = graph_export.graphml_text if suffix == "graphml" else graph_export.json_text
+    text = to_text(graph)
     path = path.with_stem(f"{path.stem}-{SIDES[side]}")
     path.write_text(text, encoding="utf-8")
     return path

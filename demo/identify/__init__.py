@@ -1,1 +1,1 @@
-"""The tab Identify: which track a clip is, and where in it."""
+"""The tab Identify: which track a clip is from, and where in it."""

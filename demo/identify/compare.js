@@ -1,4 +1,4 @@
-// Plays the clip and the track from the matched moment together, and lets one be heard at a time.
+// Plays the clip and the track in sync from the matched moment on, with only one audible at a time.
 const play = element.querySelector('.play');
 const choices = [...element.querySelectorAll('[data-which]')];
 const bar = element.querySelector('progress');

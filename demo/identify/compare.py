@@ -1,4 +1,4 @@
-"""The clip and the track side by side: to hear one or the other, and to see both."""
+"""Compare the clip and the track: switch between them by ear, and see both spectrograms."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ from grafprint import audio
 from grafprint.fingerprint import Fingerprinter
 from grafprint.matching import Answer, Match
 
-LONGEST_S = 10.0  # so much is compared: what is sent to the browser stays small
+LONGEST_S = 10.0  # limits what is sent to the browser
 
 _TEMPLATE = (
-    '<div class="gp-small">Hear one, then the other, at the same moment</div>'
+    '<div class="gp-small">Switch between the two at the same moment</div>'
     '<div class="gp-ab" role="group" aria-label="Compare by ear">'
     '<button type="button" class="play">Play</button>'
     '<button type="button" data-which="0" aria-pressed="true">Your clip</button>'
     '<button type="button" data-which="1" aria-pressed="false">The track</button>'
-    '<progress max="1" value="0" aria-label="Played so far"></progress></div>'
+    '<progress max="1" value="0" aria-label="Playback position"></progress></div>'
 )
 _SCRIPT = (Path(__file__).parent / "compare.js").read_text(encoding="utf-8")
 
@@ -44,7 +44,7 @@ def switch() -> gr.HTML:
 
 
 def sounds(clip: np.ndarray, reference: np.ndarray) -> str:
-    """Both sounds ``[n]``, equally loud, as the value of :func:`switch`."""
+    """Both sounds ``[n]``, with equal peaks, as the value of :func:`switch`."""
     return json.dumps([_wav_uri(clip), _wav_uri(reference)])
 
 
@@ -55,19 +55,23 @@ def picture(
     match: Match,
     fingerprinter: Fingerprinter,
 ) -> str:
-    """Spectrograms of both ``[n]`` and the similarity of each segment over time, as SVG."""
+    """Spectrograms of both sounds ``[n]`` and the similarity of the segments over time, as SVG."""
     clip_db, reference_db = (
         fingerprinter.logmel(torch.from_numpy(samples)).numpy()
         for samples in (clip, reference[: max(len(clip), audio.SAMPLE_RATE)])
     )
     return plots.alignment(
-        clip_db, reference_db, match.segment_scores, fingerprinter.features, answer.threshold,
+        clip_db,
+        reference_db,
+        match.segment_scores,
+        fingerprinter.features,
+        answer.threshold,
         match.start_s,
-    )  # fmt: skip
+    )
 
 
 def used(clip: Clip, answer: Answer) -> np.ndarray:
-    """The samples of a clip that the answer is about."""
+    """The samples of a clip that were used for the answer."""
     begin = round((answer.query_start_s - clip.offset_s) * audio.SAMPLE_RATE)
     return clip.samples[begin : begin + round(answer.query_duration_s * audio.SAMPLE_RATE)]
 

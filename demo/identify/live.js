@@ -1,5 +1,5 @@
-// Listens until the server is sure. Pieces go out one after the other, each with all that was heard
-// while the one before was looked up, so a slow server gets longer pieces and never a backlog.
+// Listens until the server has an answer. Pieces are sent one at a time, each with all the sound
+// recorded while the server processed the one before: a slow server gets longer pieces, no backlog.
 const button = element.querySelector('button');
 const canvas = element.querySelector('canvas');
 const card = element.querySelector('.gp-live-card');
@@ -57,7 +57,7 @@ const encode = (blocks) => {
 const open = async () => {
   const stream = await navigator.mediaDevices.getUserMedia({ audio: true });
   let context;
-  try { // Firefox connects a microphone only to a context of its own rate.
+  try { // Firefox connects a microphone only to a context with the same sample rate.
     context = new AudioContext({ sampleRate: 16000 });
     context.createMediaStreamSource(stream);
   } catch (error) {
@@ -74,20 +74,20 @@ const open = async () => {
 
 const listen = async () => {
   button.disabled = true;
-  let heard;
+  let source;
   try {
-    heard = await open();
-  } catch (error) { // microphone.js has said why
+    source = await open();
+  } catch (error) { // microphone.js has shown the reason
     button.disabled = false;
     return;
   }
   const token = Array.from(crypto.getRandomValues(new Uint8Array(16)),
     (b) => b.toString(16).padStart(2, '0')).join('');
-  const rate = heard.context.sampleRate;
+  const rate = source.context.sampleRate;
   let blocks = [];
   let number = 0;
   let going = true;
-  heard.tap.port.onmessage = (event) => blocks.push(event.data);
+  source.tap.port.onmessage = (event) => blocks.push(event.data);
   stop = () => { going = false; };
   button.disabled = false;
   button.textContent = 'Stop listening';
@@ -104,7 +104,7 @@ const listen = async () => {
     const most = Math.floor(PATIENCE_S * rate / piece[0].length) - 1;
     let reply;
     try {
-      reply = await server.hear({ token, number: number++, rate, pcm: encode(piece.slice(-most)),
+      reply = await server.receive({ token, number: number++, rate, pcm: encode(piece.slice(-most)),
         library: props.value });
     } catch (error) {
       card.textContent = 'The server cannot be reached. Reload the page.';
@@ -116,13 +116,13 @@ const listen = async () => {
     if (reply.state !== 'listening') going = false;
   }
   stop = null;
-  heard.stream.getTracks().forEach((track) => track.stop());
-  heard.context.close();
+  source.stream.getTracks().forEach((track) => track.stop());
+  source.context.close();
   element.classList.remove('listening');
   button.textContent = 'Listen live';
   if (answered) {
     card.innerHTML = '';
-    trigger('heard', { token });
+    trigger('recorded', { token });
   }
 };
 

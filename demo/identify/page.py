@@ -1,4 +1,4 @@
-"""What the Identify tab shows for a clip: the answer, its evidence, and the music to listen to."""
+"""What the tab Identify shows for a clip: the answer, its evidence, and the track to play."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from demo.identify import compare
 from grafprint import audio
 from grafprint.matching import Match
 
-REFERENCE_S = 20.0  # how much of the reference is played
+REFERENCE_S = 20.0  # how much of the track can be played
 
 _log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
 class Page:
-    """The parts of the page after a clip: HTML, and reference audio as (rate in Hz, int16 [n]).
+    """The parts of the page for a clip: HTML, and the track's audio as (rate in Hz, int16 [n]).
 
     ``sounds`` is the value of the switch between clip and track (see compare.py).
     """
@@ -35,7 +35,7 @@ class Page:
 
 
 def page_for(identifier: Identifier, clip: Clip, confidence: float | None = None) -> Page:
-    """Everything to show for a clip; a problem becomes a card that says what it is."""
+    """Identify a clip and return what to show; a problem becomes a card with the reason."""
     try:
         answer = identifier.answer(clip, confidence=confidence)
     except ClipError as error:
@@ -46,26 +46,26 @@ def page_for(identifier: Identifier, clip: Clip, confidence: float | None = None
     if answer.identified:
         card, label = cards.found(answer, best), "The track, from that moment on"
     else:
-        card, label = cards.unknown(best), "The nearest track, to compare"
+        card, label = cards.unknown(best), "The nearest track, for comparison"
     page = Page(card, candidates=cards.candidates(answer), reference_label=label)
-    heard = compare.used(clip, answer)
-    reference = _reference(identifier, best, len(heard))
+    samples = compare.used(clip, answer)
+    reference = _reference(identifier, best, len(samples))
     if reference is None:
         return page
-    drawn = compare.picture(heard, reference, answer, best, identifier.fingerprinter)
+    plot = compare.picture(samples, reference, answer, best, identifier.fingerprinter)
     return replace(
         page,
-        evidence=cards.evidence(drawn),
+        evidence=cards.evidence(plot),
         reference=playable(reference[max(0, -_samples(best.start_s)) :]),
-        sounds=compare.sounds(heard, reference),
+        sounds=compare.sounds(samples, reference),
     )
 
 
 def _reference(identifier: Identifier, match: Match, length: int) -> np.ndarray | None:
-    """The track from the matched moment on, ``length`` samples or more where it has them.
+    """The track from the matched moment on, at least ``length`` samples unless it ends before.
 
-    Silence stands for what a clip has before the track begins. None if its file is not where
-    the library says.
+    If the clip begins before the track, silence is put before it. None if the track's file is
+    missing.
     """
     duration_s = max(REFERENCE_S, length / audio.SAMPLE_RATE)
     start_s = min(max(0.0, match.start_s), max(0.0, match.track.duration_s - 1))

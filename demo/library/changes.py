@@ -1,4 +1,4 @@
-"""Changes to libraries, part of the tab Library: new ones, files, folders, removal."""
+"""The part of the tab Library that changes libraries: create one, add music, remove a track."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from demo import work
 from demo.library import cards as library_cards
 from demo.library import shelf
 from demo.library.shelf import ShelfError
-from demo.studio import AT_ONCE, Studio, Visit
+from demo.studio import UNQUEUED, Studio, Visit
 from grafprint.library import LibraryError
 from grafprint.library.add_folder import IndexReport, IndexStep
 
 MOST_CHOICES = 200  # tracks offered for removal; a search narrows them down
-# One change at a time on the whole server; the others wait.
-TURN: dict[str, Any] = {"concurrency_id": "change", "concurrency_limit": 1}
+# One change at a time on the whole server; others wait in the queue.
+CHANGE_LIMIT: dict[str, Any] = {"concurrency_id": "change", "concurrency_limit": 1}
 
 Steps = Generator[IndexStep, None, None]
 
@@ -30,72 +30,72 @@ def build(
     visit: Visit,
     chosen: gr.Dropdown,
     search: gr.Textbox,
-    opened: Callable[[str, str], tuple[Any, ...]],
+    refresh: Callable[[str, str], tuple[Any, ...]],
     shown: list[Any],
 ) -> None:
-    """The controls. ``opened(library, search)`` shows a library anew in the outputs ``shown``."""
+    """The controls. ``refresh(library, search)`` gives new values for the outputs ``shown``."""
     turn = work.Turn()
 
     def follow(steps: Steps, stop: work.Stop) -> Iterator[str]:
-        """The card of an addition while it goes on, and what has become of it at the end."""
+        """Yield the card of an addition: its progress, then its result."""
         try:
-            with turn.taken, contextlib.closing(steps):
+            with turn.lock, contextlib.closing(steps):
                 for step in steps:
                     if stop.wanted or not step.path:
                         break
-                    yield library_cards.at_work(step)
-            yield library_cards.done(step)
+                    yield library_cards.progress(step)
+            yield library_cards.summary(step)
         except (ShelfError, LibraryError) as error:
             yield problem(error)
 
-    # Names other than the endpoints' below: Gradio counts both, and numbers the later one.
-    def take_files(paths: list[str] | None, name: str, stop: work.Stop) -> Iterator[str]:
+    # Not named like the endpoints below: Gradio would append a number to the second of two names.
+    def upload_files(paths: list[str] | None, name: str, stop: work.Stop) -> Iterator[str]:
         if not paths:
             yield problem(ShelfError("Choose files first."))
             return
         yield from follow(shelf.add_uploads(studio, name, list(map(Path, paths))), stop)
 
-    def take_folder(folder: str, name: str, stop: work.Stop) -> Iterator[str]:
+    def scan_folder(folder: str, name: str, stop: work.Stop) -> Iterator[str]:
         yield from follow(shelf.add_folder(studio, name, folder), stop)
 
     def create(wanted: str, name: str, search: str) -> tuple[Any, ...]:
         try:
-            made = shelf.create(studio, wanted)
+            created = shelf.create(studio, wanted)
         except ShelfError as error:
-            return problem(error), wanted, name, search, *opened(name, search)
-        text = f"The library “{made}” is made and in use: add music to it."
-        return library_cards.said("found", "Done", text), "", made, "", *opened(made, "")
+            return problem(error), wanted, name, search, *refresh(name, search)
+        text = f"The library “{created}” has been created and is in use. Add music to it."
+        return library_cards.card("found", "Done", text), "", created, "", *refresh(created, "")
 
-    def renew(name: str, search: str, changes: int) -> tuple[Any, ...]:
-        return *opened(name, search), changes + 1
+    def count_change(name: str, search: str, changes: int) -> tuple[Any, ...]:
+        return *refresh(name, search), changes + 1
 
     def choices(name: str, search: str) -> Any:
-        found = [] if shelf.why_not(studio, name) else tracks(name, search)
-        return gr.update(choices=found, value=None)
+        removable = [] if shelf.why_not(studio, name) else tracks(name, search)
+        return gr.update(choices=removable, value=None)
 
     def tracks(name: str, search: str) -> list[tuple[str, int]]:
         try:
-            found = studio.identifier(name).library.tracks(search)[:MOST_CHOICES]
+            matching = studio.identifier(name).library.tracks(search)[:MOST_CHOICES]
         except LibraryError:
             return []
-        return [(" – ".join(filter(None, (t.title, t.artist))), t.id) for t in found]
+        return [(" – ".join(filter(None, (t.title, t.artist))), t.id) for t in matching]
 
-    def ask(track_id: int | None, name: str) -> tuple[Any, ...]:
+    def confirm(track_id: int | None, name: str) -> tuple[Any, ...]:
         if track_id is None:
             return problem(ShelfError("Choose a track first.")), gr.update(visible=False)
         try:
             title = studio.identifier(name).library.track(track_id).title
         except LibraryError as error:
             return problem(error), gr.update(visible=False)
-        text = f"Remove “{title}” from the library “{name}”? Its music file stays where it is."
-        return library_cards.said("unknown", "Remove", text), gr.update(visible=True)
+        text = f"Remove “{title}” from the library “{name}”? Its audio file is not deleted."
+        return library_cards.card("unknown", "Remove", text), gr.update(visible=True)
 
     def remove(track_id: int | None, name: str) -> tuple[Any, ...]:
         try:
             track = shelf.remove(studio, name, int(track_id or 0))
         except (ShelfError, LibraryError) as error:
             return problem(error), gr.update(visible=False)
-        return library_cards.said("found", "Removed", track.title), gr.update(visible=False)
+        return library_cards.card("found", "Removed", track.title), gr.update(visible=False)
 
     def allow(name: str) -> tuple[Any, ...]:
         refusal = shelf.why_not(studio, name)
@@ -105,12 +105,12 @@ def build(
     with gr.Row():
         wanted = gr.Textbox(
             label="New library",
-            placeholder="its name",
+            placeholder="name",
             max_lines=1,
             elem_id="library-new",
             min_width=240,
         )
-        make = gr.Button("Make", scale=0, min_width=130)
+        make = gr.Button("Create", scale=0, min_width=130)
     note = gr.Markdown(shelf.why_not(studio, studio.home.name), elem_id="library-note")
     with gr.Column(visible=False) as controls:
         with gr.Row():
@@ -124,8 +124,8 @@ def build(
             add = gr.Button("Add", scale=0, min_width=130, elem_id="library-add")
         with gr.Row():
             folder = gr.Textbox(
-                label="Add a folder of the computer that runs this page",
-                info="Its files stay where they are. Added again, only what is new is looked at.",
+                label="Add a folder of the computer that runs this app",
+                info="Its files stay where they are. Adding it again processes only new files.",
                 placeholder="/home/me/music",
                 max_lines=1,
                 elem_id="library-folder",
@@ -134,68 +134,78 @@ def build(
             add_all = gr.Button("Add folder", scale=0, min_width=130)
         with gr.Row():
             victim = gr.Dropdown(
-                [], value=None, label="Remove a track",
-                info="Offered is what the search above finds.", elem_id="library-remove",
+                [],
+                value=None,
+                label="Remove a track",
+                info="The choices are the results of the search above.",
+                elem_id="library-remove",
                 min_width=240,
-            )  # fmt: skip
-            ask_first = gr.Button("Remove…", scale=0, min_width=130)
+            )
+            ask = gr.Button("Remove…", scale=0, min_width=130)
     report = gr.HTML("", elem_id="library-report", padding=False)
-    with gr.Row(visible=False) as sure:
+    with gr.Row(visible=False) as question:
         yes = gr.Button("Yes, remove", variant="stop")
-        no = gr.Button("Keep it")
+        no = gr.Button("Cancel")
     end = gr.Button("Stop", visible=False, size="sm", elem_id="library-stop")
 
     here = [visit.library, search]
     queued: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
-    private: dict[str, Any] = {**queued, **TURN}
-    for button, source, action in ((add, files, take_files), (add_all, folder, take_folder)):
+    private: dict[str, Any] = {**queued, **CHANGE_LIMIT}
+    for button, source, action in ((add, files, upload_files), (add_all, folder, scan_folder)):
         began = button.click(
             lambda s: (turn.begin(s), gr.update(visible=True), *[gr.update(interactive=False)] * 2),
             stop,
             [report, end, add, add_all],
-            **AT_ONCE,
+            **UNQUEUED,
         )
         over = began.then(action, [source, visit.library, stop], report, **private)
         over.then(
             lambda: (gr.update(visible=False), *[gr.update(interactive=True)] * 2),
-            None, [end, add, add_all], **AT_ONCE,
-        )  # fmt: skip
-        renewed = over.then(renew, [*here, visit.changes], [*shown, visit.changes], **queued)
-        renewed.then(choices, here, victim, **AT_ONCE)
+            None,
+            [end, add, add_all],
+            **UNQUEUED,
+        )
+        counted = over.then(count_change, [*here, visit.changes], [*shown, visit.changes], **queued)
+        counted.then(choices, here, victim, **UNQUEUED)
         if source is files:
-            over.then(lambda: None, None, files, **AT_ONCE)
-    end.click(work.Stop.halt, stop, report, **AT_ONCE)
-    gr.on([make.click, wanted.submit], create, [wanted, *here],
-          [report, wanted, visit.library, search, *shown], **private)  # fmt: skip
-    ask_first.click(ask, [victim, visit.library], [report, sure], **AT_ONCE)
-    no.click(lambda: ("", gr.update(visible=False)), None, [report, sure], **AT_ONCE)
-    removed = yes.click(remove, [victim, visit.library], [report, sure], **private)
-    renewed = removed.then(renew, [*here, visit.changes], [*shown, visit.changes], **queued)
-    renewed.then(choices, here, victim, **AT_ONCE)
-    visit.library.change(allow, visit.library, [note, controls], **AT_ONCE)
-    gr.on([visit.library.change, search.change], choices, here, victim, **AT_ONCE)
+            over.then(lambda: None, None, files, **UNQUEUED)
+    end.click(work.Stop.halt, stop, report, **UNQUEUED)
+    gr.on(
+        [make.click, wanted.submit],
+        create,
+        [wanted, *here],
+        [report, wanted, visit.library, search, *shown],
+        **private,
+    )
+    ask.click(confirm, [victim, visit.library], [report, question], **UNQUEUED)
+    no.click(lambda: ("", gr.update(visible=False)), None, [report, question], **UNQUEUED)
+    removed = yes.click(remove, [victim, visit.library], [report, question], **private)
+    counted = removed.then(count_change, [*here, visit.changes], [*shown, visit.changes], **queued)
+    counted.then(choices, here, victim, **UNQUEUED)
+    visit.library.change(allow, visit.library, [note, controls], **UNQUEUED)
+    gr.on([visit.library.change, search.change], choices, here, victim, **UNQUEUED)
 
 
 def endpoints(studio: Studio) -> None:
-    """The same for programs; each change is refused where the page may not make it."""
+    """The endpoints. They refuse what the page may not do."""
 
     def create_library(name: str) -> str:
-        """Make an empty library; returns its name."""
+        """Create an empty library; returns its name."""
         try:
             return shelf.create(studio, name)
         except ShelfError as error:
             raise gr.Error(str(error), print_exception=False) from error
 
     def add_files(files: list[str], library: str) -> Iterator[dict[str, Any]]:
-        """Add audio files to a library. Tells what has become of each so far, and at the end."""
+        """Add audio files to a library. Yields the result of each file so far."""
         uploads = list(map(Path, files or []))
-        yield from told(shelf.add_uploads(studio, library, uploads))
+        yield from reports(shelf.add_uploads(studio, library, uploads))
 
     def add_folder(folder: str, library: str) -> Iterator[dict[str, Any]]:
-        """Add a folder of the server to a library. Tells what has become of each file so far."""
-        yield from told(shelf.add_folder(studio, library, folder))
+        """Add a folder of the server to a library. Yields the result of each file so far."""
+        yield from reports(shelf.add_folder(studio, library, folder))
 
-    def told(steps: Steps) -> Iterator[dict[str, Any]]:
+    def reports(steps: Steps) -> Iterator[dict[str, Any]]:
         try:
             for step in steps:
                 yield {"done": step.done, "total": step.total, **_as_json(step.report)}
@@ -211,25 +221,25 @@ def endpoints(studio: Studio) -> None:
 
     with gr.Row(visible=False):
         name, folder, number = gr.Textbox(""), gr.Textbox(""), gr.Number(0, precision=0)
-        files, text, found = gr.File(file_count="multiple"), gr.Textbox(), gr.JSON()
+        files, text, result = gr.File(file_count="multiple"), gr.Textbox(), gr.JSON()
         public = gr.Button()
-        public.click(create_library, name, text, api_name="create_library", **TURN)
-        public.click(add_files, [files, name], found, api_name="add_files", **TURN)
-        public.click(add_folder, [folder, name], found, api_name="add_folder", **TURN)
-        public.click(remove_track, [number, name], text, api_name="remove_track", **TURN)
+        public.click(create_library, name, text, api_name="create_library", **CHANGE_LIMIT)
+        public.click(add_files, [files, name], result, api_name="add_files", **CHANGE_LIMIT)
+        public.click(add_folder, [folder, name], result, api_name="add_folder", **CHANGE_LIMIT)
+        public.click(remove_track, [number, name], text, api_name="remove_track", **CHANGE_LIMIT)
 
 
 def problem(error: Exception) -> str:
-    """The card of a change that was not made, and why."""
-    return library_cards.said("problem", "That did not work", str(error))
+    """The card of a change that failed, with the reason."""
+    return library_cards.card("problem", "That did not work", str(error))
 
 
 def _as_json(report: IndexReport) -> dict[str, Any]:
-    found = asdict(report)
+    fields = asdict(report)
     for kind in ("added", "updated", "unchanged", "duplicates"):
-        found[kind] = [Path(path).name for path in found[kind]]
-    found["failed"] = [
+        fields[kind] = [Path(path).name for path in fields[kind]]
+    fields["failed"] = [
         {"file": Path(failure.path).name, "reason": shelf.reason(failure)}
         for failure in report.failed
     ]
-    return {k: v for k, v in found.items() if k not in ("missing", "removed")}
+    return {k: v for k, v in fields.items() if k not in ("missing", "removed")}

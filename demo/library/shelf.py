@@ -1,4 +1,4 @@
-"""The libraries of a studio: what they hold, and how visitors may change them."""
+"""The libraries of a studio: facts about them, and the changes that visitors may make."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ from grafprint.audio import folders
 from grafprint.library import Library, LibraryError, Track
 from grafprint.library.add_folder import IndexReport, IndexStep, add_files
 
-MUSIC = "music"  # the folder inside a library that keeps what visitors have uploaded
+MUSIC = "music"  # the folder in a library for files that visitors have uploaded
 HOW_TO_ALLOW = (
-    "This page may look at libraries, not change them: to allow that, start it with "
+    "This page can only read libraries. To allow changes, start the app with "
     "`python app.py --edit`."
 )
 _NAME = re.compile(r"[^\W_][\w -]{0,59}")
@@ -27,13 +27,13 @@ _AUDIO_ERROR = re.compile(r"^cannot (?:index|read) .*?: (?=\w)", re.DOTALL)
 
 
 class ShelfError(ValueError):
-    """A change that cannot be made; the message is for the visitor and names no path."""
+    """A change that cannot be made; the message is for the visitor and contains no path."""
 
 
 def facts(studio: Studio, name: str) -> dict[str, Any]:
-    """A library in numbers, JSON-able; sizes in MB (10^6 bytes) without the music itself.
+    """Facts about a library, for JSON; sizes in MB (10^6 bytes) do not include the music.
 
-    ``mb_per_hour`` is None for an empty one. Raises LibraryError as ``Studio.identifier`` does.
+    ``mb_per_hour`` is None for an empty library. Raises LibraryError as ``Studio.identifier`` does.
     """
     library = studio.identifier(name).library
     tracks = library.tracks()
@@ -58,7 +58,7 @@ def facts(studio: Studio, name: str) -> dict[str, Any]:
 
 
 def listed(studio: Studio, name: str, search: str) -> list[dict[str, Any]]:
-    """The tracks in which every word of ``search`` is, JSON-able; without where their files are.
+    """The tracks with every word of ``search``, for JSON; without the paths of their files.
 
     Raises LibraryError as ``Studio.identifier`` does.
     """
@@ -68,89 +68,91 @@ def listed(studio: Studio, name: str, search: str) -> list[dict[str, Any]]:
 
 
 def why_not(studio: Studio, name: str) -> str:
-    """Why a library may not be changed, for the visitor; empty if it may."""
+    """Why a library may not be changed, for the visitor; empty if it may be."""
     if not studio.editable:
         return HOW_TO_ALLOW
     if name == studio.home.name:
         return (
-            f"The library “{name}”, with which the page was started, always stays as it is. Make "
-            "a new one, or choose another above, to add music."
+            f"The library “{name}”, with which the app was started, cannot be changed. To add "
+            "music, create a new library or choose another one above."
         )
     return ""
 
 
 def create(studio: Studio, name: str) -> str:
-    """Make an empty library; returns its name as stored. Raises ShelfError, LibraryError."""
+    """Create an empty library; returns its name as stored. Raises ShelfError or LibraryError."""
     if not studio.editable:
         raise ShelfError(HOW_TO_ALLOW)
     if studio.shelf is None:
-        raise ShelfError("There is no place for new libraries: start with --libraries FOLDER.")
+        raise ShelfError(
+            "There is no folder for new libraries: start the app with --libraries FOLDER."
+        )
     name = unicodedata.normalize("NFC", name).strip()
     if not _NAME.fullmatch(name):
         raise ShelfError(
             "A name has up to 60 letters, digits, spaces, - or _, and begins with a letter or "
-            "a digit."
+            "digit."
         )
     if (studio.shelf / name).exists() or name.casefold() in map(str.casefold, studio.names()):
-        raise ShelfError(f"There is a library “{name}” already: choose another name.")
-    with _told(studio.shelf / name, name):
+        raise ShelfError(f"There is already a library “{name}”: choose another name.")
+    with _hide_path(studio.shelf / name, name):
         Library.create(studio.shelf / name, studio.fingerprinter).close()
     return name
 
 
 def add_uploads(studio: Studio, name: str, uploads: list[Path]) -> Generator[IndexStep, None, None]:
-    """Keep uploaded files beside a library and add them; see ``add_files``.
+    """Store uploaded files in a library's folder and add them; see ``add_files``.
 
-    Files that cannot be used, or were not reached before the iterator was closed, are not kept.
-    Raises ShelfError, LibraryError.
+    Files that cannot be used, or were not reached before the iterator was closed, are deleted.
+    Raises ShelfError or LibraryError.
     """
-    with _writing(studio, name) as library:
-        made: list[Path] = []
+    with _writable(studio, name) as library:
+        copies: list[Path] = []
         report = IndexReport()
         try:
-            files = [_keep(upload, library.path / MUSIC, made) for upload in uploads]
+            files = [_keep(upload, library.path / MUSIC, copies) for upload in uploads]
             for step in add_files(library, files, studio.fingerprinter):
                 report = step.report
                 yield step
         finally:
             used = {*report.added, *report.updated, *report.unchanged, *report.duplicates}
-            for file in made:
+            for file in copies:
                 if str(file) not in used:
                     file.unlink(missing_ok=True)
 
 
 def add_folder(studio: Studio, name: str, folder: str) -> Generator[IndexStep, None, None]:
-    """Add every audio file below a folder of the server, which stay there; see ``add_files``.
+    """Add all audio files below a folder of the server, without copying them; see ``add_files``.
 
-    Raises ShelfError, LibraryError.
+    Raises ShelfError or LibraryError.
     """
-    with _writing(studio, name) as library:
+    with _writable(studio, name) as library:
         if not folder.strip():
-            raise ShelfError("Type the path of a folder that holds music.")
+            raise ShelfError("Type the path of a folder with music.")
         unreadable: list[folders.Failure] = []
         files = folders.audio_files(Path(folder.strip()).expanduser(), unreadable)
         yield from add_files(library, files, studio.fingerprinter, failed=unreadable)
 
 
 def remove(studio: Studio, name: str, track_id: int) -> Track:
-    """Remove a track from a library; its file stays. Raises ShelfError, LibraryError."""
-    with _writing(studio, name) as library:
+    """Remove a track from a library, not its file. Raises ShelfError or LibraryError."""
+    with _writable(studio, name) as library:
         return library.remove(track_id)
 
 
 def reason(failure: folders.Failure) -> str:
-    """Why a file was left out, without naming it and the folder it is in again."""
+    """Why a file was not added, without its path."""
     text = _AUDIO_ERROR.sub("", failure.reason)
     return text.replace(failure.path, Path(failure.path).name)
 
 
 @contextlib.contextmanager
-def _writing(studio: Studio, name: str) -> Iterator[Library]:
-    """A library to be changed; afterwards the studio opens it anew."""
+def _writable(studio: Studio, name: str) -> Iterator[Library]:
+    """A library open for writing; afterwards the studio reopens it."""
     path = studio.path(name)
     if refusal := why_not(studio, name):
         raise ShelfError(refusal)
-    with _told(path, name):
+    with _hide_path(path, name):
         library = Library.open(path, model_id=studio.fingerprinter.model_id, writable=True)
         try:
             yield library
@@ -162,8 +164,8 @@ def _writing(studio: Studio, name: str) -> Iterator[Library]:
 
 
 @contextlib.contextmanager
-def _told(path: Path, name: str) -> Iterator[None]:
-    """Errors within become ShelfErrors that name the library and not its place."""
+def _hide_path(path: Path, name: str) -> Iterator[None]:
+    """Turn errors into ShelfErrors that contain the library's name instead of its path."""
     try:
         yield
     except LibraryError as error:
@@ -175,10 +177,11 @@ def _told(path: Path, name: str) -> Iterator[None]:
         raise ShelfError(f"The library “{name}” cannot be changed: {error.strerror}.") from error
 
 
-def _keep(upload: Path, folder: Path, made: list[Path]) -> Path:
-    """A lasting copy of a file under its own name, or a numbered one where that is taken.
+def _keep(upload: Path, folder: Path, copies: list[Path]) -> Path:
+    """Copy a file to a folder under its own name, with a number if that is taken.
 
-    A copy that is there already is used; one that is made is appended to ``made``.
+    If an identical file is already there, its path is returned; a new copy is appended to
+    ``copies``.
     """
     folder.mkdir(exist_ok=True)
     number, target = 1, folder / upload.name
@@ -187,6 +190,6 @@ def _keep(upload: Path, folder: Path, made: list[Path]) -> Path:
             return target
         number += 1
         target = folder / f"{upload.stem} ({number}){upload.suffix}"
-    made.append(target)
+    copies.append(target)
     shutil.copyfile(upload, target)
     return target

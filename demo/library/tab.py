@@ -1,4 +1,4 @@
-"""The tab Library: which library is in use, what it holds and, where allowed, changes to it."""
+"""The tab Library: choose a library, see what it contains and, if allowed, change it."""
 
 from __future__ import annotations
 
@@ -8,52 +8,53 @@ import gradio as gr
 
 from demo.library import cards as library_cards
 from demo.library import changes, shelf
-from demo.studio import AT_ONCE, Studio, Visit
+from demo.studio import UNQUEUED, Studio, Visit
 from grafprint.library import LibraryError
 
 
 def build(studio: Studio, visit: Visit, tab: gr.Tab) -> None:
     """The components and events of the tab."""
 
-    def look(name: str, search: str) -> tuple[str, str]:
+    def describe(name: str, search: str) -> tuple[str, str]:
         try:
             library = studio.identifier(name).library
         except LibraryError:
-            gone = f"The library “{name}” cannot be used any more: choose another."
-            return library_cards.said("problem", "That did not work", gone), ""
-        found = library_cards.tracks(library.tracks(search), search, len(library.tracks()))
-        return library_cards.facts(shelf.facts(studio, name)), found
+            gone = f"The library “{name}” can no longer be used: choose another."
+            return library_cards.card("problem", "That did not work", gone), ""
+        table = library_cards.tracks(library.tracks(search), search, len(library.tracks()))
+        return library_cards.facts(shelf.facts(studio, name)), table
 
-    def opened(name: str, search: str) -> tuple[Any, ...]:
-        return gr.update(choices=studio.names(), value=name), *look(name, search)
+    def refresh(name: str, search: str) -> tuple[Any, ...]:
+        return gr.update(choices=studio.names(), value=name), *describe(name, search)
 
     def switch(chosen: str, name: str, search: str) -> tuple[Any, ...]:
         try:
             studio.identifier(chosen)
         except LibraryError:
             gr.Warning(
-                f"The library “{chosen}” cannot be used: it is damaged, or another network made it."
+                f"The library “{chosen}” cannot be used: it is damaged, or was made with another "
+                "network."
             )
             chosen = name
-        return chosen, *opened(chosen, search)
+        return chosen, *refresh(chosen, search)
 
     def tracks(search: str = "", library: str = "") -> list[dict[str, Any]]:
-        """The tracks of a library in whose texts every word of the search is; all without one."""
+        """The tracks of a library that contain every word of the search; all, if that is empty."""
         try:
             return shelf.listed(studio, library or studio.home.name, search or "")
         except LibraryError as error:
             raise gr.Error(str(error), print_exception=False) from error
 
     def library_facts(library: str = "") -> dict[str, Any]:
-        """A library in numbers: tracks, hours, fingerprints, size, index, network, licences."""
+        """Facts about a library: tracks, hours, fingerprints, size, index, network, licences."""
         try:
-            found = shelf.facts(studio, library or studio.home.name)
-            return found | {"libraries": studio.names()}
+            values = shelf.facts(studio, library or studio.home.name)
+            return values | {"libraries": studio.names()}
         except LibraryError as error:
             raise gr.Error(str(error), print_exception=False) from error
 
     home = studio.home.name
-    facts, contents = look(home, "")
+    facts, contents = describe(home, "")
     with gr.Row():
         chosen = gr.Dropdown(
             studio.names(),
@@ -73,15 +74,20 @@ def build(studio: Studio, visit: Visit, tab: gr.Tab) -> None:
         gr.HTML(contents, elem_id="contents", padding=False),
     ]
     here, all_shown = [visit.library, search], [chosen, *shown]
-    tab.select(opened, here, all_shown, **AT_ONCE)
-    # Only what has gone through the queue is told to those who listen to a state.
-    chosen.input(switch, [chosen, *here], [visit.library, *all_shown],
-                 show_progress="hidden", api_visibility="private")  # fmt: skip
-    search.input(look, here, shown, trigger_mode="always_last", **AT_ONCE)
+    tab.select(refresh, here, all_shown, **UNQUEUED)
+    # Queued, because only queued events trigger the change event of a state.
+    chosen.input(
+        switch,
+        [chosen, *here],
+        [visit.library, *all_shown],
+        show_progress="hidden",
+        api_visibility="private",
+    )
+    search.input(describe, here, shown, trigger_mode="always_last", **UNQUEUED)
 
     with gr.Accordion("Change libraries", open=False, elem_id="library-change"):
         if studio.editable:
-            changes.build(studio, visit, chosen, search, opened, all_shown)
+            changes.build(studio, visit, chosen, search, refresh, all_shown)
         else:
             gr.Markdown(shelf.HOW_TO_ALLOW)
     changes.endpoints(studio)

@@ -1,4 +1,4 @@
-"""A map as it is shown: points with their track and second, in colours, for a canvas or a table."""
+"""A map with its points' tracks, seconds and colours, for the canvas, files and tables."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ import numpy as np
 from grafprint.explore.library_map import Map, Placer
 from grafprint.library import Library, Track
 
-BY = ("track", "artist", "time")  # what colours can tell
-SHADES = 256  # of the time in a track
+BY = ("track", "artist", "time")  # what the colours can show
+SHADES = 256  # for the time in a track
 
 
 @dataclass(frozen=True, eq=False)
 class Chart:
-    """The map of a library with what is told of its points."""
+    """The map of a library, with the tracks and colours of its points."""
 
     library: Library
     drawn: Map
@@ -33,24 +33,24 @@ class Chart:
 
     @cached_property
     def track(self) -> np.ndarray:
-        """For each point, which of :attr:`tracks` it is of: int64 [p]."""
-        # The points of a track are one after the other, for rows are in order.
+        """For each point, the index of its track in :attr:`tracks`: int64 [p]."""
+        # Rows are in order, so the points of a track are contiguous.
         return np.cumsum(np.diff(self._owners, prepend=self._owners[:1]) != 0)
 
     @cached_property
     def hops(self) -> np.ndarray:
-        """For each point, how many hops into its track it is: int64 [p]."""
+        """For each point, its position in its track in hops: int64 [p]."""
         return self.drawn.rows - self.library.spans(self.drawn.rows)[1]
 
     @cached_property
     def artist(self) -> np.ndarray:
-        """For each of :attr:`tracks` the number of its artist, counted as they come: int64."""
+        """For each of :attr:`tracks`, a number for its artist, in order of appearance: int64."""
         numbers: dict[str, int] = {}
         return np.array([numbers.setdefault(t.artist, len(numbers)) for t in self.tracks])
 
     @cached_property
     def placer(self) -> Placer:
-        """What finds places on this map."""
+        """Places clips on this map."""
         return Placer(self.library, self.drawn)
 
     def colours(self, by: str) -> np.ndarray:
@@ -63,7 +63,7 @@ class Chart:
 
     @cached_property
     def text(self) -> str:
-        """What the canvas needs, as JSON; numbers and colours in base64, little-endian."""
+        """The data for the canvas as JSON; arrays in base64, little-endian."""
         tracks = [
             [t.id, t.title, t.artist, int(n), t.count]
             for t, n in zip(self.tracks, np.bincount(self.track), strict=True)
@@ -95,12 +95,12 @@ class Chart:
 
 
 def palette(count: int) -> np.ndarray:
-    """Colours that differ, uint8 ``[count, 3]``; the first ones are the same for every count.
+    """Distinct colours, uint8 ``[count, 3]``; a larger count only adds colours.
 
-    Their lightness is such that they can be seen on white and on black.
+    All are visible on both white and black.
     """
     number = np.arange(count)
-    # Steps of the golden angle never come close to an earlier hue.
+    # Steps of the golden angle keep each hue away from the earlier ones.
     hue = 2 * np.pi * (0.55 + number * (np.sqrt(5) - 1) / 2)
     return _srgb(np.array([0.66, 0.56, 0.61])[number % 3], 0.16, hue)
 
@@ -112,7 +112,7 @@ def shades() -> np.ndarray:
 
 
 def _srgb(lightness: np.ndarray, chroma: float, hue: np.ndarray) -> np.ndarray:
-    """OKLCH (https://bottosson.github.io/posts/oklab/), in which equal steps look equal."""
+    """Convert from the perceptually uniform OKLCH (https://bottosson.github.io/posts/oklab/)."""
     a, b = chroma * np.cos(hue), chroma * np.sin(hue)
     lms = np.stack([
         lightness + 0.3963377774 * a + 0.2158037573 * b,

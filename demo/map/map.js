@@ -1,9 +1,9 @@
-// The map on the page: what the pointer and the keys do. Drawn by map_draw.js, which precedes it.
-// `props.value` is JSON: the library's name, a number for the state of its map, and the paths; the
-// points come once for each map from the server.
+// The tab Map: pointer, keyboard and search. map_draw.js, which precedes it, draws.
+// `props.value` is JSON: the library's name, the version of its map, and the paths. The points are
+// fetched from the server once per map.
 
 const MOST_ZOOM = 80;
-const MOST_NAMED = 200; // in the key and among the suggestions
+const MOST_NAMED = 200; // in the legend and among the suggestions
 const REACH = 12; // pixels from the pointer to a point
 
 const find = (name) => element.querySelector(`.gp-map${name}`);
@@ -14,9 +14,9 @@ let chart = null;
 let shown = {};
 let colours = null;
 let view = { x: 0.5, y: 0.5, zoom: 1 };
-let front = null; // which tracks stand in front, by number; null: all
+let front = null; // whether each track is highlighted, by number; null: no highlighting
 let pointed = -1;
-let pressed = null; // where the pointer went down, until it has moved
+let pressed = null; // where the pointer went down, until it moves
 let stale = { points: false, over: false };
 
 const label = (track) => (track[2] ? `${track[1]}, ${track[2]}` : track[1]);
@@ -28,7 +28,7 @@ const toMap = (x, y) => {
   return [(x - over.clientWidth / 2) / scale + view.x, (y - over.clientHeight / 2) / scale + view.y];
 };
 
-// Everything is drawn at most once a frame, however many events there were.
+// Draws at most once per frame.
 function redraw(withPoints) {
   if (!stale.over) requestAnimationFrame(draw);
   stale = { points: stale.points || withPoints, over: true };
@@ -44,14 +44,14 @@ function draw() {
     for (const canvas of [points, over]) [canvas.width, canvas.height] = [width, height];
     now.points = true;
   }
-  const opacity = [0.2, front || !shown.trails.length ? 1 : 0.5]; // paths must be seen
+  const opacity = [0.2, front || !shown.trails.length ? 1 : 0.5]; // keeps paths visible
   if (now.points) drawPoints(points, chart, colours, view, front, opacity, ratio);
   const computed = getComputedStyle(root);
   const style = { ink: computed.color, ground: computed.getPropertyValue('--background-fill-primary') };
   drawOver(over, chart, shown.trails, view, pointed, ratio, style);
 }
 
-function look(next) {
+function setView(next) {
   view = {
     x: Math.max(0, Math.min(1, next.x ?? view.x)),
     y: Math.max(0, Math.min(1, next.y ?? view.y)),
@@ -60,17 +60,17 @@ function look(next) {
   redraw(true);
 }
 
-// Zoom so that what is at pixel (x, y) stays there; without one, at the middle.
+// Zooms around pixel (x, y), by default the middle.
 function zoomBy(factor, x = over.clientWidth / 2, y = over.clientHeight / 2) {
   const before = toMap(x, y);
-  look({ zoom: view.zoom * factor });
+  setView({ zoom: view.zoom * factor });
   const after = toMap(x, y);
-  look({ x: view.x + before[0] - after[0], y: view.y + before[1] - after[1] });
+  setView({ x: view.x + before[0] - after[0], y: view.y + before[1] - after[1] });
 }
 
-const showAll = () => look({ x: chart.middle[0], y: chart.middle[1], zoom: 1 });
+const showAll = () => setView({ x: chart.middle[0], y: chart.middle[1], zoom: 1 });
 
-// Point at what is nearest to pixel (x, y), and say what it is.
+// Selects the point nearest to pixel (x, y) and shows its label.
 function pointAt(x, y) {
   const reach = (REACH * pixelRatio()) / scaleOf(points, view);
   const found = nearest(chart, ...toMap(x, y), reach);
@@ -91,7 +91,7 @@ function play() {
   trigger('pick', { track: chart.tracks[chart.track[pointed]][0], hop: chart.hops[pointed] });
 }
 
-// Pointers: one drags or points, two pinch.
+// One pointer drags or selects, two pinch.
 const at = (event) => {
   const box = over.getBoundingClientRect();
   return [event.clientX - box.left, event.clientY - box.top];
@@ -116,7 +116,7 @@ over.addEventListener('pointermove', (event) => {
     zoomBy(apart([x, y]) / apart(last), (x + other[0]) / 2, (y + other[1]) / 2);
   } else {
     const [from, to] = [toMap(...last), toMap(x, y)];
-    look({ x: view.x + from[0] - to[0], y: view.y + from[1] - to[1] });
+    setView({ x: view.x + from[0] - to[0], y: view.y + from[1] - to[1] });
   }
 });
 for (const kind of ['pointerup', 'pointercancel'])
@@ -134,7 +134,7 @@ over.addEventListener('pointerleave', () => {
   redraw(false);
 });
 over.addEventListener('wheel', (event) => {
-  // Where nothing is left to zoom out the page scrolls on.
+  // When the map is zoomed out fully, the page scrolls.
   if (!chart || (event.deltaY > 0 && view.zoom <= 1)) return;
   event.preventDefault();
   zoomBy(Math.exp(-event.deltaY * (event.deltaMode ? 0.05 : 0.002)), ...at(event));
@@ -144,7 +144,7 @@ const MOVES = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowD
 over.addEventListener('keydown', (event) => {
   if (!chart || event.ctrlKey || event.metaKey || event.altKey) return;
   const move = MOVES[event.key];
-  if (move) look({ x: view.x + (0.08 * move[0]) / view.zoom, y: view.y + (0.08 * move[1]) / view.zoom });
+  if (move) setView({ x: view.x + (0.08 * move[0]) / view.zoom, y: view.y + (0.08 * move[1]) / view.zoom });
   else if (event.key === '+' || event.key === '=') zoomBy(1.4);
   else if (event.key === '-') zoomBy(1 / 1.4);
   else if (event.key === '0') showAll();
@@ -158,7 +158,7 @@ root.querySelector('.gp-map-tools').addEventListener('click', (event) => {
   if (chart) act[event.target.dataset.do]?.();
 });
 
-// Highlighting: tracks of that very name or artist stand in front, else those with all the words.
+// Highlights tracks whose name or artist is the text, or else those that contain all its words.
 function highlight() {
   const wanted = search.value.trim().toLowerCase();
   const words = wanted.split(/[\s,]+/).filter(Boolean);
@@ -180,7 +180,7 @@ key.addEventListener('click', (event) => {
   highlight();
 });
 
-// The key to the colours: names to click, or the course of a track.
+// Colours the points and fills the legend: names to click, or the time scale of a track.
 function colour(by) {
   root.dataset.by = by;
   if (!chart) return;
@@ -192,7 +192,7 @@ function colour(by) {
     const stops = [0, 64, 128, 192, 255].map((i) => rgb(chart.shades, i));
     bar.className = 'gp-map-bar';
     bar.style.background = `linear-gradient(to right, ${stops.join(', ')})`;
-    key.append('beginning of the track', bar, 'its end');
+    key.append('start of the track', bar, 'end');
   } else {
     const names = new Map();
     chart.tracks.forEach((track, i) => {
@@ -203,7 +203,7 @@ function colour(by) {
       const button = document.createElement('button');
       const swatch = document.createElement('i');
       swatch.style.background = rgb(chart.palette, i);
-      Object.assign(button, { type: 'button', title: 'Highlight, or not' });
+      Object.assign(button, { type: 'button', title: 'Highlight' });
       button.dataset.words = name;
       button.append(swatch, name);
       key.append(button);
@@ -214,8 +214,8 @@ function colour(by) {
 }
 root.addEventListener('colour', (event) => colour(event.detail));
 
-// New value: other paths, and other points if it is another map. One after the other, so that a
-// map that takes long to come does not overwrite what came after it.
+// A new value brings other paths and, for another map, other points. Values are shown one after
+// another, so that a map that loads slowly does not overwrite a later one.
 let busy = false;
 let followed = '';
 async function follow() {
@@ -245,7 +245,7 @@ async function show(next) {
     colour(root.dataset.by);
     showAll();
   }
-  root.dataset.points = chart.count; // for whoever waits for the map
+  root.dataset.points = chart.count; // tells scripts that the map is ready
   root.dataset.trails = next.trails.length;
   redraw(true);
 }

@@ -1,12 +1,12 @@
-// Drawing the map: points as pixels, and over them the paths and what is pointed at.
-// A view is {x, y, zoom}: the place (0 to 1) in the middle of the canvas, and how far in we are.
+// Draws the map: points as pixels, and over them the paths and the selected point.
+// A view is {x, y, zoom}: the point of the map (0 to 1) in the middle of the canvas, and the zoom.
 
-const FILL = 0.94; // of the shorter side, taken by the whole map at zoom 1
+const FILL = 0.94; // share of the canvas's shorter side that the whole map takes at zoom 1
 
-// Bytes in base64 as numbers of a kind (Uint16Array, ...), little-endian as every browser's machine.
+// Base64 as a typed array (Uint16Array, ...); little-endian, like all machines with browsers.
 const decode = (text, Kind) => new Kind(Uint8Array.from(atob(text), (c) => c.charCodeAt(0)).buffer);
 
-// The points of a chart's JSON in typed arrays, with a grid to look them up in.
+// The points of a chart's JSON in typed arrays, with a grid for look-ups.
 function readChart(text) {
   const chart = JSON.parse(text);
   const xy = decode(chart.xy, Uint16Array);
@@ -41,7 +41,7 @@ function makeGrid({ count, x, y }, side) {
   return { side, starts, order };
 }
 
-// The point nearest to a place and no farther than reach, or -1.
+// The point nearest to (px, py) within reach, or -1.
 function nearest({ x, y, grid }, px, py, reach) {
   const clip = (v) => Math.max(0, Math.min(grid.side - 1, Math.floor(v * grid.side)));
   let best = -1;
@@ -74,15 +74,15 @@ function colourPoints(chart, by) {
   return colours;
 }
 
-// Pixels on the canvas per unit of the map, and where a place of the map lies on the canvas.
+// Pixels on the canvas per unit of the map, and the pixel of a point of the map.
 const scaleOf = (canvas, view) => FILL * Math.min(canvas.width, canvas.height) * view.zoom;
 function project(canvas, view, x, y) {
   const scale = scaleOf(canvas, view);
   return [canvas.width / 2 + (x - view.x) * scale, canvas.height / 2 + (y - view.y) * scale];
 }
 
-// All points as discs, into the pixels themselves: ten times as fast as circles. Points of tracks
-// that are not in `front` (null: all are) stand back: opacity [back, front].
+// Draws all points as discs by writing pixels: ten times as fast as drawing circles. Points of
+// tracks that are not in `front` are faint; null: none are. `opacity` is [faint, others].
 function drawPoints(canvas, chart, colours, view, front, opacity, ratio) {
   const { width, height } = canvas;
   const context = canvas.getContext('2d');
@@ -112,7 +112,7 @@ function drawPoints(canvas, chart, colours, view, front, opacity, ratio) {
   context.putImageData(image, 0, 0);
 }
 
-// The paths of queries, and a ring around the point that is pointed at.
+// Draws the paths of queries, and a ring around the selected point.
 function drawOver(canvas, chart, trails, view, pointed, ratio, style) {
   const context = canvas.getContext('2d');
   context.clearRect(0, 0, canvas.width, canvas.height);
@@ -120,7 +120,7 @@ function drawOver(canvas, chart, trails, view, pointed, ratio, style) {
   for (const { colour, points } of trails) {
     const places = points.filter(Boolean).map(([x, y]) => project(canvas, view, x, y));
     if (!places.length) continue;
-    // The line with a rim in the colour of the ground, or it would be lost among the points.
+    // A rim in the background's colour sets the line off from the points.
     for (const [ink, width] of [[style.ground, 4.5], [colour, 2]]) {
       context.strokeStyle = ink;
       context.lineWidth = width * ratio;

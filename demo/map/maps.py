@@ -1,4 +1,4 @@
-"""The maps of the libraries: read where there are some, drawn once for all who wait for one."""
+"""The maps of the libraries: load stored ones, and draw missing ones once for all visitors."""
 
 from __future__ import annotations
 
@@ -12,22 +12,22 @@ from demo.studio import Studio
 from grafprint.explore import library_map
 from grafprint.library import Library, LibraryError
 
-_TELL_S = 0.25  # between two reports
+_REPORT_EVERY_S = 0.25
 
 _log = logging.getLogger(__name__)
 
 
 class MapError(RuntimeError):
-    """A map that cannot be drawn; the message is for the visitor and names no path."""
+    """A map that cannot be drawn; the message is for the visitor and contains no path."""
 
 
-class _Stopped(Exception):
-    """Nobody waits any more."""
+class _Cancelled(Exception):
+    """No visitor is waiting for the map."""
 
 
 @dataclass
 class _Job:
-    """A map being drawn; ``failure`` is why it could not be, once it has ``ended``."""
+    """A map being drawn. Once it has ``ended``, ``failure`` is why it failed, if it did."""
 
     share: float = 0.0
     stage: str = "Waiting"
@@ -35,14 +35,14 @@ class _Job:
     waiting: int = 0
     ended: threading.Event = field(default_factory=threading.Event)
 
-    def tell(self, share: float, stage: str) -> None:
+    def report(self, share: float, stage: str) -> None:
         if not self.waiting:
-            raise _Stopped
+            raise _Cancelled
         self.share, self.stage = share, stage
 
 
 class Maps:
-    """Charts of a studio's libraries, the same for every visitor. Usable from several threads."""
+    """Charts of a studio's libraries, shared by all visitors. Thread-safe."""
 
     def __init__(self, studio: Studio) -> None:
         self._studio = studio
@@ -51,15 +51,15 @@ class Maps:
         self._lock = threading.Lock()
 
     def find(self, name: str) -> Chart | None:
-        """The map of a library as it is now, if one has been drawn.
+        """The map of a library in its present state, or None if it has not been drawn.
 
-        Raises LibraryError for a library that there is not.
+        Raises LibraryError for an unknown library.
         """
         library = self._studio.identifier(name).library
         with self._lock:
             chart = self._charts.get(name)
             if chart is None or chart.library is not library:
-                # One that could not be stored is only here; it still counts if nothing changed.
+                # A map that could not be stored is kept in memory until the library changes.
                 fits = chart is not None and library_map.fits(library, chart.drawn)
                 drawn = chart.drawn if chart and fits else library_map.load(library)
                 if drawn is None:
@@ -68,25 +68,25 @@ class Maps:
             return chart
 
     def draw(self, name: str) -> Generator[tuple[float, str]]:
-        """Draw the map of a library, saying now and then which share is done, and what is next.
+        """Draw the map of a library; yields the share that is done, and the current stage.
 
-        Whoever closes the generator does not wait any more; the work ends when nobody does.
-        Raises MapError if it cannot be drawn.
+        Closing the generator stops waiting; the drawing is cancelled when no visitor waits for it.
+        Raises MapError if the map cannot be drawn.
         """
         library = self._studio.identifier(name).library
         with self._lock:
             job = self._jobs.get(name)
-            begun = job is not None
+            started = job is not None
             if job is None:
                 self._jobs[name] = job = _Job()
             job.waiting += 1
-            if not begun:
-                work = threading.Thread(
-                    target=self._work, args=(name, library, job), name="map", daemon=True
+            if not started:
+                thread = threading.Thread(
+                    target=self._draw, args=(name, library, job), name="map", daemon=True
                 )
-                work.start()
+                thread.start()
         try:
-            while not job.ended.wait(_TELL_S):
+            while not job.ended.wait(_REPORT_EVERY_S):
                 yield job.share, job.stage
         finally:
             with self._lock:
@@ -96,21 +96,21 @@ class Maps:
         if job.failure:
             raise MapError(job.failure)
 
-    def _work(self, name: str, library: Library, job: _Job) -> None:
+    def _draw(self, name: str, library: Library, job: _Job) -> None:
         try:
-            drawn = library_map.make(library, job.tell)
+            drawn = library_map.make(library, job.report)
             with self._lock:
                 self._charts[name] = Chart(library, drawn)
             try:
                 library_map.save(library, drawn)
-            except LibraryError as error:  # then it is drawn again when the program is next run
+            except LibraryError as error:  # it will be drawn again when the app is next started
                 _log.warning("%s", error)
-        except _Stopped:
+        except _Cancelled:
             pass
         except LibraryError as error:
             job.failure = str(error).replace(str(library.path), name)
         except Exception:
             _log.exception("a map could not be drawn")
-            job.failure = "the program failed, and its console says how: please report it"
+            job.failure = "the program failed; please report the error in its console"
         finally:
             job.ended.set()

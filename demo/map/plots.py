@@ -1,4 +1,4 @@
-"""The map as a figure for print: points in colours, paths over them, and what both mean."""
+"""The map as a figure for print, with paths and a legend."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from demo.map.chart import Chart, shades
 from demo.map.trails import Trail
 
 INK = "#1f2937"
-MOST_NAMED = 40  # in the key
+MOST_NAMED = 40  # in the legend
 
 
 def save(path: Path, chart: Chart, by: str, trails: list[Trail]) -> None:
-    """Write the map to ``path``, PNG or SVG by its ending; points are coloured by ``by``.
+    """Write the map to ``path``, a PNG or SVG file; points are coloured by ``by``.
 
-    In SVG the points are one picture: as 50,000 shapes they would be slow to open.
+    In SVG the points are rasterised: as 50,000 shapes they would open slowly.
     """
     with plots.drawing(10, 7.5) as figure:
         figure.patch.set(facecolor="white", alpha=1)
@@ -28,9 +28,8 @@ def save(path: Path, chart: Chart, by: str, trails: list[Trail]) -> None:
         faint = 0.35 if trails else 1
         x, y = chart.drawn.xy.T
         axes.scatter(
-            x, y, s=3, c=chart.colours(by) / 255, linewidths=0, alpha=faint,
-            rasterized=True,
-        )  # fmt: skip
+            x, y, s=3, c=chart.colours(by) / 255, linewidths=0, alpha=faint, rasterized=True
+        )
         for trail in trails:
             axes.plot(*trail.xy.T, color=trail.colour, linewidth=1.5, marker=".", markersize=4)
             axes.plot(
@@ -40,16 +39,19 @@ def save(path: Path, chart: Chart, by: str, trails: list[Trail]) -> None:
             f"{len(chart.drawn):,} fingerprints of {len(chart.tracks)} tracks by UMAP", color=INK
         )
         figure.legend(
-            handles=_key(chart, by, trails), loc="outside right upper", frameon=False, fontsize=7,
+            handles=_legend(chart, by, trails),
+            loc="outside right upper",
+            frameon=False,
+            fontsize=7,
             labelcolor=INK,
-        )  # fmt: skip
+        )
         figure.savefig(path, dpi=200, metadata={"Date": None} if path.suffix == ".svg" else None)
 
 
-def _key(chart: Chart, by: str, trails: list[Trail]) -> list[Line2D]:
+def _legend(chart: Chart, by: str, trails: list[Trail]) -> list[Line2D]:
     handles = [Line2D([], [], color=t.colour, label=_short(t.name)) for t in trails]
     if by == "time":
-        names = {0: "beginning of the track", 128: "its middle", 255: "its end"}
+        names = {0: "start of the track", 128: "middle", 255: "end"}
         table = shades() / 255
         return handles + [_swatch(table[i], name) for i, name in names.items()]
     colours, seen = chart.colours(by) / 255, dict[str, int]()
@@ -67,5 +69,5 @@ def _swatch(colour: object, label: str) -> Line2D:
 
 
 def _short(name: str) -> str:
-    # A dollar sign would begin a formula.
+    # Matplotlib would read a dollar sign as the start of a formula.
     return (name if len(name) <= 36 else f"{name[:35]}…").replace("$", r"\$") or "unknown"

@@ -1,4 +1,4 @@
-"""The tab Map: all of a library on a plane, and where a clip lies on it."""
+"""The tab Map: a library's fingerprints on a plane, and the path of a clip over it."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from grafprint.library import LibraryError
 
 PLAYED_S = 5.0
 KINDS = ("png", "svg", "csv")
-BUSY: dict[str, Any] = {"concurrency_id": "map", "concurrency_limit": 2}
+MAP_LIMIT: dict[str, Any] = {"concurrency_id": "map", "concurrency_limit": 2}
 
 _HERE = Path(__file__).parent
 _HTML = (_HERE / "map.html").read_text(encoding="utf-8")
@@ -35,16 +35,16 @@ _FETCH = "() => document.querySelector('#map-file').click()"
 
 @dataclass(frozen=True, eq=False)
 class Drawn:
-    """What a visitor's map shows: paths of these clips over this chart."""
+    """What a visitor's map shows: a chart, and the paths of these clips over it."""
 
     chart: Chart
     clip: Clip | None
-    heard: Clip | None
+    degraded: Clip | None
     trails: list[Trail]
 
-    def of(self, chart: Chart, clip: Clip | None, heard: Clip | None) -> bool:
-        """Whether it is of just these."""
-        return self.chart is chart and self.clip is clip and self.heard is heard
+    def shows(self, chart: Chart, clip: Clip | None, degraded: Clip | None) -> bool:
+        """Whether these are the chart and the clips."""
+        return self.chart is chart and self.clip is clip and self.degraded is degraded
 
 
 def build(studio: Studio, visit: Visit, tab: gr.Tab) -> None:
@@ -58,7 +58,7 @@ def build(studio: Studio, visit: Visit, tab: gr.Tab) -> None:
             raise _error(error, studio, library) from error
 
     def chart_text(library: str) -> str:
-        """For the canvas: the points of a library's map as JSON."""
+        """The points of a library's map as JSON, for the canvas."""
         chart = chart_of(str(library))
         if chart is None:
             raise gr.Error("this library has no map yet", print_exception=False)
@@ -68,18 +68,18 @@ def build(studio: Studio, visit: Visit, tab: gr.Tab) -> None:
         chart = chart_of(library)
         new = chart is not None and (drawn is None or drawn.chart is not chart)
         value = _value(library, chart, []) if chart and new else gr.skip()
-        there = chart is not None
-        return value, gr.update(visible=there), gr.update(visible=not there), ""
+        exists = chart is not None
+        return value, gr.update(visible=exists), gr.update(visible=not exists), ""
 
     def follow(
-        library: str, clip: Clip | None, heard: Clip | None, drawn: Drawn | None
+        library: str, clip: Clip | None, degraded: Clip | None, drawn: Drawn | None
     ) -> tuple[Any, ...]:
         chart = chart_of(library)
-        if chart is None or (drawn and drawn.of(chart, clip, heard)):
+        if chart is None or (drawn and drawn.shows(chart, clip, degraded)):
             return gr.skip(), gr.skip(), gr.skip()
-        found = trails.of_visit(studio, chart, clip, heard)
-        value, text = _value(library, chart, found), trails.words(chart, found)
-        return value, text, Drawn(chart, clip, heard, found)
+        visit_trails = trails.of_visit(studio, chart, clip, degraded)
+        value, text = _value(library, chart, visit_trails), trails.words(chart, visit_trails)
+        return value, text, Drawn(chart, clip, degraded, visit_trails)
 
     def draw(library: str) -> Iterator[str]:
         try:
@@ -90,11 +90,11 @@ def build(studio: Studio, visit: Visit, tab: gr.Tab) -> None:
         yield ""
 
     def play(library: str, event: gr.EventData) -> Any:
-        found = studio.identifier(library).library
+        collection = studio.identifier(library).library
         try:
-            track = found.track(int(event.track))
-            start_s = min(max(0, int(event.hop)) * found.hop_s, max(0, track.duration_s - 1))
-            music = clips.from_track(found, track, start_s, PLAYED_S)
+            track = collection.track(int(event.track))
+            start_s = min(max(0, int(event.hop)) * collection.hop_s, max(0, track.duration_s - 1))
+            music = clips.from_track(collection, track, start_s, PLAYED_S)
         except (ClipError, LibraryError, TypeError, ValueError) as error:
             raise _error(error, studio, library) from error
         label = f"{track.title}, from {cards.clock(int(start_s))} on"
@@ -103,12 +103,15 @@ def build(studio: Studio, visit: Visit, tab: gr.Tab) -> None:
     def export(
         kind: str = "png", by: str = "track", library: str = "", drawn: Drawn | None = None
     ) -> str:
-        """The map of a library as a file: kind is png, svg or csv; colours by track, artist or
-        time. Without a library's name it is that of the page."""
+        """The map of a library as a file.
+
+        Kind is png, svg or csv, and by is track, artist or time. An empty library name means the
+        first library.
+        """
         chart = chart_of(library or studio.names()[0])
         if chart is None or kind not in KINDS or by not in BY:
             raise gr.Error("There is no such map.", print_exception=False)
-        path = downloads.folder(fetched) / f"map by {by}.{kind}"
+        path = downloads.folder(download) / f"map by {by}.{kind}"
         if kind == "csv":
             path.write_text(chart.table(), encoding="utf-8")
         else:
@@ -116,9 +119,9 @@ def build(studio: Studio, visit: Visit, tab: gr.Tab) -> None:
         return str(path)
 
     def place(path: str, library: str = "") -> list[dict[str, Any] | None]:
-        """Where each second of a clip lies on the map of a library.
+        """The position of each segment of a clip on the map of a library.
 
-        For each segment of 1 s its second in the clip, x and y (0 to 1), and the track and second
+        For each segment of 1 s: its second in the clip, x and y (0 to 1), and the track and second
         of the nearest fingerprint on the map; null for silence.
         """
         chart = chart_of(library or studio.names()[0])
@@ -130,63 +133,95 @@ def build(studio: Studio, visit: Visit, tab: gr.Tab) -> None:
         except (ClipError, MapError) as error:
             raise _error(error, studio, library) from error
 
-    with gr.Column(visible=False) as nothing:
-        gr.HTML("<p>This library has no map of its present state. Drawing one takes some "
-                "seconds to a minute, and is done once.</p>", padding=False)  # fmt: skip
+    with gr.Column(visible=False) as missing:
+        gr.HTML(
+            "<p>This library has no up-to-date map. Drawing one takes seconds to a minute and is "
+            "done only once.</p>",
+            padding=False,
+        )
         with gr.Row():
             begin = gr.Button("Draw the map", variant="primary", elem_id="map-draw")
             stop = gr.Button("Cancel", elem_id="map-cancel")
         work = gr.HTML("", elem_id="map-work", elem_classes="gp-map-work", padding=False)
-    with gr.Column(visible=False) as there:
+    with gr.Column(visible=False) as present:
         by = gr.Radio(
             list(zip(("Colour by track", "By artist", "By time in the track"), BY, strict=True)),
-            value="track", label="Colour by", show_label=False, container=False, elem_id="map-by",
-        )  # fmt: skip
+            value="track",
+            label="Colour by",
+            show_label=False,
+            container=False,
+            elem_id="map-by",
+        )
         paths = gr.HTML("", elem_id="map-paths", elem_classes="gp-map-paths", padding=False)
-        canvas = gr.HTML("", html_template=_HTML, js_on_load=_SCRIPT, elem_id="map",
-                         server_functions=[chart_text], padding=False)  # fmt: skip
-        player = gr.Audio(visible=False, interactive=False, autoplay=True, buttons=["download"],
-                          elem_id="map-player")  # fmt: skip
+        canvas = gr.HTML(
+            "",
+            html_template=_HTML,
+            js_on_load=_SCRIPT,
+            elem_id="map",
+            server_functions=[chart_text],
+            padding=False,
+        )
+        player = gr.Audio(
+            visible=False,
+            interactive=False,
+            autoplay=True,
+            buttons=["download"],
+            elem_id="map-player",
+        )
         with gr.Row():
             savers = {
                 kind: gr.Button(f"Save {kind.upper()}", size="sm", min_width=90) for kind in KINDS
             }
-    fetched = gr.DownloadButton("Save", visible="hidden", elem_id="map-file")
+    download = gr.DownloadButton("Save", visible="hidden", elem_id="map-file")
     drawn = gr.State(None, time_to_live=FORGET_S)
 
     private: dict[str, Any] = {"api_visibility": "private"}
-    seen: dict[str, Any] = {
-        "fn": show, "inputs": [visit.library, drawn], "outputs": [canvas, there, nothing, work],
-        "show_progress": "hidden", **private,
-    }  # fmt: skip
-    walked: dict[str, Any] = {
-        "fn": follow, "inputs": [visit.library, visit.clip, visit.heard, drawn],
-        "outputs": [canvas, paths, drawn], "show_progress_on": paths, **BUSY, **private,
-    }  # fmt: skip
-    tab.select(**seen).success(**walked)
-    making = begin.click(draw, visit.library, work, show_progress="hidden",
-                         concurrency_id="map drawing", concurrency_limit=8, **private)  # fmt: skip
-    making.success(**seen).success(**walked)
-    stop.click(lambda: "", None, work, cancels=[making], queue=False, **private)
+    show_map: dict[str, Any] = {
+        "fn": show,
+        "inputs": [visit.library, drawn],
+        "outputs": [canvas, present, missing, work],
+        "show_progress": "hidden",
+        **private,
+    }
+    show_paths: dict[str, Any] = {
+        "fn": follow,
+        "inputs": [visit.library, visit.clip, visit.degraded, drawn],
+        "outputs": [canvas, paths, drawn],
+        "show_progress_on": paths,
+        **MAP_LIMIT,
+        **private,
+    }
+    tab.select(**show_map).success(**show_paths)
+    drawing = begin.click(
+        draw,
+        visit.library,
+        work,
+        show_progress="hidden",
+        concurrency_id="map drawing",
+        concurrency_limit=8,
+        **private,
+    )
+    drawing.success(**show_map).success(**show_paths)
+    stop.click(lambda: "", None, work, cancels=[drawing], queue=False, **private)
     by.change(None, by, None, js=_COLOUR, **private)
-    canvas.pick(play, visit.library, player, show_progress="hidden", **BUSY, **private)
+    canvas.pick(play, visit.library, player, show_progress="hidden", **MAP_LIMIT, **private)
     for kind, button in savers.items():
-        # What is not chosen on the page is fixed: a component without a place holds it.
-        fixed = gr.State(kind)
-        button.click(export, [fixed, by, visit.library, drawn], fetched, **BUSY, **private).success(
-            None, None, None, js=_FETCH, **private
-        )
+        inputs = [gr.State(kind), by, visit.library, drawn]
+        saved = button.click(export, inputs, download, **MAP_LIMIT, **private)
+        saved.success(None, None, None, js=_FETCH, **private)
 
-    # The same for programs.
+    # The endpoints.
     with gr.Row(visible=False):
         form, colour, name = gr.Textbox("png"), gr.Textbox("track"), gr.Textbox("")
-        gr.Button().click(export, [form, colour, name], gr.File(), api_name="map_export", **BUSY)
-        gr.Button().click(place, [gr.Audio(type="filepath"), name], gr.JSON(),
-                          api_name="map_place", **BUSY)  # fmt: skip
+        gr.Button().click(
+            export, [form, colour, name], gr.File(), api_name="map_export", **MAP_LIMIT
+        )
+        clip = gr.Audio(type="filepath")
+        gr.Button().click(place, [clip, name], gr.JSON(), api_name="map_place", **MAP_LIMIT)
 
 
-def _value(library: str, chart: Chart, found: list[Trail]) -> str:
-    """What the canvas is to show, as JSON; its points it asks for when it does not have them."""
+def _value(library: str, chart: Chart, paths: list[Trail]) -> str:
+    """The canvas's value as JSON; the canvas requests the points if it does not have them."""
     lines = [
         {
             "colour": trail.colour,
@@ -195,7 +230,7 @@ def _value(library: str, chart: Chart, found: list[Trail]) -> str:
                 for x, y in trail.xy
             ],
         }
-        for trail in found
+        for trail in paths
     ]
     state = f"{chart.drawn.state} {len(chart.drawn)}"
     return json.dumps({"library": library, "map": state, "trails": lines})
@@ -209,7 +244,7 @@ def _progress(share: float, stage: str) -> str:
 
 
 def _error(error: Exception, studio: Studio, library: str) -> gr.Error:
-    """What to tell the visitor: a library's name in the place of its path."""
+    """The error for the visitor, with the library's name instead of its path."""
     text = str(error)
     if library in studio.names():
         for path in (studio.path(library).resolve(), studio.path(library)):

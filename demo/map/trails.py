@@ -1,4 +1,4 @@
-"""The paths of queries over a map: where each second of a clip lies, and beside which track."""
+"""The paths of clips over a map: the position of each segment, and the nearest track."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ from demo.studio import Studio
 
 @dataclass(frozen=True, eq=False)
 class Trail:
-    """Where the segments of a clip lie on a map.
+    """The positions of a clip's segments on a map.
 
-    ``xy [m, 2]`` are their places and ``rows [m]`` the nearest mapped rows (NaN and -1 where it
-    is silent); segment ``i`` begins ``i`` hops into the clip.
+    ``xy [m, 2]`` are the positions and ``rows [m]`` the nearest mapped rows (NaN and -1 for silent
+    segments); segment ``i`` begins ``i`` hops into the clip.
     """
 
     name: str
@@ -39,27 +39,30 @@ def of_clip(studio: Studio, chart: Chart, clip: Clip, name: str, colour: str) ->
     return Trail(name, colour, *chart.placer.place(fingerprints))
 
 
-def of_visit(studio: Studio, chart: Chart, clip: Clip | None, heard: Clip | None) -> list[Trail]:
-    """The paths of a visit's clip and of what has become of it; without one, of an example.
+def of_visit(studio: Studio, chart: Chart, clip: Clip | None, degraded: Clip | None) -> list[Trail]:
+    """The paths of a visit's clip and of its degraded version, or of an example if there is none.
 
-    A clip that is too short has none.
+    A clip that is shorter than a segment has no path.
     """
-    wanted = [(clip, "Your clip", TEAL), (heard, "Degraded", AMBER)]
-    if clip is None and heard is None:
-        wanted = [(clips.example(studio.examples), "An example", TEAL)]
-    trails = []
-    for taken, name, colour in wanted:
-        if taken is not None and len(taken.samples) >= studio.fingerprinter.features.window_samples:
-            trails.append(of_clip(studio, chart, taken, f"{name}, {taken.name}", colour))
-    return trails
+    wanted = [(clip, "Your clip", TEAL), (degraded, "Degraded", AMBER)]
+    if clip is None and degraded is None:
+        wanted = [(clips.example(studio.examples), "Example", TEAL)]
+    shortest = studio.fingerprinter.features.window_samples
+    return [
+        of_clip(studio, chart, sound, f"{name}, {sound.name}", colour)
+        for sound, name, colour in wanted
+        if sound is not None and len(sound.samples) >= shortest
+    ]
 
 
 def near(chart: Chart, trail: Trail) -> list[dict[str, Any] | None]:
-    """For each segment its second, its place, and the nearest track and second; None if silent."""
+    """For each segment its second, position, and nearest track and second; None if silent."""
     library = chart.library
     ids, firsts, _ = library.spans(trail.rows)
     return [
-        None if row < 0 else {
+        None
+        if row < 0
+        else {
             "second": round(number * library.hop_s, 3),
             "x": round(float(xy[0]), 5),
             "y": round(float(xy[1]), 5),
@@ -70,24 +73,24 @@ def near(chart: Chart, trail: Trail) -> list[dict[str, Any] | None]:
         for number, (xy, row, owner, first) in enumerate(
             zip(trail.xy, trail.rows, ids, firsts, strict=True)
         )
-    ]  # fmt: skip
+    ]
 
 
 def words(chart: Chart, trails: list[Trail]) -> str:
-    """What the paths are and where they lead, as HTML."""
+    """A description of the paths, as HTML."""
     if not trails:
-        return "<p>Take a clip on the tab Identify to see its path over the map.</p>"
+        return "<p>Choose a clip on the tab Identify to see its path over the map.</p>"
     return "".join(
         f'<p><i style="background:{trail.colour}"></i><b>{escape(trail.name)}</b>: '
-        f"{_beside(chart, trail)}</p>"
+        f"{_nearest_track(chart, trail)}</p>"
         for trail in trails
     )
 
 
-def _beside(chart: Chart, trail: Trail) -> str:
-    found = [segment["track"] for segment in near(chart, trail) if segment]
-    if not found:
-        return "silent, so it has no place."
-    title, count = Counter(found).most_common(1)[0]
-    share = "all of it" if count == len(found) else f"{100 * count // len(found)} % of it"
-    return f"the ring marks where it begins; {share} lies beside {escape(title)}."
+def _nearest_track(chart: Chart, trail: Trail) -> str:
+    titles = [segment["track"] for segment in near(chart, trail) if segment]
+    if not titles:
+        return "silent, so it has no path."
+    title, count = Counter(titles).most_common(1)[0]
+    share = "all of it" if count == len(titles) else f"{100 * count // len(titles)} % of it"
+    return f"the ring marks its start; {share} is nearest to {escape(title)}."

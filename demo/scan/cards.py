@@ -1,4 +1,4 @@
-"""What the tab Scan says and draws, as HTML: progress, the timeline, its table, downloads."""
+"""The parts of the tab Scan as HTML: progress, timeline, table, downloads."""
 
 from __future__ import annotations
 
@@ -8,36 +8,36 @@ from html import escape
 from pathlib import Path
 
 from demo import downloads, work
-from demo.cards import clock, many
+from demo.cards import clock, count
 from grafprint.scan import Gap, Scan, export
 from grafprint.scan.plays import Play
 
-_HUES = (174, 32, 262, 205, 340, 90, 290, 60)  # of tracks, in the order in which they come
+_HUES = (174, 32, 262, 205, 340, 90, 290, 60)  # of tracks, in order of their first play
 _TICKS = 6
 
 
-def at_work(scan: Scan, share: float) -> str:
-    """How far a scan is."""
-    found = many(len(scan.plays), "play")
-    return work.bar(f"{clock(scan.duration_s)} min heard, {found} so far", share)
+def progress(scan: Scan, share: float) -> str:
+    """The progress of a scan."""
+    plays = count(len(scan.plays), "play")
+    return work.bar(f"{clock(scan.duration_s)} min scanned, {plays} so far", share)
 
 
-def done(scan: Scan, share: float) -> str:
-    """What there was, and whether it was all."""
+def summary(scan: Scan, share: float) -> str:
+    """The result of a scan, and whether it was stopped."""
     unknown_s = sum(gap.end_s - gap.start_s for gap in scan.gaps if not gap.silent)
     stopped = " Stopped here." if share < 1 else ""
     return (
-        f'<div class="gp-small" role="status">{many(len(scan.plays), "play")} in '
-        f"{clock(scan.duration_s)} min; {clock(unknown_s)} min of it are unknown.{stopped}</div>"
+        f'<div class="gp-small" role="status">{count(len(scan.plays), "play")} in '
+        f"{clock(scan.duration_s)} min, of which {clock(unknown_s)} min are unknown.{stopped}</div>"
     )
 
 
 def timeline(scan: Scan) -> str:
-    """A bar for each play in order of time, those that overlap on lanes of their own."""
+    """A bar for each play in order of time; overlapping plays are on separate lanes."""
     if not scan.duration_s:
         return ""
     hues: dict[int, int] = {}
-    lanes: list[float] = []  # when each is free
+    lanes: list[float] = []  # the second from which each lane is free
     bars = ""
     for play in scan.plays:
         lane = next((n for n, free_s in enumerate(lanes) if free_s <= play.start_s), len(lanes))
@@ -45,7 +45,7 @@ def timeline(scan: Scan) -> str:
         hue = hues.setdefault(play.track.id, _HUES[len(hues) % len(_HUES)])
         bars += (
             f'<div class="play" style="{_extent(play, scan)}; --lane: {lane}; --hue: {hue}" '
-            f'title="{escape(_told(play))}"><span>{escape(play.track.title)}</span></div>'
+            f'title="{escape(_describe(play))}"><span>{escape(play.track.title)}</span></div>'
         )
     for gap in scan.gaps:
         if gap.silent:
@@ -55,20 +55,20 @@ def timeline(scan: Scan) -> str:
         f"{clock(scan.duration_s * n / _TICKS)}</div>"
         for n in range(_TICKS)
     )
-    told = "; ".join(map(_told, scan.plays)) or "nothing of the library"
+    plays = "; ".join(map(_describe, scan.plays)) or "no track of the library"
     return (
-        f'<div class="gp-scan" role="img" aria-label="{escape(f"Timeline: {told}")}" '
+        f'<div class="gp-scan" role="img" aria-label="{escape(f"Timeline: {plays}")}" '
         f'style="--lanes: {max(1, len(lanes))}"><div class="lanes">{bars}</div>'
         f'<div class="ticks">{ticks}</div></div>'
     )
 
 
 def table(scan: Scan) -> str:
-    """Plays and gaps, a row each."""
+    """Plays and gaps as a table."""
     rows = "".join(map(_row, scan.entries))
     head = (
         "<th class='n'>From</th><th class='n'>To</th><th>Track</th>"
-        "<th class='n'>Its part</th><th class='n'>Score</th>"
+        "<th class='n'>Section</th><th class='n'>Score</th>"
     )
     return (
         '<div class="gp-wide" tabindex="0" role="region" aria-label="Plays and gaps">'
@@ -77,17 +77,19 @@ def table(scan: Scan) -> str:
 
 
 def files(scan: Scan, name: str) -> str:
-    """Links to the scan as JSON, CSV and cue sheet; the files are in the links themselves."""
+    """Links to the scan as JSON, CSV and cue sheet, with the files embedded."""
     scan = replace(scan, path=name)
     texts = {
         "JSON": ("application/json", json.dumps(scan.to_json(), indent=1, ensure_ascii=False)),
         "CSV": ("text/csv", export.to_csv(scan)),
         "cue sheet": ("application/x-cue", export.to_cue(scan)),
     }
-    return downloads.links({
-        kind: (f"{Path(name).stem}.{kind.split()[0].lower()}", mime, text.encode())
-        for kind, (mime, text) in texts.items()
-    })  # fmt: skip
+    return downloads.links(
+        {
+            kind: (f"{Path(name).stem}.{kind.split()[0].lower()}", mime, text.encode())
+            for kind, (mime, text) in texts.items()
+        }
+    )
 
 
 def _row(entry: Play | Gap) -> str:
@@ -111,5 +113,5 @@ def _extent(entry: Play | Gap, scan: Scan) -> str:
     return f"left: {left:.3f}%; width: {max(0.2, right - left):.3f}%"
 
 
-def _told(play: Play) -> str:
+def _describe(play: Play) -> str:
     return f"{clock(play.start_s)} to {clock(play.end_s)} {play.track.title}"

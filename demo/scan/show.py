@@ -1,4 +1,4 @@
-"""A made-up radio show of the library's own tracks, for who has no long recording at hand."""
+"""A synthetic radio show of the library's own tracks, for visitors without a long recording."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ _PARTS_S = (16.0, 22.0, 14.0, 18.0)
 _FADE_S = 3.0
 
 
-def made(library: Library, rng: np.random.Generator, folder: Path) -> str:
-    """Four tracks, cross-faded, people talking over one, and a pause: a WAV file in ``folder``.
+def write_show(library: Library, rng: np.random.Generator, folder: Path) -> str:
+    """Write a WAV file to ``folder``: four tracks, cross-faded, babble over one, and a pause.
 
-    Raises ClipError if the library's audio is not at hand.
+    Raises ClipError if the library's audio files are missing.
     """
     tracks = library.tracks()
     mix = Mix(library)
@@ -32,7 +32,7 @@ def made(library: Library, rng: np.random.Generator, folder: Path) -> str:
             start_s = float(rng.uniform(0, max(0.0, track.duration_s - part_s)))
             mix.play(track, start_s, part_s, _FADE_S)
     if not mix.parts:
-        raise ClipError("the audio of this library is not at hand")
+        raise ClipError("the audio files of this library are missing")
     mix.talk_over(20, cafe(6 * SAMPLE_RATE, rng))
     mix.silence(4)
     path = folder / "show.wav"

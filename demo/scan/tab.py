@@ -1,4 +1,4 @@
-"""The tab Scan: a long recording, and what plays in it when, drawn while it is heard."""
+"""The tab Scan: what plays when in a long recording, shown while it is scanned."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from demo import cards, downloads, work
 from demo.clips import LONGEST_S, ClipError
 from demo.scan import cards as scan_cards
 from demo.scan import show
-from demo.studio import AT_ONCE, Studio, Visit
+from demo.studio import UNQUEUED, Studio, Visit
 from grafprint.library import LibraryError
 from grafprint.scan import Scan, scans
 
 DRAW_EVERY_S = 1.0
-# One scan at a time on the whole server; the others wait.
-TURN: dict[str, Any] = {"concurrency_id": "scan", "concurrency_limit": 1}
+# One scan at a time on the whole server; others wait in the queue.
+SCAN_LIMIT: dict[str, Any] = {"concurrency_id": "scan", "concurrency_limit": 1}
 
 
 def build(studio: Studio, visit: Visit, tab: gr.Tab) -> None:
@@ -38,16 +38,16 @@ def build(studio: Studio, visit: Visit, tab: gr.Tab) -> None:
         try:
             if not path:
                 raise ValueError("choose a recording first, or make an example")
-            with turn.taken, contextlib.closing(_steps(studio, name, path)) as steps:
+            with turn.lock, contextlib.closing(_steps(studio, name, path)) as steps:
                 drawn_s = 0.0
-                for found, share in steps:
-                    if stop.wanted or share == 1 or found.duration_s >= LONGEST_S:
+                for result, share in steps:
+                    if stop.wanted or share == 1 or result.duration_s >= LONGEST_S:
                         break
                     if time.monotonic() - drawn_s >= DRAW_EVERY_S:
                         drawn_s = time.monotonic()
-                        yield scan_cards.at_work(found, share), *_drawn(found), ""
-            links = scan_cards.files(found, Path(path).name)
-            yield scan_cards.done(found, share), *_drawn(found), links
+                        yield scan_cards.progress(result, share), *_show(result), ""
+            links = scan_cards.files(result, Path(path).name)
+            yield scan_cards.summary(result, share), *_show(result), links
         except (ValueError, LibraryError) as error:
             message = str(error).replace(path, Path(path).name) if path else str(error)
             yield cards.problem(message), "", "", ""
@@ -55,36 +55,38 @@ def build(studio: Studio, visit: Visit, tab: gr.Tab) -> None:
     def example(name: str) -> str:
         try:
             library = studio.identifier(name).library
-            return show.made(library, np.random.default_rng(), downloads.folder(recording))
+            return show.write_show(library, np.random.default_rng(), downloads.folder(recording))
         except (ClipError, LibraryError) as error:
             raise gr.Error(str(error), print_exception=False) from error
 
     def scan(path: str, library: str = "") -> dict[str, Any]:
-        """Find out which tracks of a library are heard in a long recording, and when.
+        """Find the tracks of a library that play in a long recording, and when.
 
-        Entries in order of time, from start_s to end_s; gaps have no title.
+        The entries are in order of time, from start_s to end_s; gaps have no title.
         """
         try:
-            with turn.taken, contextlib.closing(_steps(studio, library, path)) as steps:
-                for found, share in steps:
-                    if share == 1 or found.duration_s >= LONGEST_S:
+            with turn.lock, contextlib.closing(_steps(studio, library, path)) as steps:
+                for result, share in steps:
+                    if share == 1 or result.duration_s >= LONGEST_S:
                         break
-            return {**found.to_json(), "recording": Path(path).name}
+            return {**result.to_json(), "recording": Path(path).name}
         except (ValueError, LibraryError) as error:
             message = str(error).replace(path, Path(path).name)
             raise gr.Error(message, print_exception=False) from error
 
     gr.HTML(
-        '<div class="gp-small">What plays when in a radio show, a DJ set, a film? Up to four hours '
-        "are heard here; the command line has no limit.</div>",
+        '<div class="gp-small">What plays when in a radio show, a DJ set or a film? The limit here '
+        "is four hours; the command line has none.</div>",
         padding=False,
     )
     with gr.Row():
         with gr.Column(scale=3):
             recording = gr.File(
-                label="A long recording",
-                file_types=["audio", "video"], height=120, elem_id="scan-recording",
-            )  # fmt: skip
+                label="Long recording",
+                file_types=["audio", "video"],
+                height=120,
+                elem_id="scan-recording",
+            )
         with gr.Column(scale=1, min_width=200):
             make = gr.Button("Make an example", elem_id="scan-example")
             start = gr.Button("Scan", variant="primary", elem_id="scan-start")
@@ -97,19 +99,24 @@ def build(studio: Studio, visit: Visit, tab: gr.Tab) -> None:
 
     hidden: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
     make.click(example, visit.library, recording, api_visibility="private")
-    began = start.click(begin, stop, [progress, halt, start, timeline, table, links], **AT_ONCE)
-    over = began.then(run, [recording, visit.library, stop],
-                      [progress, timeline, table, links], **hidden, **TURN)  # fmt: skip
+    began = start.click(begin, stop, [progress, halt, start, timeline, table, links], **UNQUEUED)
+    over = began.then(
+        run,
+        [recording, visit.library, stop],
+        [progress, timeline, table, links],
+        **hidden,
+        **SCAN_LIMIT,
+    )
     over.then(end, None, [halt, start], **hidden)
-    halt.click(work.Stop.halt, stop, progress, **AT_ONCE)
+    halt.click(work.Stop.halt, stop, progress, **UNQUEUED)
 
     with gr.Row(visible=False):
         file = gr.File(type="filepath")
-        gr.Button().click(scan, [file, gr.Textbox("")], gr.JSON(), api_name="scan", **TURN)
+        gr.Button().click(scan, [file, gr.Textbox("")], gr.JSON(), api_name="scan", **SCAN_LIMIT)
 
 
-def _drawn(found: Scan) -> tuple[str, str]:
-    return scan_cards.timeline(found), scan_cards.table(found)
+def _show(result: Scan) -> tuple[str, str]:
+    return scan_cards.timeline(result), scan_cards.table(result)
 
 
 def _steps(studio: Studio, name: str, path: str) -> Generator[tuple[Scan, float], None, None]:

@@ -1,4 +1,4 @@
-"""The page in a real Chromium: upload, example, microphone, player, bad files, phone, API."""
+"""The page in Chromium: upload, example, microphone, player, bad files, phone, API."""
 
 import io
 import re
@@ -7,6 +7,7 @@ import sys
 import time
 from pathlib import Path
 
+import httpx
 import numpy as np
 import pytest
 from gradio_client import Client, handle_file
@@ -15,10 +16,20 @@ from scipy.io import wavfile
 
 from demo.identifier import Identifier
 from grafprint import audio
-from tests.conftest import PATIENCE
-from tests.paths import ASSETS, ROOT
+from tests.conftest import EXAMPLES
+from tests.demo.conftest import PATIENCE
+from tests.paths import ROOT
 
-EXAMPLES = ASSETS / "examples"
+
+@pytest.fixture
+def identify(shared_page: Page) -> Page:
+    """The shared page on the tab Identify, without a clip."""
+    shared_page.get_by_role("tab", name="Identify").click()
+    clear = shared_page.locator("#clip").get_by_role("button", name="Clear")
+    if clear.count():
+        clear.first.click()
+    expect(shared_page.locator("#answer .gp-card.ready")).to_be_visible(timeout=PATIENCE)
+    return shared_page
 
 
 def upload(page: Page, path: Path) -> None:
@@ -27,24 +38,26 @@ def upload(page: Page, path: Path) -> None:
 
 
 def answer(page: Page, kind: str) -> str:
-    """The text of the answer once it is of this kind: found, unknown or problem."""
+    """Wait for an answer of this kind (found, unknown or problem) and return its text."""
     card = page.locator(f"#answer .gp-card.{kind}")
     expect(card).to_be_visible(timeout=PATIENCE)
     return card.inner_text()
 
 
-def test_an_uploaded_clip_is_named_and_timed(page: Page):
+def test_an_uploaded_clip_is_identified_and_located(identify: Page):
+    page = identify
     upload(page, EXAMPLES / "engine.opus")
     text = answer(page, "found")
     assert "Randomness Decides" in text and "paniq" in text and "0:41" in text
     expect(page.locator("#candidates tbody tr").first).to_contain_text("Randomness Decides")
     expect(page.locator("#evidence svg[role=img]")).to_be_visible()
-    # Pressing Identify asks again and says the same.
+    # The button Identify gives the same answer again.
     page.get_by_role("button", name="Identify", exact=True).click()
     assert "Randomness Decides" in answer(page, "found")
 
 
-def test_the_player_plays_the_matched_moment(page: Page, identifier: Identifier):
+def test_the_player_plays_the_matched_moment(identify: Page, identifier: Identifier):
+    page = identify
     upload(page, EXAMPLES / "hall.opus")
     answer(page, "found")
     link = page.locator("#reference a[download]")
@@ -62,35 +75,35 @@ def test_the_player_plays_the_matched_moment(page: Page, identifier: Identifier)
     assert lag_s == pytest.approx(0.7, abs=0.1)  # the example begins at 22.7 s
 
 
-def test_an_example_is_one_click(page: Page):
-    page.get_by_text("At a loud party").first.click()
-    assert "Galactic Temple" in answer(page, "found")
+def test_an_example_is_identified_with_one_click(identify: Page):
+    identify.get_by_text("At a loud party").first.click()
+    assert "Galactic Temple" in answer(identify, "found")
 
 
-def test_unknown_music_is_not_in_this_library(page: Page):
-    page.get_by_text("A tune the library does not know").first.click()
-    text = answer(page, "unknown")
+def test_unknown_music_is_not_in_this_library(identify: Page):
+    identify.get_by_text("A tune the library does not know").first.click()
+    text = answer(identify, "unknown")
     assert "Not in this library" in text and "nearest track" in text
-    expect(page.locator("#candidates")).to_contain_text("none is a match")
+    expect(identify.locator("#candidates")).to_contain_text("none is a match")
 
 
-def test_the_microphone_hears_and_names(page: Page):
-    # A recorder whose script has not loaded never sends what it hears.
-    page.wait_for_function(
+def test_a_recording_from_the_microphone_is_identified(new_page: Page):
+    # A recorder whose script has not loaded never sends its recording.
+    new_page.wait_for_function(
         "performance.getEntriesByType('resource')"
         ".some(r => /record.*js/.test(r.name) && r.responseEnd > 0)",
         timeout=PATIENCE,
     )
     time.sleep(0.5)
-    clip = page.locator("#clip")
+    clip = new_page.locator("#clip")
     clip.get_by_role("button", name="Record", exact=True).click()
     time.sleep(5)
     clip.get_by_role("button", name="Stop", exact=True).click()
-    assert "Musicbox" in answer(page, "found")
+    assert "Musicbox" in answer(new_page, "found")
 
 
-def test_the_microphone_is_asked_for_unprocessed_sound(page: Page):
-    settings = page.evaluate(
+def test_the_microphone_is_asked_for_unprocessed_sound(shared_page: Page):
+    settings = shared_page.evaluate(
         "navigator.mediaDevices.getUserMedia({audio: true})"
         ".then(s => s.getAudioTracks()[0].getSettings())"
     )
@@ -102,7 +115,7 @@ def test_the_microphone_is_asked_for_unprocessed_sound(page: Page):
     "name, message",
     [("silent.wav", "silent"), ("short.wav", "at least 1 s"), ("words.mp3", "not audio")],
 )
-def test_a_clip_that_cannot_be_used_says_why(page: Page, tmp_path: Path, name: str, message: str):
+def test_an_unusable_clip_gives_a_reason(identify: Page, tmp_path: Path, name: str, message: str):
     path = tmp_path / name
     if name == "words.mp3":
         path.write_text("These are words. " * 100)
@@ -110,8 +123,8 @@ def test_a_clip_that_cannot_be_used_says_why(page: Page, tmp_path: Path, name: s
         samples = np.zeros(3 * 16_000 if name == "silent.wav" else 4_800, np.int16)
         samples[:: 100 if name == "short.wav" else len(samples)] = 9_000 * (name == "short.wav")
         wavfile.write(path, 16_000, samples)
-    upload(page, path)
-    text = answer(page, "problem")
+    upload(identify, path)
+    text = answer(identify, "problem")
     assert message in text and "Traceback" not in text and "/tmp" not in text
 
 
@@ -128,7 +141,7 @@ def test_it_fits_a_phone(chromium: Browser, address: str):
     context.close()
 
 
-def test_programs_get_json(address: str):
+def test_the_api_returns_json(address: str):
     client = Client(address, verbose=False)
     result = client.predict(handle_file(str(EXAMPLES / "cafe.opus")), 3, api_name="/identify")
     best = result["matches"][0]
@@ -139,29 +152,31 @@ def test_programs_get_json(address: str):
 
 
 @pytest.mark.parametrize("path", ["README.md", "assets/library/library.sqlite3", "app.py"])
-def test_files_of_the_project_are_not_served(page: Page, address: str, path: str):
-    whole = ROOT / path
-    for target in (f"file={whole}", f"file=../{path}", f"file={path}"):
-        assert page.request.get(f"{address}gradio_api/{target}").status in (403, 404)
+def test_files_of_the_project_are_not_served(address: str, path: str):
+    for target in (f"file={ROOT / path}", f"file=../{path}", f"file={path}"):
+        assert httpx.get(f"{address}gradio_api/{target}").status_code in (403, 404)
 
 
-def test_live_listening_stops_by_itself_when_it_is_sure(page: Page):
+def test_live_listening_stops_when_a_match_is_confirmed(identify: Page):
+    page = identify
     page.get_by_role("button", name="Listen live").click()
     expect(page.get_by_role("button", name="Stop listening")).to_be_visible(timeout=PATIENCE)
     expect(page.locator("#live canvas")).to_be_visible()
     expect(page.locator("#live .gp-live-card")).to_contain_text("Listening", timeout=PATIENCE)
     assert "Musicbox" in answer(page, "found")
     expect(page.get_by_role("button", name="Listen live")).to_be_visible()
-    # What was heard can be played, and asked for again.
+    # The recording can be played, and identified again.
     expect(page.locator("#clip a[download]")).to_be_attached(timeout=PATIENCE)
     page.get_by_role("button", name="Identify", exact=True).click()
     assert "Musicbox" in answer(page, "found")
 
 
-def test_clip_and_track_are_compared_by_ear(page: Page):
+def test_clip_and_track_are_compared_by_ear(identify: Page):
+    page = identify
     upload(page, EXAMPLES / "hall.opus")
     answer(page, "found")
     switch = page.locator("#compare")
+    switch.get_by_role("button", name="Your clip").click()
     expect(switch.get_by_role("button", name="Your clip")).to_have_attribute("aria-pressed", "true")
     switch.get_by_role("button", name="Play").click()
     expect(switch.get_by_role("button", name="Stop")).to_be_visible()
@@ -172,7 +187,8 @@ def test_clip_and_track_are_compared_by_ear(page: Page):
     expect(switch.get_by_role("button", name="Play")).to_be_visible()
 
 
-def test_the_pipeline_is_shown_with_the_visitors_own_clip(page: Page):
+def test_the_pipeline_is_shown_with_the_visitors_own_clip(identify: Page):
+    page = identify
     upload(page, EXAMPLES / "engine.opus")
     answer(page, "found")
     page.get_by_role("tab", name="How it works").click()
@@ -194,9 +210,9 @@ def test_the_pipeline_is_shown_with_the_visitors_own_clip(page: Page):
     )
 
 
-def test_before_there_is_a_clip_an_example_is_explained(page: Page):
-    page.get_by_role("tab", name="How it works").click()
-    expect(page.locator("#explain .gp-card.found")).to_be_visible(timeout=PATIENCE)
+def test_an_example_is_explained_before_there_is_a_clip(new_page: Page):
+    new_page.get_by_role("tab", name="How it works").click()
+    expect(new_page.locator("#explain .gp-card.found")).to_be_visible(timeout=PATIENCE)
 
 
 def test_the_documented_program_works(address: str, tmp_path: Path):
@@ -210,8 +226,8 @@ def test_the_documented_program_works(address: str, tmp_path: Path):
     assert "Musicbox from 31." in done.stdout
 
 
-def test_every_documented_endpoint_is_there_and_the_other_way_round(address: str):
+def test_the_documented_endpoints_are_those_of_the_app(address: str):
     text = (ROOT / "docs" / "app.md").read_text(encoding="utf-8")
-    told = set(re.findall(r"`(/\w+)`", text))
-    there = Client(address, verbose=False).view_api(return_format="dict", print_info=False)
-    assert set(there["named_endpoints"]) == told
+    documented = set(re.findall(r"`(/\w+)`", text))
+    api = Client(address, verbose=False).view_api(return_format="dict", print_info=False)
+    assert set(api["named_endpoints"]) == documented

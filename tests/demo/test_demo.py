@@ -1,4 +1,4 @@
-"""What the demo says of answers and problems, and how it starts, without a browser."""
+"""The app's texts for answers and problems, and its start, without a browser."""
 
 import base64
 import io
@@ -40,15 +40,13 @@ def answer_of(
     return Answer([match], True, 0.5, 0.8, used_from_s, used_s), match
 
 
-def test_the_place_in_the_track_is_told_in_minutes():
+def test_the_position_in_the_track_is_given_in_minutes():
     assert cards.where(*answer_of()) == "Your clip begins at <b>0:31</b> of 1:15"
 
 
-def test_of_a_long_clip_the_part_that_was_used_is_named():
+def test_the_used_part_of_a_long_clip_is_named():
     text = cards.where(*answer_of(used_from_s=65.0, used_s=30.0))
-    assert text == (
-        "The loudest 30 s of your clip, from 1:05 on, begin at <b>0:31</b> of 1:15"
-    )  # fmt: skip
+    assert text == ("The loudest 30 s of your clip, from 1:05 on, begin at <b>0:31</b> of 1:15")
 
 
 def test_a_clip_may_begin_before_the_track():
@@ -73,7 +71,7 @@ def test_tags_cannot_add_to_the_page():
     assert '"onclick' not in cards.contents([quoted])
 
 
-def test_a_large_library_is_listed_in_part():
+def test_only_a_part_of_a_large_library_is_listed():
     html = cards.contents([TRACK] * (cards.MOST_LISTED + 7))
     assert html.count("<tr>") == cards.MOST_LISTED + 1 and "and 7 more" in html
 
@@ -91,12 +89,12 @@ def page_of(identifier: Identifier, file: Path) -> Page:
     return page_for(identifier, clips.from_file(str(file)))
 
 
-def test_no_clip_is_an_error_in_words():
+def test_a_missing_clip_is_an_error():
     with pytest.raises(ClipError, match="no clip"):
         clips.from_file(None)
 
 
-def test_a_clip_of_a_track_brings_the_music_before_it(identifier: Identifier):
+def test_a_clip_of_a_track_includes_the_music_before_it(identifier: Identifier):
     track = identifier.library.tracks("Musicbox")[0]
     clip = clips.from_track(identifier.library, track, 20.0, 3.0)
     whole = clips.from_track(identifier.library, track, 18.0, 5.0)
@@ -107,8 +105,8 @@ def test_a_clip_of_a_track_brings_the_music_before_it(identifier: Identifier):
         clips.from_track(identifier.library, track, 9999.0, 3.0)
 
 
-def test_a_clip_of_a_minute_is_placed(identifier: Identifier, tmp_path: Path):
-    """Nothing, then 32 s of a track from 0:20 on: the 30 s used are inside those."""
+def test_a_clip_of_a_minute_is_located(identifier: Identifier, tmp_path: Path):
+    """Near silence, then 32 s of a track from 0:20 on, which contain the 30 s that are used."""
     track = identifier.library.tracks("Musicbox")[0]
     path = identifier.library.audio_path(track)
     assert path is not None
@@ -124,8 +122,10 @@ def test_a_clip_of_a_minute_is_placed(identifier: Identifier, tmp_path: Path):
     assert "The loudest 30 s" in page_of(identifier, tmp_path / "long.wav").card
 
 
-def test_an_answer_needs_no_reference_to_play(fingerprinter: Fingerprinter, tmp_path: Path):
-    """A library copied without its music names tracks all the same."""
+def test_an_answer_does_not_need_the_audio_of_the_track(
+    fingerprinter: Fingerprinter, tmp_path: Path
+):
+    """A library copied without its music still identifies clips."""
     shutil.copytree(ASSETS / "library", tmp_path / "library")
     with Library.open(tmp_path / "library") as library:
         page = page_of(Identifier(library, fingerprinter), ASSETS / "examples" / "cafe.opus")
@@ -133,34 +133,35 @@ def test_an_answer_needs_no_reference_to_play(fingerprinter: Fingerprinter, tmp_
     assert page.reference is None and not page.evidence and not page.sounds
 
 
-def test_what_is_compared_is_the_same_moment(identifier: Identifier):
-    """Also of a clip that begins before its track: then silence stands before it."""
+def test_clip_and_track_are_compared_at_the_same_moment(identifier: Identifier):
+    """This clip begins before its track, so silence is put before the track."""
     track = identifier.library.tracks("Randomness")[0]
     music = clips.from_track(identifier.library, track, 0.0, 4.0).samples
     early = np.random.default_rng(0).normal(0, 1e-3, 2 * audio.SAMPLE_RATE).astype(np.float32)
     page = page_for(identifier, clips.Clip(np.concatenate([early, music]), "early"))
     assert "before the track" in page.card and page.reference is not None
-    heard, reference = (
+    played, reference = (
         wavfile.read(io.BytesIO(base64.b64decode(uri.split(",")[1])))[1].astype(np.float32)
         for uri in json.loads(page.sounds)
     )
-    lag = np.argmax(np.correlate(reference[: len(heard)], heard[3 * 16_000 : 5 * 16_000], "valid"))
+    part = played[3 * 16_000 : 5 * 16_000]
+    lag = np.argmax(np.correlate(reference[: len(played)], part, "valid"))
     assert lag == pytest.approx(3 * 16_000, abs=800)
 
 
 class BrokenFingerprinter(Fingerprinter):
-    """Fails in a way that nobody foresaw."""
+    """Raises an unexpected error."""
 
     def __call__(self, audio: np.ndarray) -> np.ndarray:
         raise KeyError("/secret/path")
 
 
-def test_an_unforeseen_failure_goes_to_the_log(
+def test_an_unexpected_error_goes_to_the_log(
     identifier: Identifier, caplog: pytest.LogCaptureFixture
 ):
-    sound = identifier.fingerprinter
-    broken = BrokenFingerprinter(sound.encoder, sound.features)
-    broken.model_id = sound.model_id
+    working = identifier.fingerprinter
+    broken = BrokenFingerprinter(working.encoder, working.features)
+    broken.model_id = working.model_id
     page = page_of(Identifier(identifier.library, broken), ASSETS / "examples" / "cafe.opus")
     assert "The program failed" in page.card and "secret" not in page.card
     assert "secret" in caplog.text

@@ -1,8 +1,7 @@
-"""The tab Graph in a real Chromium: nodes, blocks, colours, keyboard, saving; and its endpoint."""
+"""The tab Graph in Chromium: nodes, blocks, colours, keyboard, saving; and its endpoint."""
 
 import json
 import re
-from collections.abc import Iterator
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -21,7 +20,8 @@ from demo.graph.tab import Choice
 from demo.studio import Studio, Visit
 from grafprint.explore import graphs
 from grafprint.fingerprint import Fingerprinter
-from tests.conftest import EXAMPLES, PATIENCE
+from tests.conftest import EXAMPLES
+from tests.demo.conftest import PATIENCE
 
 
 def part(page: Page, name: str) -> Locator:
@@ -33,7 +33,7 @@ def pictures(page: Page) -> list[str]:
 
 
 def choose_block(page: Page, number: int) -> None:
-    """Move the block slider to a block (from 1 on), as a hand would: with the keyboard."""
+    """Move the block slider to a block (from 1 on) with the keyboard."""
     slider = part(page, "block")
     slider.press("Home")
     for _ in range(number - 1):
@@ -51,12 +51,19 @@ def open_graph(page: Page) -> Page:
 
 
 @pytest.fixture
-def opened(page: Page) -> Page:
-    """The tab with no node chosen; at first it is the middle one."""
-    open_graph(page)
-    expect(part(page, "told")).to_contain_text("listens to 3 nodes")
+def opened(shared_page: Page) -> Page:
+    """The tab on the shared page, on block 1, with the first options and no node selected."""
+    page = shared_page
+    if not part(page, "canvas0").is_visible():
+        open_graph(page)
+        expect(part(page, "node")).to_contain_text("edges to 3 nodes")  # of the middle node
+    page.mouse.move(5, 5)
+    choose_block(page, 1)
+    for label in ("in-degree", "of the selected node"):
+        page.locator(".gp-graph").get_by_label(label, exact=True).check()
+    page.get_by_label("clean", exact=True).check()
     part(page, "canvas0").press("Escape")
-    expect(part(page, "told")).to_contain_text("Click a node")
+    expect(part(page, "node")).to_contain_text("Click a node")
     return page
 
 
@@ -80,32 +87,33 @@ def saved(page: Page, label: str, tmp_path: Path) -> Path:
     return path
 
 
-def test_a_click_on_a_node_lights_its_neighbours_in_both_pictures(opened: Page):
+def test_a_click_on_a_node_highlights_its_neighbours_in_both_pictures(opened: Page):
     before = pictures(opened)
     click_node(opened, "canvas0", 12, 5, (32, 16))
-    told = part(opened, "told")
-    expect(told).to_contain_text(
+    node = part(opened, "node")
+    expect(node).to_contain_text(
         re.compile(
-            r"Clean: node at [\d.]+ k?Hz, 0\.34 s: listens to 3 nodes at distances "
-            r"\d\.\d\d, \d\.\d\d, \d\.\d\d; \d+ nodes? listens? to it .* of its 3 edges survived"
+            r"Clean: node at [\d.]+ k?Hz, 0\.34 s: edges to 3 nodes at distances "
+            r"\d\.\d\d, \d\.\d\d, \d\.\d\d; \d+ nodes? ha(s|ve) an edge to it .* "
+            r"of its 3 edges survived"
         )
     )
     after = pictures(opened)
     assert after[0] != before[0] and after[1] != before[1]
-    # A second click lets go of it.
+    # A second click clears the selection.
     click_node(opened, "canvas0", 12, 5, (32, 16))
     opened.mouse.move(5, 5)
-    expect(told).to_contain_text("Click a node")
+    expect(node).to_contain_text("Click a node")
     assert pictures(opened) == before
 
 
-def test_hovering_shows_a_node_without_choosing_it(opened: Page):
+def test_hovering_shows_a_node_without_selecting_it(opened: Page):
     before = pictures(opened)
     part(opened, "canvas1").hover()
-    expect(part(opened, "told")).to_contain_text("listens to 3 nodes")
+    expect(part(opened, "node")).to_contain_text("edges to 3 nodes")
     assert pictures(opened) != before
     opened.mouse.move(5, 5)
-    expect(part(opened, "told")).to_contain_text("Click a node")
+    expect(part(opened, "node")).to_contain_text("Click a node")
     assert pictures(opened) == before
 
 
@@ -122,7 +130,7 @@ def test_the_block_slider_goes_through_all_blocks(opened: Page):
         assert part(opened, name).locator("svg[role=img][aria-label]").is_visible()
 
 
-def test_colours_and_edges_change_the_pictures_and_their_key(opened: Page):
+def test_colours_and_edges_change_the_pictures_and_their_legend(opened: Page):
     choose_block(opened, 3)
     seen = [pictures(opened)]
     for label in ("cluster", "change", "all"):
@@ -134,51 +142,52 @@ def test_colours_and_edges_change_the_pictures_and_their_key(opened: Page):
 
 def test_the_keyboard_moves_from_node_to_node(opened: Page):
     choose_block(opened, 11)  # 4 rows, 2 columns
-    canvas, told = part(opened, "canvas1"), part(opened, "told")
+    canvas, node = part(opened, "canvas1"), part(opened, "node")
     canvas.focus()
-    canvas.press("ArrowUp")  # the first key chooses the middle
-    expect(told).to_contain_text("0.75 s")
-    first, high = told.inner_text(), pictures(opened)
+    canvas.press("ArrowUp")  # the first key selects the middle
+    expect(node).to_contain_text("0.75 s")
+    first, high = node.inner_text(), pictures(opened)
     canvas.press("ArrowLeft")
-    expect(told).to_contain_text("0.24 s")
+    expect(node).to_contain_text("0.24 s")
     assert pictures(opened) != high
     canvas.press("ArrowRight")
-    assert told.inner_text() == first
+    assert node.inner_text() == first
     for _ in range(5):
         canvas.press("ArrowDown")
-    expect(told).to_contain_text(re.compile(r"node at \d\d\d Hz"))
-    # It keeps its place where the grid is finer.
+    expect(node).to_contain_text(re.compile(r"node at \d\d\d Hz"))
+    # It keeps its place on a finer grid.
     choose_block(opened, 1)
-    expect(told).to_contain_text(re.compile(r"node at \d\d\d Hz, 0\.7\d s"))
+    expect(node).to_contain_text(re.compile(r"node at \d\d\d Hz, 0\.7\d s"))
     part(opened, "canvas0").press("Escape")
-    expect(told).to_contain_text("Click a node")
+    expect(node).to_contain_text("Click a node")
 
 
-def test_the_slider_takes_another_second_of_the_clip(opened: Page):
-    before = pictures(opened)
-    opened.locator("#graph-second input[type=number]").fill("4")
-    opened.locator("#graph-second input[type=number]").press("Enter")
-    opened.wait_for_function(
-        "old => document.querySelector('.gp-graph canvas').toDataURL() !== old",
-        arg=before[0],
-        timeout=PATIENCE,
-    )
-    expect(part(opened, "title")).to_contain_text("block 1 of 12")
+def test_the_slider_shows_another_second_of_the_clip(opened: Page):
+    for second in ("4", "0"):
+        before = pictures(opened)
+        opened.locator("#graph-second input[type=number]").fill(second)
+        opened.locator("#graph-second input[type=number]").press("Enter")
+        opened.wait_for_function(
+            "old => document.querySelector('.gp-graph canvas').toDataURL() !== old",
+            arg=before[0],
+            timeout=PATIENCE,
+        )
+        expect(part(opened, "title")).to_contain_text("block 1 of 12")
 
 
-def test_the_visitors_clip_is_what_is_shown(page: Page):
-    page.get_by_text("At a loud party").first.click()
-    expect(page.locator("#answer .gp-card.found")).to_be_visible(timeout=PATIENCE)
-    open_graph(page)
-    expect(part(page, "name0")).to_have_text("Clean: party.opus")
-    expect(part(page, "name1")).to_have_text("Degraded: in a made-up crowd, 5 dB SNR")
+def test_the_visitors_clip_is_shown(new_page: Page):
+    new_page.get_by_text("At a loud party").first.click()
+    expect(new_page.locator("#answer .gp-card.found")).to_be_visible(timeout=PATIENCE)
+    open_graph(new_page)
+    expect(part(new_page, "name0")).to_have_text("Clean: party.opus")
+    expect(part(new_page, "name1")).to_have_text("Degraded: synthetic babble, 5 dB SNR")
 
 
-def test_graphml_and_json_hold_the_block_in_view(opened: Page, studio: Studio, tmp_path: Path):
+def test_graphml_and_json_contain_the_block_shown(opened: Page, studio: Studio, tmp_path: Path):
     choose_block(opened, 5)
     shown = graph_scene.scene(studio, None, None, "")
-    look = graph_scene.look(studio.fingerprinter, shown, 0.0)
-    clean, degraded = (graphs[4] for graphs in look.graphs)
+    view = graph_scene.view_segment(studio.fingerprinter, shown, 0.0)
+    clean, degraded = (graphs[4] for graphs in view.graphs)
     read = nx.read_graphml(saved(opened, "GraphML", tmp_path), node_type=int)
     assert set(read.edges) == {(a, b) for a, b in clean.edges}
     opened.get_by_label("degraded", exact=True).check()
@@ -207,12 +216,12 @@ def test_it_fits_a_phone(chromium: Browser, address: str):
     boxes = [part(page, c).bounding_box() for c in ("canvas0", "canvas1")]
     assert boxes[0] and boxes[1] and boxes[0]["y"] + boxes[0]["height"] <= boxes[1]["y"]
     part(page, "canvas0").tap()
-    expect(part(page, "told")).to_contain_text("listens to 3 nodes")
+    expect(part(page, "node")).to_contain_text("edges to 3 nodes")
     assert page.evaluate("document.documentElement.scrollWidth") <= 390
     context.close()
 
 
-def test_programs_get_the_graph_that_the_encoder_used(address: str, studio: Studio):
+def test_the_api_returns_the_graph_that_the_encoder_used(address: str, studio: Studio):
     client = Client(address, verbose=False)
     clip = str(EXAMPLES / "cafe.opus")
     data = client.predict(handle_file(clip), 1.5, 12, api_name="/graph")
@@ -226,14 +235,14 @@ def test_programs_get_the_graph_that_the_encoder_used(address: str, studio: Stud
         client.predict(handle_file(clip), 0, 13, api_name="/graph")
 
 
-def test_a_degraded_clip_of_the_visit_is_compared_with(studio: Studio):
+def test_the_visitors_degraded_clip_is_compared(studio: Studio):
     clip = from_file(str(EXAMPLES / "cafe.opus"))
     noise = np.random.default_rng(0).normal(0, 0.1, len(clip.samples)).astype(np.float32)
     shown = graph_scene.scene(studio, clip, Clip(clip.samples + noise, "with hiss"), "")
     assert shown.names == ("Clean: cafe.opus", "Degraded: with hiss")
-    look = graph_scene.look(studio.fingerprinter, shown, 99.0)
-    assert look.start_s == pytest.approx(shown.last_s, abs=0.1)
-    value = json.loads(graph_data.value(look, studio.fingerprinter.features))
+    view = graph_scene.view_segment(studio.fingerprinter, shown, 99.0)
+    assert view.start_s == pytest.approx(shown.last_s, abs=0.1)
+    value = json.loads(graph_data.value(view, studio.fingerprinter.features))
     assert 0.1 < value["blocks"][0]["share"] < 1
     assert sum(value["blocks"][0]["sides"][0]["time"]) == pytest.approx(1, abs=0.01)
     with pytest.raises(ClipError, match="at least 1 s"):
@@ -241,9 +250,9 @@ def test_a_degraded_clip_of_the_visit_is_compared_with(studio: Studio):
 
 
 @pytest.fixture(scope="module")
-def look(studio: Studio) -> Iterator[graph_scene.Look]:
+def view(studio: Studio) -> graph_scene.SegmentView:
     shown = graph_scene.scene(studio, None, None, "")
-    yield graph_scene.look(studio.fingerprinter, shown, 1.0)
+    return graph_scene.view_segment(studio.fingerprinter, shown, 1.0)
 
 
 @pytest.mark.parametrize(
@@ -261,14 +270,14 @@ def look(studio: Studio) -> Iterator[graph_scene.Look]:
         (None, Choice(0, "degree", None)),
     ],
 )
-def test_a_choice_that_does_not_fit_is_left_out(
-    look: graph_scene.Look, text: str | None, expected: Choice
+def test_choices_that_do_not_fit_become_the_defaults(
+    view: graph_scene.SegmentView, text: str | None, expected: Choice
 ):
-    assert Choice.parse(text, look) == expected
+    assert Choice.parse(text, view) == expected
 
 
-def test_a_network_without_graphs_is_told(studio: Studio):
+def test_the_tab_says_when_a_network_builds_no_graphs(studio: Studio):
     other = Studio(Fingerprinter.untrained(encoder="nafp"), studio.home)
     with gr.Blocks() as page, gr.Tab("Graph") as tab:
         graph.build(other, Visit.begin(studio), tab)
-    assert "makes no graphs" in str(page.get_config_file())
+    assert "builds no graphs" in str(page.get_config_file())

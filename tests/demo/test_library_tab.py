@@ -1,4 +1,4 @@
-"""The tab Library in a real Chromium, on a page with a shelf of its own that may be changed."""
+"""The tab Library in Chromium, mostly in an app whose shelf may be changed."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -9,7 +9,7 @@ from playwright.sync_api import Browser, Page, expect
 
 from demo.app import launch
 from demo.studio import Studio
-from tests.conftest import PATIENCE
+from tests.demo.conftest import PATIENCE
 from tests.demo.test_app import answer, upload
 from tests.libraries import excerpt, write_music, write_wav
 from tests.paths import ASSETS
@@ -17,7 +17,7 @@ from tests.paths import ASSETS
 
 @pytest.fixture(scope="module")
 def own(studio: Studio, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Studio, str]]:
-    """A studio whose shelf is empty, and its address."""
+    """A studio with an empty shelf that may be changed, and its address."""
     place = tmp_path_factory.mktemp("shelf")
     changeable = Studio(studio.fingerprinter, ASSETS / "library", shelf=place, editable=True)
     served = launch(changeable, prevent_thread_lock=True, quiet=True)
@@ -42,17 +42,17 @@ def says(page: Page, place: str, text: str) -> None:
     expect(page.locator(place)).to_contain_text(text, timeout=PATIENCE)
 
 
-def make(page: Page, name: str) -> None:
+def create(page: Page, name: str) -> None:
     page.get_by_label("New library").fill(name)
-    page.get_by_role("button", name="Make", exact=True).click()
+    page.get_by_role("button", name="Create", exact=True).click()
 
 
-def test_a_library_is_made_filled_used_and_thinned_out(visitor: Page, tmp_path: Path):
+def test_a_library_is_created_filled_and_used_and_a_track_removed(visitor: Page, tmp_path: Path):
     page = visitor
-    make(page, "../outside")
+    create(page, "../outside")
     says(page, "#library-report", "letters, digits")
-    says(page, "#library-note", "always stays as it is")
-    make(page, "Mine")
+    says(page, "#library-note", "cannot be changed")
+    create(page, "Mine")
     says(page, "#in-use", "Library “Mine”: 0 tracks")
     expect(page.locator("#library-files")).to_be_visible(timeout=PATIENCE)
     music = write_music(tmp_path / "up", 2, 12.0)
@@ -62,12 +62,12 @@ def test_a_library_is_made_filled_used_and_thinned_out(visitor: Page, tmp_path: 
     sent = page.locator("#library-files a[href*='/gradio_api/file=']")
     expect(sent).to_have_count(3, timeout=PATIENCE)
     page.locator("#library-add").click()
-    says(page, "#library-report", "2 added, 1 left out")
+    says(page, "#library-report", "2 added, 1 failed")
     says(page, "#library-report", "words.mp3: it is not audio")
     says(page, "#contents", "2 tracks")
     says(page, "#in-use", "Library “Mine”: 2 tracks")
 
-    # The tab Identify looks in the new library.
+    # The tab Identify uses the new library.
     clip = write_wav(tmp_path / "clip.wav", excerpt(1, 24, 4.0))
     page.get_by_role("tab", name="Identify").click()
     upload(page, clip)
@@ -80,25 +80,25 @@ def test_a_library_is_made_filled_used_and_thinned_out(visitor: Page, tmp_path: 
     says(page, "#library-report", "Remove “track 1” from the library “Mine”?")
     page.get_by_role("button", name="Yes, remove").click()
     says(page, "#contents", "1 track")
-    # Back to the first library, which knows nothing of all that.
+    # Back to the first library, which is unchanged.
     page.get_by_label("Library in use").click()
     page.get_by_role("option", name="library", exact=True).click()
     says(page, "#in-use", "Library “library”: 32 tracks")
     expect(page.locator("#library-files")).to_be_hidden()
 
 
-def test_a_folder_is_added_and_stopped_between_files(
+def test_adding_a_folder_can_be_stopped_between_files(
     visitor: Page, own: tuple[Studio, str], tmp_path: Path
 ):
     page = visitor
-    make(page, "Folder")
+    create(page, "Folder")
     says(page, "#in-use", "Library “Folder”")
     write_music(tmp_path / "music", 12, 25.0)
     page.get_by_label("Add a folder").fill(str(tmp_path / "music"))
     page.get_by_role("button", name="Add folder").click()
     says(page, "#library-report", "of 12 files")
     page.locator("#library-stop").click()
-    says(page, "#library-report", "not looked at")
+    says(page, "#library-report", "not processed")
     added = len(own[0].identifier("Folder").library.tracks())
     assert 0 < added < 12
     says(page, "#library-facts", f"Tracks{added}")
@@ -108,8 +108,10 @@ def test_a_folder_is_added_and_stopped_between_files(
     says(page, "#library-report", "There is no folder")
 
 
-def test_a_search_narrows_the_table(page: Page):
+def test_a_search_narrows_the_table(shared_page: Page):
+    page = shared_page
     page.get_by_role("tab", name="Library").click()
+    page.get_by_label("Search").fill("")
     says(page, "#contents", "32 tracks")
     page.get_by_label("Search").press_sequentially("paniq")
     says(page, "#contents", "2 of 32 tracks")
@@ -117,17 +119,18 @@ def test_a_search_narrows_the_table(page: Page):
     says(page, "#contents", "CC-BY-SA-3.0")
     says(page, "#contents", "jamendo.com")
     page.get_by_label("Search").press_sequentially(" nothing")
-    says(page, "#contents", "No track has “paniq nothing” in it")
+    says(page, "#contents", "No track matches “paniq nothing”")
 
 
-def test_a_page_that_may_not_change_says_how_to_allow_it(page: Page):
+def test_a_read_only_page_says_how_to_allow_changes(shared_page: Page):
+    page = shared_page
     page.get_by_role("tab", name="Library").click()
     page.get_by_text("Change libraries").click()
     says(page, "#library-change", "python app.py --edit")
-    expect(page.get_by_role("button", name="Make", exact=True)).to_have_count(0)
+    expect(page.get_by_role("button", name="Create", exact=True)).to_have_count(0)
 
 
-def test_programs_change_libraries_too(own: tuple[Studio, str], tmp_path: Path):
+def test_the_api_changes_libraries(own: tuple[Studio, str], tmp_path: Path):
     client = Client(own[1], verbose=False)
     assert client.predict("By program", api_name="/create_library") == "By program"
     files = [handle_file(str(path)) for path in write_music(tmp_path / "up", 2)]
@@ -142,7 +145,7 @@ def test_programs_change_libraries_too(own: tuple[Studio, str], tmp_path: Path):
     assert facts["tracks"] == 1 and facts["editable"] and "By program" in facts["libraries"]
 
 
-def test_programs_are_refused_where_the_page_may_not_change(address: str, tmp_path: Path):
+def test_the_api_of_a_read_only_app_refuses_changes(address: str, tmp_path: Path):
     client = Client(address, verbose=False)
     file = handle_file(str(write_music(tmp_path, 1)[0]))
     calls = [

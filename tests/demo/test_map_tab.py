@@ -1,4 +1,4 @@
-"""The tab Map in a real Chromium: hover, click, keys, colours, paths, drawing one, saving one."""
+"""The tab Map in Chromium: hover, click, keys, colours, paths, drawing and saving a map."""
 
 import base64
 import csv
@@ -6,8 +6,7 @@ import io
 import itertools
 import shutil
 import threading
-import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -29,19 +28,21 @@ from grafprint.explore import library_map
 from grafprint.explore.library_map import MAP
 from grafprint.fingerprint import Fingerprinter
 from grafprint.library import Library
-from tests.conftest import EXAMPLES, PATIENCE
+from tests.conftest import EXAMPLES
+from tests.demo.conftest import PATIENCE
 from tests.libraries import fill, unit, walk
 from tests.paths import ASSETS
 
-FILL = 0.94  # of the canvas's shorter side, taken by the whole map
-OVER = ".gp-map-over"
+FILL = 0.94  # share of the canvas's shorter side that the whole map takes
+POINTS, OVER = ".gp-map-points", ".gp-map-over"
+PLAYER = "#map-player a[download]"
 
 
 @pytest.fixture(scope="module")
 def chart(studio: Studio) -> Chart:
-    found = Maps(studio).find("library")
-    assert found is not None
-    return found
+    chart = Maps(studio).find("library")
+    assert chart is not None
+    return chart
 
 
 def open_map(page: Page, trails: int = 1) -> None:
@@ -51,16 +52,63 @@ def open_map(page: Page, trails: int = 1) -> None:
     page.locator(OVER).scroll_into_view_if_needed()
 
 
-def pixels(page: Page, canvas: str = ".gp-map-points") -> np.ndarray:
-    """What is drawn on a canvas, [height, width, 4]."""
-    time.sleep(0.2)  # a frame or two
-    picture = page.evaluate("name => document.querySelector(name).toDataURL()", canvas)
+@pytest.fixture
+def map_tab(shared_page: Page) -> Page:
+    """The tab on the shared page: the whole map by track, nothing highlighted or selected."""
+    page = shared_page
+    open_map(page)
+    page.mouse.move(5, 5)
+    page.get_by_label("Colour by track").check()
+    page.wait_for_selector(".gp-map[data-by=track]")
+    page.locator(".gp-map-tools input").fill("")
+    page.get_by_role("button", name="All", exact=True).click()
+    return page
+
+
+def picture(page: Page, canvas: str = POINTS) -> str:
+    """What is drawn on a canvas after the next frame, as a data URL."""
+    url = page.evaluate(
+        """name => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(
+            () => done(document.querySelector(name).toDataURL()))))""",
+        canvas,
+    )
+    return str(url)
+
+
+def picture_after(page: Page, action: Callable[[], object]) -> str:
+    """Do what changes the points, wait for the change, and return what is drawn then."""
+    before = picture(page)
+    action()
+    page.wait_for_function(
+        "([name, before]) => document.querySelector(name).toDataURL() !== before",
+        arg=[POINTS, before],
+        timeout=PATIENCE,
+    )
+    return picture(page)
+
+
+def pixels(picture: str) -> np.ndarray:
+    """The pixels of a data URL, [height, width, 4]."""
     with Image.open(io.BytesIO(base64.b64decode(picture.split(",")[1]))) as image:
         return np.asarray(image.convert("RGBA"), np.int16)
 
 
+def play(page: Page, action: Callable[[], object]) -> str:
+    """Do what plays a point, and return the address of its sound once the player has it."""
+    link = page.locator(PLAYER)
+    before = link.get_attribute("href") if link.count() else None
+    action()
+    page.wait_for_function(
+        "([name, before]) => ![null, undefined, before].includes("
+        "document.querySelector(name)?.getAttribute('href'))",
+        arg=[PLAYER, before],
+        timeout=PATIENCE,
+    )
+    return link.get_attribute("href") or ""
+
+
 def lonely(page: Page, chart: Chart) -> tuple[int, float, float]:
-    """The point farthest from all others, and where on the page it is."""
+    """The point farthest from all others, and its place on the page."""
     box = page.locator(OVER).bounding_box()
     assert box
     xy = chart.drawn.xy
@@ -72,105 +120,100 @@ def lonely(page: Page, chart: Chart) -> tuple[int, float, float]:
     return point, box["x"] + x, box["y"] + y
 
 
-def test_pointing_names_the_track_and_clicking_plays_that_second(page: Page, chart: Chart):
-    open_map(page)
+def test_hovering_shows_the_track_and_clicking_plays_that_second(map_tab: Page, chart: Chart):
+    page = map_tab
     point, x, y = lonely(page, chart)
     page.mouse.move(x, y)
     track, second = chart.tracks[chart.track[point]], chart.hops[point] * chart.library.hop_s
-    told = f"{track.title}, {track.artist}, at {int(second) // 60}:{int(second) % 60:02d}"
-    expect(page.locator(".gp-map-tip")).to_have_text(told)
-    expect(page.locator(".gp-map-line")).to_have_text(told)
-    page.mouse.click(x, y)
-    link = page.locator("#map-player a[download]")
-    expect(link).to_be_attached(timeout=PATIENCE)
-    rate, played = wavfile.read(
-        io.BytesIO(page.request.get(link.get_attribute("href") or "").body())
-    )
+    label = f"{track.title}, {track.artist}, at {int(second) // 60}:{int(second) % 60:02d}"
+    expect(page.locator(".gp-map-tip")).to_have_text(label)
+    expect(page.locator(".gp-map-line")).to_have_text(label)
+    link = play(page, lambda: page.mouse.click(x, y))
+    rate, played = wavfile.read(io.BytesIO(page.request.get(link).body()))
     path = chart.library.audio_path(track)
     assert path is not None and len(played) / rate == pytest.approx(5, abs=0.01)
     original = audio.load(path, start_s=second, duration_s=5)
     assert np.corrcoef(played, original)[0, 1] > 0.99
 
 
-def test_the_colours_change_with_what_they_tell(page: Page):
-    open_map(page)
-    pictures = [pixels(page)]
+def test_the_colours_show_track_artist_or_time(map_tab: Page):
+    page = map_tab
+    pictures = [picture(page)]
     for name in ("By artist", "By time in the track"):
-        page.get_by_label(name).click()
-        pictures.append(pixels(page))
-    assert all((a != b).any() for a, b in itertools.pairwise(pictures))
-    expect(page.locator(".gp-map-key")).to_contain_text("beginning of the track")
+        pictures.append(picture_after(page, page.get_by_label(name).click))
+    assert all(a != b for a, b in itertools.pairwise(pictures))
+    expect(page.locator(".gp-map-key")).to_contain_text("start of the track")
 
 
-def test_a_taken_clip_walks_over_the_map(page: Page):
-    open_map(page)
-    expect(page.locator("#map-paths")).to_contain_text("An example, cafe.opus")
-    page.get_by_role("tab", name="Identify").click()
-    page.locator("#clip").get_by_role("button", name="Upload file").click()
-    page.locator("#clip input[type=file]").first.set_input_files(EXAMPLES / "engine.opus")
-    expect(page.locator("#answer .gp-card.found")).to_be_visible(timeout=PATIENCE)
-    page.get_by_role("tab", name="Map").click()
-    words = page.locator("#map-paths")
+def test_the_path_of_a_clip_is_drawn(new_page: Page):
+    open_map(new_page)
+    expect(new_page.locator("#map-paths")).to_contain_text("Example, cafe.opus")
+    new_page.get_by_role("tab", name="Identify").click()
+    new_page.locator("#clip").get_by_role("button", name="Upload file").click()
+    new_page.locator("#clip input[type=file]").first.set_input_files(EXAMPLES / "engine.opus")
+    expect(new_page.locator("#answer .gp-card.found")).to_be_visible(timeout=PATIENCE)
+    new_page.get_by_role("tab", name="Map").click()
+    words = new_page.locator("#map-paths")
     expect(words).to_contain_text("Your clip, engine.opus", timeout=PATIENCE)
-    expect(words).to_contain_text("beside Randomness Decides")
+    expect(words).to_contain_text("nearest to Randomness Decides")
     teal = np.array([0x0D, 0x94, 0x88, 0xFF])
-    assert (np.abs(pixels(page, OVER) - teal).max(axis=2) < 8).sum() > 20
+    assert (np.abs(pixels(picture(new_page, OVER)) - teal).max(axis=2) < 8).sum() > 20
 
 
-def test_wheel_drag_and_buttons_move_the_view(page: Page):
-    open_map(page)
-    box = page.locator(OVER).bounding_box()
+def test_wheel_drag_and_buttons_move_the_view(new_page: Page):
+    open_map(new_page)
+    box = new_page.locator(OVER).bounding_box()
     assert box
     x, y = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
-    pictures = [pixels(page)]
-    page.mouse.move(x, y)
-    page.mouse.wheel(0, -400)
-    pictures.append(pixels(page))
-    page.mouse.move(x, y)
-    page.mouse.down()
-    page.mouse.move(x + 60, y + 30, steps=4)
-    page.mouse.up()
-    pictures.append(pixels(page))
-    page.get_by_role("button", name="Zoom out").click()
-    pictures.append(pixels(page))
-    assert all((a != b).any() for a, b in itertools.pairwise(pictures))
-    page.get_by_role("button", name="All", exact=True).click()
-    assert (pixels(page) == pictures[0]).all()
-    expect(page.locator("#map-player a[download]")).not_to_be_attached()  # a drag is no click
+
+    def drag() -> None:
+        new_page.mouse.move(x, y)
+        new_page.mouse.down()
+        new_page.mouse.move(x + 60, y + 30, steps=4)
+        new_page.mouse.up()
+
+    pictures = [picture(new_page)]
+    new_page.mouse.move(x, y)
+    pictures.append(picture_after(new_page, lambda: new_page.mouse.wheel(0, -400)))
+    pictures.append(picture_after(new_page, drag))
+    pictures.append(picture_after(new_page, new_page.get_by_role("button", name="Zoom out").click))
+    assert all(a != b for a, b in itertools.pairwise(pictures))
+    new_page.get_by_role("button", name="All", exact=True).click()
+    assert picture(new_page) == pictures[0]
+    expect(new_page.locator(PLAYER)).not_to_be_attached()  # a drag is no click
 
 
-def test_the_keyboard_reaches_everything(page: Page, chart: Chart):
-    open_map(page)
+def test_the_map_can_be_used_with_the_keyboard(map_tab: Page, chart: Chart):
+    page = map_tab
     page.locator(OVER).focus()
     for key in ("+", "+", "ArrowLeft", "ArrowDown", "-", "0"):
         page.keyboard.press(key)
     line = page.locator(".gp-map-line")
-    for _ in range(30):  # to the left until there is something in the middle
+    for _ in range(30):  # to the left until there is a point in the middle
         page.keyboard.press("ArrowLeft")
         if page.locator(".gp-map-tip").is_visible():
             break
     assert any(line.inner_text().startswith(track.title) for track in chart.tracks)
-    page.keyboard.press("Enter")
-    expect(page.locator("#map-player a[download]")).to_be_attached(timeout=PATIENCE)
+    play(page, lambda: page.keyboard.press("Enter"))
+    expect(page.locator(PLAYER)).to_be_attached()
 
 
-def test_a_track_can_be_highlighted(page: Page):
-    open_map(page)
-    before = pixels(page)
+def test_a_track_can_be_highlighted(map_tab: Page):
+    page = map_tab
+    before = picture(page)
     page.locator(".gp-map-tools input").fill("classic")
     expect(page.locator(".gp-map-line")).to_have_text("1 of 32 tracks match.")
-    assert (pixels(page) != before).any()
+    assert picture(page) != before
     page.locator(".gp-map-key button", has_text="Musicbox").click()
     expect(page.locator(".gp-map-key [aria-pressed=true]")).to_have_count(1)
     page.locator(".gp-map-key button", has_text="Musicbox").click()
-    assert (pixels(page) == before).all()
+    assert picture(page) == before
 
 
 @pytest.mark.parametrize("kind, begins", [("PNG", b"\x89PNG"), ("SVG", b"<?xml"), ("CSV", b"x,y")])
-def test_the_map_can_be_saved(page: Page, tmp_path: Path, kind: str, begins: bytes):
-    open_map(page)
-    with page.expect_download(timeout=PATIENCE) as waiting:
-        page.get_by_role("button", name=f"Save {kind}").click()
+def test_the_map_can_be_saved(map_tab: Page, tmp_path: Path, kind: str, begins: bytes):
+    with map_tab.expect_download(timeout=PATIENCE) as waiting:
+        map_tab.get_by_role("button", name=f"Save {kind}").click()
     waiting.value.save_as(tmp_path / "map")
     assert waiting.value.suggested_filename == f"map by track.{kind.lower()}"
     assert (tmp_path / "map").read_bytes().startswith(begins)
@@ -185,18 +228,18 @@ def test_it_fits_a_phone(chromium: Browser, address: str):
     context.close()
 
 
-def test_programs_get_places_and_files(address: str, chart: Chart):
+def test_the_api_returns_places_and_files(address: str, chart: Chart):
     client = Client(address, verbose=False)
-    found = client.predict(handle_file(str(EXAMPLES / "cafe.opus")), "", api_name="/map_place")
-    assert len(found) > 50
+    segments = client.predict(handle_file(str(EXAMPLES / "cafe.opus")), "", api_name="/map_place")
+    assert len(segments) > 50
     right = [
         abs(segment["track_second"] - 31.3 - segment["second"]) < 0.2
-        for segment in found
+        for segment in segments
         if segment["track"] == "Musicbox"
     ]
-    # Nearest fingerprints of single noisy seconds: with and without bfloat16 a few others.
-    assert len(right) > 0.8 * len(found) and np.mean(right) > 0.5
-    xy = np.array([[segment["x"], segment["y"]] for segment in found])
+    # These are noisy segments, so not all are right; with bfloat16 others are.
+    assert len(right) > 0.8 * len(segments) and np.mean(right) > 0.5
+    xy = np.array([[segment["x"], segment["y"]] for segment in segments])
     own = chart.drawn.xy[[chart.tracks[t].title == "Musicbox" for t in chart.track]]
     assert np.median(np.linalg.norm(xy[:, None] - own, axis=2).min(axis=1)) < 0.01
     file = client.predict("csv", "track", "", api_name="/map_export")
@@ -204,11 +247,11 @@ def test_programs_get_places_and_files(address: str, chart: Chart):
     assert len(rows) == len(chart.drawn) and rows[0]["track"] == chart.tracks[0].title
 
 
-def test_a_degraded_clip_has_a_path_of_its_own_beside_the_clean_one(studio: Studio, chart: Chart):
+def test_a_clip_and_its_degraded_version_have_different_paths(studio: Studio, chart: Chart):
     clip = clips.from_track(chart.library, chart.tracks[3], 20.0, 3.0)
     noise = np.random.default_rng(4).normal(0, 0.05, len(clip.samples)).astype(np.float32)
-    heard = replace(clip, samples=clip.samples + noise)
-    both = trails.of_visit(studio, chart, clip, heard)
+    degraded = replace(clip, samples=clip.samples + noise)
+    both = trails.of_visit(studio, chart, clip, degraded)
     assert [trail.colour for trail in both] == [plots.TEAL, plots.AMBER]
     assert (both[0].xy != both[1].xy).any()
     assert chart.tracks[3].title in trails.words(chart, both[:1])
@@ -227,7 +270,7 @@ def unmapped(fingerprinter: Fingerprinter, tmp_path: Path) -> Studio:
 
 @pytest.fixture
 def visitor(chromium: Browser, unmapped: Studio) -> Iterator[Page]:
-    """A visitor on the page of that studio."""
+    """A visitor of that studio."""
     served = launch(unmapped, prevent_thread_lock=True, quiet=True)
     context = chromium.new_context()
     page = context.new_page()
@@ -238,31 +281,29 @@ def visitor(chromium: Browser, unmapped: Studio) -> Iterator[Page]:
     served.close()
 
 
-def test_a_library_without_a_map_gets_one_at_a_click(visitor: Page, unmapped: Studio):
+def test_a_missing_map_is_drawn_with_one_click(visitor: Page, unmapped: Studio):
     visitor.get_by_role("tab", name="Map").click()
     visitor.get_by_role("button", name="Draw the map").click(timeout=PATIENCE)
     visitor.wait_for_selector(".gp-map[data-points='480']", timeout=PATIENCE)
-    expect(visitor.locator("#map-paths")).to_contain_text("Take a clip")
+    expect(visitor.locator("#map-paths")).to_contain_text("Choose a clip")
     assert (unmapped.home / MAP).is_file()
 
 
 def large(fingerprinter: Fingerprinter, folder: Path) -> Studio:
-    """The bundled library without its map, which takes seconds to draw."""
+    """A studio with the bundled library without its map, which takes seconds to draw."""
     shutil.copytree(ASSETS / "library", folder / "large", ignore=shutil.ignore_patterns(MAP))
     return Studio(fingerprinter, folder / "large")
 
 
-def wait_for_the_end() -> None:
-    """Until no map is being drawn any more."""
+def wait_for_drawing() -> None:
+    """Wait until no map is being drawn."""
     for thread in threading.enumerate():
         if thread.name == "map":
             thread.join(PATIENCE / 1000)
             assert not thread.is_alive()
 
 
-def test_drawing_can_be_cancelled(
-    chromium: Browser, fingerprinter: Fingerprinter, tmp_path: Path
-):  # fmt: skip
+def test_drawing_can_be_cancelled(chromium: Browser, fingerprinter: Fingerprinter, tmp_path: Path):
     served = launch(large(fingerprinter, tmp_path), prevent_thread_lock=True, quiet=True)
     context = chromium.new_context()
     page = context.new_page()
@@ -273,14 +314,14 @@ def test_drawing_can_be_cancelled(
     expect(page.locator("#map-work progress")).to_be_visible(timeout=PATIENCE)
     page.get_by_role("button", name="Cancel").click()
     expect(page.locator("#map-work progress")).to_have_count(0, timeout=PATIENCE)
-    wait_for_the_end()
+    wait_for_drawing()
     assert not (tmp_path / "large" / MAP).exists()
     expect(page.get_by_role("button", name="Draw the map")).to_be_visible()
     context.close()
     served.close()
 
 
-def test_a_drawing_goes_on_while_one_visitor_waits(fingerprinter: Fingerprinter, tmp_path: Path):
+def test_a_drawing_continues_while_a_visitor_waits(fingerprinter: Fingerprinter, tmp_path: Path):
     maps = Maps(large(fingerprinter, tmp_path))
     one, other = maps.draw("large"), maps.draw("large")
     next(one), next(other)
@@ -288,7 +329,7 @@ def test_a_drawing_goes_on_while_one_visitor_waits(fingerprinter: Fingerprinter,
     one.close()
     assert next(other)
     other.close()
-    wait_for_the_end()
+    wait_for_drawing()
     assert maps.find("large") is None
 
 
@@ -296,15 +337,15 @@ def test_a_map_that_cannot_be_stored_stays_in_memory(unmapped: Studio):
     (unmapped.home / MAP / "in the way").mkdir(parents=True)
     maps = Maps(unmapped)
     list(maps.draw("small"))
-    found = maps.find("small")
-    assert found is not None and len(found.drawn) == 480
+    chart = maps.find("small")
+    assert chart is not None and len(chart.drawn) == 480
     unmapped.reload("small")
     again = maps.find("small")
-    assert again is not None and again.drawn is found.drawn
+    assert again is not None and again.drawn is chart.drawn
     assert library_map.load(unmapped.identifier("small").library) is None
 
 
-def test_colours_can_be_seen_on_white_and_on_black_and_stay_the_same():
+def test_colours_are_visible_on_white_and_black_and_do_not_depend_on_the_count():
     linear = (np.concatenate([palette(200), shades()]) / 255) ** 2.2
     luminance = linear @ [0.2126, 0.7152, 0.0722]
     assert (1.05 / (luminance + 0.05)).min() > 2.4 and ((luminance + 0.05) / 0.05).min() > 3

@@ -1,4 +1,4 @@
-"""Several visitors at once: none sees another's clip, and who has to wait is told."""
+"""Several visitors at once: they do not see each other's clips, and see when they have to wait."""
 
 import os
 import subprocess
@@ -16,13 +16,14 @@ from demo.app import launch
 from demo.identifier import Identifier
 from demo.studio import Studio
 from grafprint.matching import Answer
-from tests.conftest import EXAMPLES, PATIENCE
+from tests.conftest import EXAMPLES
+from tests.demo.conftest import PATIENCE
 from tests.demo.test_app import answer, upload
 from tests.paths import ASSETS
 
 
 def expect_explained(page: Page, name: str) -> None:
-    """That the tab How it works shows the clip of this name."""
+    """Check that the tab How it works shows the clip of this name."""
     page.get_by_role("tab", name="How it works").click()
     shown = page.locator("#explain .gp-small").first
     expect(shown).to_have_text(name, timeout=PATIENCE)
@@ -37,7 +38,7 @@ def test_two_visitors_do_not_see_each_others_clips(chromium: Browser, address: s
     upload(mine, EXAMPLES / "engine.opus")
     assert "Randomness Decides" in answer(mine, "found")
     expect(yours.locator("#answer")).to_contain_text("What is playing?")
-    expect_explained(yours, "cafe.opus")  # the example that is shown to who has no clip
+    expect_explained(yours, "cafe.opus")  # the example for visitors without a clip
     yours.get_by_role("tab", name="Identify").click()
     upload(yours, EXAMPLES / "hall.opus")
     assert "Hypatia" in answer(yours, "found")
@@ -47,7 +48,7 @@ def test_two_visitors_do_not_see_each_others_clips(chromium: Browser, address: s
         context.close()
 
 
-def test_clips_are_deleted_after_their_time_and_examples_are_not(
+def test_clips_are_deleted_when_they_expire_and_examples_are_not(
     chromium: Browser, studio: Studio, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
     monkeypatch.setenv("GRADIO_TEMP_DIR", str(tmp_path))
@@ -58,7 +59,7 @@ def test_clips_are_deleted_after_their_time_and_examples_are_not(
     page.goto(served.local_url)
     upload(page, EXAMPLES / "engine.opus")
     assert "Randomness Decides" in answer(page, "found")
-    delete_files_created_by_app(served, age=0)  # what Gradio does of itself, by the clock
+    delete_files_created_by_app(served, age=0)  # Gradio calls this at intervals
     assert not list(tmp_path.rglob("*.opus"))
     page.get_by_role("button", name="Identify", exact=True).click()
     assert "choose it again" in answer(page, "problem")
@@ -69,8 +70,10 @@ def test_clips_are_deleted_after_their_time_and_examples_are_not(
     assert (EXAMPLES / "cafe.opus").exists()
 
 
-def test_who_has_to_wait_sees_that(page: Page, address: str, monkeypatch: pytest.MonkeyPatch):
-    """Both places are taken: the page tells the place in the queue, then the answer."""
+def test_a_visitor_in_the_queue_sees_that(
+    new_page: Page, address: str, monkeypatch: pytest.MonkeyPatch
+):
+    """While two other clips are identified, the page shows the queue, and then the answer."""
     release, slow = threading.Event(), Identifier.answer
 
     def answer(self: Identifier, *arguments: Any, **options: Any) -> Answer:
@@ -87,22 +90,22 @@ def test_who_has_to_wait_sees_that(page: Page, address: str, monkeypatch: pytest
     for other in others:
         other.start()
     try:
-        page.get_by_text("Beside an engine").first.click(timeout=PATIENCE)
-        expect(page.locator("#answer")).to_contain_text("queue", timeout=PATIENCE)
+        new_page.get_by_text("Beside an engine").first.click(timeout=PATIENCE)
+        expect(new_page.locator("#answer")).to_contain_text("queue", timeout=PATIENCE)
     finally:
         release.set()
         for other in others:
             other.join()
-    expect(page.locator("#answer .gp-card")).to_contain_text("Found", timeout=PATIENCE)
+    expect(new_page.locator("#answer .gp-card")).to_contain_text("Found", timeout=PATIENCE)
 
 
 PROGRAM = """
 import os
 from pathlib import Path
-from demo.app import keep_apart
-keep_apart()
+from demo.downloads import use_private_folder
+use_private_folder()
 folder = Path(os.environ["GRADIO_TEMP_DIR"])
-keep_apart()
+use_private_folder()
 assert os.environ["GRADIO_TEMP_DIR"] == str(folder)
 from gradio.utils import get_upload_folder
 assert get_upload_folder() == str(folder) and folder.stat().st_mode & 0o77 == 0
@@ -110,12 +113,16 @@ print(folder)
 """
 
 
-def test_every_program_keeps_its_visitors_clips_in_a_folder_of_its_own(address: str):
-    """Gradio deletes a page's clips when it closes, whoever else on the computer has the same."""
+def test_each_app_keeps_its_visitors_clips_in_its_own_folder(address: str):
+    """Otherwise a page that closes could delete the clips of another app on the same computer."""
     environment = {name: v for name, v in os.environ.items() if name != "GRADIO_TEMP_DIR"}
     other = subprocess.run(
-        [sys.executable, "-c", PROGRAM], env=environment, cwd=ASSETS.parent,
-        capture_output=True, text=True, check=True,
-    ).stdout.strip()  # fmt: skip
+        [sys.executable, "-c", PROGRAM],
+        env=environment,
+        cwd=ASSETS.parent,
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout.strip()
     mine = os.environ["GRADIO_TEMP_DIR"]
     assert mine != other and Path(mine).exists() and not Path(other).exists()
