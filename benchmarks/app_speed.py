@@ -66,16 +66,16 @@ def server_parts(identifier: Identifier, path: Path) -> dict[str, float]:
     answer = identifier.answer(clip)
     best = answer.best
     assert best is not None
-    heard = compare.used(clip, answer)
+    used = compare.used(clip, answer)
     prints = identifier.fingerprinter(clip.samples)
     return {
         "decode": median_s(lambda: clips.from_file(str(path))),
         "fingerprint": median_s(lambda: identifier.fingerprinter(clip.samples)),
         "search and align": median_s(lambda: matching.identify(identifier.library, prints)),
         "picture": median_s(
-            lambda: compare.picture(heard, heard, answer, best, identifier.fingerprinter)
+            lambda: compare.picture(used, used, answer, best, identifier.fingerprinter)
         ),
-        "sounds for comparing": median_s(lambda: compare.sounds(heard, heard)),
+        "sounds for comparing": median_s(lambda: compare.sounds(used, used)),
         "whole answer": median_s(lambda: page_for(identifier, clip)),
     }
 
@@ -118,11 +118,12 @@ def main() -> None:
     if chromium is None:
         raise SystemExit("this needs Chromium: apt install chromium")
     with tempfile.TemporaryDirectory() as folder, sync_playwright() as playwright:
-        heard = Path(folder) / "heard.wav"
+        microphone = Path(folder) / "microphone.wav"
         samples = audio.load(ASSETS / "examples" / "cafe.opus")
-        wavfile.write(heard, audio.SAMPLE_RATE, np.round(samples * 30_000).astype(np.int16))
+        wavfile.write(microphone, audio.SAMPLE_RATE, np.round(samples * 30_000).astype(np.int16))
         browser = playwright.chromium.launch(
-            executable_path=chromium, args=[*FLAGS, f"--use-file-for-fake-audio-capture={heard}"]
+            executable_path=chromium,
+            args=[*FLAGS, f"--use-file-for-fake-audio-capture={microphone}"],
         )
         start = statistics.median(browser_session.start_up(browser) for _ in range(runs))
         times = {"start to first page": start, **measure(browser, runs)}

@@ -48,10 +48,12 @@ def without_versions(report: Report) -> list[int]:
     """The numbers of the queries whose tracks have no other version in the library."""
     longest = max(report.config.lengths_s)
     (clean,) = (
-        cell.outcomes for cell in report.cells
+        cell.outcomes
+        for cell in report.cells
         if cell.setting.length_s == longest
-        and cell.setting.snr_db is None and not cell.setting.reverb
-    )  # fmt: skip
+        and cell.setting.snr_db is None
+        and not cell.setting.reverb
+    )
     versions = {outcome.track for outcome in clean if outcome.wrong_score >= VERSION}
     return [i for i, outcome in enumerate(clean) if outcome.track not in versions]
 
@@ -87,8 +89,9 @@ def fit(rows: np.ndarray, right: np.ndarray) -> tuple[Calibration, np.ndarray]:
 def needed(confidences: np.ndarray, rows: np.ndarray) -> float:
     """The confidence that at most 1 % of absent queries reach, at any length in any library."""
     absent = rows[:, 4] == 0
-    groups = [absent & (rows[:, 1:3] == group).all(axis=1)
-              for group in np.unique(rows[:, 1:3], axis=0)]  # fmt: skip
+    groups = [
+        absent & (rows[:, 1:3] == group).all(axis=1) for group in np.unique(rows[:, 1:3], axis=0)
+    ]
     return max(float(np.quantile(confidences[group], 1 - WRONG_NAMES)) for group in groups)
 
 
@@ -129,9 +132,10 @@ def main() -> None:
     held_out = {source.path.resolve() for source in sources if excerpts[source.track] == 1}
     small = args.work / f"held-out-{fingerprinter.model_id}"
     with (
-        Library.open(small, writable=True) if small.exists()
+        Library.open(small, writable=True)
+        if small.exists()
         else Library.create(small, fingerprinter)
-    ) as library:  # fmt: skip
+    ) as library:
         for path in sorted(held_out):
             library.add(path, fingerprinter)
     parts, sizes = [], []
@@ -153,10 +157,14 @@ def main() -> None:
     named = named_right(confidences, rows, right, found.threshold)
     lead = with_lead(rows, right)
     print(found)
-    print(f"expected calibration error {result['expected_calibration_error']:.3f}; "
-          f"{100 * named:.1f} % true positives")  # fmt: skip
-    print(f"with the lead: {lead['per_lead']:.2f} per unit; "
-          f"{100 * lead['named_right']:.1f} % true positives")  # fmt: skip
+    print(
+        f"expected calibration error {result['expected_calibration_error']:.3f}; "
+        f"{100 * named:.1f} % true positives"
+    )
+    print(
+        f"with the lead: {lead['per_lead']:.2f} per unit; "
+        f"{100 * lead['named_right']:.1f} % true positives"
+    )
     common.write("calibration", {
         "model_id": fingerprinter.model_id,
         "queries": args.queries,

@@ -62,10 +62,10 @@ def sound(fingerprinter: Fingerprinter, segments: int) -> Tensor:
 def reading_once(
     network: Fingerprinter, encode: Callable[[Tensor], Tensor], side_by_side: bool
 ) -> Callable[[Tensor], object]:
-    """A function that fingerprints so many windows as it is given, of a bundled track.
+    """A function that fingerprints as many windows of a bundled track as it is given.
 
-    Of a recording, in stretches with the windows around them that they need, on a thread each if
-    ``side_by_side``; a query is one.
+    A recording is read in chunks, with the surrounding windows that they need, in parallel if
+    ``side_by_side``; a query is one chunk.
     """
     config = network.features
     logmel = network.logmel(sound(network, LENGTH + 2 * CONTEXT))
@@ -113,8 +113,9 @@ def products(encoder: nn.Module, inputs: Tensor) -> list[tuple[int, int, int]]:
         elif isinstance(layer, nn.Conv2d) and layer.kernel_size == (1, 1):
             rows = output.shape[0] * output.shape[2] * output.shape[3]
             for _ in range(layer.groups):
-                sizes.append((rows, layer.in_channels // layer.groups,
-                              layer.out_channels // layer.groups))  # fmt: skip
+                sizes.append(
+                    (rows, layer.in_channels // layer.groups, layer.out_channels // layer.groups)
+                )
 
     hooks = [layer.register_forward_hook(note) for layer in encoder.modules()]
     with torch.inference_mode():
@@ -200,18 +201,21 @@ def main() -> None:
         print(f"round {number} of {args.rounds}", flush=True)
     rows = []
     for runtime, precision in ways:
-        many, query = (statistics.median(times[runtime, precision, n][1:])
-                       for n in (SEGMENTS, QUERY))  # fmt: skip
+        many, query = (
+            statistics.median(times[runtime, precision, n][1:]) for n in (SEGMENTS, QUERY)
+        )
         rate = SEGMENTS / many
-        rows.append({
-            "runtime": runtime,
-            "precision": precision,
-            "segments_per_s": rate,
-            "times_real_time": rate * network.hop_s,
-            "query_5s_s": query,
-            "gflops": rate * operations[runtime] / 1e9,
-            "share_of_plain_products": statistics.median(shares[runtime, precision][1:]),
-        })  # fmt: skip
+        rows.append(
+            {
+                "runtime": runtime,
+                "precision": precision,
+                "segments_per_s": rate,
+                "times_real_time": rate * network.hop_s,
+                "query_5s_s": query,
+                "gflops": rate * operations[runtime] / 1e9,
+                "share_of_plain_products": statistics.median(shares[runtime, precision][1:]),
+            }
+        )
         print({k: round(v, 3) if isinstance(v, float) else v for k, v in rows[-1].items()})
     common.write("encoding", {
         "model_id": network.model_id,

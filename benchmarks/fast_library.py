@@ -27,7 +27,7 @@ from grafprint.library import Library
 from grafprint.matching.confidence import CALIBRATION
 
 
-def likeness(first: Library, second: Library, test: Path) -> np.ndarray:
+def cosine_similarities(first: Library, second: Library, test: Path) -> np.ndarray:
     """Cosine similarities of two libraries' non-silent fingerprints of the test tracks."""
     others = {second.audio_path(track): track for track in second.tracks()}
     products = []
@@ -68,7 +68,7 @@ def main() -> None:
     with workers.worker_pool(args.processes) as pool:
         (own, first), (fast, second) = (run(fast, args, pool) for fast in (False, True))
     with own, fast:
-        products = likeness(own, fast, args.test)
+        products = cosine_similarities(own, fast, args.test)
     percentiles = {f"{p}": float(np.percentile(products, p)) for p in (1, 5, 25, 50)}
     print(products.mean(), percentiles)
     common.write("fast_library", {

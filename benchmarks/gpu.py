@@ -177,7 +177,7 @@ def main() -> None:
     if args.device != "cpu" and not torch.cuda.is_available():
         raise SystemExit("there is no GPU that PyTorch can use; try --device cpu")
     device = torch.device(args.device)
-    name = torch.cuda.get_device_name(device) if device.type == "cuda" else "the processor"
+    name = torch.cuda.get_device_name(device) if device.type == "cuda" else "the CPU"
     fastest = peak(device, args.rounds, args.size)
     found = encoding(device, args, fastest)
     found["layers"] = layers(device, args.batch, args.rounds)

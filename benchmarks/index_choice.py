@@ -171,7 +171,7 @@ def hits(queries: SearchQueries, found: search_queries.Found) -> tuple[float, fl
     return wilson(int(right.sum()), len(right))
 
 
-def likeness(library: Library, queries: SearchQueries) -> dict[str, float]:
+def cosine_similarities(library: Library, queries: SearchQueries) -> dict[str, float]:
     """Percentiles of the cosine similarities of query segments with their own clean rows."""
     firsts = np.array([library.track(int(track)).first for track in queries.tracks])
     starts = firsts + np.round(queries.times / library.hop_s).astype(int)
@@ -203,7 +203,7 @@ def main() -> None:
         )
         results: dict[str, Any] = {
             "queries": args.queries, "fingerprints": len(library), "hours": hours(library),
-            "likeness_percentiles": likeness(library, queries),
+            "likeness_percentiles": cosine_similarities(library, queries),
             "exact_hit_50ms": wilson(int(exact.sum()), len(exact)), "rows": rows,
         }  # fmt: skip
         for factory in FACTORIES:

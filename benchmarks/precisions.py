@@ -20,8 +20,9 @@ from grafprint.evaluation import EvaluationConfig, Report
 PRECISIONS = ("fp32", "bf16")
 
 
-def run(precision: str, config: EvaluationConfig, args: argparse.Namespace, pool: WorkerPool | None
-        ) -> Report:  # fmt: skip
+def run(
+    precision: str, config: EvaluationConfig, args: argparse.Namespace, pool: WorkerPool | None
+) -> Report:
     """Evaluate in one precision."""
     asked = replace(common.model(args, "grafprint"), precision=precision)
     fingerprinter, helpers = common.shared(pool, asked)

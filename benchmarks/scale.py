@@ -170,8 +170,10 @@ def main() -> None:
         indexed_s = time.perf_counter() - began - grown_s
         done = subprocess.run(
             [sys.executable, "-m", "benchmarks.scale", "--library", place, "--measure", kept],
-            check=True, capture_output=True, text=True,
-        )  # fmt: skip
+            check=True,
+            capture_output=True,
+            text=True,
+        )
         rows.append({
             **json.loads(done.stdout.splitlines()[-1]), "grown_s": grown_s,
             "indexed": 0 if stamp.factory == row_index.EXACT else indexed, "indexed_s": indexed_s,

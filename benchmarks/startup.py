@@ -33,10 +33,11 @@ COMMANDS: dict[str, tuple[str, ...]] = {
     "`import grafprint.library`": ("-c", "import grafprint.library"),
     "`import torch`": ("-c", "import torch"),
     "loading the network": (
-        "-c", "from grafprint.fingerprint import Fingerprinter; Fingerprinter.load()",
+        "-c",
+        "from grafprint.fingerprint import Fingerprinter; Fingerprinter.load()",
     ),
     "`grafprint identify` (7 s)": (*GRAFPRINT, "identify", str(CLIP)),
-}  # fmt: skip
+}
 
 
 def once(command: tuple[str, ...]) -> tuple[float, float]:
@@ -70,10 +71,11 @@ def main() -> None:
         rows[name] = [once(command) for _ in range(runs)]
     rows["the app, idle"] = [app() for _ in range(runs)]
     medians = {
-        name: dict(zip(("seconds", "mb"), map(statistics.median, zip(*found, strict=True)),
-                       strict=True))
+        name: dict(
+            zip(("seconds", "mb"), map(statistics.median, zip(*found, strict=True)), strict=True)
+        )
         for name, found in rows.items()
-    }  # fmt: skip
+    }
     table = [[name, f"{m['seconds']:.2f}", f"{m['mb']:.0f}"] for name, m in medians.items()]
     print(markdown(["", "seconds", "MB"], table))
     common.write("startup", {"runs": runs, "rows": medians})

@@ -148,11 +148,12 @@ def run(
             library.finish()
             report = common.measure(
                 f"{label}-{size}", library, fingerprinter, config, args, helpers
-            )  # fmt: skip
+            )
         sources.append(library.path)
         reports.append(report.to_json())
-        common.write(label, {"system": name, "network": fingerprinter.facts, "sizes": reports},
-                     args.out)  # fmt: skip
+        common.write(
+            label, {"system": name, "network": fingerprinter.facts, "sizes": reports}, args.out
+        )
 
 
 if __name__ == "__main__":

@@ -43,8 +43,9 @@ def systems() -> Figure:
     for row, reverb in enumerate((False, True)):
         for panel, length in zip(panels[row], paper_results.LENGTHS_S, strict=True):
             for name, report in reports.items():
-                cells = [c for c in report["cells"]
-                         if (c["length_s"], c["reverb"]) == (length, reverb)]  # fmt: skip
+                cells = [
+                    c for c in report["cells"] if (c["length_s"], c["reverb"]) == (length, reverb)
+                ]
                 rates = [c["hit_50ms"] for c in cells]
                 errorbar(panel, [c["snr_db"] for c in cells], rates, name)
             panel.grid(alpha=0.3)
@@ -68,9 +69,11 @@ def scale() -> Figure:
             sizes = [r["fingerprints"] for r in report["sizes"]]
             for length, style in ((1.0, "-"), (2.0, "--")):
                 cells = [
-                    c for r in report["sizes"] for c in r["cells"]
+                    c
+                    for r in report["sizes"]
+                    for c in r["cells"]
                     if (c["length_s"], c["reverb"], c["snr_db"]) == (length, reverb, 10.0)
-                ]  # fmt: skip
+                ]
                 errorbar(panel, sizes, [c["hit_50ms"] for c in cells], name, style,
                          f"{TITLES[name]}, {length:g} s")  # fmt: skip
         panel.set(xscale="log", xlabel="fingerprints",

@@ -60,12 +60,16 @@ def fast_library() -> str:
     """Hits in a library by the fast network."""
     found, names = common.read("fast_library"), ["library by GraFPrint", "by the fast network"]
     rows = [
-        [f"{own['length_s']:g} s", *(percent(r[key]) for key in ("found", "wrong_when_absent")
-                                     for r in (own, fast))]
+        [
+            f"{own['length_s']:g} s",
+            *(percent(r[key]) for key in ("found", "wrong_when_absent") for r in (own, fast)),
+        ]
         for own, fast in zip(*found["named"], strict=True)
-    ]  # fmt: skip
-    header = ["query", *(f"{what}, {name}" for what in ("true positives", "false positives")
-                         for name in names)]  # fmt: skip
+    ]
+    header = [
+        "query",
+        *(f"{what}, {name}" for what in ("true positives", "false positives") for name in names),
+    ]
     return f"{paired_comparison.table(found, names)}\n\n{markdown(header, rows)}"
 
 
@@ -144,9 +148,10 @@ def thinned() -> str:
 def rotations() -> str:
     """Rotations of fingerprints before they are encoded."""
     rows = common.read("index_choice")["rotations"]
-    return markdown(["rotation", "computed in (s)", "error of the codes"], (
-        [r["rotation"], f"{r['found_s']:.1f}", f"{r['error']:.3f}"] for r in rows
-    ))  # fmt: skip
+    return markdown(
+        ["rotation", "computed in (s)", "error of the codes"],
+        ([r["rotation"], f"{r['found_s']:.1f}", f"{r['error']:.3f}"] for r in rows),
+    )
 
 
 def library_sizes() -> str:
@@ -199,9 +204,10 @@ def building() -> str:
 def startup() -> str:
     """Start-up times."""
     rows = common.read("startup")["rows"]
-    return markdown(["", "seconds", "peak memory (MB)"], (
-        [name, f"{row['seconds']:.2f}", f"{row['mb']:.0f}"] for name, row in rows.items()
-    ))  # fmt: skip
+    return markdown(
+        ["", "seconds", "peak memory (MB)"],
+        ([name, f"{row['seconds']:.2f}", f"{row['mb']:.0f}"] for name, row in rows.items()),
+    )
 
 
 def scans() -> str:

@@ -38,8 +38,10 @@ class Caller:
             known = self._http.get(f"{self.address}gradio_api/info").json()
             self._defaults[endpoint] = known["named_endpoints"][f"/{endpoint}"]["parameters"]
         parameters = self._defaults[endpoint][1:]
-        data = [file, *(values.get(p["parameter_name"], p["parameter_default"])
-                        for p in parameters)]  # fmt: skip
+        data = [
+            file,
+            *(values.get(p["parameter_name"], p["parameter_default"]) for p in parameters),
+        ]
         place = f"{self.address}gradio_api/call/{endpoint}"
         began = self._http.post(place, json={"data": data})
         began.raise_for_status()

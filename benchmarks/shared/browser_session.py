@@ -33,9 +33,11 @@ def running(*options: str) -> Iterator[Served]:
         port = taken.getsockname()[1]
     began = time.perf_counter()
     process = subprocess.Popen(
-        [sys.executable, "app.py", "--port", str(port), *options], cwd=ROOT,
-        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-    )  # fmt: skip
+        [sys.executable, "app.py", "--port", str(port), *options],
+        cwd=ROOT,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
     try:
         while True:
             try:
@@ -94,8 +96,9 @@ def slid(page: Page) -> float:
     slider.press(key)
     page.wait_for_function(
         "before => document.querySelector('#verdict .gp-card').innerText !== before",
-        arg=before, timeout=PATIENCE_MS,
-    )  # fmt: skip
+        arg=before,
+        timeout=PATIENCE_MS,
+    )
     return time.perf_counter() - began
 
 

@@ -139,9 +139,9 @@ def opened(system: str, fingerprinter: Fingerprinter, work: Path) -> Library:
     """The system's library with this network in ``work``, open for writing; created if missing."""
     path = place(system, fingerprinter, work)
     made: System = SYSTEMS[system]
-    library = Library.open(path, writable=True) if path.exists() else made.create(
-        path, fingerprinter
-    )  # fmt: skip
+    library = (
+        Library.open(path, writable=True) if path.exists() else made.create(path, fingerprinter)
+    )
     library.nprobe = made.nprobe
     return library
 
@@ -222,7 +222,7 @@ def measure(
         ask = None
     return evaluate(
         library, fingerprinter, noises, rooms, config, tracks, on_progress, journal, ask
-    )  # fmt: skip
+    )
 
 
 def write(name: str, results: dict[str, Any], folder: Path | None = None) -> None:

@@ -36,9 +36,11 @@ def compare(reports: list[Report]) -> dict[str, Any]:
     everything = difference([report.cells for report in reports])
     print(everything)
     return {
-        "references": reports[0].references, "fingerprints": reports[0].fingerprints,
-        "rows": rows, "all": everything,
-    }  # fmt: skip
+        "references": reports[0].references,
+        "fingerprints": reports[0].fingerprints,
+        "rows": rows,
+        "all": everything,
+    }
 
 
 def difference(ways: list[list[Cell]]) -> dict[str, Any]:

@@ -64,10 +64,12 @@ class SearchQueries:
 
 def same(found: Found, others: Found) -> np.ndarray:
     """Which answers agree, bool ``[q]``."""
-    return np.array([
-        track == other and abs(start_s - time_s) <= TOLERANCE_S
-        for (track, start_s), (other, time_s) in zip(found, others, strict=True)
-    ])  # fmt: skip
+    return np.array(
+        [
+            track == other and abs(start_s - time_s) <= TOLERANCE_S
+            for (track, start_s), (other, time_s) in zip(found, others, strict=True)
+        ]
+    )
 
 
 def make(library: Library, setting: Setting, args: argparse.Namespace) -> Path:

@@ -69,9 +69,7 @@ class Model:
             features = replace(features, hop_frames=self.hop_frames)
         batch = 64 if self.device == "cpu" else GPU_BATCH
         if self.memory is None:
-            return Fingerprinter(
-                encoder, features, self.device, batch, self.precision, facts
-            )  # fmt: skip
+            return Fingerprinter(encoder, features, self.device, batch, self.precision, facts)
         remembering = CachingFingerprinter(
             encoder, features, self.device, batch, self.precision, facts
         )
@@ -203,7 +201,7 @@ def _query_set(place: Place) -> QuerySet:
     device = place.model.device
     library = (
         Library.open(place.library) if device == "cpu" else DeviceLibrary.on(device, place.library)
-    )  # fmt: skip
+    )
     library.nprobe = place.nprobe
     tracks = query_tracks(library, place.test)
     noises, rooms = load_banks(place.banks)
@@ -254,5 +252,5 @@ class Shared:
         banks = self.pool.banks(noise, rooms)
         place = Place(
             self.model, library.path, library.index_state(), library.nprobe, test, banks, config
-        )  # fmt: skip
+        )
         return *load_banks(banks), partial(self.pool.map, partial(ask, place))

@@ -188,17 +188,17 @@ def test_a_library_with_a_coarser_hop_is_a_subset_of_the_finer_one(data: Path, t
     fine, coarse = (Fingerprinter(encoder, replace(features, hop_frames=n)) for n in (3, 9))
     with (
         Library.create(tmp_path / "whole", fine) as whole,
-        Library.create(tmp_path / "heard", coarse) as heard,
+        Library.create(tmp_path / "direct", coarse) as direct,
     ):
         for number in (14, 15):
             file = data / "fma" / "fma_medium" / "000" / f"{number:06d}.mp3"
             whole.add(file, fine)
-            heard.add(file, coarse)
+            direct.add(file, coarse)
         with granularity.thinned(whole, coarse, 3, tmp_path) as part:
-            assert [t.count for t in part.tracks()] == [t.count for t in heard.tracks()]
+            assert [t.count for t in part.tracks()] == [t.count for t in direct.tracks()]
             assert len(whole) > 2.9 * len(part)
             rows = np.arange(len(part))
-            assert np.allclose(part.vectors(rows), heard.vectors(rows), atol=2e-3)
+            assert np.allclose(part.vectors(rows), direct.vectors(rows), atol=2e-3)
         with granularity.thinned(
             whole, coarse, 3, tmp_path
         ) as again:  # resumes: everything is there
