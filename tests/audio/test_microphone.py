@@ -3,6 +3,7 @@
 import builtins
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -224,7 +225,7 @@ def test_without_portaudio(monkeypatch, failure, remedy):
 
     monkeypatch.setattr(builtins, "__import__", no_portaudio)
     for use in (microphone.devices, lambda: microphone.record(1)):
-        with pytest.raises(MicrophoneError, match=remedy):
+        with pytest.raises(MicrophoneError, match=re.escape(remedy)):
             use()
 
 

@@ -44,8 +44,9 @@ def answer(page: Page, kind: str) -> str:
     return card.inner_text()
 
 
-def test_an_uploaded_clip_is_identified_and_located(identify: Page):
-    page = identify
+def test_an_uploaded_clip_is_identified_and_located(new_page: Page):
+    # On a page of its own: the second answer, which looks like the first, may come after the test.
+    page = new_page
     upload(page, EXAMPLES / "engine.opus")
     text = answer(page, "found")
     assert "Randomness Decides" in text and "paniq" in text and "0:41" in text
@@ -59,7 +60,7 @@ def test_an_uploaded_clip_is_identified_and_located(identify: Page):
 def test_the_player_plays_the_matched_moment(identify: Page, identifier: Identifier):
     page = identify
     upload(page, EXAMPLES / "hall.opus")
-    answer(page, "found")
+    assert "Hypatia" in answer(page, "found")
     link = page.locator("#reference a[download]")
     expect(link).to_be_attached(timeout=PATIENCE)
     reply = page.request.get(link.get_attribute("href") or "")

@@ -200,4 +200,4 @@ def test_the_bundled_fast_network_reproduces_the_bundled_one(library, teacher, t
     refused = invoke(
         app, ["index", str(music), "-l", place, "--fast", "--model", "mine.safetensors"]
     )
-    assert "name your own fast one with --model" in str(refused.exception)
+    assert "give your own with --model alone" in str(refused.exception)
