@@ -143,7 +143,7 @@ class Fingerprinter:
         Memory is bounded by the largest chunk. Raises ValueError as ``__call__`` does.
         """
         tensors = (_to_tensor(chunk) for chunk in chunks)
-        if self.encoder.chunk_windows > 1:
+        if self.encoder.reads_chunks:
             parts = stream_chunks(tensors, self.logmel, mirrored=self.imitates is not None)
             yield from side_by_side(lambda part: self.encode_windows(*part), parts)
             return
@@ -159,7 +159,7 @@ class Fingerprinter:
 
         This is faster than one by one. Raises ValueError as ``__call__`` does.
         """
-        if self.encoder.chunk_windows > 1:
+        if self.encoder.reads_chunks:
             return [self(clip) for clip in clips]
         parts = [list(stream_windows([_to_tensor(clip)], self.logmel)) for clip in clips]
         inputs, silent = (torch.cat(t) for t in zip(*itertools.chain(*parts), strict=True))

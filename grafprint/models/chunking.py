@@ -7,7 +7,6 @@ from collections.abc import Iterable, Iterator
 import torch
 from torch import Tensor
 
-from grafprint.models.encoders import Encoder
 from grafprint.models.features import (
     FeatureConfig,
     LogMel,
@@ -19,18 +18,10 @@ from grafprint.models.features import (
     normalise,
     require_a_window,
     slice_windows,
-    windows,
 )
 
 LENGTH = 128  # windows in a chunk, without its context
 CONTEXT = 10  # windows before and after a chunk, whose fingerprints come from its neighbours
-
-
-def encoder_input(encoder: Encoder, logmel: Tensor, config: FeatureConfig) -> Tensor:
-    """Input for an encoder from a log-mel ``[frames, n_mels]``: its windows, or one chunk."""
-    if encoder.chunk_windows == 1:
-        return windows(logmel, config)
-    return chunk_input(logmel[: count_frames(count_windows(len(logmel), config), config)], config)
 
 
 def chunk_input(logmel: Tensor, config: FeatureConfig) -> Tensor:

@@ -44,11 +44,6 @@ def features_of(name: str) -> FeatureConfig:
     return _entry(name).features
 
 
-def chunk_windows_of(name: str) -> int:
-    """How many windows the encoder ``name`` reads at once in training. ValueError as above."""
-    return _entry(name).network.chunk_windows
-
-
 def _entry(name: str) -> Entry:
     if name not in ENCODERS:
         raise ConfigError(f"unknown encoder {name!r}; there are: {', '.join(sorted(ENCODERS))}")
@@ -90,7 +85,6 @@ __all__ = [
     "GraFPrintConfig",
     "HashTransformer",
     "build",
-    "chunk_windows_of",
     "describe",
     "features_of",
 ]

@@ -32,9 +32,8 @@ class Encoder(nn.Module):
 
     config: Any
     dim: int
-    # If more than 1, it maps chunks of any number of windows, ``[n, 3, F, T']``, to
-    # ``[n, windows, dim]``, and is trained on chunks of this many.
-    chunk_windows: int = 1
+    # Whether it maps chunks of any number of windows, ``[n, 3, F, T']``, to ``[n, windows, dim]``.
+    reads_chunks: bool = False
 
     def forward(self, x: Tensor) -> Tensor:
         """Fingerprints ``[n, dim]`` of windows ``x [n, 3, F, T]``."""

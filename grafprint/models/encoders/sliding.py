@@ -56,7 +56,7 @@ class Sliding(Encoder):
     """
 
     config: SlidingConfig
-    chunk_windows = 21  # 2.9 s
+    reads_chunks = True
 
     def __init__(self, config: SlidingConfig | None = None) -> None:
         super().__init__()
