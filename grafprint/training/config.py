@@ -10,8 +10,9 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from grafprint.degradation.augmentation import DegradeConfig
+from grafprint.degradation.rerecording import RerecordingConfig
 
-_Settings = TypeVar("_Settings", "TrainConfig", DegradeConfig)
+_Settings = TypeVar("_Settings", "TrainConfig", DegradeConfig, RerecordingConfig)
 
 
 @dataclass(frozen=True)
@@ -33,6 +34,8 @@ class TrainConfig:
     memory: int = 0  # fingerprints of earlier batches that serve as negatives
     average: float = 0.0  # decay of the moving average of the weights; 0: the weights themselves
     degrade: DegradeConfig = field(default_factory=DegradeConfig)
+    cutout_probability: float = 0.0  # of a rectangle erased from the degraded view's spectrogram
+    band_mask_probability: float = 0.0  # of its bass, its treble or both erased
     precision: str = "bf16-mixed"
     compile: bool = False  # minutes to begin with, then faster steps; needs a C++ compiler
     seed: int = 0
@@ -63,7 +66,9 @@ def load_config(path: Path) -> TrainConfig:
 def config_of(values: Mapping[str, Any]) -> TrainConfig:
     """The settings of which some are given as JSON has them; ValueError for unknown names."""
     values = dict(values)
-    degrade = _made(DegradeConfig, values.pop("degrade", {}))
+    chain = dict(values.pop("degrade", {}))
+    rerecording = _made(RerecordingConfig, chain.pop("rerecording", {}))
+    degrade = replace(_made(DegradeConfig, chain), rerecording=rerecording)
     return replace(_made(TrainConfig, values), degrade=degrade)
 
 
