@@ -6,7 +6,7 @@ before the segment, so that its tail is included), then noise is added at the mi
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor, nn
@@ -22,6 +22,7 @@ from grafprint.degradation.effects import (
     mix_at_snr,
     reverberate,
 )
+from grafprint.degradation.rerecording import Rerecord, RerecordingConfig
 from grafprint.degradation.synthetic_rooms import RoomMaker
 
 
@@ -40,6 +41,9 @@ class DegradeConfig:
     clip_probability: float = 0.0  # overloaded input
     codec_probability: float = 0.0  # lossy codec at a low bit rate
     coarse_probability: float = 0.0  # the same, simulated on the device
+    # Share of the clips that are re-recorded virtually instead of all this but the speed.
+    rerecording_probability: float = 0.0
+    rerecording: RerecordingConfig = field(default_factory=RerecordingConfig)
 
     @property
     def past_samples(self) -> int:
@@ -62,6 +66,9 @@ class Degrade(nn.Module):
         super().__init__()
         self.config, self.noises, self.rooms = config, noises, rooms
         self.maker = RoomMaker() if config.made_rooms else None
+        self.rerecord = None
+        if config.rerecording_probability:
+            self.rerecord = Rerecord(config.rerecording, config.past_samples, noises, rooms)
 
     def _responses(self, rooms: RoomBank, batch: int, generator: torch.Generator) -> Tensor:
         """Room responses ``[batch, m]``, from the bank or synthetic."""
@@ -79,14 +86,26 @@ class Degrade(nn.Module):
         to the noise, over the ``n`` samples returned.
         """
         c, batch = self.config, len(audio)
+        if c.speed_change:
+            factor = 1 + c.speed_change * (2 * torch.rand(batch, generator=generator) - 1)
+            audio = change_speed(audio, factor.to(audio.device))
+        if self.rerecord is None:
+            return self._plain(audio, generator)
+        chosen = torch.rand(batch, generator=generator) < c.rerecording_probability
+        chosen = chosen.to(audio.device)
+        result = audio[:, c.past_samples :].clone()
+        for rows, chain in ((chosen, self.rerecord), (~chosen, self._plain)):
+            if rows.any():
+                result[rows] = chain(audio[rows], generator)
+        return result
+
+    def _plain(self, audio: Tensor, generator: torch.Generator) -> Tensor:
+        c, batch = self.config, len(audio)
 
         def sometimes(probability: float, changed: Tensor, original: Tensor) -> Tensor:
             chosen = torch.rand(batch, 1, generator=generator) < probability
             return torch.where(chosen.to(audio.device), changed, original)
 
-        if c.speed_change:
-            factor = 1 + c.speed_change * (2 * torch.rand(batch, generator=generator) - 1)
-            audio = change_speed(audio, factor.to(audio.device))
         segment = audio[:, c.past_samples :]
         if self.rooms is not None:
             wet = reverberate(audio, self._responses(self.rooms, batch, generator))

@@ -10,9 +10,12 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from grafprint.degradation.augmentation import DegradeConfig
+from grafprint.degradation.rerecording import RerecordingConfig
 from grafprint.errors import ConfigError
 
-_Settings = TypeVar("_Settings", "TrainConfig", "DistillationConfig", DegradeConfig)
+_Settings = TypeVar(
+    "_Settings", "TrainConfig", "DistillationConfig", DegradeConfig, RerecordingConfig
+)
 _RunSettings = TypeVar("_RunSettings", "TrainConfig", "DistillationConfig")
 
 # Fabric's precisions that every encoder can be trained in.
@@ -55,6 +58,8 @@ class TrainConfig:
     memory: int = 0  # fingerprints of earlier batches used as negatives
     average: float = 0.0  # decay of the moving average of the weights; 0: no average
     degrade: DegradeConfig = field(default_factory=DegradeConfig)
+    cutout_probability: float = 0.0  # of a rectangle erased from the degraded view's spectrogram
+    band_mask_probability: float = 0.0  # of its bass, its treble or both erased
     precision: str = "bf16-mixed"
     compile: bool = False  # takes minutes at the start, then faster steps; needs a C++ compiler
     seed: int = 0
@@ -130,7 +135,9 @@ def save_config(path: Path, config: TrainConfig | DistillationConfig) -> None:
 def config_of(values: Mapping[str, Any]) -> TrainConfig:
     """Training settings from parsed JSON; ConfigError for unknown names."""
     values = dict(values)
-    degrade = _settings(DegradeConfig, values.pop("degrade", {}))
+    chain = dict(values.pop("degrade", {}))
+    rerecording = _settings(RerecordingConfig, chain.pop("rerecording", {}))
+    degrade = replace(_settings(DegradeConfig, chain), rerecording=rerecording)
     return replace(_settings(TrainConfig, values), degrade=degrade)
 
 

@@ -24,6 +24,7 @@ class Pairs(nn.Module):
         super().__init__()
         self.features, self.degrade = features, degrade
         self.logmel = LogMel(features)
+        self.cutout, self.band_mask = config.cutout_probability, config.band_mask_probability
         self.offset = round(config.offset_s * features.sample_rate_hz)
         self.past = degrade.config.past_samples
         # A multiple of the hop, and enough for frames to equal those of the whole recording.
@@ -56,8 +57,32 @@ class Pairs(nn.Module):
         skip = self.margin // f.hop_length
         reference = self.logmel(clean)[:, skip : skip + f.window_frames]
         query = self.logmel(self.degrade(shifted, generator))[:, : f.window_frames]
-        segments = torch.cat([reference, query]).transpose(1, 2)
-        return add_positions(normalise(segments, f))
+        segments = normalise(torch.cat([reference, query]).transpose(1, 2), f)
+        if self.cutout or self.band_mask:
+            rows = slice(len(reference), None)
+            segments[rows] = mask(segments[rows], self.cutout, self.band_mask, generator)
+        return add_positions(segments)
+
+
+def mask(segments: Tensor, cutout: float, band_mask: float, generator: torch.Generator) -> Tensor:
+    """Erase parts of normalised spectrograms ``[B, F, T]``: set them to 0, the floor.
+
+    With the probability ``cutout`` a rectangle of up to half of either side; with ``band_mask``
+    up to a quarter of the bins from below, and as many from above.
+    """
+    batch, bins, frames = segments.shape
+    drawn = torch.rand(batch, 8, 1, generator=generator).to(segments.device)
+    bin_ = torch.arange(bins, device=segments.device) / bins
+    time = torch.arange(frames, device=segments.device) / frames
+    low, begin = drawn[:, 1] * (1 - drawn[:, 2] / 2), drawn[:, 3] * (1 - drawn[:, 4] / 2)
+    rectangle = ((bin_ >= low) & (bin_ < low + drawn[:, 2] / 2))[:, :, None] & (
+        (time >= begin) & (time < begin + drawn[:, 4] / 2)
+    )[:, None, :]
+    outside = (bin_ < drawn[:, 6] / 4) | (bin_ >= 1 - drawn[:, 7] / 4)
+    erased = (rectangle & (drawn[:, :1] < cutout)) | (
+        outside[:, :, None] & (drawn[:, 5:6] < band_mask)
+    )
+    return segments.masked_fill(erased, 0.0)
 
 
 def pair_views(

@@ -18,7 +18,7 @@ from grafprint.degradation.effects import (
     prepare_rir,
     reverberate,
 )
-from grafprint.training.pairs import crop_length, draw_neighbouring_crops, pair_views
+from grafprint.training.pairs import crop_length, draw_neighbouring_crops, mask, pair_views
 
 
 def generator(seed: int = 0) -> torch.Generator:
@@ -206,3 +206,18 @@ def test_synthetic_rooms_replace_some_recorded_ones():
     degraded = Degrade(replace(config, made_rooms=0.5), None, dry)(music, generator())
     changed = ((degraded - music[:, 16_000:]).abs() > 0.05).any(dim=1)
     assert 1 <= changed.sum() <= 7
+
+
+def test_masks_erase_a_rectangle_or_the_edges_of_the_band():
+    segments = torch.ones(400, 64, 32)
+    assert torch.equal(mask(segments, 0.0, 0.0, generator()), segments)
+    erased = mask(segments, 1.0, 0.0, generator()) == 0
+    for one in erased:  # a rectangle: the same frames in each of its rows
+        rows, frames = one.any(dim=1), one.any(dim=0)
+        assert torch.equal(one, rows[:, None] & frames)
+        assert rows.sum() <= 32 and frames.sum() <= 16
+    assert 0.03 < erased.float().mean() < 0.1  # a quarter by a quarter at the mean
+    edges = mask(segments, 0.0, 0.5, generator()) == 0
+    assert not edges[:, 16:48].any() and torch.equal(edges, edges[:, :, :1].expand_as(edges))
+    masked = edges.flatten(1).any(dim=1).float().mean()
+    assert 0.4 < masked < 0.6

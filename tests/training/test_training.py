@@ -17,6 +17,7 @@ from safetensors.torch import load_file
 
 from grafprint.degradation import synthetic_noise, synthetic_rooms
 from grafprint.degradation.augmentation import DegradeConfig
+from grafprint.degradation.rerecording import RerecordingConfig
 from grafprint.errors import CheckpointError, DataError
 from grafprint.models.checkpoint import identity, load_encoder
 from grafprint.models.encoders import features_of
@@ -143,6 +144,16 @@ def test_memory_average_and_neighbours_resume_exactly(data: Path, tmp_path: Path
     assert (used - latest).abs().max() > 1e-3
 
 
+def test_a_run_with_re_recordings_and_masks_resumes_exactly_too(data: Path, tmp_path: Path):
+    degrade = DegradeConfig(snr_db=(5, 20), rerecording_probability=0.6)
+    settings = config(steps=4, degrade=degrade, cutout_probability=0.5, band_mask_probability=0.5)
+    run(data, tmp_path / "whole", settings)
+    steps = iter(range(100))
+    run(data, tmp_path / "parts", settings, stop=lambda: next(steps) == 2)
+    run(data, tmp_path / "parts", settings, resume=True)
+    assert same(weights(tmp_path / "whole"), weights(tmp_path / "parts"))
+
+
 @pytest.mark.skipif(shutil.which("g++") is None, reason="torch.compile needs a C++ compiler")
 def test_a_compiled_network_learns_the_same(data: Path, tmp_path: Path):
     options = SMALL["transformer"] | {"depth": 1}
@@ -179,11 +190,14 @@ def test_settings_are_read_from_a_file_and_errors_name_them(tmp_path: Path):
     path.write_text('{"steps": 7, "gap_s": [0.2, 0.4], "degrade": {"snr_db": [0, 5]}}')
     settings = load_config(path)
     assert settings == TrainConfig(steps=7, gap_s=(0.2, 0.4), degrade=DegradeConfig(snr_db=(0, 5)))
+    path.write_text('{"degrade": {"rerecording": {"high_pass_hz": [100, 300]}}}')
+    assert load_config(path).degrade.rerecording == RerecordingConfig(high_pass_hz=(100, 300))
     path.write_text(json.dumps(asdict(settings)))
     assert load_config(path) == settings
     for text, says in (
         ('{"stesp": 7}', "no setting stesp"),
         ('{"degrade": {"snr": 1}}', "no setting snr"),
+        ('{"degrade": {"rerecording": {"bass": 1}}}', "no setting bass"),
         ("[1]", "not the settings"),
         ("steps: 7", "not the settings"),
         ('{"loss": "l2"}', "nt-xent or triplet"),
