@@ -20,31 +20,13 @@ from grafprint.errors import DataError
 from grafprint.evaluation.journal import Journal
 from grafprint.evaluation.queries import Degrader, Query, Setting
 from grafprint.evaluation.report import (
-    MEASURES,
     Cell,
     EvaluationConfig,
     Outcome,
     Report,
-    table,
-    to_csv,
 )
 from grafprint.fingerprint import Fingerprinter
 from grafprint.library import Library, Track
-
-__all__ = [
-    "MEASURES",
-    "Ask",
-    "Cell",
-    "EvaluationConfig",
-    "Outcome",
-    "QuerySet",
-    "Report",
-    "evaluate",
-    "query_tracks",
-    "reports",
-    "table",
-    "to_csv",
-]
 
 # The outcomes of :meth:`QuerySet.ask` for a range of numbers, in order.
 Ask = Callable[[range], Iterable[list[Outcome]]]
