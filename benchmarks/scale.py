@@ -200,12 +200,16 @@ def main() -> None:
         with Library.open(place, writable=True) as library:
             shrink(library, size, search_queries.load(kept).tracks)
             grow(library, size, args.seed)
-            grown_s, stamp = time.perf_counter() - began, library.index_state()
+            grown_s = time.perf_counter() - began
             with common.peak_mb() as peak:
                 library.finish()
                 indexing_mb = peak()
-        caught_up = before is not None and before.factory == stamp.factory
-        indexed = stamp.rows - (before.rows if before and caught_up else 0)
+            stamp = library.index_state()  # without removed rows
+        kept_index = before and (before.generation, before.factory) == (
+            stamp.generation,
+            stamp.factory,
+        )
+        indexed = stamp.rows - (before.rows if before and kept_index else 0)
         indexed_s = time.perf_counter() - began - grown_s
         done = subprocess.run(
             [sys.executable, "-m", "benchmarks.scale", "--library", place, "--measure", kept],

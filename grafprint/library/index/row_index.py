@@ -39,8 +39,8 @@ _ROUNDS = 10  # of k-means; FAISS's default of 25 takes longer and gives no bett
 faiss.cvar.distance_compute_blas_threshold = 16
 
 # Smaller searches run on one thread. FAISS's threads wait for each other by spinning: with other
-# programs on all cores, two of them need up to sixty times the CPU time of one, and 5 to 40 times
-# the time. Alone on the machine, two threads save half of some milliseconds.
+# programs on all cores, two of them need many times the CPU time of one, and take far longer. Alone
+# on the machine, they save half of some milliseconds.
 _SHARED_QUERIES = 1024  # segments, of many clips, in an exact search
 _SHARED_CODES = 8_000_000  # compared by an index: about 16 ms on one core
 
