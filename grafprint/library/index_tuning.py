@@ -21,8 +21,8 @@ _SIMILARITY = 0.55
 # many lists (benchmarks/index_choice.py).
 _MARGIN = 2
 # Fingerprints to compare each segment with at least, in codes. Few lists of a small index would
-# hold too little of it; with these, no right answer of exact search was lost between 100,000 and
-# 400,000 fingerprints (benchmarks/scale.py), for a millisecond or two.
+# hold too little of it; with these, no right answer of exact search was lost at 200,000 and 450,000
+# fingerprints (benchmarks/scale.py), for a millisecond or two.
 _COMPARED = 1 << 15
 _TOLERANCE = 0.005  # of recall
 _SEED = 20250406
