@@ -47,4 +47,5 @@ def _wilson(rate: float, total: float) -> Rate:
     spread = z * z / total
     middle = (rate + spread / 2) / (1 + spread)
     half = math.sqrt(spread * rate * (1 - rate) + spread**2 / 4) / (1 + spread)
-    return rate, max(0.0, middle - half), min(1.0, middle + half)
+    # Rounding must not put the rate outside.
+    return rate, min(rate, max(0.0, middle - half)), max(rate, min(1.0, middle + half))

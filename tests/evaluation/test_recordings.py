@@ -215,6 +215,10 @@ def test_tables_of_spreadsheets_are_read(place):
 
 def test_intervals_of_clustered_queries():
     assert clustered([]) is None
+    for clips in range(1, 30):  # rounding does not put a rate outside its interval
+        for passed in (0, 4):
+            rate, low, high = clustered([(passed, 4)] * clips) or (2, 0, 0)
+            assert 0 <= low <= rate <= high <= 1
     # One query a clip: Wilson's interval.
     alone = clustered([(1, 1)] * 30 + [(0, 1)] * 10)
     assert alone is not None and alone == pytest.approx(wilson(30, 40), abs=0.01)
