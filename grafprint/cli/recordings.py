@@ -51,11 +51,16 @@ def measure(
         "the windows (95 % interval, clustered by clip)",
         highlight=False,
     )
-    rows = [[escape(text) for text in row] for row in recordings_table(report)]
-    view = Table(*rows[0])
-    for row in rows[1:]:
-        view.add_row(*row)
-    out.print(view)
+    header, *rows = list(recordings_table(report))
+    views: list[Table] = []
+    for group, *texts in rows:
+        if group:  # a table of its own: in one, a terminal's width would not do
+            views.append(Table(header[1], title=escape(group), title_justify="left"))
+            for length in header[2:]:
+                views[-1].add_column(length, no_wrap=True)
+        views[-1].add_row(*texts)
+    for view in views:
+        out.print(view)
     if save is not None:
         save.mkdir(parents=True, exist_ok=True)
         text = json.dumps(report.to_json(), indent=1, ensure_ascii=False)

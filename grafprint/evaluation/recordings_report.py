@@ -11,7 +11,6 @@ import numpy as np
 
 from grafprint.errors import ConfigError
 from grafprint.evaluation.intervals import Rate, clustered
-from grafprint.evaluation.report import percent
 from grafprint.evaluation.truth import Recording
 
 ALL = "all"
@@ -172,10 +171,16 @@ def recordings_table(report: RecordingsReport) -> Iterator[list[str]]:
         title = group
         for measure, words in report.measures.items():
             if any(cell[measure] for cell in cells):
-                rates = (percent(cell[measure]) if cell[measure] else "" for cell in cells)
+                rates = (_percent(cell[measure]) if cell[measure] else "" for cell in cells)
                 yield [title, words, *rates]
                 title = ""
         yield ["", "clips / windows", *(_counts(cell) for cell in cells)]
+
+
+def _percent(rate: Rate) -> str:
+    """A rate and its interval in whole percents: there are rarely enough recordings for more."""
+    middle, low, high = (f"{100 * part:.0f}" for part in rate)
+    return f"{middle} ({low}-{high})"
 
 
 def _counts(cell: dict[str, Any]) -> str:

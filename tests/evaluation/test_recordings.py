@@ -258,7 +258,7 @@ def test_clustered_intervals_hold_the_truth_in_most_tables(clips: int, alike: fl
 def test_a_report_is_a_table_json_and_a_figure(report):
     rows = list(recordings_table(report))
     assert rows[0] == ["recordings", "in %", "1 s", "3 s", "10 s"]
-    assert rows[1][:2] == ["all", "right track"] and rows[1][3].startswith("100.0 (")
+    assert rows[1][:2] == ["all", "right track"] and rows[1][3].startswith("100 (")
     assert [row[0] for row in rows if row[0]][1:] == ["all", "device: phone", "device: laptop"]
     written = json.loads(json.dumps(report.to_json()))
     assert written["recordings"][0]["device"] == "phone"
