@@ -12,7 +12,7 @@ from demo.cards import MOST_LISTED
 from demo.degrade.chain import HIGHEST_HZ, NONE, OWN, RECORDED, SIMULATED
 from demo.degrade.recordings import Recordings
 from demo.studio import UNQUEUED
-from grafprint.degradation.clip import CODEC_NAMES, LEAST_RT60_S, MOST_RT60_S
+from grafprint.degradation.settings import CODEC_NAMES, LEAST_RT60_S, MOST_RT60_S
 from grafprint.library import Track
 
 YOUR_CLIP, A_TRACK = "Your clip", "A track of the library"
