@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from grafprint.audio import SAMPLE_RATE
 from grafprint.degradation.banks import NoiseBank
 from grafprint.degradation.codecs import CODECS
 
@@ -148,6 +149,10 @@ class Degradation:
                 f"the pitch can be shifted by at most {MOST_SEMITONES:g} semitones, not "
                 f"{self.semitones}"
             )
+
+    def drift_s(self, samples: int) -> float:
+        """How far a degraded clip of so many samples and its original drift apart by the speed."""
+        return abs(self.speed - 1) * samples / SAMPLE_RATE
 
 
 def _check(name: str, value: float, low: float, high: float, unit: str = "") -> None:

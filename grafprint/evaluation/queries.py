@@ -55,6 +55,7 @@ class Degrader:
     noises: NoiseBank
     rooms: RoomBank
     past_s: float = 2.0
+    one_channel: bool = False  # clean queries: left or right of stereo recordings, not their mix
 
     def clean(
         self,
@@ -73,7 +74,10 @@ class Degrader:
         # Uniform in time, so off the grid of the references.
         time_s = float(rng.uniform(0, duration_s - longest))
         past_s = min(self.past_s, time_s)
-        music = audio.load(path, start_s=time_s - past_s, duration_s=past_s + longest)
+        channel = zlib.crc32(repr((*seed, "channel")).encode()) % 2 if self.one_channel else None
+        music = audio.load(
+            path, start_s=time_s - past_s, duration_s=past_s + longest, channel=channel
+        )
         past = round(past_s * audio.SAMPLE_RATE)
         degraded = list(self.degrade_in(settings, music, past, seed))
         prints = fingerprinter.many([clip for clip, _, _ in degraded])
