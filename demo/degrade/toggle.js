@@ -68,6 +68,7 @@ const start = async () => {
   const before = running;
   running = { source, gain, rate, begin, moment: from, length: sound.duration * rate };
   play.textContent = 'Stop';
+  play.dataset.plays = which === 'clean' ? which : decoded[which].from;
   if (before) silence(before); else move();
 };
 
