@@ -198,6 +198,43 @@ def test_clean_and_degraded_are_switched_at_the_same_moment(degrade_tab: Page):
     assert place() == 0
 
 
+# Records the clock, the place in the sound, and its length, of every sound that is started.
+RECORD_STARTS = """() => {
+  window.started = [];
+  const start = AudioBufferSourceNode.prototype.start;
+  AudioBufferSourceNode.prototype.start = function (when, place) {
+    window.started.push([this.context.currentTime, place, this.buffer.duration]);
+    return start.call(this, when, place);
+  };
+}"""
+
+
+def test_a_faster_clip_is_switched_at_the_same_moment_of_the_music(new_page: Page):
+    page = new_page
+    open_tab(page)
+    degraded = degraded_picture(page)
+    picture = degraded.get_attribute("src") or ""
+    page.locator("#part-speed button").first.click()
+    set_number(page, "speed", 20)
+    expect(degraded).not_to_have_attribute("src", picture, timeout=PATIENCE)
+    expect(page.locator("#degraded-pictures [data-speed='1.2']")).to_be_visible()
+    page.evaluate(RECORD_STARTS)
+    player = page.locator("#clean-or-degraded")
+    player.get_by_role("button", name="Play").click()
+    for name in ("Clean", "Degraded"):
+        page.wait_for_timeout(600)
+        pressed(page, name)
+    page.wait_for_function("window.started.length === 3")
+    player.get_by_role("button", name="Stop").click()
+    starts = page.evaluate("window.started")
+    assert [length for _, _, length in starts] == pytest.approx([5 / 1.2, 5, 5 / 1.2], abs=0.01)
+    # In seconds of the clean clip, which loops.
+    first_s = (starts[1][0] - starts[0][0]) * 1.2
+    assert starts[0][1] == 0 and starts[1][1] == pytest.approx(first_s % 5, abs=0.05)
+    second_s = first_s + starts[2][0] - starts[1][0]
+    assert starts[2][1] == pytest.approx(second_s % 5 / 1.2, abs=0.05)
+
+
 def test_a_preset_sets_the_controls_and_a_control_leaves_it(degrade_tab: Page):
     page = degrade_tab
     preset = page.locator("#preset")
