@@ -266,6 +266,26 @@ def test_without_a_clip_of_ones_own_an_example_is_degraded(degrade_tab: Page):
     verdict(page, "found", "That is right: it is where it was cut from")
 
 
+def test_a_loudspeaker_can_play_one_channel_of_a_stereo_clip(new_page: Page, tmp_path: Path):
+    page = new_page
+    music = audio.load(EXAMPLES / "hall.opus", duration_s=4)
+    silent_right = np.stack([music, np.zeros_like(music)], axis=1)
+    wavfile.write(tmp_path / "left.wav", RATE, (silent_right * 32767).astype(np.int16))
+    page.locator("#clip").get_by_role("button", name="Upload file").click()
+    page.locator("#clip input[type=file]").first.set_input_files(tmp_path / "left.wav")
+    expect(page.locator("#answer .gp-card.found")).to_be_visible(timeout=PATIENCE)
+    open_tab(page)
+    page.locator("#part-loudspeaker button").first.click()
+    page.locator("#channel").get_by_label("Right only").check()
+    verdict(page, "problem")  # there is nothing but silence
+    page.locator("#channel").get_by_label("Left only").check()
+    verdict(page, "found", "what the clean clip is identified as")
+    expect(page.locator("#degraded-pictures")).to_contain_text("left channel only")
+    page.get_by_label("A track of the library").check()
+    verdict(page, "found", "it is where it was cut from")
+    expect(page.locator("#channel")).not_to_be_visible()  # the bundled music is mono
+
+
 def test_the_breaking_point_shows_its_progress_before_the_first_result(
     studio: Studio, identifier: Identifier
 ):
