@@ -101,14 +101,19 @@ class Resampler:
 
 
 def load(
-    path: str | os.PathLike[str], *, start_s: float = 0.0, duration_s: float | None = None
+    path: str | os.PathLike[str],
+    *,
+    start_s: float = 0.0,
+    duration_s: float | None = None,
+    channel: int | None = None,
 ) -> NDArray[np.float32]:
     """Decode a file, or ``duration_s`` seconds of it from ``start_s`` on.
 
-    Returns mono float32 [samples] at 16 kHz: the mean of all channels, resampled. It is shorter
-    than ``duration_s`` if the file ends earlier. Raises :class:`AudioError` like :func:`stream`.
+    Returns mono float32 [samples] at 16 kHz: the mean of all channels, or one ``channel`` (0: left,
+    1: right; the last one if there are fewer), resampled. It is shorter than ``duration_s`` if the
+    file ends earlier. Raises :class:`AudioError` like :func:`stream`.
     """
-    return _join(list(stream(path, start_s=start_s, duration_s=duration_s)))
+    return _join(list(stream(path, start_s=start_s, duration_s=duration_s, channel=channel)))
 
 
 def stream(
@@ -117,6 +122,7 @@ def stream(
     chunk_s: float = 30.0,
     start_s: float = 0.0,
     duration_s: float | None = None,
+    channel: int | None = None,
 ) -> Iterator[NDArray[np.float32]]:
     """Yield the samples of :func:`load` in chunks of ``chunk_s`` seconds, the last maybe shorter.
 
@@ -140,7 +146,7 @@ def stream(
 
     held: list[NDArray[np.float32]] = []
     n_held = n_decoded = 0
-    for piece in _decode(path):
+    for piece in _decode(path, channel):
         begin, n_decoded = n_decoded, n_decoded + len(piece)
         piece = piece[max(0, first - begin) : int(min(len(piece), end - begin))]
         if len(piece):
@@ -213,7 +219,7 @@ def unusable_reason(samples: NDArray[np.floating]) -> str | None:
     return f"samples of {peak:.0e}, where 1 is full scale" if peak > MAX_PEAK else None
 
 
-def _decode(path: str | os.PathLike[str]) -> Iterator[NDArray[np.float32]]:
+def _decode(path: str | os.PathLike[str], channel: int | None) -> Iterator[NDArray[np.float32]]:
     """Decode a file to mono pieces at 16 kHz, of the lengths that the decoder gives."""
     with decoding.open_audio(path) as (container, source):
         resampler = Resampler(SAMPLE_RATE)
@@ -241,6 +247,8 @@ def _decode(path: str | os.PathLike[str]) -> Iterator[NDArray[np.float32]]:
                 reason = f"its samples are of type {frame.format.name}"
                 raise decoding.error(path, reason, decoding.CONVERT) from None
             samples = samples.T if frame.format.is_planar else samples.reshape(frame.samples, -1)
+            if channel is not None:
+                samples = samples[:, [min(channel, samples.shape[1] - 1)]]
             other = held and (held[0].dtype, held[0].shape[1]) != (samples.dtype, samples.shape[1])
             if len(held) == _FRAMES or other:
                 yield resampler.push(mono())

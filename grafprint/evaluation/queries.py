@@ -71,6 +71,7 @@ class Degrader:
     rooms: RoomBank
     past_s: float = 2.0
     rerecordings: Mapping[str, RerecordingConfig] = field(default_factory=dict)
+    one_channel: bool = False  # clean queries: left or right of stereo recordings, not their mix
 
     def clean(
         self,
@@ -90,7 +91,10 @@ class Degrader:
         # Uniform in time, so off the grid of the references.
         time_s = float(rng.uniform(0, duration_s - longest))
         past_s = min(self.past_s, time_s)
-        music = audio.load(path, start_s=time_s - past_s, duration_s=past_s + longest)
+        channel = zlib.crc32(repr((*seed, "channel")).encode()) % 2 if self.one_channel else None
+        music = audio.load(
+            path, start_s=time_s - past_s, duration_s=past_s + longest, channel=channel
+        )
         past = round(past_s * audio.SAMPLE_RATE)
         plain = [s for s in settings if not s.rerecording]
         degraded = list(self.degrade_in(plain, music, past, seed))
