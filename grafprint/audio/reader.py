@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from grafprint.audio import decoding
+from grafprint.audio.downmix import Downmix
 from grafprint.errors import AudioError
 
 __all__ = [
@@ -63,7 +64,7 @@ class AudioInfo:
     codec: str
 
 
-_FRAMES = 16  # frames mixed and resampled together: a third of a second of Opus
+_BATCH_S = 0.3  # frames are short: so much is mixed and resampled together
 
 
 class Resampler:
@@ -105,8 +106,10 @@ def load(
 ) -> NDArray[np.float32]:
     """Decode a file, or ``duration_s`` seconds of it from ``start_s`` on.
 
-    Returns mono float32 [samples] at 16 kHz: the mean of all channels, resampled. It is shorter
-    than ``duration_s`` if the file ends earlier. Raises :class:`AudioError` like :func:`stream`.
+    Returns mono float32 [samples] at 16 kHz: the mean of all channels, resampled. Where the
+    channels cancel each other, :class:`~grafprint.audio.downmix.Downmix` chooses another mix. The
+    result is shorter than ``duration_s`` if the file ends earlier. Raises :class:`AudioError` like
+    :func:`stream`.
     """
     return _join(list(stream(path, start_s=start_s, duration_s=duration_s)))
 
@@ -195,7 +198,9 @@ def from_array(samples: ArrayLike, sample_rate_hz: int) -> NDArray[np.float32]:
         raise AudioError(f"audio cannot be at {sample_rate_hz} Hz: give its real sample rate")
     if not samples.size:
         raise AudioError("the audio is empty: record or choose some")
-    mono = _mono(samples if samples.ndim == 2 else samples[:, None])
+    scaled = _scaled(samples if samples.ndim == 2 else samples[:, None])
+    with np.errstate(over="ignore", invalid="ignore"):  # checked below
+        mono = Downmix(sample_rate_hz).push(scaled)
     if reason := unusable_reason(mono):
         raise AudioError(f"the audio holds {reason}: record or export it again")
     resampler = Resampler(sample_rate_hz)
@@ -216,14 +221,18 @@ def unusable_reason(samples: NDArray[np.floating]) -> str | None:
 def _decode(path: str | os.PathLike[str]) -> Iterator[NDArray[np.float32]]:
     """Decode a file to mono pieces at 16 kHz, of the lengths that the decoder gives."""
     with decoding.open_audio(path) as (container, source):
-        resampler = Resampler(SAMPLE_RATE)
+        resampler, downmix = Resampler(SAMPLE_RATE), Downmix(SAMPLE_RATE)
         rate_hz, decoded_s, filled_s = 0, 0.0, 0.0
         origin_s: float | None = None
-        held: list[NDArray[np.generic]] = []  # frames are short: process several per call
+        held: list[NDArray[np.generic]] = []
+        n_held = 0
 
         def mono() -> NDArray[np.float32]:
-            mixed = _mono(np.concatenate(held)) if held else _join([])
+            nonlocal n_held
+            with np.errstate(over="ignore", invalid="ignore"):  # checked below
+                mixed = downmix.push(_scaled(np.concatenate(held))) if held else _join([])
             held.clear()
+            n_held = 0
             if reason := unusable_reason(mixed):
                 raise decoding.error(path, f"it holds {reason}", "record or export it again")
             return mixed
@@ -234,7 +243,7 @@ def _decode(path: str | os.PathLike[str]) -> Iterator[NDArray[np.float32]]:
                 yield resampler.flush()
                 rate_hz = frame.sample_rate
                 decoding.check_header(path, rate_hz, frame.layout.nb_channels)
-                resampler = Resampler(rate_hz)
+                resampler, downmix = Resampler(rate_hz), Downmix(rate_hz)
             try:
                 samples = frame.to_ndarray()
             except ValueError:
@@ -242,7 +251,7 @@ def _decode(path: str | os.PathLike[str]) -> Iterator[NDArray[np.float32]]:
                 raise decoding.error(path, reason, decoding.CONVERT) from None
             samples = samples.T if frame.format.is_planar else samples.reshape(frame.samples, -1)
             other = held and (held[0].dtype, held[0].shape[1]) != (samples.dtype, samples.shape[1])
-            if len(held) == _FRAMES or other:
+            if n_held >= _BATCH_S * rate_hz or other:
                 yield resampler.push(mono())
             if frame.time is not None:
                 origin_s = frame.time if origin_s is None else origin_s
@@ -252,6 +261,7 @@ def _decode(path: str | os.PathLike[str]) -> Iterator[NDArray[np.float32]]:
                     yield resampler.push(np.zeros(round(gap_s * rate_hz), np.float32))
                     filled_s += gap_s
             held.append(samples)
+            n_held += len(samples)
             decoded_s += frame.samples / rate_hz
         yield resampler.push(mono())
         yield resampler.flush()
@@ -266,18 +276,14 @@ def _decode(path: str | os.PathLike[str]) -> Iterator[NDArray[np.float32]]:
             )
 
 
-def _mono(samples: NDArray[np.generic]) -> NDArray[np.float32]:
-    """[n, channels] of any integer or float type -> [n] in float32, the plain mean of channels.
-
-    FFmpeg's own down-mix weights channels by their loudspeaker (and drops the LFE of 5.1), so the
-    same audio in two layouts would come out differently.
-    """
+def _scaled(samples: NDArray[np.generic]) -> NDArray[np.float32]:
+    """Samples of any integer or float type as float32; the full scale of integers becomes 1."""
     with np.errstate(over="ignore", invalid="ignore"):  # callers check for infinities
         scaled = samples.astype(np.float32)
         if samples.dtype.kind != "f":
             half = 2.0 ** (8 * samples.dtype.itemsize - 1)
             scaled = scaled / half - (1.0 if samples.dtype.kind == "u" else 0.0)
-        return scaled[:, 0] if scaled.shape[1] == 1 else scaled.mean(axis=1, dtype=np.float32)
+        return scaled
 
 
 def _join(pieces: list[NDArray[np.float32]]) -> NDArray[np.float32]:
