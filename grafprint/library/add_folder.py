@@ -83,7 +83,8 @@ def add_folder(
     unreadable: list[Failure] = []
     passed_over: list[Failure] = []
     files = audio_files(folder, unreadable, passed_over)
-    for step in add_files(library, files, fingerprinter, progress, unreadable):  # noqa: B007
+    steps = add_files(library, files, fingerprinter, progress, unreadable, folder)
+    for step in steps:  # noqa: B007
         pass
     report = step.report
     missing = _missing(library, folder, [Path(failure.path) for failure in report.failed])
@@ -100,6 +101,7 @@ def add_files(
     fingerprinter: Fingerprinter,
     progress: OnProgress | None = None,
     failed: Sequence[Failure] = (),
+    root: Path | None = None,
 ) -> Generator[IndexStep, None, None]:
     """Add files one after the other; yields a step before each, and one at the end.
 
@@ -128,7 +130,7 @@ def add_files(
                 if isinstance(prepared := next(results), ValueError):
                     raise prepared
                 result = add_file(
-                    library, file, fingerprinter, partial(tell, file, number), prepared
+                    library, file, fingerprinter, partial(tell, file, number), prepared, root
                 )
             except ValueError as error:  # AudioError among them
                 report.failed.append(Failure(shown(file), str(error)))
