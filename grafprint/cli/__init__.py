@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from grafprint.cli import distill, evaluate, identify, library, scan, serve, train, watch
+from grafprint.cli import distill, evaluate, identify, library, retag, scan, serve, train, watch
 from grafprint.cli.console import app, run
 
 # In the order of the help.
-for group in (library, identify, scan, watch, serve, train, distill, evaluate):
+for group in (library, identify, retag, scan, watch, serve, train, distill, evaluate):
     group.register(app)
 
 

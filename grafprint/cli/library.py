@@ -27,6 +27,8 @@ from grafprint.cli.console import (
 )
 from grafprint.errors import ConfigError
 
+_PASSED_OVER = 20  # lines about files that were passed over
+
 commands = typer.Typer(help="Inspect or change a library.", no_args_is_help=True)
 
 
@@ -64,6 +66,7 @@ def index(
     Unchanged files are skipped. Interrupt it at any time, and run it again to continue.
     """
     from grafprint.library import Library
+    from grafprint.library.add_file import shown
 
     if fast and model != BUNDLED_MODEL:
         raise ConfigError("--fast is the bundled fast network: give your own with --model alone")
@@ -103,6 +106,11 @@ def index(
     )
     for failure in report.failed:
         out.print(escape(f"left out: {failure.reason}"), highlight=False, soft_wrap=True)
+    for path, reason in report.passed_over[:_PASSED_OVER]:
+        line = f"passed over: {shown(Path(path))}: {reason}"
+        out.print(escape(line), highlight=False, soft_wrap=True)
+    if (more := len(report.passed_over) - _PASSED_OVER) > 0:
+        out.print(f"passed over: {more} more", highlight=False)
 
 
 @commands.command("list")

@@ -42,7 +42,8 @@ class IndexReport:
     """The result for each file of a folder; paths as found.
 
     ``missing`` are files that the library knows and that are no longer in the folder; ``removed``
-    those of them that were removed from it. ``audio_s`` is how much audio was fingerprinted.
+    those of them that were removed from it. ``passed_over`` are files and folders that were not
+    tried, and why. ``audio_s`` is how much audio was fingerprinted.
     """
 
     added: list[str] = field(default_factory=list)
@@ -52,6 +53,7 @@ class IndexReport:
     missing: list[str] = field(default_factory=list)
     removed: list[str] = field(default_factory=list)
     failed: list[Failure] = field(default_factory=list)
+    passed_over: list[Failure] = field(default_factory=list)
     audio_s: float = 0.0
 
 
@@ -79,8 +81,10 @@ def add_folder(
     library.require_writable()
     library.check_model(fingerprinter.model_id)
     unreadable: list[Failure] = []
-    files = audio_files(folder, unreadable)
-    for step in add_files(library, files, fingerprinter, progress, unreadable):  # noqa: B007
+    passed_over: list[Failure] = []
+    files = audio_files(folder, unreadable, passed_over)
+    steps = add_files(library, files, fingerprinter, progress, unreadable, folder)
+    for step in steps:  # noqa: B007
         pass
     report = step.report
     missing = _missing(library, folder, [Path(failure.path) for failure in report.failed])
@@ -88,7 +92,7 @@ def add_folder(
         with library.adding, library.changing() as catalogue:
             catalogue.remove_files(missing)
     paths = [str(library.located(path)) for path in missing]
-    return replace(report, missing=paths, removed=paths if prune else [])
+    return replace(report, missing=paths, removed=paths if prune else [], passed_over=passed_over)
 
 
 def add_files(
@@ -97,6 +101,7 @@ def add_files(
     fingerprinter: Fingerprinter,
     progress: OnProgress | None = None,
     failed: Sequence[Failure] = (),
+    root: Path | None = None,
 ) -> Generator[IndexStep, None, None]:
     """Add files one after the other; yields a step before each, and one at the end.
 
@@ -125,7 +130,7 @@ def add_files(
                 if isinstance(prepared := next(results), ValueError):
                     raise prepared
                 result = add_file(
-                    library, file, fingerprinter, partial(tell, file, number), prepared
+                    library, file, fingerprinter, partial(tell, file, number), prepared, root
                 )
             except ValueError as error:  # AudioError among them
                 report.failed.append(Failure(shown(file), str(error)))
