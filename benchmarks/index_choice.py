@@ -24,8 +24,8 @@ import numpy as np
 
 from benchmarks.shared import common, search_queries
 from benchmarks.shared.search_queries import K, SearchQueries
+from grafprint.evaluation.intervals import wilson
 from grafprint.evaluation.queries import Setting
-from grafprint.evaluation.report import wilson
 from grafprint.library import Library
 from grafprint.library.index.opq import balanced_rotation
 from grafprint.library.index.row_index import RowIndex, coded, training_size

@@ -37,8 +37,8 @@ from benchmarks.shared import common, search_queries
 from benchmarks.shared.search_queries import SearchQueries
 from grafprint import matching
 from grafprint.audio.metadata import Tags
+from grafprint.evaluation.intervals import wilson
 from grafprint.evaluation.queries import Setting
-from grafprint.evaluation.report import wilson
 from grafprint.library import Library
 from grafprint.library.folder import INDEX
 from grafprint.library.index import row_index

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import base64
+import io
 import itertools
 import json
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
+from scipy.io import wavfile
 
 from grafprint import audio, matching
 from grafprint.library import Library, LibraryError, Track
@@ -49,6 +52,13 @@ class Clip:
 def playable(samples: np.ndarray) -> tuple[int, np.ndarray]:
     """Samples ``[n]`` in the form that Gradio's player needs: rate in Hz, int16 ``[n]``."""
     return audio.SAMPLE_RATE, np.round(samples.clip(-1, 1) * 32767).astype(np.int16)
+
+
+def wav_uri(samples: np.ndarray) -> str:
+    """Samples ``[n]`` as a data URI of a WAV file, for the scripts of the page."""
+    data = io.BytesIO()
+    wavfile.write(data, *playable(samples))
+    return "data:audio/wav;base64," + base64.b64encode(data.getvalue()).decode()
 
 
 def from_file(path: str | None) -> Clip:

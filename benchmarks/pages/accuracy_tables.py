@@ -9,7 +9,8 @@ from benchmarks.pages.figures import TITLES
 from benchmarks.shared import common, paper_results
 from benchmarks.shared.common import markdown, percent
 from benchmarks.shared.systems import SYSTEMS
-from grafprint.evaluation.report import MEASURES, wilson
+from grafprint.evaluation.intervals import wilson
+from grafprint.evaluation.report import MEASURES
 
 
 def grid(reverb: bool) -> str:

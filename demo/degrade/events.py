@@ -10,9 +10,9 @@ from typing import Any
 import gradio as gr
 
 from demo import cards
-from demo.clips import Clip, ClipError, from_track
+from demo.clips import Clip, ClipError, from_track, wav_uri
 from demo.clips import example as first_example
-from demo.degrade import breaking, chain, recordings, toggle
+from demo.degrade import breaking, chain, recordings
 from demo.degrade.chain import SourceClip
 from demo.degrade.controls import A_TRACK, CLIP_S, YOUR_CLIP, fit_to_library
 from demo.degrade.recordings import Recordings
@@ -93,7 +93,7 @@ class Events:
                 for name, value in zip(NAMES, values, strict=True)
             )
         shown = self.apply(source, own, library, *values)
-        return source, toggle.sound(source.clip), channel, "", *shown
+        return source, wav_uri(source.clip.samples), channel, "", *shown
 
     def apply(
         self, source: SourceClip | None, own: Own, library: str, *values: Any

@@ -2,14 +2,9 @@
 
 from __future__ import annotations
 
-import base64
-import io
 from pathlib import Path
 
 import gradio as gr
-from scipy.io import wavfile
-
-from demo.clips import Clip
 
 _TEMPLATE = (
     '<div class="gp-small">Switch between the two at the same moment; it plays in a loop</div>'
@@ -23,17 +18,10 @@ _SCRIPT = (Path(__file__).parent / "toggle.js").read_text(encoding="utf-8")
 
 
 def build() -> gr.HTML:
-    """The component; its value is that of :func:`sound` for the clean clip.
+    """The component; its value is the clean clip as a data URI.
 
     The degraded one is what the player with the id ``degraded-sound`` offers to download.
     """
     return gr.HTML(
         "", html_template=_TEMPLATE, js_on_load=_SCRIPT, elem_id="clean-or-degraded", padding=False
     )
-
-
-def sound(clip: Clip) -> str:
-    """A clip as a data URI of a WAV file."""
-    data = io.BytesIO()
-    wavfile.write(data, *clip.playable())
-    return "data:audio/wav;base64," + base64.b64encode(data.getvalue()).decode()

@@ -12,8 +12,7 @@ import numpy as np
 
 from grafprint.degradation.rerecording import RerecordingConfig
 from grafprint.errors import ConfigError
-from grafprint.evaluation.intervals import Rate
-from grafprint.evaluation.intervals import wilson as wilson  # the benchmarks take it from here
+from grafprint.evaluation.intervals import Rate, wilson
 from grafprint.evaluation.queries import PROTOCOLS, Setting
 from grafprint.matching.confidence import CALIBRATION
 

@@ -3,7 +3,7 @@
 import socket
 import threading
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from itertools import pairwise
 
 import numpy as np
@@ -12,6 +12,7 @@ import pytest
 from grafprint import audio
 from grafprint.audio import AudioError, live_sources
 from tests.audio_files import best_lag, music, write
+from tests.servers import serving
 
 RATE = audio.SAMPLE_RATE
 SECONDS = 6
@@ -85,13 +86,8 @@ def host(sound, mp3, tmp_path_factory) -> Iterator[str]:
         "/loop2.m3u": (m3u, b"loop.m3u\n"),
         "/words": ("text/plain", b"no station here" * 100),
     }
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Site)
-    thread = threading.Thread(target=server.serve_forever)
-    thread.start()
-    yield f"http://127.0.0.1:{server.server_port}"
-    server.shutdown()
-    thread.join()
-    server.server_close()
+    with serving(Site) as address:
+        yield address
 
 
 def assert_heard(source: str, sound: np.ndarray) -> None:
