@@ -7,9 +7,9 @@ from typing import Any
 
 from benchmarks.pages.figures import TITLES
 from benchmarks.shared import common, paper_results
-from benchmarks.shared.common import markdown, percent
+from benchmarks.shared.common import markdown
 from benchmarks.shared.systems import SYSTEMS
-from grafprint.evaluation.intervals import wilson
+from grafprint.evaluation.intervals import percent, wilson
 from grafprint.evaluation.report import MEASURES
 
 

@@ -6,7 +6,8 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from benchmarks.shared import common, paired_comparison
-from benchmarks.shared.common import markdown, percent
+from benchmarks.shared.common import markdown
+from grafprint.evaluation.intervals import percent
 
 PRECISIONS = {"fp32": "float32", "bf16": "bfloat16"}
 

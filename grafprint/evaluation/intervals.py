@@ -49,3 +49,9 @@ def _wilson(rate: float, total: float) -> Rate:
     half = math.sqrt(spread * rate * (1 - rate) + spread**2 / 4) / (1 + spread)
     # Rounding must not put the rate outside.
     return rate, min(rate, max(0.0, middle - half)), max(rate, min(1.0, middle + half))
+
+
+def percent(rate: Rate, digits: int = 1) -> str:
+    """A rate and its interval as text, in percent."""
+    middle, low, high = (f"{100 * part:.{digits}f}" for part in rate)
+    return f"{middle} ({low}-{high})"

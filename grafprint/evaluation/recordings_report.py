@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from grafprint.errors import ConfigError
-from grafprint.evaluation.intervals import Rate, clustered
+from grafprint.evaluation.intervals import Rate, clustered, percent
 from grafprint.evaluation.truth import Recording
 
 ALL = "all"
@@ -171,16 +171,11 @@ def recordings_table(report: RecordingsReport) -> Iterator[list[str]]:
         title = group
         for measure, words in report.measures.items():
             if any(cell[measure] for cell in cells):
-                rates = (_percent(cell[measure]) if cell[measure] else "" for cell in cells)
+                # Whole percents: there are rarely enough recordings for more.
+                rates = (percent(cell[measure], 0) if cell[measure] else "" for cell in cells)
                 yield [title, words, *rates]
                 title = ""
         yield ["", "clips / windows", *(_counts(cell) for cell in cells)]
-
-
-def _percent(rate: Rate) -> str:
-    """A rate and its interval in whole percents: there are rarely enough recordings for more."""
-    middle, low, high = (f"{100 * part:.0f}" for part in rate)
-    return f"{middle} ({low}-{high})"
 
 
 def _counts(cell: dict[str, Any]) -> str:

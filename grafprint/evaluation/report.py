@@ -12,7 +12,7 @@ import numpy as np
 
 from grafprint.degradation.rerecording import RerecordingConfig
 from grafprint.errors import ConfigError
-from grafprint.evaluation.intervals import Rate, wilson
+from grafprint.evaluation.intervals import Rate, percent, wilson
 from grafprint.evaluation.queries import PROTOCOLS, Setting
 from grafprint.matching.confidence import CALIBRATION
 
@@ -192,12 +192,6 @@ def rerecording_table(report: Report, measure: str = "right_track") -> Iterator[
     values = report.rerecording_rates(measure)
     for length in report.config.lengths_s:
         yield [f"{length:g} s", *(percent(values[length, name]) for name in names)]
-
-
-def percent(rate: Rate) -> str:
-    """A rate and its interval in percent, from (rate, low, high) in 0..1."""
-    middle, low, high = (f"{100 * part:.1f}" for part in rate)
-    return f"{middle} ({low}-{high})"
 
 
 def to_csv(report: Report) -> str:
