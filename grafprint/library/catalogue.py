@@ -14,7 +14,7 @@ from grafprint import files
 from grafprint.audio.metadata import Tags, title_of_name
 from grafprint.errors import LibraryError
 from grafprint.library import details, vectors
-from grafprint.library.records import Details, File, Meta, Recording, Track
+from grafprint.library.records import File, Meta, Recording, Track
 
 FORMAT = 2  # format 1 had no checksums; it is read, and upgraded by a writer
 _APPLICATION_ID = 0x47724650  # "GrFP"
@@ -148,10 +148,7 @@ class Catalogue:
             self._paths.setdefault(file.track, []).append(file.path)
         self.details = details.read(db)  # by track; older ones have none
         self.tracks = {
-            row[0]: changed(
-                Track(row[0], self._paths[row[0]][0], *row[1:]),
-                **self.details.get(row[0], Details())._asdict(),
-            )
+            row[0]: Track(row[0], self._paths[row[0]][0], *row[1:], *self.details.get(row[0], ()))
             for row in db.execute(
                 "SELECT id, content_hash, duration_s, title, artist, album, licence, source, "
                 "first, count FROM tracks ORDER BY id"
