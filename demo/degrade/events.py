@@ -65,22 +65,21 @@ class Events:
         self,
         origin: Clip | None,
         source: SourceClip | None,
-        own: Own,
         library: str,
         choice: str,
         track_id: int | None,
         second: float,
-        *values: Any,
     ) -> tuple[Any, ...]:
-        """Prepare the chosen clip, unless it is unchanged.
+        """Prepare the chosen clip, unless it is unchanged; :meth:`apply` is to follow.
 
-        Source, clean sound, choice of channels, report of the sweep, and what is shown.
+        Source, clean sound, choice of channels, report of the sweep, and what is shown. The
+        controls may change meanwhile, so the clip is degraded afterwards, as they are then.
         """
+        as_it_is = (gr.skip(),) * 4
         origin = origin if choice == YOUR_CLIP else None
         chosen = (library, choice, origin, (track_id, second) if choice == A_TRACK else None)
         if source is not None and source.chosen == chosen:
-            unchanged = source, gr.skip(), gr.skip(), gr.skip()
-            return *unchanged, *self.apply(source, own, library, *values)
+            return source, gr.skip(), gr.skip(), gr.skip(), *as_it_is
         try:
             source = self._prepare(library, origin, choice, track_id, second, chosen)
         except (ClipError, LibraryError) as error:
@@ -88,12 +87,7 @@ class Events:
         channel = gr.update(visible=True)
         if not source.stereo:
             channel = gr.update(visible=False, value=MIX)
-            values = tuple(
-                MIX if name == "channel" else value
-                for name, value in zip(NAMES, values, strict=True)
-            )
-        shown = self.apply(source, own, library, *values)
-        return source, wav_uri(source.clip.samples), channel, "", *shown
+        return source, wav_uri(source.clip.samples), channel, "", *as_it_is
 
     def apply(
         self, source: SourceClip | None, own: Own, library: str, *values: Any

@@ -56,7 +56,7 @@ def build(studio: Studio, visit: Visit, tab: gr.Tab) -> None:
     apply = (events.apply, [*state, *controls.values], shown)
     choose = (
         events.choose,
-        [visit.clip, *state, *choice, *controls.values],
+        [visit.clip, source, visit.library, *choice],
         [source, clean, controls.of("channel"), report, *shown],
     )
 
@@ -70,14 +70,14 @@ def build(studio: Studio, visit: Visit, tab: gr.Tab) -> None:
     ).then(*apply, **latest)
     snr = controls.of("snr_db")
     snr.change(None, snr, None, js=MOVE_LINE, **UNQUEUED)
-    controls.second.input(*choose, **latest)
+    controls.second.input(*choose, **latest).then(*apply, **latest)
     for control in (controls.source, controls.track):
         control.input(events.fit, [visit.library, *choice], choice[1:], **UNQUEUED).then(
             *choose, **latest
-        )
+        ).then(*apply, **latest)
     tab.select(events.open, [visit.clip, source, visit.library, *choice], choice, **UNQUEUED).then(
         *choose, **latest
-    )
+    ).then(*apply, **latest)
     files = ((controls.noise_file, events.read_noise), (controls.room_file, events.read_room))
     for file, read in files:
         for event in (file.upload, file.clear):

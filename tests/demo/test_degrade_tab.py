@@ -110,6 +110,12 @@ def test_the_visitors_clip_is_degraded(new_page: Page):
     verdict(new_page, "found", "Musicbox")
 
 
+def test_a_preset_chosen_while_the_first_clip_is_prepared_is_heard(new_page: Page):
+    new_page.get_by_role("tab", name="Degrade", exact=True).click()
+    new_page.locator("#preset").get_by_label("Laptop in a café").check()
+    expect(new_page.locator("#degraded-pictures")).to_contain_text("oudspeaker", timeout=PATIENCE)
+
+
 def test_the_breaking_point_is_drawn_and_follows_the_slider(degrade_tab: Page):
     page = degrade_tab
     page.get_by_role("button", name="Find the breaking point").click()
