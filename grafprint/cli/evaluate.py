@@ -18,8 +18,8 @@ from grafprint.cli.console import (
     load_fingerprinter,
     needs,
     out,
-    progress,
 )
+from grafprint.cli.progress import progress
 from grafprint.errors import ConfigError
 
 

@@ -1,108 +1,30 @@
-"""``grafprint index`` and ``grafprint library``: build, inspect and change a library."""
+"""``grafprint library``: inspect and change a library."""
 
 from __future__ import annotations
 
 from dataclasses import asdict
-from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
-from rich.table import Table
 
 from grafprint.cli.console import (
     BUNDLED_LIBRARY,
-    BUNDLED_MODEL,
-    FAST_MODEL,
-    DeviceOption,
+    JsonOption,
     LibraryOption,
-    ModelOption,
     OwnLibraryOption,
     clock,
-    err,
     escape,
-    load_fingerprinter,
     out,
     print_json,
 )
-from grafprint.errors import ConfigError
+from grafprint.cli.tables import table, title_of
 
 commands = typer.Typer(help="Inspect or change a library.", no_args_is_help=True)
 
 
 def register(app: typer.Typer) -> None:
     """Add the commands."""
-    app.command()(index)
     app.add_typer(commands, name="library")
-
-
-def index(
-    folder: Annotated[Path, typer.Argument(help="Folder of music, or one file.")],
-    library: OwnLibraryOption,
-    model: ModelOption = BUNDLED_MODEL,
-    fast: Annotated[
-        bool,
-        typer.Option(
-            "--fast", help="Use the fast network: about 8 times as fast, almost the same hit rate."
-        ),
-    ] = False,
-    device: DeviceOption = "cpu",
-    prune: Annotated[
-        bool, typer.Option(help="Remove tracks whose files are no longer in the folder.")
-    ] = False,
-    factory: Annotated[
-        str | None,
-        typer.Option(
-            help="FAISS factory string for the index of a new library, such as IVF1024,PQ32. "
-            "Default: chosen by size.",
-            show_default=False,
-        ),
-    ] = None,
-) -> None:
-    """Add a folder of music to a library, or update the library.
-
-    Unchanged files are skipped. Interrupt it at any time, and run it again to continue.
-    """
-    from grafprint.library import Library
-
-    if fast and model != BUNDLED_MODEL:
-        raise ConfigError("--fast is the bundled fast network: give your own with --model alone")
-    fingerprinter = load_fingerprinter(FAST_MODEL if fast else model, device)
-    if (library / "library.sqlite3").is_file():
-        opened = Library.open(library, model_id=fingerprinter.model_id, writable=True)
-    else:
-        opened = Library.create(library, fingerprinter, factory=factory)
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        TaskProgressColumn(),
-        TextColumn("{task.fields[audio]}"),
-        TimeElapsedColumn(),
-    )
-    with opened, Progress(*columns, console=err) as bar:
-        task = bar.add_task("indexing", total=None, audio="")
-
-        def on_progress(file: str, done: int, total: int, audio_s: float) -> None:
-            # After the last file the index is built, which takes minutes in a large library.
-            name = escape(Path(file).name[:40]) if done < total else "finishing"
-            audio = f"{clock(audio_s)} of audio"
-            bar.update(task, completed=done, total=total, audio=audio, description=name)
-
-        report = opened.add_folder(folder, fingerprinter, on_progress, prune=prune)
-        tracks, fingerprints = len(opened.tracks()), len(opened)
-    for path in report.missing:
-        verb = "removed" if path in report.removed else "no longer there (--prune removes it)"
-        out.print(escape(f"{path}: {verb}"), highlight=False, soft_wrap=True)
-    out.print(
-        f"{len(report.added)} added, {len(report.updated)} updated, "
-        f"{len(report.unchanged)} unchanged, {len(report.duplicates)} duplicates, "
-        f"{len(report.failed)} left out; the library has {tracks} tracks, "
-        f"{fingerprints} fingerprints",
-        highlight=False,
-        soft_wrap=True,
-    )
-    for failure in report.failed:
-        out.print(escape(f"left out: {failure.reason}"), highlight=False, soft_wrap=True)
 
 
 @commands.command("list")
@@ -112,7 +34,7 @@ def list_tracks(
         str | None,
         typer.Option(help="Only tracks with these words in their texts.", show_default=False),
     ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON for programs.")] = False,
+    as_json: JsonOption = False,
 ) -> None:
     """List the tracks of a library."""
     from grafprint.library import Library
@@ -123,11 +45,12 @@ def list_tracks(
     if as_json:
         print_json([asdict(track) for track in tracks])
         return
-    view = Table("number", "title", "artist", "album", "length", "licence")
-    for t in tracks:
-        texts = (escape(text) for text in (t.title, t.artist, t.album))
-        view.add_row(str(t.id), *texts, clock(t.duration_s), escape(t.licence))
-    out.print(view)
+    columns = ("number", "title", "artist", "album", "length", "licence")
+    rows = [
+        (str(t.id), title_of(t), escape(t.artist), escape(t.album), clock(t.duration_s),
+         escape(t.licence)) for t in tracks
+    ]  # fmt: skip
+    out.print(table(columns, rows))
 
 
 @commands.command()

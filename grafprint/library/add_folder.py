@@ -10,10 +10,11 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from threading import Event
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from grafprint import audio
 from grafprint.audio.folders import Failure, audio_files
+from grafprint.errors import LibraryError
 from grafprint.library.add_file import (
     FileFingerprints,
     Status,
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
 
 OnProgress = Callable[[str, int, int, float], None]
 
+MOST = 0.5  # above this share of vanished tracks, pruning must be forced
 LONG_S = 600.0  # longer files are fingerprinted one at a time, by all threads together
 
 
@@ -54,6 +56,16 @@ class IndexReport:
     failed: list[Failure] = field(default_factory=list)
     audio_s: float = 0.0
 
+    @property
+    def usable(self) -> int:
+        """How many files the library has now."""
+        kinds = (self.added, self.updated, self.unchanged, self.duplicates)
+        return sum(map(len, kinds))
+
+    def to_json(self) -> dict[str, Any]:
+        """The report as plain values: lists of paths, and of failures with their reasons."""
+        return {**vars(self), "failed": [failure._asdict() for failure in self.failed]}
+
 
 class IndexStep(NamedTuple):
     """Progress of adding files: ``done`` of ``total``, and the report so far.
@@ -74,6 +86,7 @@ def add_folder(
     progress: OnProgress | None,
     *,
     prune: bool,
+    force: bool,
 ) -> IndexReport:
     """See ``Library.add_folder``."""
     library.require_writable()
@@ -83,8 +96,10 @@ def add_folder(
     for step in add_files(library, files, fingerprinter, progress, unreadable):  # noqa: B007
         pass
     report = step.report
-    missing = _missing(library, folder, [Path(failure.path) for failure in report.failed])
+    missing, there = _missing(library, folder, [Path(failure.path) for failure in report.failed])
     if prune and missing:
+        if not force:
+            _refuse_to_lose_most(library, folder, missing, there)
         with library.adding, library.changing() as catalogue:
             catalogue.remove_files(missing)
     paths = [str(library.located(path)) for path in missing]
@@ -173,15 +188,39 @@ def _fingerprint_ahead(
         stopped.set()
 
 
-def _missing(library: LibraryFolder, folder: Path, unreadable: list[Path]) -> list[str]:
-    """Stored paths of the library's files below ``folder`` that are no longer there."""
+def _missing(
+    library: LibraryFolder, folder: Path, unreadable: list[Path]
+) -> tuple[list[str], list[str]]:
+    """Stored paths of the library's files below ``folder``: those that are gone, and the others."""
     top = real(folder)
     hidden = [real(path) for path in unreadable]
-    missing = []
+    missing: list[str] = []
+    there: list[str] = []
     for stored in library.catalogue.files:
         path = library.located(stored)
-        # A file in a folder that could not be read may still be there.
-        readable = not any(path.is_relative_to(place) for place in hidden)
-        if path.is_relative_to(top) and readable and not os.path.lexists(path):
-            missing.append(stored)
-    return missing
+        if path.is_relative_to(top):
+            # A file in a folder that could not be read may still be there.
+            readable = not any(path.is_relative_to(place) for place in hidden)
+            gone = readable and not os.path.lexists(path)
+            (missing if gone else there).append(stored)
+    return missing, there
+
+
+def _refuse_to_lose_most(
+    library: LibraryFolder, folder: Path, missing: list[str], there: list[str]
+) -> None:
+    """Raise LibraryError if most tracks of a folder would be lost: its drive may be unmounted.
+
+    Files that only moved are there under another name by now, so their tracks are kept.
+    """
+    files = library.catalogue.files
+    kept = {files[path].track for path in there}
+    gone, candidates = set(missing), {files[path].track for path in missing} - kept
+    # A track may also have a file elsewhere.
+    lost = sum(gone.issuperset(library.catalogue.paths_of(track)) for track in candidates)
+    known = len(kept) + len(candidates)
+    if lost > MOST * known:
+        raise LibraryError(
+            f"{lost} of {known} tracks are no longer in {folder}, so none was removed: is a drive "
+            "not mounted? If they are to go, remove them with --force (force=True)"
+        )

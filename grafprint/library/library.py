@@ -284,6 +284,7 @@ class Library(LibraryFolder):
         progress: OnProgress | None = None,
         *,
         prune: bool = False,
+        force: bool = False,
     ) -> IndexReport:
         """Add every audio file below ``folder`` (or a single file), skipping bad ones.
 
@@ -292,9 +293,13 @@ class Library(LibraryFolder):
         seconds of audio fingerprinted so far. Files of the library that have vanished from the
         folder are reported, and removed if ``prune``. Hidden files are ignored.
 
-        Raises LibraryError as :meth:`add` does, and if there is no such folder.
+        Raises LibraryError as :meth:`add` does, and if there is no such folder. Also where
+        ``prune`` would remove more than half of the folder's tracks, which happens when a drive is
+        not mounted, unless ``force``; what was found in the folder has been added then.
         """
-        report = add_folder.add_folder(self, Path(folder), fingerprinter, progress, prune=prune)
+        report = add_folder.add_folder(
+            self, Path(folder), fingerprinter, progress, prune=prune, force=force
+        )
         self.finish()
         return report
 

@@ -21,17 +21,11 @@ from grafprint.errors import ConfigError
 from grafprint.fingerprint import Fingerprinter
 from grafprint.library import Library
 from grafprint.models.encoders import build
+from tests.cli.commands import grafprint
 from tests.paths import ASSETS, ROOT
 
 MUSIC = ASSETS / "music"
 NAMES = ("freecol-musicbox.opus", "zaz-contemplation.opus", "gigalomania-warm-ink.opus")
-
-
-def grafprint(*arguments: object, status: int = 0) -> str:
-    """Run a command in this process; its standard output."""
-    result = CliRunner().invoke(app, [str(a) for a in arguments], catch_exceptions=False)
-    assert result.exit_code == status, result.output
-    return result.stdout
 
 
 @pytest.fixture(scope="module")
@@ -104,7 +98,7 @@ def refusal(capsys: pytest.CaptureFixture[str], *arguments: object) -> str:
     with pytest.raises(SystemExit) as end:
         console.run(arguments=[str(a) for a in arguments])
     output = capsys.readouterr().err
-    assert end.value.code == 1, output
+    assert end.value.code == 2, output
     lines = [line for line in output.splitlines() if line.startswith("error: ")]
     assert len(lines) == 1, output
     return lines[0]
@@ -150,7 +144,7 @@ EVALUATE = ("evaluate", "--noise", "noises", "--rooms", "rooms")
     [
         (("identify", "nowhere.mp3"), "nowhere.mp3"),
         (("identify", __file__), "not audio"),
-        (("identify", "empty"), "it is a folder"),
+        (("identify", "empty"), "there is no audio"),
         (("identify", TRACK, "--library", "no-such-library"), "there is no library"),
         (("identify", TRACK, "--library", "damaged"), "it is damaged"),
         (("identify", TRACK, "--model", "no.safetensors"), "no such file"),
@@ -255,7 +249,7 @@ def test_debug_shows_where_an_error_came_from(tmp_path: Path):
         done = subprocess.run(
             command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False
         )
-        assert done.returncode == 1 and "there is no library in nowhere" in done.stderr
+        assert done.returncode == 2 and "there is no library in nowhere" in done.stderr
         ends.append(done.stderr)
     plain, debug = ends
     assert len(plain.splitlines()) == 1 and "Traceback" in debug
@@ -299,7 +293,7 @@ def test_a_library_of_another_network_is_refused(place: Path, tmp_path: Path):
          f" {str(place / 'library')!r}, '--model', 'o.safetensors']; main()"],
         cwd=tmp_path, env={"PYTHONPATH": str(ROOT)}, capture_output=True, text=True,
     )  # fmt: skip
-    assert done.returncode == 1 and "was made with network" in done.stderr.replace("\n", " ")
+    assert done.returncode == 2 and "was made with network" in done.stderr.replace("\n", " ")
 
 
 @pytest.mark.parametrize(
