@@ -8,6 +8,7 @@ from grafprint.cli import (
     identify,
     index,
     library,
+    listen,
     scan,
     serve,
     train,
@@ -16,7 +17,7 @@ from grafprint.cli import (
 from grafprint.cli.console import app, run
 
 # In the order of the help.
-for group in (index, library, identify, scan, watch, serve, train, distill, evaluate):
+for group in (index, library, identify, listen, scan, watch, serve, train, distill, evaluate):
     group.register(app)
 
 
