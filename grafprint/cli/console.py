@@ -20,7 +20,7 @@ from rich.console import Console
 from rich.logging import RichHandler
 
 from grafprint.bundled import asset
-from grafprint.errors import ConfigError, GraFPrintError, MissingPackageError
+from grafprint.errors import CheckpointError, ConfigError, GraFPrintError, MissingPackageError
 
 if TYPE_CHECKING:
     from grafprint.fingerprint import Fingerprinter
@@ -64,7 +64,12 @@ OwnLibraryOption = Annotated[
     Path, typer.Option("--library", "-l", help="Folder of the library.", show_default=False)
 ]
 ModelOption = Annotated[
-    Path, typer.Option("--model", help="Network (.safetensors).", show_default="bundled")
+    Path,
+    typer.Option(
+        "--model",
+        help="Network (.safetensors). Default: the library's own, otherwise the bundled one.",
+        show_default=False,
+    ),
 ]
 DeviceOption = Annotated[
     str, typer.Option(help="Where the network runs: cpu, cuda, cuda:1, mps ...")
@@ -208,12 +213,32 @@ def until_interrupted() -> Callable[[], bool]:
     return lambda: interrupted
 
 
-def load_fingerprinter(model: Path, device: str) -> Fingerprinter:
-    """Load the network of ``--model`` on ``--device``. Imports torch, which takes seconds.
+def network_of(library: Path, model: Path) -> Path:
+    """The file of the network to use: ``--model``, without it the one that the library remembers.
 
-    Raises CheckpointError for a file that is not a network, ConfigError for a device that cannot
-    be used.
+    Raises CheckpointError if that is no longer there, LibraryError for a damaged library.
     """
+    if model != BUNDLED_MODEL:
+        return model
+    from grafprint.library.catalogue import network_file
+
+    network = network_file(library)
+    if network is not None and not network.is_file():
+        raise CheckpointError(
+            f"the library {library} was made with the network {network}, which is no longer there: "
+            "put it back, or say with --model where it is"
+        )
+    return network or model
+
+
+def load_fingerprinter(model: Path, device: str, library: Path | None = None) -> Fingerprinter:
+    """Load the network of ``--model``, or of a library, on ``--device``; see :func:`network_of`.
+
+    Imports torch, which takes seconds. Raises CheckpointError for a file that is not a network,
+    ConfigError for a device that cannot be used.
+    """
+    if library is not None:
+        model = network_of(library, model)
     from grafprint.fingerprint import Fingerprinter
 
     check_device(device)

@@ -52,7 +52,7 @@ def distill(
     from grafprint.training.distillation import distill as run_distillation
 
     check_device(device)
-    fingerprinter = load_fingerprinter(model, "cpu")
+    fingerprinter = load_fingerprinter(model, "cpu", library)
     config = load_distillation_config(run / "config.json") if resume else DistillationConfig()
     config = replace(config, steps=steps or config.steps, hours=hours or config.hours)
     interrupted = until_interrupted()

@@ -83,7 +83,7 @@ def evaluate(
     )
     noises = noise_bank(noise, "test", 30, 9000 + seed)
     responses = room_bank(rooms, "test", 20, 9000 + seed)
-    fingerprinter = load_fingerprinter(model, device)
+    fingerprinter = load_fingerprinter(model, device, library)
     with Library.open(library, model_id=fingerprinter.model_id) as opened:
         chosen = None if tracks is None else query_tracks(opened, tracks)
         with progress() as bar:

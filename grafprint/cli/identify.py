@@ -91,7 +91,7 @@ def identify(
         raise ConfigError("--json and --csv exclude each other: give one")
     files, outcomes = _find_clips(clips)
     alone = len(clips) == 1 and not clips[0].is_dir()
-    fingerprinter = load_fingerprinter(model, device)
+    fingerprinter = load_fingerprinter(model, device, library)
     interrupted = False
     with (
         Library.open(library, model_id=fingerprinter.model_id) as opened,

@@ -76,7 +76,7 @@ def index(
     known = (library / "library.sqlite3").is_file()
     # Before the network is loaded, and before a library is made for a name that was mistyped.
     _require_music(folder, known and prune, force)
-    fingerprinter = load_fingerprinter(FAST_MODEL if fast else model, device)
+    fingerprinter = load_fingerprinter(FAST_MODEL if fast else model, device, library)
     if known:
         opened = Library.open(library, model_id=fingerprinter.model_id, writable=True)
     else:
@@ -132,10 +132,11 @@ def _show_report(report: IndexReport, tracks: int, fingerprints: int) -> None:
     for path in report.missing:
         verb = "removed" if path in report.removed else "no longer there (--prune removes it)"
         out.print(escape(f"{path}: {verb}"), highlight=False, soft_wrap=True)
+    kept_out = f", {len(report.kept_out)} kept out" if report.kept_out else ""
     out.print(
         f"{len(report.added)} added, {len(report.updated)} updated, "
         f"{len(report.unchanged)} unchanged, {len(report.duplicates)} duplicates, "
-        f"{len(report.failed)} left out; the library has {tracks} tracks, "
+        f"{len(report.failed)} left out{kept_out}; the library has {tracks} tracks, "
         f"{fingerprints} fingerprints",
         highlight=False,
         soft_wrap=True,

@@ -9,6 +9,7 @@ import typer
 
 from grafprint.cli.console import (
     BUNDLED_LIBRARY,
+    FAILED,
     JsonOption,
     LibraryOption,
     OwnLibraryOption,
@@ -54,50 +55,79 @@ def list_tracks(
 
 
 @commands.command()
-def info(library: LibraryOption = BUNDLED_LIBRARY) -> None:
+def info(library: LibraryOption = BUNDLED_LIBRARY, as_json: JsonOption = False) -> None:
     """Show the size of a library, and the network that made it."""
     from grafprint.library import Library
+    from grafprint.library.catalogue import network_file
 
     with Library.open(library) as opened:
         tracks = opened.tracks()
         fingerprints, model_id, hop_s = len(opened), opened.model_id, opened.hop_s
+        network = network_file(library)
+        kept_out = [str(opened.located(path)) for path in opened.catalogue.kept_out]
     size = sum(file.stat().st_size for file in library.iterdir() if file.is_file())
     hours = sum(track.duration_s for track in tracks) / 3600
+    if as_json:
+        facts = {
+            "path": str(opened.path), "tracks": len(tracks), "hours": round(hours, 3),
+            "fingerprints": fingerprints, "hop_s": hop_s, "bytes": size, "model_id": model_id,
+            "network": None if network is None else str(network), "kept_out": kept_out,
+        }  # fmt: skip
+        print_json(facts)
+        return
     out.print(
         f"{len(tracks)} tracks, {hours:.2f} hours, {fingerprints} fingerprints (one every "
-        f"{1000 * hop_s:g} ms), {size / 1e6:.1f} MB; made by network {model_id}",
+        f"{1000 * hop_s:g} ms), {size / 1e6:.1f} MB; made by network {model_id}"
+        + (f" ({escape(str(network))})" if network else ""),
         highlight=False,
     )
+    for path in kept_out:
+        out.print(f"kept out: {escape(path)}", highlight=False, soft_wrap=True)
 
 
 @commands.command()
 def remove(
     number: Annotated[list[int], typer.Argument(help="Numbers from `library list`.")],
     library: OwnLibraryOption,
+    keep_out: Annotated[
+        bool,
+        typer.Option(
+            "--keep-out",
+            help="Leave them out, too, when their folder is indexed again. To take one back, "
+            "index the file itself.",
+        ),
+    ] = False,
+    as_json: JsonOption = False,
 ) -> None:
     """Remove tracks from a library. Their audio files are kept."""
     from grafprint.library import Library
 
     with Library.open(library, writable=True) as opened:
-        for track_id in number:
-            track = opened.remove(track_id)
-            out.print(escape(f"removed: {track.title}"), highlight=False)
+        for track_id in number:  # all or none
+            opened.track(track_id)
+        removed = [opened.remove(n, keep_out=keep_out) for n in dict.fromkeys(number)]
+    if as_json:
+        print_json([asdict(track) for track in removed])
+        return
+    for track in removed:
+        out.print(f"removed: {title_of(track)}", highlight=False)
 
 
 @commands.command()
-def compact(
-    library: OwnLibraryOption,
-) -> None:
+def compact(library: OwnLibraryOption, as_json: JsonOption = False) -> None:
     """Free the space of removed tracks."""
     from grafprint.library import Library
 
     with Library.open(library, writable=True) as opened:
         freed = opened.compact()
+    if as_json:
+        print_json({"freed": freed})
+        return
     out.print(f"{freed} fingerprints of removed tracks deleted", highlight=False)
 
 
 @commands.command()
-def check(library: LibraryOption = BUNDLED_LIBRARY) -> None:
+def check(library: LibraryOption = BUNDLED_LIBRARY, as_json: JsonOption = False) -> None:
     """Read all of a library and report damage."""
     from grafprint.library import Library, LibraryError
     from grafprint.library.folder import INDEX
@@ -106,8 +136,19 @@ def check(library: LibraryOption = BUNDLED_LIBRARY) -> None:
     with Library.open(library) as opened:  # finds other kinds of damage
         damaged, tracks = opened.damaged(), len(opened.tracks())
         index_is_damaged = opened.index_is_damaged()
+    if as_json:
+        print_json(
+            {
+                "tracks": tracks,
+                "damaged": [asdict(track) for track in damaged],
+                "index_is_damaged": index_is_damaged,
+            }
+        )
+        if damaged or index_is_damaged:
+            raise typer.Exit(FAILED)
+        return
     for track in damaged:
-        out.print(escape(f"damaged: {track.title}"), highlight=False, soft_wrap=True)
+        out.print(f"damaged: {title_of(track)}", highlight=False, soft_wrap=True)
     if damaged:
         raise LibraryError(f"{len(damaged)} of {tracks} tracks are damaged: {REPAIR}")
     if index_is_damaged:
@@ -118,13 +159,20 @@ def check(library: LibraryOption = BUNDLED_LIBRARY) -> None:
 
 
 @commands.command("repair")
-def repair_library(
-    library: OwnLibraryOption,
-) -> None:
+def repair_library(library: OwnLibraryOption, as_json: JsonOption = False) -> None:
     """Repair a damaged library: remove the tracks that are lost. Index them again afterwards."""
     from grafprint.library.repair import repair
 
     done = repair(library)
+    if as_json:
+        print_json(
+            {
+                "kept": len(done.kept),
+                "lost": [asdict(track) for track in done.lost],
+                "from_backup": done.from_backup,
+            }
+        )
+        return
     for track in done.lost:
         line = f"lost: {track.title} ({track.path})"
         out.print(escape(line), highlight=False, soft_wrap=True)

@@ -69,7 +69,7 @@ def listen(
         for name in capture.devices():
             out.print(escape(name), highlight=False)
         return
-    fingerprinter = load_fingerprinter(model, device)
+    fingerprinter = load_fingerprinter(model, device, library)
     with Library.open(library, model_id=fingerprinter.model_id) as opened:
         recorded: list[np.ndarray] = []
         with (

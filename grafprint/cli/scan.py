@@ -83,7 +83,7 @@ def scan(
         err.print(escape(f"left out: {folder_failure.reason}"), highlight=False)
     if not files:
         raise AudioError("there is no audio or video file: name one, or a folder that holds some")
-    fingerprinter = load_fingerprinter(model, device)
+    fingerprinter = load_fingerprinter(model, device, library)
     failed = len(unreadable)
     columns = (
         TextColumn("{task.description}"),

@@ -76,7 +76,7 @@ def watch(
 
     if log:  # not only when the first play has ended
         _append(log, "")
-    fingerprinter = load_fingerprinter(model, device)
+    fingerprinter = load_fingerprinter(model, device, library)
     began = datetime.now().astimezone()
     with (
         Library.open(library, model_id=fingerprinter.model_id) as opened,

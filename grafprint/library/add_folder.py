@@ -17,10 +17,11 @@ from grafprint.audio.folders import Failure, audio_files
 from grafprint.errors import LibraryError
 from grafprint.library.add_file import (
     FileFingerprints,
+    KeptOut,
     Status,
     add_file,
     fingerprint_file,
-    is_unchanged,
+    is_settled,
     real,
     shown,
 )
@@ -44,7 +45,8 @@ class IndexReport:
     """The result for each file of a folder; paths as found.
 
     ``missing`` are files that the library knows and that are no longer in the folder; ``removed``
-    those of them that were removed from it. ``audio_s`` is how much audio was fingerprinted.
+    those of them that were removed from it. ``kept_out`` are files that are there, but were once
+    removed to stay out. ``audio_s`` is how much audio was fingerprinted.
     """
 
     added: list[str] = field(default_factory=list)
@@ -54,12 +56,13 @@ class IndexReport:
     missing: list[str] = field(default_factory=list)
     removed: list[str] = field(default_factory=list)
     failed: list[Failure] = field(default_factory=list)
+    kept_out: list[str] = field(default_factory=list)
     audio_s: float = 0.0
 
     @property
     def usable(self) -> int:
-        """How many files the library has now."""
-        kinds = (self.added, self.updated, self.unchanged, self.duplicates)
+        """How many files are as they should be: in the library, or kept out of it."""
+        kinds = (self.added, self.updated, self.unchanged, self.duplicates, self.kept_out)
         return sum(map(len, kinds))
 
     def to_json(self) -> dict[str, Any]:
@@ -93,7 +96,10 @@ def add_folder(
     library.check_model(fingerprinter.model_id)
     unreadable: list[Failure] = []
     files = audio_files(folder, unreadable)
-    for step in add_files(library, files, fingerprinter, progress, unreadable):  # noqa: B007
+    steps = add_files(
+        library, files, fingerprinter, progress, unreadable, readmit=not folder.is_dir()
+    )
+    for step in steps:  # noqa: B007
         pass
     report = step.report
     missing, there = _missing(library, folder, [Path(failure.path) for failure in report.failed])
@@ -112,12 +118,15 @@ def add_files(
     fingerprinter: Fingerprinter,
     progress: OnProgress | None = None,
     failed: Sequence[Failure] = (),
+    *,
+    readmit: bool = False,
 ) -> Generator[IndexStep, None, None]:
     """Add files one after the other; yields a step before each, and one at the end.
 
-    Files that cannot be used are added to the report's ``failed``. Closing the iterator stops
-    between two files; those before are in the library. The caller calls ``Library.finish``. On a
-    CPU the next files are fingerprinted meanwhile, each on a thread. ``progress`` is as for
+    Files that cannot be used are added to the report's ``failed``, and those that were removed to
+    stay out to ``kept_out``, unless ``readmit``. Closing the iterator stops between two files;
+    those before are in the library. The caller calls ``Library.finish``. On a CPU the next files
+    are fingerprinted meanwhile, each on a thread. ``progress`` is as for
     ``Library.add_folder``. Raises LibraryError as ``Library.add`` does.
     """
     report = IndexReport(failed=list(failed))
@@ -140,8 +149,15 @@ def add_files(
                 if isinstance(prepared := next(results), ValueError):
                     raise prepared
                 result = add_file(
-                    library, file, fingerprinter, partial(tell, file, number), prepared
+                    library,
+                    file,
+                    fingerprinter,
+                    partial(tell, file, number),
+                    prepared,
+                    readmit=readmit,
                 )
+            except KeptOut:
+                report.kept_out.append(shown(file))
             except ValueError as error:  # AudioError among them
                 report.failed.append(Failure(shown(file), str(error)))
             else:
@@ -173,7 +189,7 @@ def _fingerprint_ahead(
 
     def one(file: Path) -> FileFingerprints | ValueError | None:
         try:
-            if is_unchanged(library, file):  # before it is opened: most files of a folder are
+            if is_settled(library, file):  # before it is opened: most files of a folder are
                 return None
             stop_if_needed(audio.probe(file).duration_s)
             return fingerprint_file(library, file, fingerprinter, stop_if_needed)

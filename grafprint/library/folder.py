@@ -105,10 +105,12 @@ class LibraryFolder:
     def check_model(self, model_id: str) -> None:
         """Raise LibraryError unless ``model_id`` is the network whose fingerprints these are."""
         if model_id != self.model_id:
+            network = self.catalogue.network
+            known = f" ({self.located(network)})" if network else ""
             raise LibraryError(
-                f"the library {self.path} was made with network {self.model_id}, not {model_id}; "
-                "their fingerprints cannot be compared: use that network, or index the music again "
-                "into a new library"
+                f"the library {self.path} was made with network {self.model_id}{known}, not "
+                f"{model_id}; their fingerprints cannot be compared: use that network, or index "
+                "the music again into a new library"
             )
 
     @property

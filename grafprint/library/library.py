@@ -303,15 +303,21 @@ class Library(LibraryFolder):
         self.finish()
         return report
 
-    def remove(self, track_id: int) -> Track:
+    def remove(self, track_id: int, *, keep_out: bool = False) -> Track:
         """Remove a track and its files from the library; returns the track.
+
+        With ``keep_out`` they stay out when their folder is added again, until they are added one
+        by one.
 
         Raises LibraryError if there is no such track, or the library is open for reading only.
         """
         self.require_writable()
         with self.adding, self.changing() as catalogue:
             track = self.track(track_id)
-            catalogue.remove_files(catalogue.paths_of(track_id))
+            paths = list(catalogue.paths_of(track_id))
+            if keep_out:
+                catalogue.keep_out(dict.fromkeys(paths, track.content_hash))
+            catalogue.remove_files(paths)
             return track
 
     def compact(self) -> int:
