@@ -18,6 +18,7 @@ from grafprint.cli.console import (
     out,
     print_json,
 )
+from grafprint.cli.duplicates import duplicates
 from grafprint.cli.tables import table, title_of
 
 commands = typer.Typer(help="Inspect or change a library.", no_args_is_help=True)
@@ -25,6 +26,7 @@ commands = typer.Typer(help="Inspect or change a library.", no_args_is_help=True
 
 def register(app: typer.Typer) -> None:
     """Add the commands."""
+    commands.command()(duplicates)
     app.add_typer(commands, name="library")
 
 

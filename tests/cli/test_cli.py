@@ -73,6 +73,23 @@ def test_the_library_is_listed_searched_and_changed(place: Path, tmp_path: Path)
     assert "2 tracks" in grafprint("library", "info", "--library", folder)
 
 
+def test_every_listing_is_json_for_programs(place: Path, tmp_path: Path):
+    folder = shutil.copytree(place / "library", tmp_path / "copy")
+    facts, checked, compacted, repaired = (
+        json.loads(grafprint("library", command, "-l", folder, "--json"))
+        for command in ("info", "check", "compact", "repair")
+    )
+    assert facts["tracks"] == 3 and facts["fingerprints"] > 1000 and facts["network"] is None
+    assert checked == {"tracks": 3, "damaged": [], "index_is_damaged": False}
+    assert compacted == {"freed": 0}
+    assert repaired == {"kept": 3, "lost": [], "from_backup": False}
+    with (folder / "fingerprints.f16").open("r+b") as file:
+        file.write(b"damage")
+    (lost,) = json.loads(grafprint("library", "repair", "-l", folder, "--json"))["lost"]
+    (removed,) = json.loads(grafprint("library", "remove", 3, "-l", folder, "--json"))
+    assert (lost["id"], removed["id"]) == (1, 3)
+
+
 def test_evaluate_prints_a_table_and_writes_files(place: Path, tmp_path: Path):
     output = grafprint("evaluate", "--library", place / "library", "--queries", 3, "--lengths", "2",
                        "--snr", "none,10", "--reverb", "without", "--out", tmp_path)  # fmt: skip
