@@ -11,12 +11,14 @@ from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsed
 
 from grafprint.cli.console import (
     BUNDLED_MODEL,
+    FAILED,
     FAST_MODEL,
     DeviceOption,
     JsonOption,
     ModelOption,
     OwnLibraryOption,
     clock,
+    err,
     escape,
     load_fingerprinter,
     out,
@@ -100,16 +102,16 @@ def index(
 
         report = opened.add_folder(folder, fingerprinter, on_progress, prune=prune, force=force)
         tracks, fingerprints = len(opened.tracks()), len(opened)
+    unusable = bool(report.failed) and not report.usable
+    if unusable and is_new:
+        shutil.rmtree(library)
     if as_json:
         print_json({**report.to_json(), "tracks": tracks, "fingerprints": fingerprints})
     else:
         _show_report(report, tracks, fingerprints)
-    if report.failed and not report.usable:
-        if is_new:
-            shutil.rmtree(library)
-        if len(report.failed) == 1:
-            raise AudioError(report.failed[0].reason)
-        raise AudioError(f"none of the {len(report.failed)} files in {folder} can be used")
+    if unusable:
+        err.print(f"[bold red]error:[/] no file of {escape(str(folder))} can be used")
+        raise typer.Exit(FAILED)
 
 
 def _require_music(folder: Path, prune: bool, force: bool) -> None:

@@ -71,12 +71,12 @@ def add_file(
     with library.adding:
         catalogue, stored = library.catalogue, _stored_path(library.path, file)
         _remember_network(library, fingerprinter)
-        if stored in catalogue.kept_out and not readmit:
-            raise KeptOut
         before = file_stamp(file)
         known = catalogue.files.get(stored)
         if known and (known.size, known.mtime_ns) == before:
             return AddResult("unchanged", catalogue.tracks[known.track])
+        if stored in catalogue.kept_out and not readmit:
+            raise KeptOut
         if prepared and prepared.stamp not in (None, before):
             prepared = None
         content_hash = (prepared and prepared.content_hash) or _content_hash(file)

@@ -20,11 +20,11 @@ def loaded_once(fingerprinter: Fingerprinter, monkeypatch: pytest.MonkeyPatch) -
 
 
 def refusal(capsys: pytest.CaptureFixture[str], *arguments: object) -> str:
-    """What a command says on stderr that ends with status 2."""
+    """What a command says that ends with status 2."""
     with pytest.raises(SystemExit) as end:
         console.run(arguments=[str(a) for a in arguments])
     assert end.value.code == 2
-    return capsys.readouterr().err
+    return "".join(capsys.readouterr())
 
 
 def test_the_report_is_json_for_programs(folder: Path, tmp_path: Path):
@@ -37,7 +37,7 @@ def test_the_report_is_json_for_programs(folder: Path, tmp_path: Path):
 
 @pytest.mark.parametrize(
     "name, message",
-    [("nowhere", "no folder or file"), ("empty", "no audio"), ("bad", "none of the 2 files")],
+    [("nowhere", "no folder or file"), ("empty", "no audio"), ("bad", "no file of")],
 )
 def test_folders_without_music_are_errors_and_leave_no_library(
     name: str, message: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
@@ -48,6 +48,14 @@ def test_folders_without_music_are_errors_and_leave_no_library(
         (tmp_path / "bad" / f"{number}.mp3").write_text("no audio")
     assert message in refusal(capsys, "index", tmp_path / name, "-l", tmp_path / "new")
     assert not (tmp_path / "new").exists()
+
+
+def test_the_reasons_are_in_the_json_when_nothing_can_be_used(tmp_path: Path):
+    (tmp_path / "bad.mp3").write_text("no audio")
+    new = tmp_path / "new"
+    report = json.loads(grafprint("index", tmp_path / "bad.mp3", "-l", new, "--json", status=2))
+    assert "bad.mp3" in report["failed"][0]["reason"] and report["tracks"] == 0
+    assert not new.exists()
 
 
 def test_a_folder_that_was_there_is_kept_when_nothing_can_be_indexed(
