@@ -17,7 +17,6 @@ from unicodedata import category
 import typer
 from rich import markup
 from rich.console import Console
-from rich.logging import RichHandler
 
 from grafprint.bundled import asset
 from grafprint.errors import CheckpointError, ConfigError, GraFPrintError, MissingPackageError
@@ -28,7 +27,13 @@ if TYPE_CHECKING:
 _P = ParamSpec("_P")
 _T = TypeVar("_T")
 
-app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False, add_completion=False)
+# Plain help: what Typer needs for a framed one takes as long as all the rest of --help.
+app = typer.Typer(
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    add_completion=False,
+    rich_markup_mode=None,
+)
 # Names are shown as they are: ":heart:" in a title is no sign.
 out = Console(emoji=False)
 err = Console(stderr=True, emoji=False)
@@ -144,9 +149,12 @@ def printable(text: str) -> str:
     return "".join(odd if category(c) == "Cc" and c != "\n" else c for c in text)
 
 
-class _PrintableFormatter(logging.Formatter):
-    def format(self, record: logging.LogRecord) -> str:
-        return printable(super().format(record))
+class _ConsoleHandler(logging.Handler):
+    """Prints warnings on stderr; Rich's own handler takes long to import."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        line = f"[yellow]{record.levelname.lower()}:[/] {escape(self.format(record))}"
+        err.print(line, highlight=False, soft_wrap=True)
 
 
 def run(command: Callable[..., Any] = app, arguments: Sequence[str] | None = None) -> None:
@@ -158,9 +166,7 @@ def run(command: Callable[..., Any] = app, arguments: Sequence[str] | None = Non
     """
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="replace")
-    handler = RichHandler(console=err)
-    handler.setFormatter(_PrintableFormatter("%(message)s"))
-    logging.basicConfig(level=logging.WARNING, handlers=[handler])
+    logging.basicConfig(level=logging.WARNING, handlers=[_ConsoleHandler()])
     try:
         command(arguments)
     except KeyboardInterrupt:
@@ -239,10 +245,13 @@ def load_fingerprinter(model: Path, device: str, library: Path | None = None) ->
     """
     if library is not None:
         model = network_of(library, model)
-    from grafprint.fingerprint import Fingerprinter
+    from grafprint.cli.progress import status
 
-    check_device(device)
-    return Fingerprinter.load(model, device)
+    with status("loading the network"):
+        from grafprint.fingerprint import Fingerprinter
+
+        check_device(device)
+        return Fingerprinter.load(model, device)
 
 
 def check_device(device: str, option: str = "--device") -> None:

@@ -53,7 +53,7 @@ def identify(
     clips: Annotated[
         list[Path],
         typer.Argument(
-            metavar="CLIP...",
+            metavar="CLIP",
             help="Audio or video files of 1 s or more, folders of them, or - for standard input.",
         ),
     ],

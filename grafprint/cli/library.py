@@ -21,7 +21,9 @@ from grafprint.cli.console import (
 from grafprint.cli.duplicates import duplicates
 from grafprint.cli.tables import table, title_of
 
-commands = typer.Typer(help="Inspect or change a library.", no_args_is_help=True)
+commands = typer.Typer(
+    help="Inspect or change a library.", no_args_is_help=True, rich_markup_mode=None
+)
 
 
 def register(app: typer.Typer) -> None:

@@ -54,7 +54,7 @@ def register(app: typer.Typer) -> None:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Entry point of app.py: this command alone."""
-    alone = typer.Typer(pretty_exceptions_enable=False, add_completion=False)
+    alone = typer.Typer(pretty_exceptions_enable=False, add_completion=False, rich_markup_mode=None)
     register(alone)
     run(alone, arguments)
 
