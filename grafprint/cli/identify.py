@@ -5,8 +5,8 @@ from __future__ import annotations
 import shutil
 import sys
 import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -92,11 +92,7 @@ def identify(
     files, outcomes = _find_clips(clips)
     alone = len(clips) == 1 and not clips[0].is_dir()
     fingerprinter = load_fingerprinter(model, device, library)
-    interrupted = False
-    with (
-        Library.open(library, model_id=fingerprinter.model_id) as opened,
-        nullcontext() if alone else progress() as bar,
-    ):
+    with Library.open(library, model_id=fingerprinter.model_id) as opened:
         opened.check_query(fingerprinter)
         if not len(opened):
             raise MatchError(f"the library {opened.location} is empty: index some music first")
@@ -113,22 +109,14 @@ def identify(
                     confidence=confidence,
                 )
 
-        task = None if bar is None else bar.add_task("identifying", total=len(files))
-        for clip in files:
-            try:
-                outcomes.append(Outcome(shown(clip), identify_one(clip)))
-            except (AudioError, MatchError) as error:
-                if alone:
-                    raise
-                outcomes.append(Outcome(shown(clip), None, str(error)))
-            except KeyboardInterrupt:  # what was found so far is not lost
-                interrupted = True
-                break
-            if bar is not None and task is not None:
-                bar.update(task, advance=1, description=printable(clip.name[:40]))
+        if alone:
+            outcomes = [Outcome(shown(files[0]), identify_one(files[0]))]
+            interrupted = False
+        else:
+            interrupted = not _identify_all(files, identify_one, outcomes)
     if as_csv:
         print_as_csv(outcomes)
-    elif alone and outcomes and (answer := outcomes[0].answer):
+    elif alone and (answer := outcomes[0].answer):
         show_answer(answer, outcomes[0].clip, outcomes[0].to_json() if as_json else None)
     elif as_json:
         print_as_json(outcomes)
@@ -153,6 +141,26 @@ def _find_clips(clips: list[Path]) -> tuple[list[Path], list[Outcome]]:
     if not files and not unreadable:
         raise AudioError("there is no audio or video file: name one, or a folder that holds some")
     return files, [Outcome(path, None, reason) for path, reason in unreadable]
+
+
+def _identify_all(
+    clips: list[Path], identify_one: Callable[[Path], Answer], outcomes: list[Outcome]
+) -> bool:
+    """Add the outcome for each clip, with progress; False if interrupted, which loses nothing."""
+    from grafprint.library.add_file import shown
+
+    with progress() as bar:
+        task = bar.add_task("", total=len(clips))
+        for clip in clips:
+            bar.update(task, description=printable(clip.name[:40]))
+            try:
+                outcomes.append(Outcome(shown(clip), identify_one(clip)))
+            except (AudioError, MatchError) as error:
+                outcomes.append(Outcome(shown(clip), None, str(error)))
+            except KeyboardInterrupt:
+                return False
+            bar.update(task, advance=1)
+    return True
 
 
 @contextmanager
