@@ -10,22 +10,18 @@ import logging
 import os
 import re
 import time
-import urllib.error
-import urllib.request
 from collections.abc import Callable, Generator, Iterator
-from http.client import HTTPException, HTTPResponse
+from http.client import HTTPException
 from pathlib import Path
 
 import numpy as np
 
 from grafprint import audio
-from grafprint.audio import microphone
+from grafprint.audio import microphone, stations
 from grafprint.audio.decoding import ByteSource
 from grafprint.errors import AudioError
 
 BLOCK_S = 0.5
-_TIMEOUT_S = 15.0  # a station that sends nothing for this long is gone
-_PLAYLIST_BYTES = 100_000
 _RETRIES_S = (1, 2, 4, 8, 15, 30, 60)
 
 _log = logging.getLogger(__name__)
@@ -35,7 +31,8 @@ def blocks(source: str | None, *, idle_s: float = 10.0) -> Generator[np.ndarray,
     """Yield the audio of ``source`` from now on.
 
     ``http://`` and ``https://`` URLs are radio stations (or playlists that name one), reconnected
-    when they break off. An existing file is read from its beginning until it has not grown for
+    when they break off. A local playlist stands for the first station in it that answers. Another
+    existing file is read from its beginning until it has not grown for
     ``idle_s`` seconds. Anything else is the name of a microphone; None is the default one.
 
     Raises AudioError if a file or station cannot be opened or is not audio, and MicrophoneError if
@@ -43,6 +40,8 @@ def blocks(source: str | None, *, idle_s: float = 10.0) -> Generator[np.ndarray,
     """
     if source and re.match("https?://", source, re.IGNORECASE):
         return station(source)
+    if source and os.path.isfile(source) and stations.is_playlist(Path(source)):
+        return _first_live(stations.stations_of(Path(source)))
     if source and os.path.exists(source):
         return growing_file(Path(source), idle_s)
     return microphone.listen(device=source, block_s=BLOCK_S)
@@ -85,41 +84,33 @@ def station(url: str) -> Generator[np.ndarray, None, None]:
         time.sleep(wait_s)
 
 
+def _first_live(urls: list[str]) -> Generator[np.ndarray, None, None]:
+    """Play the first of several stations that can be played."""
+    for number, url in enumerate(urls, 1):
+        blocks = station(url)
+        try:
+            first = next(blocks)
+        except AudioError as failure:
+            if number == len(urls):
+                raise
+            _log.warning("%s", failure)
+            continue
+        yield first
+        yield from blocks
+
+
 def _receive(url: str) -> Iterator[np.ndarray]:
-    with contextlib.closing(_open(url)) as response:
+    with contextlib.closing(stations.connect(url)) as connection:
 
         def read_available(size: int) -> bytes:
             try:
                 # Returns what has arrived, without waiting for all of ``size``.
-                return response.read1(size)
-            except (OSError, HTTPException) as failure:
+                return connection.read1(size)
+            except (OSError, HTTPException, AudioError) as failure:
                 _log.warning("%s: %s", url, failure)
                 return b""
 
         yield from audio.stream(ByteSource(url, _Bytes(read_available)), chunk_s=BLOCK_S)
-
-
-def _open(url: str, follow: bool = True) -> HTTPResponse:
-    try:
-        request = urllib.request.Request(url, headers={"User-Agent": "GraFPrint"})
-        response: HTTPResponse = urllib.request.urlopen(request, timeout=_TIMEOUT_S)
-    except urllib.error.HTTPError as failure:
-        reason = f"the server answers {failure.code} {failure.reason}"
-        raise AudioError(f"cannot listen to {url}: {reason}; check the address") from None
-    except (OSError, HTTPException, ValueError) as failure:
-        reason = str(getattr(failure, "reason", failure))
-        raise AudioError(f"cannot listen to {url}: {reason}; check the address") from None
-    kind = response.headers.get_content_type()
-    if "mpegurl" not in kind and "scpls" not in kind:
-        return response
-    with response:
-        text = response.read(_PLAYLIST_BYTES).decode("utf-8", "replace")
-    if "#EXT-X-" in text:
-        raise AudioError(f"cannot listen to {url}: it is HLS; give the URL of a plain stream")
-    stations = re.findall(r"^(?:File\d+=)?(https?://\S+)", text, re.MULTILINE)
-    if not (follow and stations):
-        raise AudioError(f"cannot listen to {url}: it is a playlist that names no station")
-    return _open(stations[0], follow=False)
 
 
 class _Bytes:

@@ -9,6 +9,7 @@ from grafprint.cli import (
     index,
     library,
     listen,
+    retag,
     scan,
     serve,
     train,
@@ -17,7 +18,19 @@ from grafprint.cli import (
 from grafprint.cli.console import app, run
 
 # In the order of the help.
-for group in (index, library, identify, listen, scan, watch, serve, train, distill, evaluate):
+for group in (
+    index,
+    library,
+    identify,
+    listen,
+    retag,
+    scan,
+    watch,
+    serve,
+    train,
+    distill,
+    evaluate,
+):
     group.register(app)
 
 

@@ -31,6 +31,8 @@ from grafprint.errors import AudioError, ConfigError
 if TYPE_CHECKING:
     from grafprint.library import IndexReport
 
+_PASSED_OVER = 20  # lines about files that were passed over
+
 
 def register(app: typer.Typer) -> None:
     """Add the command."""
@@ -131,6 +133,8 @@ def _require_music(folder: Path, prune: bool, force: bool) -> None:
 
 
 def _show_report(report: IndexReport, tracks: int, fingerprints: int) -> None:
+    from grafprint.library.add_file import shown
+
     for path in report.missing:
         verb = "removed" if path in report.removed else "no longer there (--prune removes it)"
         out.print(escape(f"{path}: {verb}"), highlight=False, soft_wrap=True)
@@ -145,3 +149,8 @@ def _show_report(report: IndexReport, tracks: int, fingerprints: int) -> None:
     )
     for failure in report.failed:
         out.print(escape(f"left out: {failure.reason}"), highlight=False, soft_wrap=True)
+    for path, reason in report.passed_over[:_PASSED_OVER]:
+        line = f"passed over: {shown(Path(path))}: {reason}"
+        out.print(escape(line), highlight=False, soft_wrap=True)
+    if (more := len(report.passed_over) - _PASSED_OVER) > 0:
+        out.print(f"passed over: {more} more", highlight=False)

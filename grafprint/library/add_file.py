@@ -56,6 +56,7 @@ def add_file(
     fingerprinter: Fingerprinter,
     progress: Callable[[float], None] | None = None,
     prepared: FileFingerprints | None = None,
+    root: Path | None = None,
     *,
     readmit: bool = True,
 ) -> AddResult:
@@ -64,7 +65,8 @@ def add_file(
     Raises KeptOut, unless ``readmit``, for a file that was removed to stay out.
 
     ``prepared`` are the file's fingerprints if the same network has computed them before. They are
-    not used if the file has changed since.
+    not used if the file has changed since. ``root`` is the folder that is being added; see
+    :func:`grafprint.audio.metadata.read`.
     """
     library.require_writable()
     library.check_model(fingerprinter.model_id)
@@ -74,7 +76,12 @@ def add_file(
         before = file_stamp(file)
         known = catalogue.files.get(stored)
         if known and (known.size, known.mtime_ns) == before:
-            return AddResult("unchanged", catalogue.tracks[known.track])
+            track = catalogue.tracks[known.track]
+            if track.path == stored and track.id not in catalogue.details:
+                # Of an older version, which read fewer tags.
+                with library.changing():
+                    track = catalogue.put_tags(track, metadata.read(file, root))
+            return AddResult("unchanged", track)
         if stored in catalogue.kept_out and not readmit:
             raise KeptOut
         if prepared and prepared.stamp not in (None, before):
@@ -92,6 +99,9 @@ def add_file(
         if same:  # touched, moved or copied
             with library.changing():
                 catalogue.put_file(entry)
+                if same.path != stored and not library.located(same.path).exists():
+                    # Moved or renamed: what came from the names follows them.
+                    catalogue.put_tags(same, metadata.read(file, root))
             unchanged = known is not None and known.track == same.id
             return AddResult("unchanged" if unchanged else "duplicate", catalogue.tracks[same.id])
         vectors = library.vector_store
@@ -108,7 +118,7 @@ def add_file(
             recording = Recording(
                 content_hash,
                 duration_s,
-                metadata.read(file),
+                metadata.read(file, root),
                 vectors.pending,
                 vectors.pending_crc32,
             )

@@ -46,7 +46,8 @@ class IndexReport:
 
     ``missing`` are files that the library knows and that are no longer in the folder; ``removed``
     those of them that were removed from it. ``kept_out`` are files that are there, but were once
-    removed to stay out. ``audio_s`` is how much audio was fingerprinted.
+    removed to stay out. ``passed_over`` are files and folders that were not tried, and why.
+    ``audio_s`` is how much audio was fingerprinted.
     """
 
     added: list[str] = field(default_factory=list)
@@ -57,6 +58,7 @@ class IndexReport:
     removed: list[str] = field(default_factory=list)
     failed: list[Failure] = field(default_factory=list)
     kept_out: list[str] = field(default_factory=list)
+    passed_over: list[Failure] = field(default_factory=list)
     audio_s: float = 0.0
 
     @property
@@ -67,7 +69,10 @@ class IndexReport:
 
     def to_json(self) -> dict[str, Any]:
         """The report as plain values: lists of paths, and of failures with their reasons."""
-        return {**vars(self), "failed": [failure._asdict() for failure in self.failed]}
+        lists = {
+            name: [f._asdict() for f in getattr(self, name)] for name in ("failed", "passed_over")
+        }
+        return {**vars(self), **lists}
 
 
 class IndexStep(NamedTuple):
@@ -95,10 +100,10 @@ def add_folder(
     library.require_writable()
     library.check_model(fingerprinter.model_id)
     unreadable: list[Failure] = []
-    files = audio_files(folder, unreadable)
-    steps = add_files(
-        library, files, fingerprinter, progress, unreadable, readmit=not folder.is_dir()
-    )
+    passed_over: list[Failure] = []
+    files = audio_files(folder, unreadable, passed_over)
+    readmit = not folder.is_dir()
+    steps = add_files(library, files, fingerprinter, progress, unreadable, folder, readmit=readmit)
     for step in steps:  # noqa: B007
         pass
     report = step.report
@@ -109,7 +114,7 @@ def add_folder(
         with library.adding, library.changing() as catalogue:
             catalogue.remove_files(missing)
     paths = [str(library.located(path)) for path in missing]
-    return replace(report, missing=paths, removed=paths if prune else [])
+    return replace(report, missing=paths, removed=paths if prune else [], passed_over=passed_over)
 
 
 def add_files(
@@ -118,6 +123,7 @@ def add_files(
     fingerprinter: Fingerprinter,
     progress: OnProgress | None = None,
     failed: Sequence[Failure] = (),
+    root: Path | None = None,
     *,
     readmit: bool = False,
 ) -> Generator[IndexStep, None, None]:
@@ -154,6 +160,7 @@ def add_files(
                     fingerprinter,
                     partial(tell, file, number),
                     prepared,
+                    root,
                     readmit=readmit,
                 )
             except KeptOut:

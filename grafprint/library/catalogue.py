@@ -12,9 +12,10 @@ from dataclasses import replace as changed
 from pathlib import Path
 
 from grafprint import files
+from grafprint.audio.metadata import Tags, title_of_name
 from grafprint.errors import LibraryError
-from grafprint.library import vectors
-from grafprint.library.records import File, Meta, Recording, Track
+from grafprint.library import details, vectors
+from grafprint.library.records import Details, File, Meta, Recording, Track
 
 FORMAT = 2  # format 1 had no checksums; it is read, and upgraded by a writer
 _APPLICATION_ID = 0x47724650  # "GrFP"
@@ -167,8 +168,12 @@ class Catalogue:
         self._paths: dict[int, list[str]] = {}
         for file in self.files.values():
             self._paths.setdefault(file.track, []).append(file.path)
+        self.details = details.read(db)  # by track; older ones have none
         self.tracks = {
-            row[0]: Track(row[0], self._paths[row[0]][0], *row[1:])
+            row[0]: changed(
+                Track(row[0], self._paths[row[0]][0], *row[1:]),
+                **self.details.get(row[0], Details())._asdict(),
+            )
             for row in db.execute(
                 "SELECT id, content_hash, duration_s, title, artist, album, licence, source, "
                 "first, count FROM tracks ORDER BY id"
@@ -215,7 +220,7 @@ class Catalogue:
             rows=self.meta.rows + recording.count,
             removals=self.meta.removals + (replaces is not None),
         )
-        tags = recording.tags
+        tags, more = recording.tags, details.of_tags(recording.tags)
         values = (
             *(recording.content_hash, recording.duration_s),
             *(tags.title, tags.artist, tags.album, tags.licence, tags.source),
@@ -232,13 +237,15 @@ class Catalogue:
                 " count=excluded.count, crc32=excluded.crc32 RETURNING id",
                 (replaces, *values, recording.crc32),
             ).fetchone()
+            details.write(db, track, recording.content_hash, more)
             file = changed(file, track=track)
             _write_file(db, file)
             _write_meta(db, meta)
         self.meta = meta
         if replaces is not None:
             del self._by_hash[self.tracks[replaces].content_hash]
-        self.tracks[track] = Track(track, file.path, *values)
+        self.tracks[track] = Track(track, file.path, *values, *more)
+        self.details[track] = more
         self.checksums[track] = recording.crc32
         self._by_hash[recording.content_hash] = track
         self._move(file.path, file)
@@ -267,13 +274,20 @@ class Catalogue:
         touched = sorted({self.files[path].track for path in gone})
         dead = [self.tracks[track] for track in touched if gone.issuperset(self._paths[track])]
         meta = changed(self.meta, removals=self.meta.removals + bool(dead))
+        titles = self._titles_without(gone, touched)
         with self._transaction() as db:
             db.executemany("DELETE FROM files WHERE path = ?", [(path,) for path in gone])
             db.executemany("DELETE FROM tracks WHERE id = ?", [(track.id,) for track in dead])
+            details.delete(db, [track.id for track in dead])
+            db.executemany(
+                "UPDATE tracks SET title = ? WHERE id = ?", [(t, id) for id, t in titles.items()]
+            )
             _write_meta(db, meta)
         self.meta = meta
         for path in gone:
             self._move(path, None)
+        for id, title in titles.items():
+            self.tracks[id] = changed(self.tracks[id], title=title)
         return dead
 
     def put_network(self, path: str) -> None:
@@ -299,6 +313,29 @@ class Catalogue:
                 db.executemany("DELETE FROM kept_out WHERE path = ?", [(p,) for p in same])
             for p in same:
                 del self.kept_out[p]
+
+    def _titles_without(self, gone: set[str], tracks: list[int]) -> dict[int, str]:
+        """New titles of the tracks whose title was the name of a file that is ``gone``."""
+        titles = {}
+        for id in tracks:
+            left = [path for path in self._paths[id] if path not in gone]
+            if left and self.tracks[id].title_from_name:
+                titles[id] = title_of_name(Path(left[0]))
+        return titles
+
+    def put_tags(self, track: Track, tags: Tags) -> Track:
+        """Replace the texts of a track; returns it."""
+        texts = {n: getattr(tags, n) for n in ("title", "artist", "album", "licence", "source")}
+        more = details.of_tags(tags)
+        with self._transaction() as db:
+            db.execute(
+                "UPDATE tracks SET title=?, artist=?, album=?, licence=?, source=? WHERE id=?",
+                (*texts.values(), track.id),
+            )
+            details.write(db, track.id, track.content_hash, more)
+        self.details[track.id] = more
+        self.tracks[track.id] = changed(self.tracks[track.id], **texts, **more._asdict())
+        return self.tracks[track.id]
 
     def put_checksums(self, checksums: dict[int, int]) -> None:
         """Record the checksums of tracks that had none."""
