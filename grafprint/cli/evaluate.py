@@ -20,8 +20,8 @@ from grafprint.cli.console import (
     needs,
     out,
     positive,
-    progress,
 )
+from grafprint.cli.progress import progress
 from grafprint.errors import ConfigError
 
 # Options that make sense only with, or only without, --recordings.
@@ -142,7 +142,7 @@ def evaluate(
     )
     noises = noise_bank(noise, "test", 30, 9000 + seed)
     responses = room_bank(rooms, "test", 20, 9000 + seed)
-    fingerprinter = load_fingerprinter(model, device)
+    fingerprinter = load_fingerprinter(model, device, library)
     with Library.open(library, model_id=fingerprinter.model_id) as opened:
         chosen = None if tracks is None else query_tracks(opened, tracks)
         with progress() as bar:

@@ -11,6 +11,7 @@ from rich.table import Table
 from grafprint.cli.console import (
     BUNDLED_LIBRARY,
     BUNDLED_MODEL,
+    ConfidenceOption,
     DeviceOption,
     LibraryOption,
     ModelOption,
@@ -19,7 +20,6 @@ from grafprint.cli.console import (
     load_fingerprinter,
     out,
 )
-from grafprint.cli.identify import ConfidenceOption
 from grafprint.errors import AudioError, GraFPrintError
 
 if TYPE_CHECKING:

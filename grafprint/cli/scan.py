@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.progress import (
     BarColumn,
-    Progress,
     TaskID,
     TextColumn,
     TimeElapsedColumn,
@@ -30,7 +29,9 @@ from grafprint.cli.console import (
     load_fingerprinter,
     out,
     print_json,
+    print_text,
 )
+from grafprint.cli.progress import progress
 
 if TYPE_CHECKING:
     from grafprint.scan import Scan
@@ -82,7 +83,7 @@ def scan(
         err.print(escape(f"left out: {folder_failure.reason}"), highlight=False)
     if not files:
         raise AudioError("there is no audio or video file: name one, or a folder that holds some")
-    fingerprinter = load_fingerprinter(model, device)
+    fingerprinter = load_fingerprinter(model, device, library)
     failed = len(unreadable)
     columns = (
         TextColumn("{task.description}"),
@@ -93,7 +94,7 @@ def scan(
     )
     with (
         Library.open(library, model_id=fingerprinter.model_id) as opened,
-        Progress(*columns, console=err) as bar,
+        progress(*columns) as bar,
     ):
         for path in files:
             if folder and _target(folder, path, "json").is_file():
@@ -149,9 +150,9 @@ def _print(found: Scan, form: Format) -> None:
     if form is Format.json:
         print_json(found.to_json())
     elif form is Format.csv:
-        typer.echo(export.to_csv(found), nl=False)
+        print_text(export.to_csv(found))
     elif form is Format.cue:
-        typer.echo(export.to_cue(found), nl=False)
+        print_text(export.to_cue(found))
     else:
         out.print(_table(found))
 

@@ -17,12 +17,12 @@ from grafprint.cli.console import (
     LibraryOption,
     ModelOption,
     clock,
-    err,
     escape,
     finite,
     load_fingerprinter,
     out,
 )
+from grafprint.cli.progress import status
 
 if TYPE_CHECKING:
     from grafprint.scan.monitor import Event
@@ -74,18 +74,20 @@ def watch(
     from grafprint.library import Library
     from grafprint.scan import monitor
 
-    fingerprinter = load_fingerprinter(model, device)
+    if log:  # not only when the first play has ended
+        _append(log, "")
+    fingerprinter = load_fingerprinter(model, device, library)
     began = datetime.now().astimezone()
     with (
         Library.open(library, model_id=fingerprinter.model_id) as opened,
         closing(live_sources.blocks(source, idle_s=idle)) as blocks,
-        err.status("listening (Ctrl-C ends it)"),
+        status("listening (Ctrl-C ends it)"),
     ):
         sound = blocks if seconds is None else _first(blocks, seconds * audio.SAMPLE_RATE)
         for event in monitor.watch(opened, fingerprinter, _until_interrupted(sound)):
             _show(event, began)
             if log and event.kind == "ended":
-                _append(log, _entry(event, began))
+                _append(log, json.dumps(_entry(event, began), ensure_ascii=False) + "\n")
 
 
 def _first(blocks: Any, samples: float) -> Any:
@@ -126,8 +128,8 @@ def _entry(event: Event, began: datetime) -> dict[str, Any]:
     return {**times, **play.to_json()}
 
 
-def _append(log: Path, entry: dict[str, Any]) -> None:
+def _append(log: Path, text: str) -> None:
     from grafprint.files import writing
 
     with writing(log), log.open("a", encoding="utf-8") as file:
-        file.write(json.dumps(entry, ensure_ascii=False) + "\n")
+        file.write(text)

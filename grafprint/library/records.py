@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import uuid
 from dataclasses import dataclass
-from typing import NamedTuple, Protocol
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
-from grafprint.audio.metadata import Tags
+if TYPE_CHECKING:
+    from grafprint.audio.metadata import Tags
 
 
 class Network(Protocol):
