@@ -10,8 +10,9 @@ six frames (96 ms) with which that fingerprint's second begins.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import numpy as np
-from scipy.ndimage import maximum_filter, uniform_filter1d
 
 from grafprint.audio.reader import SAMPLE_RATE
 
@@ -27,7 +28,9 @@ _AROUND_FRAMES, _AROUND_BINS = 60, 25
 _PEAK_FRAMES, _PEAK_BINS = 2, 5  # a peak is the loudest of as many on each side
 _FLOOR = 1e-3  # of a frame's amplitude: that of the noise of 16-bit samples
 _LEAST_SPREAD_DB = 3.0  # less contrast than this is not amplified
-_BLOCK = 4096  # frames computed at once
+_BLOCK = 3840  # frames computed at once: a number of whole rows
+# Frames on each side that a block needs: for two averages, one after the other, and for peaks.
+_CONTEXT = 2 * _AROUND_FRAMES + _PEAK_FRAMES
 
 
 def contrast(samples: np.ndarray) -> np.ndarray:
@@ -38,37 +41,117 @@ def contrast(samples: np.ndarray) -> np.ndarray:
     loudspeaker, the room, steady noise), less its mean over 390 Hz on each side (loudness), divided
     by the standard deviation there. Raises ValueError if there are too few samples.
     """
-    half = _N_FFT // 2
-    if samples.ndim != 1 or len(samples) <= half:
-        raise ValueError(f"at least {half + 1} mono samples are needed, not {samples.shape}")
-    padded = np.pad(np.asarray(samples, np.float32), half, mode="reflect")
-    frames = 1 + len(samples) // _HOP
-    parts = []
-    for begin in range(0, frames, _BLOCK):
-        first, end = max(0, begin - 2 * _AROUND_FRAMES), min(frames, begin + _BLOCK)
-        last = min(frames, end + 2 * _AROUND_FRAMES)
-        level = _log_spectrum(padded[first * _HOP : (last - 1) * _HOP + _N_FFT])
-        parts.append(_whiten(level)[begin - first : end - first])
-    return np.concatenate(parts)
+    stream = _Contrast()
+    blocks = [*stream.push(samples), *stream.finish()]
+    return np.concatenate([places[own] for _, places, own in blocks])
 
 
 def find_landmarks(samples: np.ndarray, rows: int) -> np.ndarray:
-    """The landmarks of a track: uint16 [rows, PER_ROW].
+    """The landmarks of a track: uint16 [rows, PER_ROW]; see :meth:`LandmarkStream.finish`.
 
-    ``rows`` is the number of its fingerprints. An entry is ``256 * frame + bin``, with the frame
-    (0 to 5) counted from the row's first; entries of a row ascend, and EMPTY fills the rest.
+    Raises ValueError as :func:`contrast` does.
     """
-    places = contrast(samples)[: rows * ROW_FRAMES + _PEAK_FRAMES]
+    stream = LandmarkStream()
+    stream.push(samples)
+    return stream.finish(rows)
+
+
+class LandmarkStream:
+    """The landmarks of audio that arrives in chunks; memory is bounded by the largest chunk."""
+
+    def __init__(self) -> None:
+        self._contrast = _Contrast()
+        self._parts: list[np.ndarray] = []
+
+    def push(self, samples: np.ndarray) -> None:
+        """Take the next mono samples ``[n]`` at 16 kHz."""
+        self._parts.extend(_landmarks(*block) for block in self._contrast.push(samples))
+
+    def finish(self, rows: int) -> np.ndarray:
+        """The landmarks of all the audio: uint16 [rows, PER_ROW].
+
+        ``rows`` is the number of its fingerprints. An entry is ``256 * frame + bin``, with the
+        frame (0 to 5) counted from the row's first; entries of a row ascend, and EMPTY fills the
+        rest. Raises ValueError as :func:`contrast` does.
+        """
+        self._parts.extend(_landmarks(*block) for block in self._contrast.finish())
+        found = np.concatenate(self._parts)[:rows]
+        missing = np.full((rows - len(found), PER_ROW), EMPTY)
+        return np.concatenate([found, missing])
+
+
+# A block's first frame, contrasts that begin and end a few frames around it, and which are its own.
+_Part = tuple[int, np.ndarray, slice]
+
+
+class _Contrast:
+    """:func:`contrast` of audio in chunks, in blocks of frames; each has the peaks' neighbours."""
+
+    def __init__(self) -> None:
+        self._samples = np.empty(0, np.float32)  # from the first frame without a level on
+        self._padded = False
+        self._levels = np.empty((0, BINS))
+        self._first = 0  # frame of the first level
+        self._begin = 0  # of the next block
+
+    def push(self, samples: np.ndarray) -> Iterator[_Part]:
+        if samples.ndim != 1:
+            raise ValueError(f"mono samples [n] are expected, not {samples.shape}")
+        for begin in range(0, len(samples), _BLOCK * _HOP):
+            part = np.asarray(samples[begin : begin + _BLOCK * _HOP], np.float32)
+            self._samples = np.concatenate([self._samples, part])
+            if not self._padded and len(self._samples) > _N_FFT // 2:
+                self._samples = np.pad(self._samples, (_N_FFT // 2, 0), mode="reflect")
+                self._padded = True
+            if self._padded:
+                yield from self._advance(_CONTEXT)
+
+    def finish(self) -> Iterator[_Part]:
+        if not self._padded:
+            raise ValueError(f"at least {_N_FFT // 2 + 1} mono samples are needed")
+        self._samples = np.pad(self._samples, (0, _N_FFT // 2), mode="reflect")
+        yield from self._advance(0)
+        if self._begin < self._first + len(self._levels):
+            yield self._block()
+
+    def _advance(self, ahead: int) -> Iterator[_Part]:
+        """Compute the levels that can be, and the blocks that have ``ahead`` frames after them."""
+        count = (len(self._samples) - _N_FFT) // _HOP + 1
+        if count > 0:
+            levels = _log_spectrum(self._samples[: (count - 1) * _HOP + _N_FFT])
+            self._levels = np.concatenate([self._levels, levels])
+            self._samples = self._samples[count * _HOP :]
+        while self._begin + _BLOCK + ahead <= self._first + len(self._levels):
+            yield self._block()
+
+    def _block(self) -> _Part:
+        begin = self._begin
+        end = min(begin + _BLOCK, self._first + len(self._levels))
+        around = slice(max(0, begin - _CONTEXT) - self._first, end + _CONTEXT - self._first)
+        places = _whiten(self._levels[around])
+        before = begin - self._first - around.start
+        kept = slice(max(0, before - _PEAK_FRAMES), before + end - begin + _PEAK_FRAMES)
+        self._begin = end
+        passed = max(0, end - _CONTEXT) - self._first
+        self._levels, self._first = self._levels[passed:], self._first + passed
+        return begin, places[kept], slice(before - kept.start, before - kept.start + end - begin)
+
+
+def _landmarks(begin: int, places: np.ndarray, own: slice) -> np.ndarray:
+    """The landmarks of a block, which begins with a row: uint16 [rows, PER_ROW]."""
+    from scipy.ndimage import maximum_filter
+
+    assert begin % ROW_FRAMES == 0
+    rows = -(-(own.stop - own.start) // ROW_FRAMES)
     highest = maximum_filter(places, (2 * _PEAK_FRAMES + 1, 2 * _PEAK_BINS + 1), mode="nearest")
-    frames, bins = np.nonzero((places == highest) & (places > 0))
-    inside = frames < rows * ROW_FRAMES
-    frames, bins = frames[inside], bins[inside]
+    frames, bins = np.nonzero(((places == highest) & (places > 0))[own])
     row = frames // ROW_FRAMES
-    order = np.lexsort((-places[frames, bins], row))  # strongest first within each row
+    strength = places[own][frames, bins]
+    order = np.lexsort((-strength, row))  # strongest first within each row
     ordered = row[order]
     rank = np.arange(len(order)) - np.searchsorted(ordered, ordered)
     kept = rank < PER_ROW
-    found = np.full((rows, PER_ROW), EMPTY, np.uint16)
+    found = np.full((rows, PER_ROW), EMPTY)
     entries = frames % ROW_FRAMES * BINS + bins
     found[ordered[kept], rank[kept]] = entries[order][kept]
     found.sort(axis=1)
@@ -92,6 +175,8 @@ def _whiten(level: np.ndarray) -> np.ndarray:
 
 
 def _mean(values: np.ndarray, around: int, axis: int) -> np.ndarray:
+    from scipy.ndimage import uniform_filter1d
+
     return np.asarray(uniform_filter1d(values, 2 * around + 1, axis=axis, mode="nearest"))
 
 

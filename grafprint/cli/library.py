@@ -135,7 +135,7 @@ def check(library: LibraryOption = BUNDLED_LIBRARY, as_json: JsonOption = False)
     """Read all of a library and report damage."""
     from grafprint.library import Library, LibraryError
     from grafprint.library.folder import INDEX
-    from grafprint.library.vectors import REPAIR
+    from grafprint.library.row_store import REPAIR
 
     with Library.open(library) as opened:  # finds other kinds of damage
         damaged, tracks = opened.damaged(), len(opened.tracks())

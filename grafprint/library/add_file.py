@@ -13,6 +13,7 @@ import numpy as np
 
 from grafprint import audio, bundled
 from grafprint.audio import metadata
+from grafprint.audio.landmarks import LandmarkStream
 from grafprint.library.folder import LibraryFolder
 from grafprint.library.records import File, Recording, Track
 
@@ -41,13 +42,14 @@ class FileFingerprints:
 
     ``vectors`` is empty where the library already has a file of the same ``content_hash`` (SHA-256;
     None: not computed). All of this holds while the file's :func:`file_stamp` is ``stamp``; with
-    None it is not checked.
+    None it is not checked. ``landmarks [n, 8]`` are those of audio/landmarks.py, or None.
     """
 
     vectors: np.ndarray
     duration_s: float
     stamp: FileStamp | None = None
     content_hash: str | None = None
+    landmarks: np.ndarray | None = None
 
 
 def add_file(
@@ -81,6 +83,7 @@ def add_file(
                 # Of an older version, which read fewer tags.
                 with library.changing():
                     track = catalogue.put_tags(track, metadata.read(file, root))
+            _add_missing_landmarks(library, file, track, progress)
             return AddResult("unchanged", track)
         if stored in catalogue.kept_out and not readmit:
             raise KeptOut
@@ -104,15 +107,21 @@ def add_file(
                     catalogue.put_tags(same, metadata.read(file, root))
             unchanged = known is not None and known.track == same.id
             return AddResult("unchanged" if unchanged else "duplicate", catalogue.tracks[same.id])
-        vectors = library.vector_store
+        vectors, landmarks = library.vector_store, library.landmark_store
         try:
             if prepared and len(prepared.vectors):
-                duration_s = prepared.duration_s
+                duration_s, found = prepared.duration_s, prepared.landmarks
                 vectors.append(prepared.vectors)
             else:
-                duration_s = _fingerprint(
-                    CountedAudio(file, progress), library.window_s, fingerprinter, vectors.append
-                )
+                counted = CountedAudio(file, progress, landmarks=landmarks is not None)
+                duration_s = _fingerprint(counted, library.window_s, fingerprinter, vectors.append)
+                found = counted.landmarks(vectors.pending)
+            if landmarks is not None:
+                if found is None:
+                    landmarks.append_empty(vectors.pending)
+                else:
+                    landmarks.append(found)
+                landmarks.sync()
             if file_stamp(file) != before:
                 raise _error(file, "it changed while it was read; run again when it is complete")
             recording = Recording(
@@ -125,10 +134,14 @@ def add_file(
             vectors.sync()
         except BaseException:
             vectors.rollback()
+            if landmarks is not None:
+                landmarks.rollback()
             raise
         with library.changing():
             track = catalogue.put(recording, entry, known.track if known else None)
             vectors.commit()
+            if landmarks is not None:
+                landmarks.commit()
         return AddResult("updated" if known else "added", track)
 
 
@@ -177,10 +190,27 @@ def fingerprint_file(
     if catalogue.with_content(content_hash) or content_hash in catalogue.kept_out.values():
         return FileFingerprints(np.empty((0, library.dim)), 0.0, stamp, content_hash)
     parts: list[np.ndarray] = []
-    duration_s = _fingerprint(
-        CountedAudio(file, progress), library.window_s, fingerprinter, parts.append
-    )
-    return FileFingerprints(np.concatenate(parts), duration_s, stamp, content_hash)
+    counted = CountedAudio(file, progress, landmarks=library.landmark_store is not None)
+    duration_s = _fingerprint(counted, library.window_s, fingerprinter, parts.append)
+    vectors = np.concatenate(parts)
+    landmarks = counted.landmarks(len(vectors))
+    return FileFingerprints(vectors, duration_s, stamp, content_hash, landmarks)
+
+
+def _add_missing_landmarks(
+    library: LibraryFolder, file: Path, track: Track, progress: Callable[[float], None] | None
+) -> None:
+    """Find the landmarks of a track that an older version added."""
+    store = library.landmark_store
+    if store is None or store.filled(np.arange(track.first, track.first + track.count)).any():
+        return
+    counted = CountedAudio(file, progress, landmarks=True)
+    for _ in counted:
+        pass
+    found = counted.landmarks(track.count)
+    assert found is not None
+    with library.lock:
+        store.replace(track.first, found)
 
 
 def _fingerprint(
@@ -209,20 +239,33 @@ def _fingerprint(
 
 
 class CountedAudio:
-    """The samples of a file in chunks; counts the seconds taken so far."""
+    """The samples of a file in chunks; counts the seconds taken so far, and finds landmarks."""
 
-    def __init__(self, file: Path, progress: Callable[[float], None] | None = None) -> None:
+    def __init__(
+        self,
+        file: Path,
+        progress: Callable[[float], None] | None = None,
+        *,
+        landmarks: bool = False,
+    ) -> None:
         self.file, self._progress, self._samples = file, progress, 0
+        self._landmarks = LandmarkStream() if landmarks else None
 
     @property
     def duration_s(self) -> float:
         """Seconds of audio so far."""
         return self._samples / audio.SAMPLE_RATE
 
+    def landmarks(self, rows: int) -> np.ndarray | None:
+        """The landmarks ``[rows, 8]`` of all audio taken; None if they were not asked for."""
+        return None if self._landmarks is None else self._landmarks.finish(rows)
+
     def __iter__(self) -> Iterator[np.ndarray]:
         for chunk in audio.stream(self.file):
             self._samples += len(chunk)
             yield chunk
+            if self._landmarks is not None:
+                self._landmarks.push(chunk)
             if self._progress:
                 self._progress(self.duration_s)
 

@@ -14,7 +14,7 @@ from pathlib import Path
 from grafprint import files
 from grafprint.audio.metadata import Tags, title_of_name
 from grafprint.errors import LibraryError
-from grafprint.library import details, vectors
+from grafprint.library import details, row_store
 from grafprint.library.records import File, Meta, Recording, Track
 
 FORMAT = 2  # format 1 had no checksums; it is read, and upgraded by a writer
@@ -139,7 +139,7 @@ class Catalogue:
                 self._read()
         except (ValueError, TypeError, KeyError) as failure:
             raise LibraryError(
-                f"{self.path} is damaged: {failure!r}; {vectors.REPAIR}"
+                f"{self.path} is damaged: {failure!r}; {row_store.REPAIR}"
             ) from failure
 
     def _read(self) -> None:
@@ -406,7 +406,7 @@ def _explain_errors(path: Path) -> Iterator[None]:
                 "copy the library to a folder of your own"
             )
         else:
-            reason = f"it is damaged; {vectors.REPAIR}"
+            reason = f"it is damaged; {row_store.REPAIR}"
         raise LibraryError(f"cannot use {path}: {reason} ({failure})") from failure
 
 

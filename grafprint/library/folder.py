@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import os
 import threading
 from collections.abc import Iterator
@@ -11,11 +12,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from grafprint import files
+from grafprint.audio.landmarks import FRAME_S, ROW_FRAMES
 from grafprint.errors import LibraryError
-from grafprint.library import vectors
+from grafprint.library import row_store
 from grafprint.library.catalogue import Catalogue
+from grafprint.library.landmark_store import LandmarkStore
 from grafprint.library.lock import WriterLock
 from grafprint.library.records import Track
+from grafprint.library.row_store import RowStore
 from grafprint.library.rows import RowTable
 from grafprint.library.vectors import VectorStore
 
@@ -38,6 +42,11 @@ def vectors_name(generation: int) -> str:
     return f"fingerprints.{generation}.f16" if generation else "fingerprints.f16"
 
 
+def landmarks_name(generation: int) -> str:
+    """The name of the landmarks' file, which goes with the fingerprints of a generation."""
+    return f"landmarks.{generation}.u16" if generation else "landmarks.u16"
+
+
 def is_intact(track: Track, catalogue: Catalogue, vectors: VectorStore) -> bool:
     """Whether a track's fingerprints match its checksum, if that is known."""
     checksum = catalogue.checksums[track.id]
@@ -53,6 +62,7 @@ class LibraryFolder:
 
     catalogue: Catalogue
     vector_store: VectorStore
+    landmark_store: LandmarkStore | None  # None: there are none, or another hop between rows
 
     def __init__(self, path: str | os.PathLike[str], *, writable: bool) -> None:
         """Open all files. Raises LibraryError if one is missing, damaged or cannot be written."""
@@ -188,7 +198,7 @@ class LibraryFolder:
         others = f" and {len(tracks) - 1} more" if len(tracks) > 1 else ""
         return LibraryError(
             f"{self._vectors_path} is damaged: the fingerprints of {tracks[0].title!r}{others} "
-            f"are not what was stored; {vectors.REPAIR}"
+            f"are not what was stored; {row_store.REPAIR}"
         )
 
     def located(self, path: str) -> Path:
@@ -211,38 +221,53 @@ class LibraryFolder:
         return IndexState(meta.library_id, meta.generation, meta.rows, meta.removals, factory)
 
     def drop_dead_rows(self) -> None:
-        """Copy the live rows to a file of the next generation, and let SQLite's commit switch."""
-        table, old, old_path = self.table(), self.vector_store, self._vectors_path
-        new_path = self.path / vectors_name(self.catalogue.meta.generation + 1)
+        """Copy the live rows to files of the next generation, and let SQLite's commit switch."""
+        table, generation = self.table(), self.catalogue.meta.generation + 1
+        new_path = self.path / vectors_name(generation)
+        landmarks_path = self.path / landmarks_name(generation)
         with files.writing(new_path):
             new_path.write_bytes(b"")
-        new = VectorStore(new_path, old.dim, 0, writable=True)
+            landmarks_path.write_bytes(b"")
+        new = VectorStore(new_path, self.dim, 0, writable=True)
+        stores: dict[RowStore, RowStore] = {self.vector_store: new}
+        new_landmarks = None
+        if self.landmark_store is not None:
+            new_landmarks = LandmarkStore(landmarks_path, 0, writable=True)
+            stores[self.landmark_store] = new_landmarks
         firsts: dict[int, int] = {}
         try:
             for track, first, count in zip(table.ids, table.firsts, table.counts, strict=True):
                 firsts[int(track)] = new.pending
-                old.copy_range(int(first), int(first + count), new)
-            new.sync()
+                for old, copy in stores.items():
+                    old.copy_range(int(first), int(first + count), copy)
+            for copy in stores.values():
+                copy.sync()
             files.sync_folder(self.path)
         except BaseException:
-            new.close()
+            for copy in stores.values():
+                copy.close()
             new_path.unlink(missing_ok=True)
+            landmarks_path.unlink(missing_ok=True)
             raise
-        # From here on the new file may be the valid one. If this fails, both are kept, and whoever
-        # opens the library for writing next deletes the other one.
+        # From here on the new files may be the valid ones. If this fails, all are kept, and whoever
+        # opens the library for writing next deletes the others.
         with self.changing() as catalogue:
             catalogue.renumber(firsts, new.pending)
-            new.commit()
-            self.vector_store = new
-        old.close()
-        with contextlib.suppress(OSError):  # a reader may hold it open (Windows)
-            old_path.unlink()
+            for store in stores.values():
+                store.commit()
+            self.vector_store, self.landmark_store = new, new_landmarks
+        for store in stores:
+            store.close()
+            with contextlib.suppress(OSError):  # a reader may hold it open (Windows)
+                store.path.unlink()
 
     def release(self) -> None:
         """Let go of all files."""
         with self.lock:
             if hasattr(self, "vector_store"):
                 self.vector_store.close()
+            if getattr(self, "landmark_store", None):
+                self.landmark_store.close()
             if hasattr(self, "catalogue"):
                 self.catalogue.close()
             if self._writer is not None:
@@ -264,8 +289,9 @@ class LibraryFolder:
                     "folder, or index the music again into a new library"
                 ) from None
         if self.writable:  # delete what an interrupted compaction left
-            for path in self.path.glob("fingerprints*.f16"):
-                if path != self._vectors_path:
+            now = (self._vectors_path.name, landmarks_name(self.catalogue.meta.generation))
+            for path in (*self.path.glob("fingerprints*.f16"), *self.path.glob("landmarks*.u16")):
+                if path.name not in now:
                     with contextlib.suppress(OSError):
                         path.unlink()
 
@@ -274,11 +300,19 @@ class LibraryFolder:
         self.vector_store = VectorStore(
             self._vectors_path, meta.dim, meta.rows, writable=self.writable
         )
+        self.landmark_store = None
+        if math.isclose(meta.hop_s, ROW_FRAMES * FRAME_S):
+            with contextlib.suppress(FileNotFoundError):
+                self.landmark_store = LandmarkStore(
+                    self.path / landmarks_name(meta.generation), meta.rows, writable=self.writable
+                )
 
     def _recover(self) -> None:
         try:
             self.catalogue.read()
             self.vector_store.close()
+            if self.landmark_store is not None:
+                self.landmark_store.close()
             self._open_vectors()
         except (LibraryError, OSError):  # opening it again will report why
             self.release()

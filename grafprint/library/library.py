@@ -1,7 +1,8 @@
 """A collection of fingerprinted recordings in a folder: open, search, add, remove, compact.
 
 The folder holds ``library.sqlite3`` (tracks, their files, and which network made the
-fingerprints), ``fingerprints.f16`` (see vectors.py), a copy of the database for repair.py and, once
+fingerprints), ``fingerprints.f16`` (see vectors.py), ``landmarks.u16`` beside them
+(see landmark_store.py), a copy of the database for repair.py and, once
 the library is large enough to need one, ``index.faiss``, which is derived and rebuilt whenever it
 does not fit. The folder can be copied to any machine. A track exists once SQLite has committed it:
 its vectors are on the disk before, and the next write cuts off what an interrupted one left.
@@ -24,6 +25,7 @@ from grafprint.library.catalogue import Catalogue
 from grafprint.library.folder import BACKUP, BUCKETS, CATALOGUE, LOCK, LibraryFolder, vectors_name
 from grafprint.library.lock import WriterLock
 from grafprint.library.records import Network, Track, new_meta
+from grafprint.library.rows import RowTable
 
 if TYPE_CHECKING:
     from grafprint.fingerprint import Fingerprinter
@@ -45,6 +47,8 @@ class Library(LibraryFolder):
     """
 
     nprobe: int | None = None
+    _looked_at: RowTable | None = None  # the table that _filled holds for
+    _filled = False
 
     @classmethod
     def open(
@@ -247,6 +251,27 @@ class Library(LibraryFolder):
         """Sums of a query's inner products at many candidate places; see vectors.py."""
         return self.vector_store.score_sums(places, positions, queries)
 
+    @property
+    def has_landmarks(self) -> bool:
+        """Whether most tracks have landmarks, by a look at the middle of each.
+
+        Those that an older version added have none until their files are indexed again.
+        """
+        with self.lock:
+            table = self.table()
+            if self.landmark_store is None or not table.total:
+                return False
+            if table is not self._looked_at:
+                middles = table.firsts + table.counts // 2
+                self._filled = float(self.landmark_store.filled(middles).mean()) > 0.5
+                self._looked_at = table
+            return self._filled
+
+    def landmarks(self, first: int, end: int) -> np.ndarray:
+        """The landmarks, uint16 [end - first, 8], of rows ``first`` to ``end`` (exclusive)."""
+        assert self.landmark_store is not None
+        return self.landmark_store.range(first, end)
+
     def prefetch(self, firsts: np.ndarray, ends: np.ndarray) -> None:
         """Start reading rows ``firsts [c]`` to ``ends [c]`` (exclusive) from the disk."""
         self.vector_store.prefetch(firsts, ends)
@@ -346,6 +371,8 @@ class Library(LibraryFolder):
             self.compact()
         with self.adding, self.lock:
             self.vector_store.trim()
+            if self.landmark_store is not None:
+                self.landmark_store.trim()
             self.index.save(self.index_state(), self.table(), self.vector_store)
             backup = self.path / BACKUP
             if self.catalogue.changed or not backup.exists():

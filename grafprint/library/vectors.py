@@ -1,100 +1,32 @@
-"""Fingerprints on disk: an append-only file of float16 rows, memory-mapped for reading."""
+"""Fingerprints on disk, and inner products with them."""
 
 from __future__ import annotations
 
 import mmap
 import os
-import zlib
 from pathlib import Path
-from typing import BinaryIO
 
 import numpy as np
 
-from grafprint.errors import LibraryError
-from grafprint.files import writing
+from grafprint.library.row_store import RowStore
 
-_STEP = 1 << 16  # rows handled at once
 # Only larger files are prefetched: smaller ones are assumed to stay in memory.
 _KEPT_BYTES = 1 << 28
 _GAP = 64  # ranges at most this many rows apart are read as one
 _PROBES = 16  # ranges that are checked to tell whether all are in memory
 
-REPAIR = "restore it from a copy, or save what is left with `grafprint library repair`"
 
-
-class VectorStore:
-    """Rows ``[rows, dim]`` in little-endian float16, without a header.
-
-    The number of valid rows is stored elsewhere (in the library's catalogue). Anything beyond them
-    is left from an unfinished write: it is never read, and is overwritten or cut off.
-    """
+class VectorStore(RowStore):
+    """Fingerprints ``[rows, dim]`` in float16."""
 
     def __init__(self, path: Path, dim: int, rows: int, *, writable: bool) -> None:
-        """Open ``path``, whose first ``rows`` rows are valid.
-
-        Raises FileNotFoundError if it does not exist, LibraryError if it is too short or cannot
-        be written.
-        """
-        self.path, self.dim, self.rows = path, dim, rows
-        self._row_bytes = 2 * dim
-        self._end = rows
-        self._crc32 = 0
-        self._file: BinaryIO | None = None
-        self._map: np.ndarray | None = None
-        size, needed = path.stat().st_size, rows * self._row_bytes
-        if size < needed:
-            raise LibraryError(f"{path} is damaged: it has {size} bytes of {needed}; {REPAIR}")
-        if writable:
-            with writing(path):
-                # Unbuffered, so that a failed write leaves nothing to be written later.
-                self._file = path.open("r+b", buffering=0)
-                self._file.truncate(needed)
-        self._mapped()  # so that a reader keeps its rows when the file is replaced
+        """Open ``path``; see :class:`RowStore`."""
+        super().__init__(path, dim, "<f2", rows, writable=writable)
 
     @property
-    def pending(self) -> int:
-        """Number of rows appended but not committed."""
-        return self._end - self.rows
-
-    @property
-    def pending_crc32(self) -> int:
-        """Checksum of the bytes of the pending rows."""
-        return self._crc32
-
-    def append(self, vectors: np.ndarray) -> None:
-        """Append ``vectors [n, dim]``. Raises LibraryError if they cannot be written."""
-        if vectors.ndim != 2 or vectors.shape[1] != self.dim:
-            raise ValueError(f"fingerprints must be [n, {self.dim}], not {vectors.shape}")
-        assert self._file is not None
-        data = memoryview(np.ascontiguousarray(vectors, "<f2").tobytes())
-        checksum = zlib.crc32(data, self._crc32)
-        with writing(self.path):
-            self._file.seek(self._end * self._row_bytes)
-            while data:
-                data = data[self._file.write(data) :]
-        self._end, self._crc32 = self._end + len(vectors), checksum
-
-    def sync(self) -> None:
-        """Wait until all appended rows are on the disk. Raises LibraryError if that fails."""
-        assert self._file is not None
-        with writing(self.path):
-            os.fsync(self._file.fileno())
-
-    def commit(self) -> None:
-        """Make the appended rows valid; the caller has recorded them."""
-        self.rows, self._map, self._crc32 = self._end, None, 0
-
-    def rollback(self) -> None:
-        """Drop the appended rows; the next ones overwrite them."""
-        self._end, self._crc32 = self.rows, 0
-
-    def crc32(self, first: int, end: int) -> int:
-        """Checksum of the bytes of rows ``first`` to ``end`` (exclusive)."""
-        checksum = 0
-        for begin in range(first, end, _STEP):
-            rows = self._mapped()[begin : min(end, begin + _STEP)]
-            checksum = zlib.crc32(rows.data, checksum)
-        return checksum
+    def dim(self) -> int:
+        """Numbers in a fingerprint."""
+        return self.width
 
     def read(self, rows: np.ndarray) -> np.ndarray:
         """The vectors ``[..., dim]`` in float32 of row numbers ``[...]``."""
@@ -128,25 +60,6 @@ class VectorStore:
     def read_range(self, first: int, end: int) -> np.ndarray:
         """Rows ``first`` to ``end`` (exclusive), float32 ``[end - first, dim]``."""
         return np.asarray(self._mapped()[first:end], np.float32)
-
-    def copy_range(self, first: int, end: int, target: VectorStore) -> None:
-        """Append rows ``first`` to ``end`` to another store, bit for bit."""
-        for begin in range(first, end, _STEP):
-            target.append(self._mapped()[begin : min(end, begin + _STEP)])
-
-    def trim(self) -> None:
-        """Cut off rows that were not committed."""
-        assert self._file is not None
-        with writing(self.path):
-            self._file.truncate(self.rows * self._row_bytes)
-        self._end, self._crc32 = self.rows, 0
-
-    def close(self) -> None:
-        """Close the file."""
-        self._map = None
-        if self._file is not None:
-            self._file.close()
-            self._file = None
 
     def prefetch(self, firsts: np.ndarray, ends: np.ndarray) -> None:
         """Start reading the rows ``firsts [c]`` to ``ends [c]`` (exclusive) that are not in memory.
@@ -186,17 +99,6 @@ class VectorStore:
     def _halves(self) -> np.ndarray:
         """The rows as the bits of their float16 numbers: int16 [rows, dim]."""
         return self._mapped().view(np.int16)
-
-    def _mapped(self) -> np.ndarray:
-        if self._map is None:
-            shape = (self.rows, self.dim)
-            # An empty file cannot be mapped.
-            self._map = (
-                np.memmap(self.path, "<f2", "r", shape=shape)
-                if self.rows
-                else np.empty(shape, np.float16)
-            )
-        return self._map
 
 
 def _scale(queries: np.ndarray) -> np.ndarray:

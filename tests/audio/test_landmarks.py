@@ -4,7 +4,15 @@ import numpy as np
 import pytest
 
 from grafprint.audio import landmarks
-from grafprint.audio.landmarks import BINS, EMPTY, PER_ROW, ROW_FRAMES, contrast, find_landmarks
+from grafprint.audio.landmarks import (
+    BINS,
+    EMPTY,
+    PER_ROW,
+    ROW_FRAMES,
+    LandmarkStream,
+    contrast,
+    find_landmarks,
+)
 from tests.libraries import excerpt
 
 RATE = 16_000
@@ -37,7 +45,7 @@ def test_contrast_hardly_depends_on_gain_and_colour(music):
 
 def test_blocks_give_what_the_whole_gives(music, monkeypatch):
     whole = contrast(music)
-    monkeypatch.setattr(landmarks, "_BLOCK", 50)
+    monkeypatch.setattr(landmarks, "_BLOCK", 48)
     np.testing.assert_allclose(contrast(music), whole, atol=1e-4)
 
 
@@ -58,6 +66,18 @@ def test_landmarks_equal_a_loop(music):
     assert found.dtype == np.uint16
     np.testing.assert_array_equal(found, expected)
     assert (found != EMPTY).mean() > 0.5
+
+
+def test_chunks_give_what_the_whole_gives(music, monkeypatch):
+    monkeypatch.setattr(landmarks, "_BLOCK", 60)
+    whole = find_landmarks(music, 53)
+    for sizes in ([1000], [300, 50_000, 7], [16_000]):
+        stream, rest = LandmarkStream(), music
+        while len(rest):
+            for size in sizes:
+                stream.push(rest[:size])
+                rest = rest[size:]
+        np.testing.assert_array_equal(stream.finish(53), whole)
 
 
 def test_silence_has_no_landmarks():
