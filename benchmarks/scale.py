@@ -66,13 +66,13 @@ def grow(library: Library, size: int, seed: int) -> None:
             name, len(vectors) * library.hop_s + 1, Tags(name, "", "", "", ""), len(vectors),
             library.vector_store.pending_crc32,
         )  # fmt: skip
+        library.sync_rows()
         with library.changing() as catalogue:
             catalogue.put(recording, File(f"made-up/{number}", 0, 0, 0), None)
-            library.vector_store.commit()
+            library.commit_rows()
         number += 1
         if number % 500 == 0:
             print(f"{len(library):,} of {size:,} fingerprints", flush=True)
-    library.vector_store.sync()
 
 
 def mixed(library: Library, a: Track, b: Track, rng: np.random.Generator) -> np.ndarray:

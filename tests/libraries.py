@@ -57,13 +57,13 @@ def fill(
     stored = []
     for number, vectors in enumerate(tracks, first_number):
         library.vector_store.append(vectors)
-        library.vector_store.sync()
+        library.sync_rows()
         tags = Tags(f"track {number}", "", "", "", "")
         checksum, count = library.vector_store.pending_crc32, len(vectors)
         recording = Recording(f"content {number}", count * 0.096, tags, count, checksum)
         with library.changing() as catalogue:
             stored.append(catalogue.put(recording, File(f"{number}.wav", 0, 1, 1), None))
-            library.vector_store.commit()
+            library.commit_rows()
     return stored
 
 

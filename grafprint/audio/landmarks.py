@@ -26,9 +26,10 @@ _HOP, _N_FFT, _LOWEST = 256, 1024, 16
 # Bins and frames on each side over which loudness and contrast are averaged.
 _AROUND_FRAMES, _AROUND_BINS = 60, 25
 _PEAK_FRAMES, _PEAK_BINS = 2, 5  # a peak is the loudest of as many on each side
+_AT_ONCE = 64  # spectra, which take more memory than all the rest
 _FLOOR = 1e-3  # of a frame's amplitude: that of the noise of 16-bit samples
 _LEAST_SPREAD_DB = 3.0  # less contrast than this is not amplified
-_BLOCK = 3840  # frames computed at once: a number of whole rows
+_BLOCK = 960  # frames computed at once: a number of whole rows
 # Frames on each side that a block needs: for two averages, one after the other, and for peaks.
 _CONTEXT = 2 * _AROUND_FRAMES + _PEAK_FRAMES
 
@@ -90,7 +91,7 @@ class _Contrast:
     def __init__(self) -> None:
         self._samples = np.empty(0, np.float32)  # from the first frame without a level on
         self._padded = False
-        self._levels = np.empty((0, BINS))
+        self._levels = np.empty((0, BINS), np.float32)
         self._first = 0  # frame of the first level
         self._begin = 0  # of the next block
 
@@ -161,8 +162,11 @@ def _landmarks(begin: int, places: np.ndarray, own: slice) -> np.ndarray:
 def _log_spectrum(samples: np.ndarray) -> np.ndarray:
     frames = np.lib.stride_tricks.sliding_window_view(samples, _N_FFT)[::_HOP]
     window = np.hanning(_N_FFT + 1)[:-1].astype(np.float32)
-    amplitude = np.abs(np.fft.rfft(frames * window, axis=1)[:, _LOWEST : _LOWEST + BINS])
-    return np.asarray(20 * np.log10(np.maximum(amplitude, _FLOOR)), np.float64)
+    amplitude = np.empty((len(frames), BINS), np.float32)
+    for begin in range(0, len(frames), _AT_ONCE):
+        spectrum = np.fft.rfft(frames[begin : begin + _AT_ONCE] * window, axis=1)
+        amplitude[begin : begin + _AT_ONCE] = np.abs(spectrum[:, _LOWEST : _LOWEST + BINS])
+    return np.asarray(20 * np.log10(np.maximum(amplitude, _FLOOR)), np.float32)
 
 
 def _whiten(level: np.ndarray) -> np.ndarray:

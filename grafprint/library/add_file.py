@@ -107,21 +107,15 @@ def add_file(
                     catalogue.put_tags(same, metadata.read(file, root))
             unchanged = known is not None and known.track == same.id
             return AddResult("unchanged" if unchanged else "duplicate", catalogue.tracks[same.id])
-        vectors, landmarks = library.vector_store, library.landmark_store
+        vectors = library.vector_store
         try:
             if prepared and len(prepared.vectors):
                 duration_s, found = prepared.duration_s, prepared.landmarks
                 vectors.append(prepared.vectors)
             else:
-                counted = CountedAudio(file, progress, landmarks=landmarks is not None)
+                counted = CountedAudio(file, progress, landmarks=library.keeps_landmarks)
                 duration_s = _fingerprint(counted, library.window_s, fingerprinter, vectors.append)
                 found = counted.landmarks(vectors.pending)
-            if landmarks is not None:
-                if found is None:
-                    landmarks.append_empty(vectors.pending)
-                else:
-                    landmarks.append(found)
-                landmarks.sync()
             if file_stamp(file) != before:
                 raise _error(file, "it changed while it was read; run again when it is complete")
             recording = Recording(
@@ -131,17 +125,13 @@ def add_file(
                 vectors.pending,
                 vectors.pending_crc32,
             )
-            vectors.sync()
+            library.sync_rows(found)
         except BaseException:
-            vectors.rollback()
-            if landmarks is not None:
-                landmarks.rollback()
+            library.rollback_rows()
             raise
         with library.changing():
             track = catalogue.put(recording, entry, known.track if known else None)
-            vectors.commit()
-            if landmarks is not None:
-                landmarks.commit()
+            library.commit_rows()
         return AddResult("updated" if known else "added", track)
 
 
@@ -190,7 +180,7 @@ def fingerprint_file(
     if catalogue.with_content(content_hash) or content_hash in catalogue.kept_out.values():
         return FileFingerprints(np.empty((0, library.dim)), 0.0, stamp, content_hash)
     parts: list[np.ndarray] = []
-    counted = CountedAudio(file, progress, landmarks=library.landmark_store is not None)
+    counted = CountedAudio(file, progress, landmarks=library.keeps_landmarks)
     duration_s = _fingerprint(counted, library.window_s, fingerprinter, parts.append)
     vectors = np.concatenate(parts)
     landmarks = counted.landmarks(len(vectors))

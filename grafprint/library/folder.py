@@ -11,6 +11,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from grafprint import files
 from grafprint.audio.landmarks import FRAME_S, ROW_FRAMES
 from grafprint.errors import LibraryError
@@ -158,6 +160,36 @@ class LibraryFolder:
             finally:
                 self._table = None
 
+    @property
+    def keeps_landmarks(self) -> bool:
+        """Whether landmarks can be stored; they fit fingerprints with a hop of 96 ms."""
+        return self.landmark_store is not None
+
+    def sync_rows(self, landmarks: np.ndarray | None = None) -> None:
+        """Wait until the appended rows are on the disk, with their ``landmarks [n, 8]``, if any.
+
+        Raises LibraryError if that fails.
+        """
+        self.vector_store.sync()
+        if self.landmark_store is not None:
+            if landmarks is None:
+                self.landmark_store.append_empty(self.vector_store.pending)
+            else:
+                self.landmark_store.append(landmarks)
+            self.landmark_store.sync()
+
+    def commit_rows(self) -> None:
+        """Make the appended rows valid; the caller has recorded them."""
+        self.vector_store.commit()
+        if self.landmark_store is not None:
+            self.landmark_store.commit()
+
+    def rollback_rows(self) -> None:
+        """Drop the appended rows."""
+        self.vector_store.rollback()
+        if self.landmark_store is not None:
+            self.landmark_store.rollback()
+
     def damaged(self) -> list[Track]:
         """The tracks whose fingerprints are no longer as written; reads them all."""
         with self.lock:
@@ -266,8 +298,8 @@ class LibraryFolder:
         with self.lock:
             if hasattr(self, "vector_store"):
                 self.vector_store.close()
-            if getattr(self, "landmark_store", None):
-                self.landmark_store.close()
+            if (landmarks := getattr(self, "landmark_store", None)) is not None:
+                landmarks.close()
             if hasattr(self, "catalogue"):
                 self.catalogue.close()
             if self._writer is not None:

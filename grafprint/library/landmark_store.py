@@ -48,7 +48,7 @@ class LandmarkStore(RowStore):
             os.fsync(self._file.fileno())
 
     def range(self, first: int, end: int) -> np.ndarray:
-        """Rows ``first`` to ``end`` (exclusive), uint16 ``[end - first, 8]``: a view, not a copy."""
+        """A view of rows ``first`` to ``end`` (exclusive): uint16 ``[end - first, 8]``."""
         return self._mapped()[first:end]
 
     def filled(self, rows: np.ndarray) -> np.ndarray:

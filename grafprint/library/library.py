@@ -1,11 +1,11 @@
 """A collection of fingerprinted recordings in a folder: open, search, add, remove, compact.
 
 The folder holds ``library.sqlite3`` (tracks, their files, and which network made the
-fingerprints), ``fingerprints.f16`` (see vectors.py), ``landmarks.u16`` beside them
-(see landmark_store.py), a copy of the database for repair.py and, once
-the library is large enough to need one, ``index.faiss``, which is derived and rebuilt whenever it
-does not fit. The folder can be copied to any machine. A track exists once SQLite has committed it:
-its vectors are on the disk before, and the next write cuts off what an interrupted one left.
+fingerprints), ``fingerprints.f16`` (see vectors.py), ``landmarks.u16`` beside them (see
+landmark_store.py), a copy of the database for repair.py and, once the library is large enough to
+need one, ``index.faiss``, which is derived and rebuilt whenever it does not fit. The folder can be
+copied to any machine. A track exists once SQLite has committed it: its rows are on the disk before,
+and the next write cuts off what an interrupted one left.
 """
 
 from __future__ import annotations
