@@ -267,6 +267,11 @@ class Library(LibraryFolder):
                 self._looked_at = table
             return self._filled
 
+    def tracks_rows(self) -> tuple[np.ndarray, np.ndarray]:
+        """The first row and the row count of each track: int64 [tracks], in order of rows."""
+        table = self.table()
+        return table.firsts, table.counts
+
     def landmarks(self, first: int, end: int) -> np.ndarray:
         """The landmarks, uint16 [end - first, 8], of rows ``first`` to ``end`` (exclusive)."""
         assert self.landmark_store is not None

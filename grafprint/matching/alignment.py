@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 
 import numpy as np
 
@@ -50,14 +50,43 @@ def propose(collection: Collection, rows: np.ndarray, positions: np.ndarray) -> 
     before = int(positions.max(initial=0))
     width = int(counts.max(initial=0)) + before + 1
     _, which = np.unique(firsts * width + (starts - firsts + before), return_index=True)
-    candidates = Candidates(starts[which], firsts[which], counts[which])
-    overlap = _overlap(positions, candidates)
+    return covering(positions, Candidates(starts[which], firsts[which], counts[which]))
+
+
+def covering(positions: np.ndarray, candidates: Candidates) -> Candidates:
+    """The candidates that cover enough of the query; see MIN_OVERLAP."""
     enough = np.minimum(math.ceil(MIN_OVERLAP * len(positions)), candidates.counts)
-    return candidates.take(overlap >= enough)
+    return candidates.take(_overlap(positions, candidates) >= enough)
+
+
+def joined(one: Candidates, other: Candidates) -> Candidates:
+    """All candidates of both."""
+    parts = zip(astuple(one), astuple(other), strict=True)
+    return Candidates(*(np.concatenate(pair) for pair in parts))
+
+
+def without(candidates: Candidates, others: Candidates) -> Candidates:
+    """The candidates that are not among ``others``."""
+    known = set(zip(others.starts.tolist(), others.firsts.tolist(), strict=True))
+    places = zip(candidates.starts.tolist(), candidates.firsts.tolist(), strict=True)
+    return candidates.take(np.array([place not in known for place in places], bool))
+
+
+def score_all(
+    collection: Collection, queries: np.ndarray, positions: np.ndarray, candidates: Candidates
+) -> np.ndarray:
+    """The scores [c] of all candidates; see :func:`score_candidates`."""
+    _prefetch(collection, positions, candidates)
+    sums, counts = _score_sums(collection, queries, positions, candidates)
+    return _scores(sums, counts, len(positions))
 
 
 def score_candidates(
-    collection: Collection, queries: np.ndarray, positions: np.ndarray, candidates: Candidates
+    collection: Collection,
+    queries: np.ndarray,
+    positions: np.ndarray,
+    candidates: Candidates,
+    short: int = SHORT,
 ) -> tuple[Candidates, np.ndarray]:
     """The candidates that may be among the best, and their scores [c].
 
@@ -68,21 +97,20 @@ def score_candidates(
     with the others on equal terms.
 
     If there are many candidates, pre-rank them on every 4th query segment (every 8th from 3 s on)
-    and score the best in full. Consecutive segments share most of their second of audio, so a
+    and score the ``short`` best in full. Consecutive segments share most of their second of audio, so a
     subset gives nearly the same ranking. There is no guarantee; benchmarks/scale.py counts how
     often it made a difference. Candidates that meet none of these segments are kept, and so are all
     candidates of a query of few segments.
     """
-    _prefetch(collection, positions, candidates)
     every = next((every for least, every in _COARSE if len(positions) >= least), None)
-    if every is None or len(candidates.starts) <= SHORT:
-        sums, counts = _score_sums(collection, queries, positions, candidates)
-        return candidates, _scores(sums, counts, len(positions))
+    if every is None or len(candidates.starts) <= short:
+        return candidates, score_all(collection, queries, positions, candidates)
+    _prefetch(collection, positions, candidates)
     some = np.zeros(len(positions), bool)
     some[every // 2 :: every] = True
     sums, counts = _score_sums(collection, queries[some], positions[some], candidates)
     coarse = _scores(sums, counts, int(some.sum()))
-    kept = ~(coarse < np.partition(coarse, -SHORT)[-SHORT])
+    kept = ~(coarse < np.partition(coarse, -short)[-short])
     candidates = candidates.take(kept)
     other_sums, other_counts = _score_sums(collection, queries[~some], positions[~some], candidates)
     return candidates, _scores(sums[kept] + other_sums, counts[kept] + other_counts, len(positions))

@@ -92,6 +92,21 @@ class Collection(Protocol):
         """Raise LibraryError if a track's fingerprints are no longer as stored."""
         ...
 
+    # Landmarks: a second witness (grafprint/audio/landmarks.py)
+
+    @property
+    def has_landmarks(self) -> bool:
+        """Whether tracks have landmarks; if not, fingerprints decide alone."""
+        ...
+
+    def landmarks(self, first: int, end: int) -> np.ndarray:
+        """The landmarks, uint16 [end - first, 8], of rows ``first`` to ``end`` (exclusive)."""
+        ...
+
+    def tracks_rows(self) -> tuple[np.ndarray, np.ndarray]:
+        """The first row and the row count of each track: int64 [tracks], in order of rows."""
+        ...
+
     # Scores
 
     def prefetch(self, firsts: np.ndarray, ends: np.ndarray) -> None:

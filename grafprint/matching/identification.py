@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 import os
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -19,10 +19,11 @@ import numpy as np
 from grafprint import audio
 from grafprint.errors import MatchError
 from grafprint.library.records import Track
-from grafprint.matching import alignment
+from grafprint.matching import alignment, witness
 from grafprint.matching.alignment import Candidates
 from grafprint.matching.collection import Collection
 from grafprint.matching.confidence import CALIBRATION
+from grafprint.matching.landmarks import ClipContrast
 
 if TYPE_CHECKING:
     from grafprint.fingerprint import Fingerprinter
@@ -32,6 +33,7 @@ LONGEST_S = 30.0  # how much of a clip is used
 # seconds stay below 0.7 (benchmarks/calibration.py).
 SAME_MUSIC = 0.75
 _RIVALS = 20  # how many tracks are compared with the best one for that
+_HEARD = 512  # candidates that are scored in full where landmarks decide too
 
 
 @dataclass(frozen=True, eq=False)
@@ -117,6 +119,7 @@ def identify(
     top_k: int = 5,
     k: int | None = None,
     confidence: float | None = None,
+    contrast: np.ndarray | None = None,
 ) -> Answer:
     """Find the tracks from which consecutive query ``fingerprints [m, dim]`` may come.
 
@@ -125,7 +128,9 @@ def identify(
     segments (zero vectors) are ignored. A query may begin before a track or end after it: the score
     is the mean over the segments inside, which must be at least half of the query's, or the whole
     track if that is shorter. The start is refined between the fingerprints of the track (a parabola
-    through the scores one hop before and after). ``confidence`` is the threshold (0 to 1, both
+    through the scores one hop before and after). ``contrast [frames, 256]``
+    (:func:`grafprint.audio.landmarks.contrast`) is the clip's spectrogram: with it, the landmarks
+    of a library that has them decide too. ``confidence`` is the threshold (0 to 1, both
     excluded) from which the best match counts as identified; None: the one with a false positive
     rate of about 1 %. Time grows with the square of ``m``, memory does not.
 
@@ -133,7 +138,9 @@ def identify(
     fingerprints of a returned track are damaged, ValueError if ``fingerprints`` have the wrong
     shape or are not finite, or ``confidence`` is out of range.
     """
-    (answer,) = identify_many(library, [fingerprints], top_k=top_k, k=k, confidence=confidence)
+    (answer,) = identify_many(
+        library, [fingerprints], top_k=top_k, k=k, confidence=confidence, contrasts=[contrast]
+    )
     if answer is None:
         raise MatchError("the clip is silent: record or choose a part with sound")
     return answer
@@ -146,10 +153,11 @@ def identify_many(
     top_k: int = 5,
     k: int | None = None,
     confidence: float | None = None,
+    contrasts: Sequence[np.ndarray | None] | None = None,
 ) -> list[Answer | None]:
     """:func:`identify` for many ``clips``, each ``[m, dim]``; None for silent ones.
 
-    If search is exact, all their segments are searched for together.
+    ``contrasts`` are those of each clip, if there are any. If search is exact, all their segments are searched for together.
     """
     if confidence is not None and not 0 < confidence < 1:
         raise ValueError(f"the confidence threshold must be between 0 and 1, not {confidence}")
@@ -170,8 +178,12 @@ def identify_many(
         else:  # one by one: nprobe and k depend on the clip's length
             neighbours = [library.search(part, k)[1] for part in segments]
         return [
-            _answer(library, q, positions, near, top_k, confidence) if len(positions) else None
-            for q, positions, near in zip(queries, non_silent, neighbours, strict=True)
+            _answer(library, q, positions, near, top_k, confidence, heard)
+            if len(positions)
+            else None
+            for q, positions, near, heard in zip(
+                queries, non_silent, neighbours, contrasts or [None] * len(queries), strict=True
+            )
         ]
 
 
@@ -182,11 +194,21 @@ def _answer(
     neighbours: np.ndarray,
     top_k: int,
     confidence: float | None,
+    contrast: np.ndarray | None,
 ) -> Answer:
     """Align and decide; ``neighbours [n, k]`` are rows near the segments at ``positions [n]``."""
     queries = fingerprints[positions]
     candidates = alignment.propose(library, neighbours, positions)
-    candidates, scores = alignment.score_candidates(library, queries, positions, candidates)
+    if contrast is not None and library.has_landmarks:
+        candidates, scores = alignment.score_candidates(
+            library, queries, positions, candidates, short=_HEARD
+        )
+        candidates, scores, fits = witness.hear(
+            library, ClipContrast(contrast), queries, positions, candidates, scores
+        )
+        scores = scores + witness.WEIGHT * fits
+    else:
+        candidates, scores = alignment.score_candidates(library, queries, positions, candidates)
     best = alignment.best_of_tracks(candidates, scores)
     alternatives = _alternatives(library, positions, candidates, best)
     rivals = [number for number in best[1:] if number not in alternatives]

@@ -13,43 +13,41 @@ from grafprint.audio.landmarks import BINS, EMPTY, PER_ROW, ROW_FRAMES
 from grafprint.jit import njit
 
 _EXPECTED = PER_ROW / ROW_FRAMES  # landmarks met by a frame of the clip
+_LARGEST = 4.0  # contrasts are cut off here
+_FINEST = 16.0  # steps of a contrast of 1
 
 
-def laid_over(landmarks: np.ndarray, clip: np.ndarray) -> np.ndarray:
-    """How well a track's landmarks fit a clip at every offset: float32 [6 rows + frames - 1].
+class ClipContrast:
+    """A clip's spectrogram, prepared for laying landmarks over it."""
 
-    ``landmarks [rows, 8]`` of one track, ``clip [frames, 256]`` its contrasts. Entry ``i`` is for
-    a clip that begins ``i - (frames - 1)`` frames (16 ms) into the track. The sum of the contrasts
-    met, over the number of landmarks that a full track has in the clip's length: places where the
-    clip hangs over an end of the track gain nothing.
-    """
-    frames = len(clip)
-    totals = np.zeros(max(0, len(landmarks) * ROW_FRAMES + frames - 1), np.float32)
-    if len(landmarks) and frames:
-        # Backwards, so that both the bin's contrasts and the totals are passed in order.
-        backwards = np.ascontiguousarray(clip[::-1].T, np.float32)
-        _lay_over(np.ascontiguousarray(landmarks), backwards, totals)
-    return np.asarray(totals / np.float32(_EXPECTED * max(1, frames)))
+    def __init__(self, contrast: np.ndarray) -> None:
+        """``contrast [frames, 256]``: see :func:`grafprint.audio.landmarks.contrast`."""
+        if contrast.ndim != 2 or contrast.shape[1] != BINS or not len(contrast):
+            raise ValueError(f"contrasts must be [frames, {BINS}], not {contrast.shape}")
+        self.frames = len(contrast)
+        # The sum over all landmarks must fit into 16 bits, which are added four times as fast.
+        most = _LARGEST * PER_ROW * (self.frames / ROW_FRAMES + 2)
+        self._scale = np.float32(min(_FINEST, np.iinfo(np.int16).max / most))
+        steps = np.round(np.clip(contrast, -_LARGEST, _LARGEST) * self._scale)
+        # Backwards, so that both a bin's contrasts and the sums are passed in order.
+        self._backwards = np.ascontiguousarray(steps[::-1].T, np.int16)
 
+    def lay_over(self, landmarks: np.ndarray) -> np.ndarray:
+        """How well a track's ``landmarks [rows, 8]`` fit: float32 [6 rows + frames - 1].
 
-def witness(store: np.ndarray, places: np.ndarray, clip: np.ndarray) -> np.ndarray:
-    """How well landmarks fit a clip at candidate places, within a hop of each: float32 [c].
-
-    ``store [rows, 8]`` are the landmarks of a whole library, ``places [3, c]`` the row that the
-    clip's beginning meets, the track's first row and its row count, as in ``Collection.score_sums``
-    (the start may lie before the track). The best of the offsets from a hop before to a hop after,
-    in the unit of :func:`laid_over`.
-    """
-    places = np.ascontiguousarray(places, np.int64)
-    best = np.full(places.shape[1], -np.inf, np.float32)
-    if len(clip):
-        _witness(store, places, np.ascontiguousarray(clip, np.float32), best)
-    return np.asarray(best / np.float32(_EXPECTED * max(1, len(clip))))
+        Entry ``i`` is for a clip that begins ``i - (frames - 1)`` frames (16 ms) into the track.
+        The sum of the contrasts met, over the number of landmarks that a full track has in the
+        clip's length: places where the clip hangs over an end of the track gain nothing.
+        """
+        sums = np.zeros(max(0, len(landmarks) * ROW_FRAMES + self.frames - 1), np.int16)
+        if len(landmarks):
+            _lay_over(landmarks, self._backwards, sums)
+        return np.asarray(sums / (self._scale * np.float32(_EXPECTED * self.frames)), np.float32)
 
 
 @njit
-def _lay_over(landmarks: np.ndarray, backwards: np.ndarray, totals: np.ndarray) -> None:
-    """Add row ``bin`` of ``backwards [256, frames]`` to the totals from each landmark on."""
+def _lay_over(landmarks: np.ndarray, backwards: np.ndarray, sums: np.ndarray) -> None:
+    """Add row ``bin`` of ``backwards [256, frames]`` to the sums from each landmark on."""
     frames = backwards.shape[1]
     for row in range(landmarks.shape[0]):
         for i in range(landmarks.shape[1]):
@@ -58,26 +56,4 @@ def _lay_over(landmarks: np.ndarray, backwards: np.ndarray, totals: np.ndarray) 
                 break
             at, bin = row * ROW_FRAMES + entry // BINS, entry % BINS
             for t in range(frames):
-                totals[at + t] += backwards[bin, t]
-
-
-@njit
-def _witness(store: np.ndarray, places: np.ndarray, clip: np.ndarray, best: np.ndarray) -> None:
-    frames = clip.shape[0]
-    reach = (frames + 2 * ROW_FRAMES - 1) // ROW_FRAMES + 1
-    for c in range(places.shape[1]):
-        start, first = places[0, c], places[1, c]
-        begin = max(first, start - 1)
-        end = min(first + places[2, c], start + reach)
-        for shift in range(-ROW_FRAMES, ROW_FRAMES + 1):
-            total = np.float32(0)
-            for row in range(begin, end):
-                origin = (row - start) * ROW_FRAMES - shift
-                for i in range(store.shape[1]):
-                    entry = np.int64(store[row, i])
-                    if entry == EMPTY:
-                        break
-                    t = origin + entry // BINS
-                    if 0 <= t < frames:
-                        total += clip[t, entry % BINS]
-            best[c] = max(best[c], total)
+                sums[at + t] += backwards[bin, t]
