@@ -24,7 +24,7 @@ from benchmarks.shared.workers import WorkerPool
 from grafprint.evaluation import Report, query_tracks
 from grafprint.fingerprint import FAST_MODEL
 from grafprint.library import Library
-from grafprint.matching.confidence import CALIBRATION
+from grafprint.matching.confidence import FINGERPRINTS
 
 
 def cosine_similarities(first: Library, second: Library, test: Path) -> np.ndarray:
@@ -46,7 +46,7 @@ def named(report: Report) -> list[dict[str, Any]]:
     return [
         row
         for row in open_set.open_set(report)["curve"]
-        if row["confidence"] == CALIBRATION.threshold
+        if row["confidence"] == FINGERPRINTS.at(1.0).threshold
     ]
 
 

@@ -45,9 +45,14 @@ def found(answer: Answer, best: Match) -> str:
         f'<div class="gp-time">{where(answer, best)}</div>'
         f"{_also(answer)}"
         f'<div class="gp-small">{confident(best.confidence)}: score {best.score:.2f} '
-        f"of 1, {answer.lead:.2f} ahead of other music.</div>"
+        f"of 1{_ahead(answer)}.</div>"
         f'<div class="gp-small">{" · ".join(filter(None, rights))}</div>',
     )
+
+
+def _ahead(answer: Answer) -> str:
+    """How far the best match is ahead; nothing where there is no other music to compare with."""
+    return f", {answer.lead:.2f} ahead of other music" if answer.lead is not None else ""
 
 
 def unknown(best: Match | None) -> str:

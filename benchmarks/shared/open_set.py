@@ -12,9 +12,11 @@ import numpy as np
 
 from grafprint.evaluation.intervals import wilson
 from grafprint.evaluation.report import Report
-from grafprint.matching.confidence import CALIBRATION
+from grafprint.matching.confidence import FINGERPRINTS
 
-THRESHOLDS = sorted((0.5, 0.8, 0.9, 0.95, CALIBRATION.threshold, 0.995, 0.999))  # of the curve
+THRESHOLDS = sorted(
+    (0.5, 0.8, 0.9, 0.95, FINGERPRINTS.at(1.0).threshold, 0.995, 0.999)
+)  # of the curve
 
 
 def reliability(confidences: np.ndarray, right: np.ndarray, bins: int = 10) -> dict[str, Any]:
@@ -34,14 +36,16 @@ def reliability(confidences: np.ndarray, right: np.ndarray, bins: int = 10) -> d
 
 def open_set(report: Report) -> dict[str, Any]:
     """The calibration in use, measured on the report's queries."""
+    confidence = report.config.calibration.confidence
     lengths, present, right, absent = [], [], [], []
     for cell in report.cells:
         length = cell.setting.length_s
         for o in cell.outcomes:
             lengths.append(length)
-            present.append(CALIBRATION.confidence(o.score, length, report.fingerprints))
+            present.append(confidence(o.score, length, report.fingerprints, o.score - o.lead))
             right.append(o.right_track())
-            absent.append(CALIBRATION.confidence(o.wrong_score, length, report.fingerprints))
+            rival = o.wrong_score - o.wrong_lead
+            absent.append(confidence(o.wrong_score, length, report.fingerprints, rival))
     length_s, ours, is_right, others = map(np.array, (lengths, present, right, absent))
     everything = np.concatenate([ours, others])
     return {

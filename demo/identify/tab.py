@@ -14,7 +14,7 @@ from demo.identify import compare
 from demo.identify.live import ListenError, Listening
 from demo.identify.page import Page, page_for
 from demo.studio import IDENTIFY_LIMIT, UNQUEUED, Studio, Visit
-from grafprint.matching.confidence import CALIBRATION
+from grafprint.matching.confidence import FINGERPRINTS
 
 MOST_MATCHES = 50
 LIVE = (
@@ -89,7 +89,7 @@ def build(studio: Studio, visit: Visit, tab: gr.Tab) -> None:
             confidence = gr.Slider(
                 50,
                 99.9,
-                value=round(100 * CALIBRATION.threshold, 1),
+                value=round(100 * FINGERPRINTS.at(1.0).threshold, 1),
                 step=0.1,
                 label="Confidence threshold (%)",
                 info="By default, about 1 in 100 clips of other music is wrongly matched.",

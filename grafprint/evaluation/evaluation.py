@@ -60,7 +60,7 @@ class QuerySet:
         return cls(
             library,
             fingerprinter,
-            Degrader(noises, rooms, config.past_s, config.rerecordings),
+            Degrader(noises, rooms, config.past_s, config.rerecordings, landmarks=config.landmarks),
             config,
             _readable(library, tracks, max(config.lengths_s)),
             [
@@ -84,7 +84,12 @@ class QuerySet:
         clean = self.config.protocol == "clean"
         make = self.degrader.clean if clean else self.degrader.published
         queries = make(self.fingerprinter, path, track.duration_s, self.settings, rng, seed)
-        answers = matching.identify_many(self.library, [q.fingerprints for q in queries], top_k=3)
+        answers = matching.identify_many(
+            self.library,
+            [q.fingerprints for q in queries],
+            top_k=3,
+            spectra=[q.spectrum for q in queries],
+        )
         return [_outcome(q, track, answer) for q, answer in zip(queries, answers, strict=True)]
 
 
@@ -208,8 +213,9 @@ def _outcome(query: Query, track: Track, answer: matching.Answer | None) -> Outc
     found, found_s, score, lead, wrong = None, 0.0, 0.0, 0.0, [0.0, 0.0]
     if answer is not None:  # None: the track is silent throughout the query
         if (best := answer.best) is not None:
-            found, found_s, score, lead = best.track.id, best.start_s, best.score, answer.lead
-        wrong = [m.score for m in answer.matches if m.track.id != track.id][:2] + wrong
+            found, found_s = best.track.id, best.start_s
+            score, lead = best.evidence, answer.lead or 0.0
+        wrong = [m.evidence for m in answer.matches if m.track.id != track.id][:2] + wrong
     return Outcome(
         track=track.id,
         time_s=query.time_s,

@@ -23,6 +23,7 @@ import torch
 from torch import Tensor
 
 from grafprint import audio
+from grafprint.audio.landmarks import contrast
 from grafprint.degradation.banks import NoiseBank, RoomBank
 from grafprint.degradation.effects import mix_at_snr, reverberate
 from grafprint.degradation.rerecording import PRESETS, Rerecord, RerecordingConfig
@@ -52,25 +53,29 @@ class Query:
     """Fingerprints ``[m, dim]`` of a query that starts at ``time_s`` of its track.
 
     ``noise`` and ``room`` name what degraded it; empty if nothing did, or for a re-recording.
+    ``spectrum`` is what landmarks are looked up in (audio/landmarks.py), if they are to be.
     """
 
     fingerprints: np.ndarray
     time_s: float
     noise: str
     room: str
+    spectrum: np.ndarray | None = None
 
 
 @dataclass(frozen=True, eq=False)
 class Degrader:
     """Cut and degrade queries; their reverb includes ``past_s`` seconds of music before the cut.
 
-    ``rerecordings`` are the settings of virtual re-recordings by their names.
+    ``rerecordings`` are the settings of virtual re-recordings by their names. With ``landmarks``,
+    queries have a spectrum.
     """
 
     noises: NoiseBank
     rooms: RoomBank
     past_s: float = 2.0
     rerecordings: Mapping[str, RerecordingConfig] = field(default_factory=dict)
+    landmarks: bool = False
     one_channel: bool = False  # clean queries: left or right of stereo recordings, not their mix
 
     def clean(
@@ -105,8 +110,8 @@ class Degrader:
             prints += fingerprinter.many(clips)
             degraded += [(clip, "", "") for clip in clips]
         return [
-            Query(p, time_s, noise, room)
-            for p, (_, noise, room) in zip(prints, degraded, strict=True)
+            Query(p, time_s, noise, room, contrast(clip) if self.landmarks else None)
+            for p, (clip, noise, room) in zip(prints, degraded, strict=True)
         ]
 
     def degrade(

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from grafprint import audio, matching
+from grafprint.audio.landmarks import contrast
 from grafprint.errors import DataError
 from grafprint.evaluation.journal import Journal
 from grafprint.evaluation.recordings_report import (
@@ -20,7 +21,7 @@ from grafprint.evaluation.recordings_report import (
 from grafprint.evaluation.truth import Recording
 from grafprint.fingerprint import Fingerprinter
 from grafprint.library import Library
-from grafprint.matching.confidence import CALIBRATION
+from grafprint.matching.confidence import FINGERPRINTS, LANDMARKS
 
 # A clip that misses a length by no more than this still has one window of it.
 _MISSING_S = 0.1
@@ -111,7 +112,8 @@ def _listen(
         clips.append(samples[first : first + round(length_s * audio.SAMPLE_RATE)])
     if not clips:
         return []
-    answers = matching.identify_many(library, fingerprinter.many(clips), top_k=1)
+    spectra = [contrast(clip) for clip in clips] if library.has_landmarks else None
+    answers = matching.identify_many(library, fingerprinter.many(clips), top_k=1, spectra=spectra)
     windows = []
     for (length_s, at_s), answer in zip(places, answers, strict=True):
         best = answer.best if answer else None  # no answer: the window is silent
@@ -136,5 +138,5 @@ def _subject(
         "library_id": library.library_id,
         "references": len(library.tracks()),
         "fingerprints": len(library),
-        "calibration": repr(CALIBRATION),
+        "calibration": repr(LANDMARKS if library.has_landmarks else FINGERPRINTS),
     }

@@ -14,7 +14,7 @@ from grafprint.degradation.rerecording import RerecordingConfig
 from grafprint.errors import ConfigError
 from grafprint.evaluation.intervals import Rate, percent, wilson
 from grafprint.evaluation.queries import PROTOCOLS, Setting
-from grafprint.matching.confidence import CALIBRATION
+from grafprint.matching.confidence import FINGERPRINTS, LANDMARKS, Calibration
 
 # The rates of a cell's summary, in words.
 MEASURES = {
@@ -43,29 +43,39 @@ class EvaluationConfig:
     past_s: float = 2.0  # music before the query that its reverb includes, if there is any
     protocol: str = "clean"  # or "published"; see queries.py
     rerecordings: Mapping[str, RerecordingConfig] = field(default_factory=dict, hash=False)
+    landmarks: bool = False  # whether landmarks decide beside fingerprints, as in use
 
     def __post_init__(self) -> None:
         if self.protocol not in PROTOCOLS:
             raise ConfigError(f"the protocol is clean or published, not {self.protocol!r}")
         if self.rerecordings and self.protocol != "clean":
             raise ConfigError("re-recordings are queries of the clean protocol: choose that one")
+        if self.landmarks and self.protocol != "clean":
+            raise ConfigError("landmarks need queries of the clean protocol: choose that one")
         if not self.lengths_s or not ((self.snrs_db and self.reverbs) or self.rerecordings):
             raise ConfigError("nothing to measure: give lengths, and SNRs or re-recordings")
 
     def to_json(self) -> dict[str, Any]:
-        """The settings as JSON-able values; without re-recordings, as before there were any."""
+        """The settings as JSON-able values; without what was added later, if it is not used."""
         settings = asdict(self)
-        if not settings["rerecordings"]:
-            del settings["rerecordings"]
+        for name in ("rerecordings", "landmarks"):
+            if not settings[name]:
+                del settings[name]
         return settings
+
+    @property
+    def calibration(self) -> Calibration:
+        """The calibration of the answers."""
+        return LANDMARKS if self.landmarks else FINGERPRINTS
 
 
 @dataclass(frozen=True)
 class Outcome:
     """The result of one query.
 
-    ``wrong_score`` is the best score of any other track and ``wrong_lead`` its lead over the next:
-    the result if the query's track were not in the library.
+    ``score`` is the evidence for the best match and ``lead`` its lead over other music;
+    ``wrong_score`` and ``wrong_lead`` are those of the best other track: the result if the query's
+    track were not in the library.
     """
 
     track: int
@@ -99,15 +109,24 @@ class Cell:
         """Share of outcomes that pass ``test``, with its interval; as :func:`wilson`."""
         return wilson(sum(map(test, self.outcomes)), len(self.outcomes))
 
-    def summary(self, hop_s: float, fingerprints: int) -> dict[str, Any]:
+    def summary(
+        self, hop_s: float, fingerprints: int, calibration: Calibration = FINGERPRINTS
+    ) -> dict[str, Any]:
         """The cell as JSON-able numbers; rates are [rate, low, high].
 
-        The threshold depends on the number of ``fingerprints`` in the library.
+        The threshold depends on the number of ``fingerprints`` in the library; where the lead
+        counts, it is that of a match without one.
         """
+
+        def named(score: float, lead: float) -> bool:
+            return score >= calibration.score_needed(
+                self.setting.length_s, fingerprints, rival=score - lead
+            )
+
         setting = asdict(self.setting)
         if not setting["rerecording"]:
             del setting["rerecording"]
-        threshold = CALIBRATION.score_needed(self.setting.length_s, fingerprints)
+        threshold = calibration.score_needed(self.setting.length_s, fingerprints)
         errors = [abs(o.found_s - o.time_s) for o in self.outcomes if o.right_track()]
         return {
             **setting,
@@ -116,8 +135,8 @@ class Cell:
             "hit_50ms": self.rate(lambda o: o.hit(0.05)),
             "hit_1hop": self.rate(lambda o: o.hit(hop_s)),
             "right_track": self.rate(Outcome.right_track),
-            "named_right": self.rate(lambda o: o.right_track() and o.score >= threshold),
-            "named_when_absent": self.rate(lambda o: o.wrong_score >= threshold),
+            "named_right": self.rate(lambda o: o.right_track() and named(o.score, o.lead)),
+            "named_when_absent": self.rate(lambda o: named(o.wrong_score, o.wrong_lead)),
             "median_time_error_s": float(np.median(errors)) if errors else None,
         }
 
@@ -133,6 +152,10 @@ class Report:
     query_tracks: int
     hop_s: float
     cells: list[Cell]
+
+    def summary(self, cell: Cell) -> dict[str, Any]:
+        """One of its cells as JSON-able numbers."""
+        return cell.summary(self.hop_s, self.fingerprints, self.config.calibration)
 
     @property
     def done(self) -> int:
@@ -156,7 +179,7 @@ class Report:
         }
 
     def _rate(self, cell: Cell, measure: str) -> Rate:
-        rate: Rate = cell.summary(self.hop_s, self.fingerprints)[measure]
+        rate: Rate = self.summary(cell)[measure]
         return rate
 
     def to_json(self) -> dict[str, Any]:
@@ -168,7 +191,7 @@ class Report:
             "references": self.references,
             "fingerprints": self.fingerprints,
             "query_tracks": self.query_tracks,
-            "cells": [cell.summary(self.hop_s, self.fingerprints) for cell in self.cells],
+            "cells": [self.summary(cell) for cell in self.cells],
         }
 
 
@@ -204,7 +227,7 @@ def to_csv(report: Report) -> str:
     rates = [name + end for name in MEASURES for end in ("", "_low", "_high")]
     writer.writerow([*columns, *rates, "median_time_error_s"])
     for cell in report.cells:
-        summary = cell.summary(report.hop_s, report.fingerprints)
+        summary = report.summary(cell)
         summary["snr_db"] = "none" if summary["snr_db"] is None else summary["snr_db"]
         values = [f"{value:.4f}" for name in MEASURES for value in summary[name]]
         known = [summary.get(c, "") for c in columns]

@@ -86,7 +86,7 @@ def score_candidates(
     queries: np.ndarray,
     positions: np.ndarray,
     candidates: Candidates,
-    short: int = SHORT,
+    short: int | None = None,
 ) -> tuple[Candidates, np.ndarray]:
     """The candidates that may be among the best, and their scores [c].
 
@@ -97,11 +97,12 @@ def score_candidates(
     with the others on equal terms.
 
     If there are many candidates, pre-rank them on every 4th query segment (every 8th from 3 s on)
-    and score the ``short`` best in full. Consecutive segments share most of their second of audio, so a
-    subset gives nearly the same ranking. There is no guarantee; benchmarks/scale.py counts how
-    often it made a difference. Candidates that meet none of these segments are kept, and so are all
-    candidates of a query of few segments.
+    and score the ``short`` best (None: SHORT) in full. Consecutive segments share most of their
+    second of audio, so a subset gives nearly the same ranking. There is no guarantee;
+    benchmarks/scale.py counts how often it made a difference. Candidates that meet none of these
+    segments are kept, and so are all candidates of a query of few segments.
     """
+    short = short or SHORT
     every = next((every for least, every in _COARSE if len(positions) >= least), None)
     if every is None or len(candidates.starts) <= short:
         return candidates, score_all(collection, queries, positions, candidates)

@@ -1,58 +1,97 @@
-"""The confidence of a match: a probability from score, clip length and library size."""
+"""The confidence of a match: a probability from its evidence, clip length and library size."""
 
 from __future__ import annotations
 
 import math
 from dataclasses import dataclass
 
+import numpy as np
 from scipy.special import expit, logit
 
-# Wrong tracks score higher for short clips and in large libraries. The lead over the next track
-# adds little to these: when fitted with them, its weight was small and negative
-# (benchmarks/calibration.py).
-_FITTED_LENGTHS_S = (1.0, 10.0)  # longer clips count as the longest
+
+@dataclass(frozen=True)
+class Knot:
+    """The model for clips of one length; ``threshold`` is the confidence needed by default."""
+
+    length_s: float
+    intercept: float
+    per_score: float
+    per_lead: float
+    threshold: float
 
 
 @dataclass(frozen=True)
 class Calibration:
     """A logistic model of a match being right, if half of the clips are not in the library.
 
-    The log-odds are linear in the score and in the logarithms of the clip's length and the
-    library's size. ``threshold`` is the confidence that an answer needs by default.
+    The log-odds are linear in the evidence (score, or score and landmarks), in its lead over the
+    best other music, and in the logarithm of the library's size. The weights and the threshold
+    depend on the clip's length: they are fitted at some lengths (``knots``, shortest first), and
+    linear in its logarithm between them. Longer clips count as the longest.
     """
 
-    intercept: float
-    per_score: float
-    per_log_second: float
     per_log_size: float
-    threshold: float
+    knots: tuple[Knot, ...]
 
-    def confidence(self, score: float, duration_s: float, fingerprints: int) -> float:
-        """The probability (0..1) that a match with this ``score`` is right."""
-        return float(expit(self.per_score * score + self._rest(duration_s, fingerprints)))
+    def confidence(
+        self, score: float, duration_s: float, fingerprints: int, rival: float | None = None
+    ) -> float:
+        """The probability (0..1) that a match with this evidence is right.
+
+        ``rival`` is the evidence of the best other music; a lead over nothing (None) is no lead.
+        """
+        at = self.at(duration_s)
+        odds = at.intercept + at.per_score * score + self._of_size(fingerprints)
+        if rival is not None:
+            odds += at.per_lead * (score - rival)
+        return float(expit(odds))
 
     def score_needed(
-        self, duration_s: float, fingerprints: int, confidence: float | None = None
+        self,
+        duration_s: float,
+        fingerprints: int,
+        confidence: float | None = None,
+        rival: float | None = None,
     ) -> float:
-        """The score at which a match is as confident as ``confidence`` (0 to 1, both excluded)."""
-        wanted = float(logit(self.threshold if confidence is None else confidence))
-        return (wanted - self._rest(duration_s, fingerprints)) / self.per_score
+        """The evidence at which a match is as confident as ``confidence`` (0 to 1, excluded).
 
-    def _rest(self, duration_s: float, fingerprints: int) -> float:
-        shortest_s, longest_s = _FITTED_LENGTHS_S
-        length_s = min(max(duration_s, shortest_s), longest_s)
-        return (
-            self.intercept
-            + self.per_log_second * math.log(length_s)
-            + self.per_log_size * math.log(max(1, fingerprints) / 1e5)
-        )
+        None: as it needs by default.
+        """
+        at = self.at(duration_s)
+        wanted = float(logit(at.threshold if confidence is None else confidence))
+        rest = wanted - at.intercept - self._of_size(fingerprints)
+        if rival is None:
+            return rest / at.per_score
+        return (rest + at.per_lead * rival) / (at.per_score + at.per_lead)
+
+    def at(self, duration_s: float) -> Knot:
+        """The weights for clips of this length."""
+        lengths = np.log([knot.length_s for knot in self.knots])
+        where = math.log(max(duration_s, self.knots[0].length_s))
+        names = ("length_s", "intercept", "per_score", "per_lead", "threshold")
+        values = [[getattr(knot, name) for knot in self.knots] for name in names]
+        return Knot(*(float(np.interp(where, lengths, v)) for v in values))
+
+    def _of_size(self, fingerprints: int) -> float:
+        return self.per_log_size * math.log(max(1, fingerprints) / 1e5)
 
 
-# By benchmarks/calibration.py, for the bundled network.
-CALIBRATION = Calibration(
-    intercept=-19.27,
-    per_score=30.53,
-    per_log_second=2.69,
-    per_log_size=-0.6,
-    threshold=0.885,
+# Of fingerprints alone, by benchmarks/calibration.py; for the bundled network.
+FINGERPRINTS = Calibration(
+    -0.6,
+    (
+        Knot(1.0, -19.27, 30.53, 0.0, 0.885),
+        Knot(10.0, -19.27 + 2.69 * math.log(10.0), 30.53, 0.0, 0.885),
+    ),
+)
+# Where landmarks decide, too.
+LANDMARKS = Calibration(
+    -0.17,
+    (
+        Knot(1.0, -9.5, 9.2, 16.6, 0.811),
+        Knot(2.0, -13.6, 17.0, 25.5, 0.764),
+        Knot(3.0, -15.5, 22.6, 27.4, 0.509),
+        Knot(5.0, -13.2, 21.3, 27.5, 0.544),
+        Knot(10.0, -9.5, 17.5, 19.6, 0.5),
+    ),
 )

@@ -17,12 +17,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from grafprint import audio
+from grafprint.audio.landmarks import contrast
 from grafprint.errors import MatchError
 from grafprint.library.records import Track
 from grafprint.matching import alignment, witness
 from grafprint.matching.alignment import Candidates
 from grafprint.matching.collection import Collection
-from grafprint.matching.confidence import CALIBRATION
+from grafprint.matching.confidence import FINGERPRINTS, LANDMARKS
 from grafprint.matching.landmarks import ClipContrast
 
 if TYPE_CHECKING:
@@ -45,6 +46,8 @@ class Match:
     its terms, float32 [m], NaN for segments that are silent or outside the track. ``confidence``
     is the probability (0..1) that the match is right, by confidence.py. ``alternative``: this track
     has the same audio there as the best match (another release, a compilation, a shared loop).
+    ``landmarks`` is how much louder the clip is at the track's spectral peaks than around them, in
+    standard deviations; None if they were not asked.
     """
 
     track: Track
@@ -53,6 +56,12 @@ class Match:
     confidence: float
     segment_scores: np.ndarray
     alternative: bool = False
+    landmarks: float | None = None
+
+    @property
+    def evidence(self) -> float:
+        """What speaks for the match: its score, and more where its landmarks are in the clip."""
+        return self.score + witness.WEIGHT * (self.landmarks or 0.0)
 
     def to_json(self) -> dict[str, Any]:
         """The match as plain values; a segment that was not compared is None."""
@@ -68,6 +77,7 @@ class Match:
             "start_s": round(self.start_s, 3),
             "score": round(self.score, 4),
             "confidence": round(self.confidence, 4),
+            "landmarks": None if self.landmarks is None else round(self.landmarks, 4),
             "alternative": self.alternative,
             "segment_scores": terms,
         }
@@ -78,8 +88,9 @@ class Answer:
     """The best match of each track, best first.
 
     ``identified``: the best match reaches the confidence threshold, that is, its score reaches
-    ``threshold``; if not, the query is probably not in the library. ``lead`` is the best score
-    minus the best of another track that is not an alternative (0 if there is none).
+    ``threshold``, which depends on its landmarks and its lead; if not, the query is probably not in
+    the library. ``lead`` is the evidence for the best match minus that for the best track that is
+    not an alternative; None if there is no such track.
     ``query_start_s`` and ``query_duration_s`` tell which part of the clip was used; the matches'
     ``start_s`` is where that part begins in the track.
     """
@@ -87,7 +98,7 @@ class Answer:
     matches: list[Match]
     identified: bool
     threshold: float
-    lead: float
+    lead: float | None
     query_start_s: float
     query_duration_s: float
 
@@ -119,7 +130,7 @@ def identify(
     top_k: int = 5,
     k: int | None = None,
     confidence: float | None = None,
-    contrast: np.ndarray | None = None,
+    spectrum: np.ndarray | None = None,
 ) -> Answer:
     """Find the tracks from which consecutive query ``fingerprints [m, dim]`` may come.
 
@@ -128,7 +139,7 @@ def identify(
     segments (zero vectors) are ignored. A query may begin before a track or end after it: the score
     is the mean over the segments inside, which must be at least half of the query's, or the whole
     track if that is shorter. The start is refined between the fingerprints of the track (a parabola
-    through the scores one hop before and after). ``contrast [frames, 256]``
+    through the scores one hop before and after). ``spectrum [frames, 256]``
     (:func:`grafprint.audio.landmarks.contrast`) is the clip's spectrogram: with it, the landmarks
     of a library that has them decide too. ``confidence`` is the threshold (0 to 1, both
     excluded) from which the best match counts as identified; None: the one with a false positive
@@ -139,7 +150,7 @@ def identify(
     shape or are not finite, or ``confidence`` is out of range.
     """
     (answer,) = identify_many(
-        library, [fingerprints], top_k=top_k, k=k, confidence=confidence, contrasts=[contrast]
+        library, [fingerprints], top_k=top_k, k=k, confidence=confidence, spectra=[spectrum]
     )
     if answer is None:
         raise MatchError("the clip is silent: record or choose a part with sound")
@@ -153,11 +164,12 @@ def identify_many(
     top_k: int = 5,
     k: int | None = None,
     confidence: float | None = None,
-    contrasts: Sequence[np.ndarray | None] | None = None,
+    spectra: Sequence[np.ndarray | None] | None = None,
 ) -> list[Answer | None]:
     """:func:`identify` for many ``clips``, each ``[m, dim]``; None for silent ones.
 
-    ``contrasts`` are those of each clip, if there are any. If search is exact, all their segments are searched for together.
+    ``spectra`` are those of each clip, if there are any. If search is exact, all their segments
+    are searched for together.
     """
     if confidence is not None and not 0 < confidence < 1:
         raise ValueError(f"the confidence threshold must be between 0 and 1, not {confidence}")
@@ -182,7 +194,7 @@ def identify_many(
             if len(positions)
             else None
             for q, positions, near, heard in zip(
-                queries, non_silent, neighbours, contrasts or [None] * len(queries), strict=True
+                queries, non_silent, neighbours, spectra or [None] * len(queries), strict=True
             )
         ]
 
@@ -194,28 +206,29 @@ def _answer(
     neighbours: np.ndarray,
     top_k: int,
     confidence: float | None,
-    contrast: np.ndarray | None,
+    spectrum: np.ndarray | None,
 ) -> Answer:
     """Align and decide; ``neighbours [n, k]`` are rows near the segments at ``positions [n]``."""
     queries = fingerprints[positions]
     candidates = alignment.propose(library, neighbours, positions)
-    if contrast is not None and library.has_landmarks:
+    if spectrum is not None and library.has_landmarks:
         candidates, scores = alignment.score_candidates(
             library, queries, positions, candidates, short=_HEARD
         )
         candidates, scores, fits = witness.hear(
-            library, ClipContrast(contrast), queries, positions, candidates, scores
+            library, ClipContrast(spectrum), queries, positions, candidates, scores
         )
-        scores = scores + witness.WEIGHT * fits
+        calibration, evidence = LANDMARKS, scores + witness.WEIGHT * fits
     else:
         candidates, scores = alignment.score_candidates(library, queries, positions, candidates)
-    best = alignment.best_of_tracks(candidates, scores)
+        fits, calibration, evidence = None, FINGERPRINTS, scores
+    best = alignment.best_of_tracks(candidates, evidence)
     alternatives = _alternatives(library, positions, candidates, best)
     rivals = [number for number in best[1:] if number not in alternatives]
-    leader = float(scores[best[0]]) if len(best) else 0.0
-    other = float(scores[rivals[0]]) if rivals else 0.0
+    leader = float(evidence[best[0]]) if len(best) else 0.0
+    rival = float(evidence[rivals[0]]) if rivals else None
     sounding_s, size = (len(queries) - 1) * library.hop_s + library.window_s, len(library)
-    threshold = CALIBRATION.score_needed(sounding_s, size, confidence)
+    needed = calibration.score_needed(sounding_s, size, confidence, rival)
     named = best[:top_k]
     places = candidates.take(named)
     tracks = [library.track(int(number)) for number in library.spans(places.firsts)[0]]
@@ -224,22 +237,30 @@ def _answer(
     matches = []
     for number, track, start, near in zip(named, tracks, starts, nearby, strict=True):
         library.require_intact(track)
-        score = float(scores[number])
         terms = np.full(len(fingerprints), np.nan, np.float32)
         terms[positions] = near[1]
         matches.append(
             Match(
                 track,
                 float(start - track.first) * library.hop_s,
-                score,
-                CALIBRATION.confidence(score, sounding_s, size),
+                float(scores[number]),
+                calibration.confidence(
+                    float(evidence[number]),
+                    sounding_s,
+                    size,
+                    # Alternatives do not compete with the best match; others do.
+                    rival if number == best[0] or number in alternatives else leader,
+                ),
                 terms,
                 number in alternatives,
+                float(fits[number]) if fits is not None else None,
             )
         )
     duration_s = (len(fingerprints) - 1) * library.hop_s + library.window_s
-    identified = bool(matches) and matches[0].score >= threshold
-    return Answer(matches, identified, threshold, leader - other, 0.0, duration_s)
+    identified = bool(matches) and leader >= needed
+    threshold = needed - (witness.WEIGHT * (matches[0].landmarks or 0.0) if matches else 0.0)
+    lead = None if rival is None else leader - rival
+    return Answer(matches, identified, threshold, lead, 0.0, duration_s)
 
 
 def _alternatives(
@@ -331,7 +352,14 @@ def _identify_clip(
             f"the clip is {duration_s:.2f} s long, and at least {fingerprinter.window_s:g} s is "
             "needed: record or choose more"
         )
-    answer = identify(library, fingerprinter(clip), top_k=top_k, k=k, confidence=confidence)
+    answer = identify(
+        library,
+        fingerprinter(clip),
+        top_k=top_k,
+        k=k,
+        confidence=confidence,
+        spectrum=contrast(clip) if library.has_landmarks else None,
+    )
     return replace(answer, query_start_s=start_s, query_duration_s=duration_s)
 
 

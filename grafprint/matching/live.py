@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from grafprint import audio
+from grafprint.audio.landmarks import contrast
 from grafprint.fingerprint import Fingerprinter
 from grafprint.matching.collection import Collection
 from grafprint.matching.identification import Answer, identify, shift_answer
@@ -40,6 +41,7 @@ class LiveQuery:
         self._hop_s, self._window_s = fingerprinter.hop_s, fingerprinter.window_s
         self._fingerprints = np.empty((0, fingerprinter.dim), np.float32)
         self._samples = 0
+        self._latest = np.empty(0, np.float32)  # samples of a window
         self._queried_s = 0.0  # audio so far at the last query step
 
     @property
@@ -61,6 +63,8 @@ class LiveQuery:
         c = self.config
         self._samples += len(samples)
         self._fingerprints = np.concatenate([self._fingerprints, self._live.push(samples)])
+        kept = round(self.config.window_s * audio.SAMPLE_RATE)
+        self._latest = np.concatenate([self._latest, samples])[-kept:].astype(np.float32)
         if self.heard_s < c.least_s or self.heard_s - self._queried_s < c.every_s:
             return None
         self._queried_s = self.heard_s
@@ -68,8 +72,12 @@ class LiveQuery:
         latest = self._fingerprints[first:]
         if not latest.any():  # silence
             return None
-        answer = identify(self._library, latest)
         begins_s = first * self._hop_s
+        spectrum = None
+        if self._library.has_landmarks:
+            since = round(begins_s * audio.SAMPLE_RATE) - (self._samples - len(self._latest))
+            spectrum = contrast(self._latest[max(0, since) :])
+        answer = identify(self._library, latest, spectrum=spectrum)
         before, self.answer = self.answer, shift_answer(answer, begins_s)
         self.confirmed = self._confirms(before, self.answer)
         return self.answer

@@ -19,7 +19,7 @@ from grafprint.library.records import Track
 from grafprint.matching import alignment
 from grafprint.matching.alignment import Candidates
 from grafprint.matching.collection import Collection
-from grafprint.matching.confidence import CALIBRATION
+from grafprint.matching.confidence import FINGERPRINTS
 from grafprint.scan.plays import Play, merge_rivals, rivals
 
 _NEAR = np.arange(-2, 3)  # hops around the expected place of a play that are compared
@@ -197,7 +197,7 @@ class Timeline:
 
     def _follow(self, index: int, queries: np.ndarray, positions: np.ndarray) -> None:
         answer = matching.identify(self._library, queries, top_k=5)
-        threshold = CALIBRATION.score_needed(self.config.look_s, len(self._library))
+        threshold = FINGERPRINTS.score_needed(self.config.look_s, len(self._library))
         now: dict[int, float] = {}
         for line in self._open:
             hit = self._continue(line, index, queries[positions], positions, threshold)

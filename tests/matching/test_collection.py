@@ -23,7 +23,7 @@ from tests.paths import ASSETS
 class InMemory:
     """A collection of fingerprints ``[n, dim]`` in one array: no folder, no database, no index."""
 
-    library_id, location, exact = "arrays", "in memory", True
+    library_id, location, exact, has_landmarks = "arrays", "in memory", True, False
 
     def __init__(self, network: Network, tracks: dict[Track, np.ndarray]) -> None:
         self.model_id, self.dim = network.model_id, network.dim
@@ -69,6 +69,12 @@ class InMemory:
 
     def require_intact(self, track: Track) -> None:
         pass
+
+    def landmarks(self, first: int, end: int) -> np.ndarray:
+        raise NotImplementedError
+
+    def tracks_rows(self) -> tuple[np.ndarray, np.ndarray]:
+        raise NotImplementedError
 
     def prefetch(self, firsts: np.ndarray, ends: np.ndarray) -> None:
         pass

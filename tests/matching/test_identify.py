@@ -9,7 +9,7 @@ from grafprint import audio, matching
 from grafprint.library import Library, LibraryError
 from grafprint.matching import MatchError, alignment, identify, identify_audio, identify_file
 from grafprint.matching.alignment import Candidates
-from grafprint.matching.confidence import CALIBRATION
+from grafprint.matching.confidence import FINGERPRINTS
 from tests.libraries import DIM, Network, excerpt, fill, unit, walk, write_music, write_wav
 
 HOP_S = 0.096
@@ -283,7 +283,7 @@ def test_the_default_confidence_threshold_is_the_calibrated_one(library, recordi
     for noise in np.linspace(0.02, 0.3, 12):
         queries = noisy(recordings[4][10:12], np.random.default_rng(7), float(noise))
         answer = identify(library, queries)
-        assert answer.identified == (answer.matches[0].confidence >= CALIBRATION.threshold)
+        assert answer.identified == (answer.matches[0].confidence >= FINGERPRINTS.at(1.0).threshold)
 
 
 def test_the_lead_is_over_the_next_track(library, recordings):

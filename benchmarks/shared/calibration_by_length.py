@@ -1,0 +1,87 @@
+"""A logistic model for each length of clip, on evidence and its lead, and how reliable it is."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from sklearn.linear_model import LogisticRegression
+from sklearn.metrics import log_loss
+
+from benchmarks.shared.open_set import reliability
+from grafprint.evaluation.intervals import wilson
+from grafprint.evaluation.report import Report
+from grafprint.matching.confidence import Calibration, Knot
+
+_LEAST = 0.5  # the lowest threshold: no match is named that is rather wrong than right
+
+
+def kinds_of(report: Report, kept: list[int]) -> np.ndarray:
+    """The kind of clip of each answer, [2 n]: of each query as present and as absent."""
+    kinds = []
+    for cell in report.cells:
+        setting = cell.setting
+        noise = "no noise" if setting.snr_db is None else f"{setting.snr_db:g} dB"
+        plain = noise + (" and reverb" if setting.reverb else "")
+        kinds += [setting.rerecording or plain] * (2 * len(kept))
+    return np.array(kinds)
+
+
+def by_length(
+    rows: np.ndarray, right: np.ndarray, kinds: np.ndarray, wrong_names: float
+) -> dict[str, Any]:
+    """Fit and measure; ``rows [n, 5]`` are score, log length, log size, lead, and presence.
+
+    The thresholds let through ``wrong_names`` of the absent clips of each length, of all kinds and
+    in all libraries together.
+    """
+    score, log_length, log_size, lead, present = rows.T
+    lengths = np.unique(log_length)
+    of_length = np.stack([log_length == length for length in lengths], axis=1).astype(float)
+    parts = (of_length, of_length * score[:, None], of_length * lead[:, None], log_size[:, None])
+    features = np.concatenate(parts, axis=1)
+    model = LogisticRegression(C=1e3, fit_intercept=False, max_iter=50_000).fit(features, right)
+    weights = np.round(model.coef_[0], 2)
+    odds = features @ weights
+    confidences = 1 / (1 + np.exp(-odds))
+    intercepts, per_score, per_lead = weights[:-1].reshape(3, -1).tolist()
+    knots, table = [], []
+    for i, length in enumerate(lengths):
+        here, absent = log_length == length, present == 0
+        allowed = float(np.quantile(confidences[here & absent], 1 - wrong_names))
+        threshold = float(np.ceil(1e3 * max(_LEAST, allowed)) / 1e3)
+        seconds = round(float(np.exp(length)), 3)
+        knots.append([seconds, intercepts[i], per_score[i], per_lead[i], threshold])
+        named = confidences >= threshold
+        for kind in dict.fromkeys(kinds):
+            of_kind = here & (kinds == kind)
+            found = of_kind & right
+            table.append({
+                "length_s": seconds,
+                "kind": str(kind),
+                "right": _share(right[of_kind & ~absent]),
+                "named_of_right": _share(named[found]),
+                "named_when_absent": _share(named[of_kind & absent]),
+            })  # fmt: skip
+    return {
+        "calibration": {"per_log_size": float(weights[-1]), "knots": knots},
+        "log_loss": float(log_loss(right, confidences)),
+        "log_loss_score_only": _of_score_only(features, len(lengths), right),
+        "kinds": table,
+        **reliability(confidences, right),
+    }
+
+
+def calibration_of(numbers: dict[str, Any]) -> Calibration:
+    """The calibration that was written."""
+    return Calibration(numbers["per_log_size"], tuple(Knot(*knot) for knot in numbers["knots"]))
+
+
+def _of_score_only(features: np.ndarray, lengths: int, right: np.ndarray) -> float:
+    some = np.delete(features, np.s_[2 * lengths : 3 * lengths], axis=1)
+    model = LogisticRegression(C=1e3, fit_intercept=False, max_iter=50_000).fit(some, right)
+    return float(log_loss(right, model.predict_proba(some)[:, 1]))
+
+
+def _share(passed: np.ndarray) -> tuple[float, float, float]:
+    return wilson(int(passed.sum()), len(passed))
