@@ -52,9 +52,13 @@ def build(studio: Studio, visit: Visit, tab: gr.Tab) -> None:
             identifier = studio.identifier(library or None)
             clip = clips.from_file(path)
             most = max(1, min(int(top or 5), MOST_MATCHES))
-            return identifier.answer(clip, most, confidence or None).to_json()
+            found = identifier.answer(clip, most, confidence or None).to_json()
         except (ClipError, RuntimeError) as error:
             raise gr.Error(str(error), print_exception=False) from error
+        for match in found["matches"]:
+            # Where files are is nobody's business; and Gradio's client would fetch what has a path.
+            del match["path"]
+        return found
 
     def identify_recorded(library: str, percent: float, event: gr.EventData) -> tuple[Any, ...]:
         try:
