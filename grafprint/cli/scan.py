@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-import json
+import errno
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -31,9 +33,13 @@ from grafprint.cli.console import (
     out,
     print_json,
 )
+from grafprint.errors import ConfigError, DataError, GraFPrintError, LibraryError, WriteError
 
 if TYPE_CHECKING:
+    from grafprint.fingerprint import Fingerprinter
+    from grafprint.library import Library
     from grafprint.scan import Scan
+    from grafprint.scan.outputs import Outputs, Recording
 
 
 class Format(StrEnum):
@@ -43,6 +49,12 @@ class Format(StrEnum):
     json = "json"
     csv = "csv"
     cue = "cue"
+    labels = "labels"
+    chapters = "chapters"
+
+
+# Formats that can describe one recording only.
+_OF_ONE = {Format.cue, Format.labels, Format.chapters}
 
 
 def register(app: typer.Typer) -> None:
@@ -51,38 +63,48 @@ def register(app: typer.Typer) -> None:
 
 
 def scan(
-    recordings: Annotated[
-        list[Path], typer.Argument(help="Audio or video files, or folders of them.")
+    places: Annotated[
+        list[Path],
+        typer.Argument(metavar="RECORDINGS...", help="Audio or video files, or folders of them."),
     ],
     library: LibraryOption = BUNDLED_LIBRARY,
     model: ModelOption = BUNDLED_MODEL,
     device: DeviceOption = "cpu",
-    form: Annotated[Format, typer.Option("--format", help="Output format.")] = Format.table,
+    form: Annotated[
+        Format,
+        typer.Option(
+            "--format",
+            help="What to print. JSON and CSV of several recordings are one array, and one table "
+            "with a column 'recording'. Labels are for Audacity, chapters for podcasts and videos.",
+        ),
+    ] = Format.table,
     folder: Annotated[
         Path | None,
         typer.Option(
             "--out",
-            help="Folder for a JSON file, a CSV file and a cue sheet per recording. With it, an "
-            "interrupted scan resumes and finished recordings are skipped.",
+            help="Folder for the results of each recording in every format. With it, an "
+            "interrupted scan resumes, and finished recordings are skipped unless they changed.",
             show_default=False,
         ),
     ] = None,
 ) -> None:
     """List what plays when in a mix, a radio show or a film, gaps included."""
     from grafprint.audio import AudioError
-    from grafprint.audio.folders import Failure, audio_files
+    from grafprint.audio.folders import Failure
     from grafprint.library import Library
-    from grafprint.scan import scan as scan_recording
+    from grafprint.scan.outputs import Outputs, recordings
 
     unreadable: list[Failure] = []
-    files: list[Path] = []
-    for path in recordings:
-        files += audio_files(path, unreadable) if path.is_dir() else [path]
+    found = recordings(places, unreadable)
     for folder_failure in unreadable:
-        err.print(escape(f"left out: {folder_failure.reason}"), highlight=False)
-    if not files:
+        _leave_out(folder_failure.reason)
+    if not found:
         raise AudioError("there is no audio or video file: name one, or a folder that holds some")
+    several = len(found) > 1 or any(place.is_dir() for place in places)
+    if several and form in _OF_ONE and not folder:
+        raise ConfigError(f"--format {form} is for one recording: use --out for one file of each")
     fingerprinter = load_fingerprinter(model, device)
+    outputs = Outputs(folder) if folder else None
     failed = len(unreadable)
     columns = (
         TextColumn("{task.description}"),
@@ -94,72 +116,114 @@ def scan(
     with (
         Library.open(library, model_id=fingerprinter.model_id) as opened,
         Progress(*columns, console=err) as bar,
+        _printing(form, several) as show,
     ):
-        for path in files:
-            if folder and _target(folder, path, "json").is_file():
-                err.print(escape(f"{path}: has been scanned"), highlight=False)
-                continue
-            task = bar.add_task(escape(path.name[:40]), total=1.0, at="")
-
-            def on_progress(so_far: Scan, share: float, task: TaskID = task) -> None:
-                at = f"{clock(so_far.duration_s)}, {len(so_far.plays)} plays"
-                bar.update(task, completed=share, at=at)
-
-            if folder:
-                folder.mkdir(parents=True, exist_ok=True)
-            state = _target(folder, path, "partial.json") if folder else None
+        for recording in found:
             try:
-                result = scan_recording(
-                    opened, fingerprinter, path, state=state, on_progress=on_progress
-                )
-            except AudioError as failure:
-                if len(files) == 1:
+                result = _scan_one(opened, fingerprinter, recording, outputs, bar)
+            except (GraFPrintError, OSError) as failure:
+                if len(found) == 1 or _stops_all(failure):
                     raise
                 failed += 1
-                err.print(escape(f"left out: {failure}"), highlight=False, soft_wrap=True)
+                _leave_out(str(failure), recording.path)
                 continue
-            if folder:
-                _write(folder, path, result)
-            _print(result, form)
+            if result:
+                show(result)
     if failed:
         raise typer.Exit(1)
 
 
-def _target(folder: Path, path: Path, ending: str) -> Path:
-    return folder / f"{path.name}.{ending}"
+def _scan_one(
+    library: Library,
+    fingerprinter: Fingerprinter,
+    recording: Recording,
+    outputs: Outputs | None,
+    bar: Progress,
+) -> Scan | None:
+    """Scan a recording and write its results; None if they are there already."""
+    from grafprint.scan import scan as scan_recording
+
+    path = recording.path
+    state = None
+    if outputs:
+        if outputs.finished(recording):
+            err.print(escape(f"{path}: has been scanned"), highlight=False)
+            return None
+        state = outputs.state(recording)
+    task = bar.add_task(escape(path.name[:40]), total=1.0, at="")
+
+    def on_progress(so_far: Scan, share: float, task: TaskID = task) -> None:
+        at = f"{clock(so_far.duration_s)}, {len(so_far.plays)} plays"
+        bar.update(task, completed=share, at=at)
+
+    def run() -> Scan:
+        return scan_recording(library, fingerprinter, path, state=state, on_progress=on_progress)
+
+    try:
+        result = run()
+    except DataError as failure:  # the state is damaged, or from before the library changed
+        if state is None:
+            raise
+        why = f"the state of an interrupted scan cannot be used ({failure.__cause__})"
+        err.print(escape(f"{path}: starting again, {why}"), highlight=False, soft_wrap=True)
+        state.unlink()
+        result = run()
+    if outputs:
+        outputs.write(recording, result)
+    return result
 
 
-def _write(folder: Path, path: Path, found: Scan) -> None:
-    from grafprint import files
+def _stops_all(failure: Exception) -> bool:
+    """Whether a failure is of the library or the disk, so that every recording would have it."""
+    if isinstance(failure, WriteError):
+        cause = failure.__cause__
+        full = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
+        return isinstance(cause, OSError) and cause.errno in full
+    return isinstance(failure, LibraryError)
+
+
+def _leave_out(reason: str, path: Path | None = None) -> None:
+    if path and path.name not in reason:
+        reason = f"{path}: {reason}"
+    err.print(escape(f"left out: {reason}"), highlight=False, soft_wrap=True)
+
+
+@contextmanager
+def _printing(form: Format, several: bool) -> Iterator[Callable[[Scan], None]]:
+    """A function that prints each scan; together they are one text in the format."""
     from grafprint.scan import export
 
-    texts = {
-        "csv": export.to_csv(found),
-        "cue": export.to_cue(found),
-        # The last one: it marks the recording as finished.
-        "json": json.dumps(found.to_json(), indent=1, ensure_ascii=False) + "\n",
-    }
-    for ending, text in texts.items():
-        files.replace_text(_target(folder, path, ending), text)
+    printed = 0
 
+    def show(found: Scan) -> None:
+        nonlocal printed
+        printed += 1
+        if form is Format.table:
+            out.print(_table(found))
+        elif form is Format.json:
+            if several and printed > 1:
+                typer.echo(",")
+            print_json(found.to_json())
+        elif form is Format.csv:
+            typer.echo(export.to_csv(found, recording=several, header=printed == 1), nl=False)
+        else:
+            ending = form if form is Format.cue else f"{form}.txt"
+            typer.echo(export.ENDINGS[ending](found), nl=False)
 
-def _print(found: Scan, form: Format) -> None:
-    from grafprint.scan import export
-
-    if form is Format.json:
-        print_json(found.to_json())
-    elif form is Format.csv:
-        typer.echo(export.to_csv(found), nl=False)
-    elif form is Format.cue:
-        typer.echo(export.to_cue(found), nl=False)
-    else:
-        out.print(_table(found))
+    array = several and form is Format.json
+    if array:
+        typer.echo("[")
+    try:
+        yield show
+    finally:  # an interrupted batch, too, ends as valid JSON
+        if array:
+            typer.echo("]")
 
 
 def _table(found: Scan) -> Table:
     from grafprint.scan.plays import Play
 
-    columns = ("from", "to", "title", "artist", "of the track", "score")
+    columns = ("from", "to", "title", "artist", "of the track", "speed", "score")
     view = Table(*columns, title=escape(found.path), title_justify="left")
     for entry in found.entries:
         times = clock(entry.start_s), clock(entry.end_s)
@@ -167,7 +231,9 @@ def _table(found: Scan) -> Table:
             title = escape(entry.track.title)
             title += "".join(f"\n[dim]or {escape(t.title)}[/]" for t in entry.alternatives)
             part = f"{clock(entry.track_start_s)}-{clock(entry.track_end_s)}"
-            view.add_row(*times, title, escape(entry.track.artist), part, f"{entry.score:.2f}")
+            speed = f"{100 * (entry.speed - 1):+.1f} %" if abs(entry.speed - 1) > 0.002 else ""
+            row = (title, escape(entry.track.artist), part, speed, f"{entry.score:.2f}")
+            view.add_row(*times, *row)
         else:
             view.add_row(*times, "[dim]silence[/]" if entry.silent else "[dim]unknown[/]")
     return view
