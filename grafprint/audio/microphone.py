@@ -55,14 +55,18 @@ def record(
 
 
 def listen(
-    *, device: str | int | None = None, block_s: float = 0.1
+    *,
+    device: str | int | None = None,
+    block_s: float = 0.1,
+    on_loss: Callable[[float], None] | None = None,
 ) -> Generator[NDArray[np.float32], None, None]:
     """Record without end, in blocks of ``block_s`` seconds: mono float32 [samples] at 16 kHz.
 
     ``device`` is a name from :func:`devices`, a part of one, or PortAudio's number; None is the
     system's default. The device runs at its native rate with one or two channels, whose mean is
     resampled without seams. It is opened with the first block and released when the iterator is
-    closed. A caller that falls a minute behind loses audio, which is logged.
+    closed. A caller that falls a minute behind loses audio, which is logged; ``on_loss`` gets the
+    seconds lost just before the block that comes next.
 
     Raises :class:`MicrophoneError` if PortAudio is not installed, or if the device does not exist,
     cannot be opened (busy, not permitted) or stops delivering.
@@ -73,30 +77,37 @@ def listen(
     sounddevice = _sounddevice()
     info = _input_device(sounddevice, device)
     rate_hz = round(info["default_samplerate"])
-    captured: queue.Queue[NDArray[np.float32]] = queue.Queue()
-    lost = threading.Event()
+    # Each piece with the number of samples that were lost before it.
+    captured: queue.Queue[tuple[int, NDArray[np.float32]]] = queue.Queue()
+    overflowed = threading.Event()
+    n_lost = 0  # only used by PortAudio's thread
 
     def capture(block: NDArray[np.float32], n: int, time: Any, status: Any) -> None:
         """Runs in PortAudio's thread, so it must never block."""
-        is_late = captured.qsize() * n > _BACKLOG_S * rate_hz
-        if is_late or status.input_overflow:
-            lost.set()
-        if not is_late:
-            captured.put_nowait(block.mean(axis=1))
+        nonlocal n_lost
+        if status.input_overflow:  # how much the system lost is not known
+            overflowed.set()
+        if captured.qsize() * n > _BACKLOG_S * rate_hz:
+            n_lost += n
+        else:
+            captured.put_nowait((n_lost, block.mean(axis=1)))
+            n_lost = 0
 
     resampler = Resampler(rate_hz)
     held = np.empty(0, np.float32)
     with _open_stream(sounddevice, info, rate_hz, capture):
         while True:
             try:
-                piece = captured.get(timeout=_TIMEOUT_S)
+                missing, piece = captured.get(timeout=_TIMEOUT_S)
             except queue.Empty:
                 raise MicrophoneError(
                     f"the microphone {info['name']!r} has stopped delivering sound; "
                     "check that it is still plugged in and not in use elsewhere"
                 ) from None
-            if lost.is_set():
-                lost.clear()
+            if missing and on_loss:
+                on_loss(missing / rate_hz)
+            if missing or overflowed.is_set():
+                overflowed.clear()
                 _log.warning("audio was lost: processing fell behind the microphone")
             held = np.concatenate([held, resampler.push(piece)])
             while len(held) >= n_block:
