@@ -45,8 +45,8 @@ def watch(
         str | None,
         typer.Argument(
             help="The http(s) address of a radio station, a file that is being written, or the "
-            "name of a microphone (`grafprint listen --devices` lists them). Default: the "
-            "system's microphone.",
+            "name of a microphone (`grafprint listen --devices` lists them), or 'computer' for "
+            "what this computer plays. Default: the system's microphone.",
             show_default=False,
         ),
     ] = None,
