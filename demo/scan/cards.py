@@ -62,7 +62,7 @@ def timeline(scan: Scan, share: float = 1.0) -> str:
     ticks = "".join(
         f'<div class="tick" style="left: {100 * at_s / whole_s:.2f}%">{clock(at_s)}</div>'
         for at_s in range(0, math.ceil(whole_s), step_s)
-        if at_s <= 0.97 * whole_s  # a later one would have no room for its label
+        if at_s <= 0.9 * whole_s  # a later one would have no room for its label
     )
     plays = "; ".join(map(_describe, scan.plays)) or "no track of the library"
     return (
