@@ -24,11 +24,11 @@ import numpy as np
 
 from benchmarks.shared import common, search_queries
 from benchmarks.shared.search_queries import K, SearchQueries
+from grafprint.evaluation.intervals import wilson
 from grafprint.evaluation.queries import Setting
-from grafprint.evaluation.report import wilson
 from grafprint.library import Library
 from grafprint.library.index.opq import balanced_rotation
-from grafprint.library.index.row_index import IndexState, RowIndex, coded, training_size
+from grafprint.library.index.row_index import RowIndex, coded, training_size
 from grafprint.library.index_tuning import tune
 
 LENGTHS_S = (1.0, 2.0, 5.0)
@@ -50,18 +50,6 @@ SEGMENTS = 41  # of a query of 5 s
 ROUNDS = 7
 
 
-def build(library: Library, factory: str, step: int = 1) -> tuple[RowIndex, float]:
-    """An index of every ``step``-th fingerprint of the library, and the seconds it took."""
-    began = time.perf_counter()
-    rows = np.arange(0, library.rows, step)
-    vectors = library.vectors(rows)
-    size = training_size(factory, library.dim, len(rows))
-    sample = np.sort(np.random.default_rng(0).permutation(len(rows))[:size])
-    index = RowIndex.train(library.dim, IndexState("", 0, len(rows), 0, factory), vectors[sample])
-    index.add(rows, vectors)
-    return index, time.perf_counter() - began
-
-
 def size(index: RowIndex) -> int:
     """Bytes of the whole index, with codes and ids."""
     return len(faiss.serialize_index(index._index))
@@ -81,7 +69,7 @@ def measure(
     library: Library, queries: SearchQueries, factory: str, exact: np.ndarray
 ) -> dict[str, Any]:
     """Measure one kind of index; ``exact [q]`` says which queries exact search answers right."""
-    index, built_s = build(library, factory)
+    index, built_s = search_queries.build(library, factory)
     lists = "IVF" in factory
     for nprobe in PROBES if lists else PROBES[:1]:
         found = queries.answers(library, lambda q, _, n=nprobe: index.search(q, K, n))  # type: ignore[misc]
@@ -116,7 +104,7 @@ def thinned(library: Library, of: dict[float, SearchQueries]) -> list[dict[str, 
     rows: list[dict[str, Any]] = [{"hop_s": None, "bytes_per_hour": None, "hit_50ms": exact}]
     tuning = None
     for step in STEPS:
-        index, _ = build(library, CHOSEN, step)
+        index, _ = search_queries.build(library, CHOSEN, step)
         tuning = tuning or tune(index, library.table(), library.vector_store)
         index.tuning = tuning
         found = {

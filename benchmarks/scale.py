@@ -1,7 +1,7 @@
 """Search among tens of millions of fingerprints: memory, time, and recall relative to exact search.
 
     python -m benchmarks.scale --library LIBRARY --test TEST --noise NOISE --rooms ROOMS \\
-        --sizes 1000000,10000000,30000000
+        --sizes 100000,200000,450000,1000000,10000000,30000000
 
 LIBRARY contains real music, including TEST's tracks. For each size the previous library is copied
 and filled up with synthetic tracks of some minutes: mixes of two real tracks, that is the
@@ -11,7 +11,10 @@ additional peak memory. At each size, in a new process: seconds to open the libr
 (resident, without mapped files), idle and after searches; then the median time of 5 s queries in
 search and alignment, the time of the same query repeated, when nothing has to be read from the
 disk, the part of it in FAISS, hits, how many answers are the same when every candidate is scored in
-full, and how many equal exact search's.
+full, and how many equal exact search's. Up to a million fingerprints, an exact index and one of
+codes also search in turn for each query, on one thread: the median CPU times show where the program
+should change from one to the other (``row_index.EXACT_BELOW``). Results for larger sizes than those
+asked for are kept.
 """
 
 from __future__ import annotations
@@ -34,16 +37,18 @@ from benchmarks.shared import common, search_queries
 from benchmarks.shared.search_queries import SearchQueries
 from grafprint import matching
 from grafprint.audio.metadata import Tags
+from grafprint.evaluation.intervals import wilson
 from grafprint.evaluation.queries import Setting
-from grafprint.evaluation.report import wilson
 from grafprint.library import Library
 from grafprint.library.folder import INDEX
 from grafprint.library.index import row_index
+from grafprint.library.index_tuning import tune
 from grafprint.library.records import File, Recording, Track
 from grafprint.matching import alignment
 
 SETTING = Setting(5.0, 5.0, True)  # 5 s, 5 dB, reverb
 PAIRS = 10  # one after the other in a synthetic track
+BOTH_UP_TO = 1_000_000  # fingerprints that are also searched exactly, in memory
 
 
 def grow(library: Library, size: int, seed: int) -> None:
@@ -132,9 +137,42 @@ def measure(path: Path, queries: SearchQueries) -> dict[str, Any]:
     found_of_exact = right[queries.right(expected)]
     return {
         **result,
+        **({} if len(library) > BOTH_UP_TO else both_ways(library, queries)),
         "same_as_exact": wilson(int(agreeing.sum()), len(agreeing)),
         "recall_of_exact": float(found_of_exact.mean()) if len(found_of_exact) else None,
     }
+
+
+def both_ways(library: Library, queries: SearchQueries) -> dict[str, Any]:
+    """Exact search and codes, in turn: CPU seconds to make an index, and median of a search.
+
+    The codes are those of the default index at this size, or of the smallest one below it.
+    """
+    factory = row_index.choose_factory(max(len(library), row_index.EXACT_BELOW))
+    made = {}
+    found: dict[str, Any] = {}
+    for way, kind in (("exact", row_index.EXACT), ("codes", factory)):
+        began = time.process_time()
+        made[way], _ = search_queries.build(library, kind)
+        if made[way].lists > 1:
+            made[way].tuning = tune(made[way], library.table(), library.vector_store)
+        found[f"{way}_made_cpu_s"] = time.process_time() - began
+    taken: dict[str, list[float]] = {way: [] for way in made}
+    for prints in queries.prints:
+        for way, index in made.items():
+            began = time.process_time()
+            index.search(prints, index.neighbours(len(prints)))
+            taken[way].append(time.process_time() - began)
+    return found | {f"{way}_cpu_s": statistics.median(times) for way, times in taken.items()}
+
+
+def kept_rows(size: int) -> list[dict[str, Any]]:
+    """The results so far for more than ``size`` fingerprints."""
+    try:
+        rows: list[dict[str, Any]] = common.read("scale")["rows"]
+    except FileNotFoundError:
+        return []
+    return [row for row in rows if row["fingerprints"] > 1.1 * size]
 
 
 def main() -> None:
@@ -149,6 +187,7 @@ def main() -> None:
     with Library.open(args.library) as library:
         kept, all_of_it = search_queries.make(library, SETTING, args), len(library)
     rows, source = [], args.library
+    larger = kept_rows(max(map(int, args.sizes.split(","))))
     for size in map(int, args.sizes.split(",")):
         place = args.work / f"scale-{size}"
         if not place.exists():
@@ -161,12 +200,16 @@ def main() -> None:
         with Library.open(place, writable=True) as library:
             shrink(library, size, search_queries.load(kept).tracks)
             grow(library, size, args.seed)
-            grown_s, stamp = time.perf_counter() - began, library.index_state()
+            grown_s = time.perf_counter() - began
             with common.peak_mb() as peak:
                 library.finish()
                 indexing_mb = peak()
-        caught_up = before is not None and before.factory == stamp.factory
-        indexed = stamp.rows - (before.rows if before and caught_up else 0)
+            stamp = library.index_state()  # without removed rows
+        kept_index = before and (before.generation, before.factory) == (
+            stamp.generation,
+            stamp.factory,
+        )
+        indexed = stamp.rows - (before.rows if before and kept_index else 0)
         indexed_s = time.perf_counter() - began - grown_s
         done = subprocess.run(
             [sys.executable, "-m", "benchmarks.scale", "--library", place, "--measure", kept],
@@ -180,7 +223,7 @@ def main() -> None:
             "indexing_mb": indexing_mb,
         })  # fmt: skip
         print(rows[-1], flush=True)
-        common.write("scale", {"queries": args.queries, "rows": rows})
+        common.write("scale", {"queries": args.queries, "rows": rows + larger})
 
 
 if __name__ == "__main__":

@@ -27,8 +27,8 @@ from grafprint.degradation.banks import NoiseBank, RoomBank, noise_bank, room_ba
 from grafprint.degradation.effects import mix_at_snr, reverberate
 from grafprint.degradation.synthetic_noise import cafe
 from grafprint.evaluation import query_tracks
+from grafprint.evaluation.intervals import wilson
 from grafprint.evaluation.mixes import Mix, Part
-from grafprint.evaluation.report import wilson
 from grafprint.fingerprint import Fingerprinter
 from grafprint.library import Library, Track
 from grafprint.scan import scan

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import base64
+import io
 import itertools
 import json
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
+from scipy.io import wavfile
 
 from grafprint import audio, matching
 from grafprint.library import Library, LibraryError, Track
@@ -25,7 +28,8 @@ class Clip:
     """Mono ``samples [n]`` (float32, 16 kHz), at most 30 s, and their origin.
 
     ``offset_s`` is where in its file the clip begins. ``past [m]`` is the music right before it,
-    if known. ``place`` is the track id and second of a clip that was cut from a library.
+    if known. ``place`` is the track id and second of a clip that was cut from a library, ``path``
+    the file it was cut from, if any.
     """
 
     samples: np.ndarray
@@ -33,6 +37,7 @@ class Clip:
     offset_s: float = 0.0
     past: np.ndarray = field(default_factory=lambda: np.empty(0, np.float32))
     place: tuple[int, float] | None = None
+    path: Path | None = None
 
     @property
     def duration_s(self) -> float:
@@ -47,6 +52,13 @@ class Clip:
 def playable(samples: np.ndarray) -> tuple[int, np.ndarray]:
     """Samples ``[n]`` in the form that Gradio's player needs: rate in Hz, int16 ``[n]``."""
     return audio.SAMPLE_RATE, np.round(samples.clip(-1, 1) * 32767).astype(np.int16)
+
+
+def wav_uri(samples: np.ndarray) -> str:
+    """Samples ``[n]`` as a data URI of a WAV file, for the scripts of the page."""
+    data = io.BytesIO()
+    wavfile.write(data, *playable(samples))
+    return "data:audio/wav;base64," + base64.b64encode(data.getvalue()).decode()
 
 
 def from_file(path: str | None) -> Clip:
@@ -64,7 +76,7 @@ def from_file(path: str | None) -> Clip:
         )
     except audio.AudioError as error:
         raise ClipError(str(error).replace(path, name)) from error
-    return Clip(samples, name, start_s)
+    return Clip(samples, name, start_s, path=Path(path))
 
 
 def example(folder: Path | None) -> Clip | None:
@@ -89,4 +101,4 @@ def from_track(library: Library, track: Track, start_s: float, duration_s: float
     except (audio.AudioError, LibraryError) as error:
         raise ClipError(str(error).replace(str(path), path.name)) from error
     past = round(past_s * audio.SAMPLE_RATE)
-    return Clip(music[past:], track.title, start_s, music[:past], (track.id, start_s))
+    return Clip(music[past:], track.title, start_s, music[:past], (track.id, start_s), path)

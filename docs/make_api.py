@@ -19,6 +19,7 @@ MODULES = (
     "grafprint.matching",
     "grafprint.matching.live",
     "grafprint.matching.collection",
+    "grafprint.matching.duplicates",
     "grafprint.scan",
     "grafprint.scan.export",
     "grafprint.evaluation",

@@ -62,7 +62,7 @@ def main() -> None:
         page.get_by_role("button", name="Find the breaking point").click()
         expect(page.get_by_role("button", name="Stop", exact=True)).to_be_visible()
         expect(page.locator("#stop-breaking")).to_be_hidden(timeout=PATIENCE_MS)
-        take(page, "app-degrade", 1400)
+        take(page, "app-degrade", 1830)
         open_tab(page, "Graph", ".gp-graph canvas")
         block = page.locator(".gp-graph [data-part=block]")
         for _ in range(2):

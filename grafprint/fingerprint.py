@@ -63,6 +63,7 @@ class Fingerprinter:
         self.features = features or FeatureConfig()
         self.device = torch.device(device)
         self.facts = facts or {}
+        self.file: Path | None = None  # where it was loaded from
         # A distilled network makes its teacher's fingerprints, so it has the teacher's id.
         self.model_id: str = self.facts.get("imitates") or checkpoint.identity(
             encoder, self.features
@@ -91,7 +92,9 @@ class Fingerprinter:
     ) -> Fingerprinter:
         """Load a trained network. Raises CheckpointError if the file cannot be used."""
         encoder, features, facts = checkpoint.load_encoder(model)
-        return cls(encoder, features, device, precision=precision, facts=facts)
+        loaded = cls(encoder, features, device, precision=precision, facts=facts)
+        loaded.file = Path(model)
+        return loaded
 
     @classmethod
     def untrained(cls, seed: int = 0, encoder: str = "grafprint") -> Fingerprinter:

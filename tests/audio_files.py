@@ -28,11 +28,18 @@ def music(duration_s: float, rate_hz: int, channels: int = 1) -> NDArray[np.floa
 
 
 def write(
-    path: Path, samples: NDArray[np.float32], rate_hz: int, codec: str, *, video: bool = False
+    path: Path,
+    samples: NDArray[np.float32],
+    rate_hz: int,
+    codec: str,
+    *,
+    video: bool = False,
+    metadata: dict[str, str] | None = None,
 ) -> Path:
     """Encode float samples, [n] or [n, channels], with FFmpeg; the suffix selects the container."""
     samples = samples.reshape(len(samples), -1).astype(np.float32)
     with av.open(str(path), "w") as container:
+        container.metadata.update(metadata or {})
         stream = container.add_stream(codec, rate_hz)
         assert isinstance(stream, AudioStream)
         stream.layout = LAYOUTS[samples.shape[1]]

@@ -7,9 +7,10 @@ from typing import Any
 
 from benchmarks.pages.figures import TITLES
 from benchmarks.shared import common, paper_results
-from benchmarks.shared.common import markdown, percent
+from benchmarks.shared.common import markdown
 from benchmarks.shared.systems import SYSTEMS
-from grafprint.evaluation.report import MEASURES, wilson
+from grafprint.evaluation.intervals import percent, wilson
+from grafprint.evaluation.report import MEASURES
 
 
 def grid(reverb: bool) -> str:

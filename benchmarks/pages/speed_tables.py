@@ -6,7 +6,8 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from benchmarks.shared import common, paired_comparison
-from benchmarks.shared.common import markdown, percent
+from benchmarks.shared.common import markdown
+from grafprint.evaluation.intervals import percent
 
 PRECISIONS = {"fp32": "float32", "bf16": "bfloat16"}
 
@@ -167,6 +168,8 @@ def library_sizes() -> str:
         yield f"{r['idle_mb']:.0f}, {r['searched_mb']:.0f}"
         yield f"{1000 * r['query_s']:.1f}, {1000 * r['again_s']:.1f} ms"
         yield f"{1000 * r['search_s']:.1f} ms"
+        ways = [r[f"{way}_cpu_s"] for way in ("exact", "codes") if f"{way}_cpu_s" in r]
+        yield ", ".join(f"{1000 * cpu_s:.1f}" for cpu_s in ways) + " ms" if ways else "-"
         yield percent(r["hit_50ms"])
         yield "-" if r["recall_of_exact"] is None else f"{100 * r['recall_of_exact']:.1f} %"
         yield f"{r['same_by_all_candidates']} of {found['queries']}"
@@ -174,9 +177,9 @@ def library_sizes() -> str:
         yield f"{r['indexing_mb']:.0f}" if r["indexed"] else "-"
 
     header = ["fingerprints", "index", "lists, neighbours", "opened, first query",
-              "MB: opened, in use", "query of 5 s, again", "FAISS's part", "hits",
-              "of exact hits", "same by all candidates", "indexed per second",
-              "MB to index"]  # fmt: skip
+              "MB: opened, in use", "query of 5 s, again", "FAISS's part",
+              "CPU time: exact, codes", "hits", "of exact hits", "same by all candidates",
+              "indexed per second", "MB to index"]  # fmt: skip
     return markdown(header, (list(cells(row)) for row in found["rows"]))
 
 

@@ -244,9 +244,3 @@ def markdown(header: list[str], rows: Iterable[list[str]]) -> str:
     """A Markdown table."""
     lines = [header, ["---"] * len(header), *rows]
     return "\n".join("| " + " | ".join(line) + " |" for line in lines)
-
-
-def percent(rate: tuple[float, float, float]) -> str:
-    """A rate and its interval."""
-    middle, low, high = (100 * x for x in rate)
-    return f"{middle:.1f} ({low:.1f}-{high:.1f})"

@@ -10,7 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from grafprint.evaluation.report import Report, wilson
+from grafprint.evaluation.intervals import wilson
+from grafprint.evaluation.report import Report
 from grafprint.matching.confidence import CALIBRATION
 
 THRESHOLDS = sorted((0.5, 0.8, 0.9, 0.95, CALIBRATION.threshold, 0.995, 0.999))  # of the curve

@@ -1,8 +1,9 @@
-"""Queries for the search benchmarks: fingerprints, answers, and exact search."""
+"""Queries for the search benchmarks: fingerprints, answers, indexes, and exact search."""
 
 from __future__ import annotations
 
 import argparse
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +19,7 @@ from grafprint.evaluation import query_tracks
 from grafprint.evaluation.queries import Degrader, Setting
 from grafprint.fingerprint import DEFAULT_MODEL, Fingerprinter
 from grafprint.library import Library
+from grafprint.library.index.row_index import IndexState, RowIndex, training_size
 
 K = 20  # neighbours of a segment, as matching asks for
 TOLERANCE_S = 0.05
@@ -134,3 +136,15 @@ class ExactSearch:
         """See ``Library.search``; only for segments of the queries."""
         scores, rows = zip(*(self._found[q.tobytes()] for q in queries), strict=True)
         return np.stack(scores), np.stack(rows)
+
+
+def build(library: Library, factory: str, step: int = 1) -> tuple[RowIndex, float]:
+    """An index of every ``step``-th fingerprint of the library, and the seconds it took."""
+    began = time.perf_counter()
+    rows = np.arange(0, library.rows, step)
+    vectors = library.vectors(rows)
+    size = training_size(factory, library.dim, len(rows))
+    sample = np.sort(np.random.default_rng(0).permutation(len(rows))[:size])
+    index = RowIndex.train(library.dim, IndexState("", 0, len(rows), 0, factory), vectors[sample])
+    index.add(rows, vectors)
+    return index, time.perf_counter() - began

@@ -2,16 +2,28 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import gradio as gr
 import numpy as np
 
 from demo import clips
-from demo.clips import ClipError
+from demo.clips import Clip, ClipError
 from demo.degrade import chain
-from demo.degrade.chain import HIGHEST_HZ, NONE, OWN, SIMULATED, Own, Values
 from demo.degrade.recordings import Recordings, own_noise, own_room
+from demo.degrade.values import (
+    CHANNELS,
+    HIGHEST_HZ,
+    NONE,
+    OWN,
+    SIMULATED,
+    Own,
+    Values,
+    changed,
+    of_preset,
+    plan,
+)
 from demo.studio import Studio
 from grafprint.degradation import Degradation
 from grafprint.evaluation.breaking_point import holds_until_db
@@ -26,21 +38,41 @@ def build(
 ) -> None:
     """The hidden components and the endpoints, with their limits of how many run at once."""
 
-    def plan(
+    def planned(
+        path: str,
         noise_file: str | None,
         room_file: str | None,
         noise: str,
         snr_db: float,
         rt60_s: float,
-        *rest: Any,
-    ) -> Degradation:
+        wet: float,
+        low_hz: float,
+        high_hz: float,
+        clip_at: float,
+        codec: str,
+        seed: int,
+        preset: str,
+        more: dict[str, Any] | None,
+    ) -> tuple[Clip, Clip, Degradation]:
+        """The clip, what a loudspeaker plays of it, and how to degrade it."""
         own = Own(
             own_noise(noise_file) if noise_file else None,
             own_room(room_file) if room_file else None,
         )
-        noise = OWN if noise_file else noise
-        room = OWN if room_file else SIMULATED if rt60_s else NONE
-        return chain.plan(Values(noise, snr_db, room, rt60_s, *rest), own, recorded)
+        if preset:
+            values = of_preset(preset, seed)
+        else:
+            room = SIMULATED if rt60_s else NONE
+            values = Values(noise, snr_db, room, rt60_s or Values.rt60_s, wet, low_hz, high_hz,
+                            clip_at, codec, seed)  # fmt: skip
+        if noise_file:
+            values = replace(values, noise=OWN)
+        if room_file:
+            values = replace(values, room=OWN)
+        values = changed(values, more)
+        steps = plan(values, own, recorded)
+        whole = clips.from_file(path)
+        return whole, chain.one_channel(whole, CHANNELS[values.channel]), steps
 
     # The parameters are written out because the API shows their names.
     def degrade(
@@ -56,29 +88,25 @@ def build(
         clip_at: float = 100,
         codec: str = NONE,
         seed: int = 0,
+        preset: str = "",
+        more: dict[str, Any] | None = None,
     ) -> tuple[int, np.ndarray]:
-        """Degrade a clip with noise, a room, a bad microphone and a codec.
+        """Degrade a clip with a loudspeaker, noise, a room, a bad microphone and a codec.
 
         Noise is none, babble, cafe, street, rain, machine, white, pink or brown, unless a noise
-        file is given. RT60 is 0.2 to 1 s (0: no room), unless a file with a room response is
+        file is given. RT60 is 0.2 to 4 s (0: no room), unless a file with a room response is
         given; wet is the room's share in %. Clipping is in % of the peak (100: none). Codec is
-        none, or for example "opus 6 kbit/s". The seed draws the section of noise and the room.
+        none, or for example "opus 6 kbit/s". The seed draws the section of noise, the room and so
+        on. A preset (none, phone across the room, laptop in a café, car radio, club) replaces all
+        of these but files and seed. More is an object with further settings by name, for example
+        {"high_pass_hz": 400, "tilt_db": 12, "second": "babble", "speed": 3}.
         """
         try:
-            steps = plan(
-                noise_file,
-                room_file,
-                noise,
-                snr_db,
-                rt60_s,
-                wet,
-                low_hz,
-                high_hz,
-                clip_at,
-                codec,
-                seed,
-            )
-            return chain.degrade_clip(clips.from_file(path), steps).playable()
+            _, clip, steps = planned(
+                path, noise_file, room_file, noise, snr_db, rt60_s, wet, low_hz, high_hz, clip_at,
+                codec, seed, preset, more,
+            )  # fmt: skip
+            return chain.degrade_clip(clip, steps).playable()
         except ClipError as error:
             raise gr.Error(str(error), print_exception=False) from error
 
@@ -96,6 +124,8 @@ def build(
         clip_at: float = 100,
         codec: str = NONE,
         seed: int = 0,
+        preset: str = "",
+        more: dict[str, Any] | None = None,
     ) -> dict[str, Any]:
         """The lowest SNR at which a clip is still found, without and with a room, as JSON.
 
@@ -104,25 +134,15 @@ def build(
         the one for the clean clip.
         """
         try:
-            steps = plan(
-                noise_file,
-                room_file,
-                noise,
-                snr_db,
-                rt60_s,
-                wet,
-                low_hz,
-                high_hz,
-                clip_at,
-                codec,
-                seed,
-            )
+            whole, clip, steps = planned(
+                path, noise_file, room_file, noise, snr_db, rt60_s, wet, low_hz, high_hz, clip_at,
+                codec, seed, preset, more,
+            )  # fmt: skip
             identifier = studio.identifier(library or None)
-            clip = clips.from_file(path)
-            source = chain.prepare(identifier, clip, clip, ())
+            source = chain.prepare(identifier, whole, whole, ())
             if source.truth is None:
                 raise ClipError(chain.NO_TRUTH)
-            points = list(chain.sweep_snrs(identifier, source, steps))
+            points = list(chain.sweep_snrs(identifier, source, chain.shorten(clip), steps))
             track = identifier.library.track(source.truth.track_id)
         except (ClipError, LibraryError) as error:
             raise gr.Error(str(error), print_exception=False) from error
@@ -151,6 +171,8 @@ def build(
             gr.Number(100, label="clip at"),
             gr.Textbox(NONE, label="codec"),
             gr.Number(0, precision=0, label="seed"),
+            gr.Textbox("", label="preset"),
+            gr.JSON(label="more"),
         ]
         gr.Button().click(
             degrade,

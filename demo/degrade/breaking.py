@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from dataclasses import replace
 from html import escape
 
 from matplotlib.axes import Axes
 
 from demo import plots
-from demo.degrade.chain import NONE, OWN, RECORDED, SIMULATED, Values
-from demo.degrade.controls import display_name
+from demo.degrade.values import NONE, SIMULATED, Values, describe
 from grafprint.evaluation.breaking_point import (
     ROOM_RT60_S,
     SNRS_DB,
@@ -26,21 +26,28 @@ _COLOURS = {False: plots.TEAL, True: plots.AMBER}
 _SHAPES = {False: "o", True: "s"}
 
 
-def report(points: Sequence[Point], values: Values, track: str, given: bool) -> str:
+def report(
+    points: Sequence[Point], values: Values, track: str, given: bool, drawn: str | None = None
+) -> str:
     """A sweep as HTML, finished or not: the plot and the findings in words.
 
     ``values`` are those of the controls, ``track`` is the title of the right track, and ``given``
-    says whether that is known or only what the clean clip is identified as.
+    says whether that is known or only what the clean clip is identified as. ``drawn`` is the plot;
+    None: it is drawn.
     """
     findings = " ".join(_finding(points, reverb) for reverb in (False, True))
     if len(points) < 2 * len(SNRS_DB):
-        findings = f"Tested {len(points)} of {2 * len(SNRS_DB)}."
+        done, all_ = len(points), 2 * len(SNRS_DB)
+        findings = (
+            f'Tested {done} of {all_}. <progress max="{all_}" value="{done}" '
+            'aria-label="Progress"></progress>'
+        )
     source = "which it was cut from" if given else "which the clean clip is identified as"
     return (
         f'<div class="gp-breaking" role="status"><div>{findings}</div>'
         f'<div class="gp-small">The right answer is “{escape(track)}”, {source}. '
         f"{escape(_settings(values))}</div>"
-        f'<div class="gp-plot">{plot(points, values.snr_db)}</div>'
+        f'<div class="gp-plot">{drawn or plot(points, values.snr_db)}</div>'
         '<div class="gp-small">Filled: right track and position. Half filled: right track, wrong '
         "position. Hollow: wrong track. Scores below the dashed line are not reported as matches."
         "</div></div>"
@@ -62,7 +69,7 @@ def plot(points: Sequence[Point], slider_db: float) -> str:
         slider = axes.axvline(slider_db, color=plots.GREY, linewidth=2, alpha=0.7)
         slider.set_gid("snr-place")
         axes.legend(frameon=False, labelcolor=plots.GREY, loc="lower right")
-        words = " ".join(_finding(points, reverb) for reverb in (False, True))
+        words = " ".join(_finding(points, reverb) for reverb in (False, True) if points)
         drawn = plots.svg(figure, f"Score against SNR, without and with a room. {words}")
         # The script that moves the line needs the width of a decibel in the drawing's units.
         box, width = axes.get_position(), figure.get_figwidth() * 72
@@ -101,17 +108,11 @@ def _finding(points: Sequence[Point], reverb: bool) -> str:
 
 
 def _settings(values: Values) -> str:
-    """The settings of a sweep in words."""
-    noise = {NONE: "pink", OWN: "your own"}.get(
-        values.noise, display_name(values.noise.removeprefix(RECORDED))
+    """The settings of a sweep in words: noise and room are always there."""
+    noise = "pink" if values.noise == NONE else values.noise
+    room, rt60_s = values.room, values.rt60_s
+    if room == NONE:
+        room, rt60_s = SIMULATED, ROOM_RT60_S
+    return describe(replace(values, noise=noise, room=room, rt60_s=rt60_s)).replace(
+        f" at {values.snr_db:g} dB".replace("-", "−"), " at every SNR"
     )
-    room = {
-        NONE: f"simulated, RT60 {ROOM_RT60_S:g} s",
-        SIMULATED: f"simulated, RT60 {values.rt60_s:g} s",
-        OWN: "your own",
-    }.get(values.room, values.room.removeprefix(RECORDED))
-    text = f"Noise: {noise}. Room: {room}."
-    changed = values.clip_at < 100 or values.low_hz > 0 or values.high_hz < 8000
-    if changed or values.codec != NONE:
-        text += " Clipping, band and codec as set."
-    return text

@@ -1,11 +1,12 @@
-"""From a clip and the controls of the tab Degrade to a sound, its spectrogram and a verdict."""
+"""From a clip and a degradation to a sound, its spectrogram and a verdict."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from html import escape
-from math import inf
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,23 +14,18 @@ import torch
 
 from demo import cards, plots
 from demo.clips import Clip, ClipError
-from demo.degrade.recordings import Recordings
 from demo.identifier import Identifier
 from grafprint import audio
 from grafprint.degradation import Degradation, degrade
-from grafprint.degradation.banks import NoiseBank
 from grafprint.evaluation.breaking_point import GroundTruth, Point, sweep, truth_from
 from grafprint.library import LibraryError
 
 # Longer clips are cut to their beginning, so that sliders stay responsive.
 LONGEST_S = 10.0
-HIGHEST_HZ = audio.SAMPLE_RATE / 2
 NO_TRUTH = (
     "the clip is not identified without degradation either, so there is no breaking point: choose "
     "one of music in the library"
 )
-# Values of the controls beside the kinds of synthetic noise: see Values.
-NONE, OWN, SIMULATED, RECORDED = "none", "own", "simulated", "recorded: "
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,7 +33,8 @@ class SourceClip:
     """A clip to degrade, and the right answer for it if known.
 
     ``origin`` is the visit's clip that it was cut from (None: a track of the library), ``chosen``
-    the choice on the tab, and ``picture`` its spectrogram.
+    the choice on the tab, ``picture`` its spectrogram, and ``stereo`` whether one channel of its
+    file can be played alone.
     """
 
     clip: Clip
@@ -45,64 +42,56 @@ class SourceClip:
     picture: str
     origin: Clip | None
     chosen: tuple[Any, ...]
-
-
-@dataclass(frozen=True, eq=False)
-class Own:
-    """The visitor's own noise and room response ``[m]``, if any."""
-
-    noise: NoiseBank | None = None
-    room: np.ndarray | None = None
-
-
-@dataclass(frozen=True)
-class Values:
-    """The values of the controls, in their order; Degradation explains them.
-
-    ``noise`` is NONE, a kind, OWN, or RECORDED and a name; ``room`` is NONE, SIMULATED, OWN, or
-    RECORDED and a name. Shares are in percent.
-    """
-
-    noise: str
-    snr_db: float
-    room: str
-    rt60_s: float
-    wet: float
-    low_hz: float
-    high_hz: float
-    clip_at: float
-    codec: str
-    seed: float
-
-
-def plan(values: Values, own: Own, recordings: Recordings) -> Degradation:
-    """The degradation set by the controls. Raises ClipError for a missing file or a bad value."""
-    try:
-        return Degradation(
-            snr_db=None if values.noise == NONE else float(values.snr_db),
-            noise=_noise(values.noise, own, recordings),
-            room=_room(values, own, recordings),
-            wet=values.wet / 100,
-            low_hz=float(values.low_hz),
-            high_hz=inf if values.high_hz >= HIGHEST_HZ else float(values.high_hz),
-            clip_share=values.clip_at / 100,
-            codec=None if values.codec == NONE else values.codec,
-            seed=int(values.seed),
-        )
-    except (ValueError, TypeError, OverflowError) as error:
-        raise ClipError(str(error)) from error
+    stereo: bool = False
 
 
 def prepare(
     identifier: Identifier, clip: Clip, origin: Clip | None, chosen: tuple[Any, ...]
 ) -> SourceClip:
     """Cut a clip to length and find its right answer. Raises ClipError if it cannot be used."""
-    short = replace(clip, samples=clip.samples[: round(LONGEST_S * audio.SAMPLE_RATE)])
+    short = shorten(clip)
     truth = _known_truth(identifier, clip) or truth_from(
         identifier.answer(replace(short, offset_s=0.0), top=1)
     )
     picture = _spectrogram(identifier, short.samples, "Clean clip")
-    return SourceClip(short, truth, picture, origin, chosen)
+    return SourceClip(short, truth, picture, origin, chosen, _is_stereo(short.path))
+
+
+def shorten(clip: Clip) -> Clip:
+    """The beginning of a clip, LONGEST_S of it."""
+    return replace(clip, samples=clip.samples[: round(LONGEST_S * audio.SAMPLE_RATE)])
+
+
+def one_channel(clip: Clip, channel: int | None) -> Clip:
+    """The clip as a loudspeaker plays it that has only one channel of it; None: the mix.
+
+    Raises ClipError if the file that it was cut from is no longer there.
+    """
+    if channel is None or not _is_stereo(clip.path):
+        return clip
+    assert clip.path is not None
+    past = len(clip.past)
+    begin = round(clip.offset_s * audio.SAMPLE_RATE) - past
+    try:
+        music = _read(clip.path, begin, past + len(clip.samples), channel)
+    except audio.AudioError as error:
+        raise ClipError(str(error).replace(str(clip.path), clip.path.name)) from error
+    return replace(clip, samples=music[past:], past=music[:past])
+
+
+@lru_cache(maxsize=8)
+def _read(path: Path, begin: int, samples: int, channel: int) -> np.ndarray:
+    rate = audio.SAMPLE_RATE
+    return audio.load(path, start_s=begin / rate, duration_s=samples / rate, channel=channel)
+
+
+def _is_stereo(path: Path | None) -> bool:
+    if path is None or not path.is_file():
+        return False
+    try:
+        return audio.probe(path).channels > 1
+    except audio.AudioError:
+        return False
 
 
 def degrade_clip(clip: Clip, steps: Degradation) -> Clip:
@@ -115,50 +104,36 @@ def degrade_clip(clip: Clip, steps: Degradation) -> Clip:
     return replace(clip, samples=samples, past=np.empty(0, np.float32))
 
 
-def spectrograms(identifier: Identifier, source: SourceClip, degraded: Clip) -> str:
-    """The spectrograms of the clean and the degraded clip, one above the other."""
-    return source.picture + _spectrogram(identifier, degraded.samples, "Degraded clip")
+def spectrograms(identifier: Identifier, source: SourceClip, degraded: Clip, speed: float) -> str:
+    """The spectrograms of the clean and the degraded clip, one above the other.
+
+    The ``speed`` is for the script that switches between the two at the same moment.
+    """
+    picture = _spectrogram(identifier, degraded.samples, "Degraded clip")
+    return f'<div data-speed="{speed:g}">{source.picture}{picture}</div>'
 
 
-def verdict(identifier: Identifier, source: SourceClip, degraded: Clip) -> str:
+def verdict(identifier: Identifier, source: SourceClip, degraded: Clip, steps: Degradation) -> str:
     """The card with the answer for the degraded clip. Raises ClipError as ``answer`` does."""
     # Times are relative to the clip's first sample, wherever in a file that was.
     answer = identifier.answer(replace(degraded, offset_s=0.0), top=2)
-    return cards.verdict(answer, source.truth, identifier.library.hop_s)
+    slack_s = identifier.library.hop_s + steps.drift_s(len(degraded.samples))
+    return cards.verdict(answer, source.truth, slack_s)
 
 
-def sweep_snrs(identifier: Identifier, source: SourceClip, steps: Degradation) -> Iterator[Point]:
-    """The results at one SNR after another. Raises ClipError if the clip cannot be degraded."""
+def sweep_snrs(
+    identifier: Identifier, source: SourceClip, clip: Clip, steps: Degradation
+) -> Iterator[Point]:
+    """The results for ``clip``, the source's or one channel of it, at one SNR after another.
+
+    Raises ClipError if it cannot be degraded.
+    """
     assert source.truth is not None  # checked by the callers
     library, fingerprinter = identifier.library, identifier.fingerprinter
     try:
-        yield from sweep(
-            library, fingerprinter, source.clip.samples, steps, source.truth, source.clip.past
-        )
+        yield from sweep(library, fingerprinter, clip.samples, steps, source.truth, clip.past)
     except ValueError as error:  # MatchError is one
         raise ClipError(str(error)) from error
-
-
-def _noise(name: str, own: Own, recordings: Recordings) -> str | NoiseBank:
-    if name == OWN:
-        if own.noise is None:
-            raise ClipError("choose a file with your own noise first")
-        return own.noise
-    if name.startswith(RECORDED):
-        return recordings.noise(name.removeprefix(RECORDED))
-    return "pink" if name == NONE else name
-
-
-def _room(values: Values, own: Own, recordings: Recordings) -> float | np.ndarray | None:
-    if values.room == NONE:
-        return None
-    if values.room == OWN:
-        if own.room is None:
-            raise ClipError("choose a file with your own room response first")
-        return own.room
-    if values.room.startswith(RECORDED):
-        return recordings.room(values.room.removeprefix(RECORDED))
-    return float(values.rt60_s)
 
 
 def _known_truth(identifier: Identifier, clip: Clip) -> GroundTruth | None:

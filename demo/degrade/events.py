@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from html import escape
 from typing import Any
 
 import gradio as gr
 
 from demo import cards
-from demo.clips import Clip, ClipError, from_track
+from demo.clips import Clip, ClipError, from_track, wav_uri
+from demo.clips import example as first_example
 from demo.degrade import breaking, chain, recordings
-from demo.degrade.chain import Own, SourceClip, Values
+from demo.degrade.chain import SourceClip
 from demo.degrade.controls import A_TRACK, CLIP_S, YOUR_CLIP, fit_to_library
 from demo.degrade.recordings import Recordings
+from demo.degrade.values import CHANNELS, MIX, NAMES, Own, Values, describe, of_preset, plan
 from demo.studio import Studio
+from grafprint.degradation import Degradation
 from grafprint.evaluation import breaking_point as core
 from grafprint.library import LibraryError
 
@@ -47,32 +51,43 @@ class Events:
     ) -> tuple[Any, Any]:
         """Limit track and second to the library in use."""
         try:
-            tracks = self.studio.identifier(library).library.tracks()
+            collection = self.studio.identifier(library).library
         except LibraryError:
-            tracks = []
-        return fit_to_library(tracks, choice, track_id, second)
+            collection = None
+        return fit_to_library(collection, choice, track_id, second)
+
+    def use_preset(self, name: str, channel: str, seed: float) -> list[Any]:
+        """The values of the controls for a preset; channel and seed stay."""
+        values = replace(of_preset(name, seed), channel=channel)
+        return [getattr(values, name) for name in NAMES]
 
     def choose(
         self,
         origin: Clip | None,
         source: SourceClip | None,
-        own: Own,
         library: str,
         choice: str,
         track_id: int | None,
         second: float,
-        *values: Any,
     ) -> tuple[Any, ...]:
-        """Prepare the chosen clip, unless it is unchanged: source, sweep, and what is shown."""
+        """Prepare the chosen clip, unless it is unchanged; :meth:`apply` is to follow.
+
+        Source, clean sound, choice of channels, report of the sweep, and what is shown. The
+        controls may change meanwhile, so the clip is degraded afterwards, as they are then.
+        """
+        as_it_is = (gr.skip(),) * 4
         origin = origin if choice == YOUR_CLIP else None
-        chosen = (library, origin, None if origin else (track_id, second))
+        chosen = (library, choice, origin, (track_id, second) if choice == A_TRACK else None)
         if source is not None and source.chosen == chosen:
-            return source, gr.skip(), *self.apply(source, own, library, *values)
+            return source, gr.skip(), gr.skip(), gr.skip(), *as_it_is
         try:
             source = self._prepare(library, origin, choice, track_id, second, chosen)
         except (ClipError, LibraryError) as error:
-            return None, "", *_problem(error)
-        return source, "", *self.apply(source, own, library, *values)
+            return None, "", gr.update(visible=False, value=MIX), "", *_problem(error)
+        channel = gr.update(visible=True)
+        if not source.stereo:
+            channel = gr.update(visible=False, value=MIX)
+        return source, wav_uri(source.clip.samples), channel, "", *as_it_is
 
     def apply(
         self, source: SourceClip | None, own: Own, library: str, *values: Any
@@ -82,12 +97,14 @@ class Events:
             return gr.skip(), gr.skip(), gr.skip(), gr.skip()
         try:
             identifier = self.studio.identifier(library)
-            steps = chain.plan(Values(*values), own, self.recorded)
-            degraded = chain.degrade_clip(source.clip, steps)
-            card = chain.verdict(identifier, source, degraded)
+            wanted = Values(*values)
+            clip, steps = self._planned(source, own, wanted)
+            degraded = chain.degrade_clip(clip, steps)
+            card = chain.verdict(identifier, source, degraded, steps)
+            pictures = chain.spectrograms(identifier, source, degraded, steps.speed)
         except (ClipError, LibraryError) as error:
             return _problem(error)
-        pictures = chain.spectrograms(identifier, source, degraded)
+        pictures += f'<div class="gp-small">{escape(describe(wanted))}</div>'
         return degraded, degraded.playable(), pictures, card
 
     def read_noise(
@@ -120,13 +137,22 @@ class Events:
                 raise ClipError(chain.NO_TRUTH)
             identifier = self.studio.identifier(library)
             track = identifier.library.track(source.truth.track_id).title
-            steps = chain.plan(values, own, self.recorded)
-            for point in chain.sweep_snrs(identifier, source, steps):
+            right = (track, source.truth.given)
+            drawn = breaking.plot(points, values.snr_db)
+            yield breaking.report(points, values, *right, drawn)
+            clip, steps = self._planned(source, own, values)
+            for point in chain.sweep_snrs(identifier, source, clip, steps):
                 points.append(point)
-                if point.reverb:
-                    yield breaking.report(points, values, track, source.truth.given)
+                if point.reverb:  # drawing takes a while
+                    drawn = breaking.plot(points, values.snr_db)
+                yield breaking.report(points, values, *right, drawn)
         except (ClipError, LibraryError) as error:
             yield cards.problem(str(error))
+
+    def _planned(self, source: SourceClip, own: Own, values: Values) -> tuple[Clip, Degradation]:
+        """What a loudspeaker plays of the clip, and how to degrade it."""
+        steps = plan(values, own, self.recorded)
+        return chain.one_channel(source.clip, CHANNELS[values.channel]), steps
 
     def _prepare(
         self,
@@ -139,14 +165,19 @@ class Events:
     ) -> SourceClip:
         identifier = self.studio.identifier(library)
         if choice == YOUR_CLIP:
-            if origin is None:
-                raise ClipError("there is no clip yet: choose one on the tab Identify")
-            return chain.prepare(identifier, origin, origin, chosen)
+            return chain.prepare(identifier, origin or self._example(), origin, chosen)
         if track_id is None:
-            raise ClipError("there is no track: add some music first")
+            return chain.prepare(identifier, self._example(), None, chosen)
         track = identifier.library.track(track_id)
         clip = from_track(identifier.library, track, float(second), CLIP_S)
         return chain.prepare(identifier, clip, None, chosen)
+
+    def _example(self) -> Clip:
+        """What is degraded as long as there is nothing of the visitor's own."""
+        example = first_example(self.studio.examples)
+        if example is None:
+            raise ClipError("there is no clip yet: choose one on the tab Identify")
+        return example
 
 
 def _problem(error: Exception) -> tuple[Any, ...]:

@@ -8,14 +8,16 @@ from typing import Any
 import gradio as gr
 
 from demo.degrade import api as degrade_api
-from demo.degrade.chain import Own
+from demo.degrade import toggle
 from demo.degrade.controls import Controls
 from demo.degrade.events import Events
 from demo.degrade.recordings import Recordings
+from demo.degrade.values import Own
 from demo.studio import FORGET_S, IDENTIFY_LIMIT, UNQUEUED, Studio, Visit
 
 # One sweep at a time. It has its own queue, so that it does not delay the sliders.
 SWEEP_LIMIT: dict[str, Any] = {"concurrency_id": "breaking", "concurrency_limit": 1}
+WAITING = '<div class="gp-waiting" role="status">The first clip is being degraded…</div>'
 MOVE_LINE = (Path(__file__).parent / "degrade.js").read_text(encoding="utf-8")
 
 
@@ -26,7 +28,8 @@ def build(studio: Studio, visit: Visit, tab: gr.Tab) -> None:
     with gr.Row(elem_id="degrade-work"):
         with gr.Column(scale=1, min_width=300):
             controls = Controls.build(recorded)
-        with gr.Column(scale=1, min_width=300):
+        with gr.Column(scale=1, min_width=300, elem_id="degrade-result"):
+            clean = toggle.build()
             sound = gr.Audio(
                 interactive=False,
                 label="Degraded clip",
@@ -34,7 +37,7 @@ def build(studio: Studio, visit: Visit, tab: gr.Tab) -> None:
                 elem_id="degraded-sound",
             )
             pictures = gr.HTML(elem_id="degraded-pictures", padding=False)
-            card = gr.HTML(elem_id="verdict", padding=False)
+            card = gr.HTML(WAITING, elem_id="verdict", padding=False)
     with gr.Row():
         find = gr.Button("Find the breaking point", variant="primary", elem_id="find-breaking")
         stop = gr.Button("Stop", visible=False, elem_id="stop-breaking")
@@ -53,21 +56,28 @@ def build(studio: Studio, visit: Visit, tab: gr.Tab) -> None:
     apply = (events.apply, [*state, *controls.values], shown)
     choose = (
         events.choose,
-        [visit.clip, *state, *choice, *controls.values],
-        [source, report, *shown],
+        [visit.clip, source, visit.library, *choice],
+        [source, clean, controls.of("channel"), report, *shown],
     )
 
+    kept = [controls.of("channel"), controls.of("seed")]  # by presets
     for control in controls.values:
         control.input(*apply, **latest)
-    controls.values[1].change(None, controls.values[1], None, js=MOVE_LINE, **UNQUEUED)
-    controls.second.input(*choose, **latest)
+        if control not in kept:
+            control.input(None, None, controls.preset, js="() => null", **UNQUEUED)
+    controls.preset.input(
+        events.use_preset, [controls.preset, *kept], controls.values, **UNQUEUED
+    ).then(*apply, **latest)
+    snr = controls.of("snr_db")
+    snr.change(None, snr, None, js=MOVE_LINE, **UNQUEUED)
+    controls.second.input(*choose, **latest).then(*apply, **latest)
     for control in (controls.source, controls.track):
         control.input(events.fit, [visit.library, *choice], choice[1:], **UNQUEUED).then(
             *choose, **latest
-        )
+        ).then(*apply, **latest)
     tab.select(events.open, [visit.clip, source, visit.library, *choice], choice, **UNQUEUED).then(
         *choose, **latest
-    )
+    ).then(*apply, **latest)
     files = ((controls.noise_file, events.read_noise), (controls.room_file, events.read_room))
     for file, read in files:
         for event in (file.upload, file.clear):

@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import base64
-import io
 import json
 from pathlib import Path
 
 import gradio as gr
 import numpy as np
 import torch
-from scipy.io import wavfile
 
 from demo import plots
-from demo.clips import Clip, playable
+from demo.clips import Clip, wav_uri
 from grafprint import audio
 from grafprint.fingerprint import Fingerprinter
 from grafprint.matching import Answer, Match
@@ -45,7 +42,7 @@ def switch() -> gr.HTML:
 
 def sounds(clip: np.ndarray, reference: np.ndarray) -> str:
     """Both sounds ``[n]``, with equal peaks, as the value of :func:`switch`."""
-    return json.dumps([_wav_uri(clip), _wav_uri(reference)])
+    return json.dumps([wav_uri(_at_one_level(sound)) for sound in (clip, reference)])
 
 
 def picture(
@@ -76,8 +73,7 @@ def used(clip: Clip, answer: Answer) -> np.ndarray:
     return clip.samples[begin : begin + round(answer.query_duration_s * audio.SAMPLE_RATE)]
 
 
-def _wav_uri(samples: np.ndarray) -> str:
+def _at_one_level(samples: np.ndarray) -> np.ndarray:
     part = samples[: round(LONGEST_S * audio.SAMPLE_RATE)]
-    data = io.BytesIO()
-    wavfile.write(data, *playable(0.9 * part / max(1e-6, float(np.abs(part).max(initial=0.0)))))
-    return "data:audio/wav;base64," + base64.b64encode(data.getvalue()).decode()
+    peak = max(1e-6, float(np.abs(part).max(initial=0.0)))
+    return np.asarray(0.9 * part / peak)

@@ -111,7 +111,7 @@ def add_uploads(studio: Studio, name: str, uploads: list[Path]) -> Generator[Ind
         report = IndexReport()
         try:
             files = [_keep(upload, library.path / MUSIC, copies) for upload in uploads]
-            for step in add_files(library, files, studio.fingerprinter):
+            for step in add_files(library, files, studio.fingerprinter, readmit=True):
                 report = step.report
                 yield step
         finally:

@@ -202,7 +202,10 @@ def build(studio: Studio, visit: Visit, tab: gr.Tab) -> None:
         **private,
     )
     drawing.success(**show_map).success(**show_paths)
-    stop.click(lambda: "", None, work, cancels=[drawing], queue=False, **private)
+    # Then what there is: a report on its way may arrive after the bar was cleared, or the map.
+    stop.click(lambda: "", None, work, cancels=[drawing], queue=False, **private).then(
+        **show_map
+    ).success(**show_paths)
     by.change(None, by, None, js=_COLOUR, **private)
     canvas.pick(play, visit.library, player, show_progress="hidden", **MAP_LIMIT, **private)
     for kind, button in savers.items():

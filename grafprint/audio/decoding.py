@@ -11,6 +11,7 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from io import BufferedReader
 from typing import Protocol, cast
 
 import av
@@ -22,8 +23,8 @@ from grafprint.errors import AudioError
 # descriptions (sdp, rtsp) are left out on purpose: even from a file object, they open other files
 # and addresses.
 FORMATS = (
-    "aac,ac3,aiff,amr,ape,asf,au,avi,caf,eac3,flac,flv,matroska,mov,mp3,mpc,mpc8,mpeg,mpegts,"
-    "nut,ogg,tta,w64,wav,wv"
+    "aac,ac3,aiff,amr,ape,asf,au,avi,caf,dsf,dts,dtshd,eac3,flac,flv,iff,ircam,matroska,mlp,mov,"
+    "mp3,mpc,mpc8,mpeg,mpegts,mxf,nistsphere,nut,ogg,oma,rm,shn,tak,truehd,tta,voc,w64,wav,wv"
 )
 _SAFE = {"format_whitelist": FORMATS, "protocol_whitelist": "none"}
 
@@ -67,8 +68,7 @@ def open_audio(path: str | os.PathLike[str]) -> Iterator[tuple[InputContainer, a
                 av.open(file, container_options=_SAFE, metadata_errors="replace"),
             )
         except av.ArgumentError:  # not on the list of formats
-            reason = "it is a playlist, or of another kind that holds no audio itself"
-            raise error(path, reason, "name the audio file") from None
+            raise _unsupported(path, file) from None
         except (av.FFmpegError, OSError):  # OSError: a seek to an impossible position
             raise error(path, "it is not audio, or is damaged or cut off", CONVERT) from None
         with container:
@@ -81,11 +81,54 @@ def open_audio(path: str | os.PathLike[str]) -> Iterator[tuple[InputContainer, a
             yield container, source
 
 
+# How files begin that name others instead of holding audio.
+_PLAYLISTS = (b"#extm3u", b"[playlist]", b"ffconcat", b"<?xml", b"<mpd", b"<asx", b"v=0", b"#ext")
+
+
+def _unsupported(path: str | os.PathLike[str], file: Readable) -> AudioError:
+    """The error for a file of a format that is not on the list."""
+    head = b""
+    if isinstance(file, BufferedReader):
+        file.seek(0)
+        head = file.read(100).lstrip(b"\xef\xbb\xbf \r\n").lower()
+    if head.startswith(_PLAYLISTS):
+        reason = "it is a playlist, or of another kind that holds no audio itself"
+        return error(path, reason, "name the audio file")
+    suffix = os.path.splitext(os.fspath(path))[1].lstrip(".").lower()
+    kind = f" ({suffix})" if suffix else ""
+    return error(path, f"it is not audio of a format that is supported{kind}", CONVERT)
+
+
 def check_header(path: str | os.PathLike[str], rate_hz: int, channels: int) -> None:
     """Raise AudioError for rates and channel counts that no recording has."""
     if not (MIN_RATE_HZ <= rate_hz <= MAX_RATE_HZ and 1 <= channels <= MAX_CHANNELS):
         reason = f"its header claims {channels} channels at {rate_hz} Hz"
         raise error(path, reason, CONVERT)
+
+
+# Formats without a header for the whole file: FFmpeg estimates their length from the first frames.
+_HEADLESS = {"aac", "ac3", "amr", "dts", "eac3", "mlp", "mpeg", "shn", "truehd"}
+
+
+def length_is_estimated(container: InputContainer, path: str | os.PathLike[str]) -> bool:
+    """Whether :func:`header_duration_s` is FFmpeg's guess, such as for an MP3 without a header."""
+    name = container.format.name
+    if name != "mp3" or isinstance(path, ByteSource):
+        return name in _HEADLESS
+    with open(path, "rb") as file:
+        head = file.read(10)
+        if head.startswith(b"ID3") and len(head) == 10:  # the size of the tag, 7 bits a byte
+            file.seek(
+                10
+                + sum(
+                    (byte & 127) << shift
+                    for byte, shift in zip(head[6:], (21, 14, 7, 0), strict=True)
+                )
+            )
+        else:
+            file.seek(0)
+        first = file.read(4096)
+    return not any(mark in first for mark in (b"Xing", b"Info", b"VBRI"))
 
 
 def header_duration_s(container: InputContainer, source: av.AudioStream) -> float | None:
@@ -95,6 +138,23 @@ def header_duration_s(container: InputContainer, source: av.AudioStream) -> floa
     if container.duration is not None:
         return container.duration / av.time_base
     return None
+
+
+# The clock of these formats begins at 0; others, such as those of broadcasts, at any time. Beyond
+# this limit it is taken for a part of a longer recording.
+_FROM_ZERO, _MOST_DELAY_S = ("mov", "matroska"), 60.0
+
+
+def clock_s(container: InputContainer, source: av.AudioStream) -> tuple[float, float | None]:
+    """The timestamps at which a file begins and (None: not known) ends, by its header."""
+    start_s = (container.start_time or 0) / av.time_base
+    header_s = header_duration_s(container, source)
+    end_s = None
+    if header_s is not None:
+        end_s = start_s + max(header_s, (container.duration or 0) / av.time_base)
+    if container.format.name.startswith(_FROM_ZERO) and 0 < start_s <= _MOST_DELAY_S:
+        start_s = 0.0
+    return start_s, end_s
 
 
 def frames(

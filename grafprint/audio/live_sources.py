@@ -11,18 +11,16 @@ import logging
 import os
 import re
 import time
-import urllib.error
-import urllib.request
 from collections.abc import Callable, Generator, Iterator
 from datetime import datetime, timedelta
-from http.client import HTTPException, HTTPResponse
+from http.client import HTTPException
 from pathlib import Path
 
 import av
 import numpy as np
 
 from grafprint import audio
-from grafprint.audio import decoding, microphone
+from grafprint.audio import decoding, microphone, stations
 from grafprint.audio.decoding import ByteSource
 from grafprint.audio.sound_clock import SoundClock, now
 from grafprint.errors import AudioError
@@ -30,8 +28,6 @@ from grafprint.errors import AudioError
 BLOCK_S = 0.5
 _LONG_BLOCK_S = 10.0  # of what a file holds already
 _READ_AHEAD = 2**16  # bytes that FFmpeg may ask for at once
-_TIMEOUT_S = 15.0  # a station that sends nothing for this long is gone
-_PLAYLIST_BYTES = 100_000
 _RETRIES_S = (1, 2, 4, 8, 15, 30, 60)
 
 _log = logging.getLogger(__name__)
@@ -43,9 +39,10 @@ def blocks(
     """Yield the audio of ``source`` from now on; ``clock`` then knows when it was heard.
 
     ``http://`` and ``https://`` URLs are radio stations (or playlists that name one), reconnected
-    when they break off. An existing file is read from its beginning until it has not grown for
-    ``idle_s`` seconds; its times count back from when it was last written. Anything else is the
-    name of a microphone; None is the default one.
+    when they break off. A local playlist stands for the first station in it that answers. Another
+    existing file is read from its beginning until it has not grown for ``idle_s`` seconds; its
+    times count back from when it was last written. Anything else is the name of a microphone; None
+    is the default one.
 
     Raises AudioError if a file or station cannot be opened or is not audio, and MicrophoneError if
     a microphone cannot be used.
@@ -53,6 +50,8 @@ def blocks(
     clock = clock or SoundClock()
     if source and re.match("https?://", source, re.IGNORECASE):
         return station(source, clock)
+    if source and os.path.isfile(source) and stations.is_playlist(Path(source)):
+        return _first_live(stations.stations_of(Path(source)), clock)
     if source and os.path.exists(source):
         return growing_file(Path(source), idle_s, clock)
     return _microphone(source, clock)
@@ -147,41 +146,33 @@ def station(url: str, clock: SoundClock) -> Generator[np.ndarray, None, None]:
         time.sleep(wait_s)
 
 
+def _first_live(urls: list[str], clock: SoundClock) -> Generator[np.ndarray, None, None]:
+    """Play the first of several stations that can be played."""
+    for number, url in enumerate(urls, 1):
+        blocks = station(url, clock)
+        try:
+            first = next(blocks)
+        except AudioError as failure:
+            if number == len(urls):
+                raise
+            _log.warning("%s", failure)
+            continue
+        yield first
+        yield from blocks
+
+
 def _receive(url: str) -> Iterator[np.ndarray]:
-    with contextlib.closing(_open(url)) as response:
+    with contextlib.closing(stations.connect(url)) as connection:
 
         def read_available(size: int) -> bytes:
             try:
                 # Returns what has arrived, without waiting for all of ``size``.
-                return response.read1(size)
-            except (OSError, HTTPException) as failure:
+                return connection.read1(size)
+            except (OSError, HTTPException, AudioError) as failure:
                 _log.warning("%s: %s", url, failure)
                 return b""
 
         yield from audio.stream(ByteSource(url, _Bytes(read_available)), chunk_s=BLOCK_S)
-
-
-def _open(url: str, follow: bool = True) -> HTTPResponse:
-    try:
-        request = urllib.request.Request(url, headers={"User-Agent": "GraFPrint"})
-        response: HTTPResponse = urllib.request.urlopen(request, timeout=_TIMEOUT_S)
-    except urllib.error.HTTPError as failure:
-        reason = f"the server answers {failure.code} {failure.reason}"
-        raise AudioError(f"cannot listen to {url}: {reason}; check the address") from None
-    except (OSError, HTTPException, ValueError) as failure:
-        reason = str(getattr(failure, "reason", failure))
-        raise AudioError(f"cannot listen to {url}: {reason}; check the address") from None
-    kind = response.headers.get_content_type()
-    if "mpegurl" not in kind and "scpls" not in kind:
-        return response
-    with response:
-        text = response.read(_PLAYLIST_BYTES).decode("utf-8", "replace")
-    if "#EXT-X-" in text:
-        raise AudioError(f"cannot listen to {url}: it is HLS; give the URL of a plain stream")
-    stations = re.findall(r"^(?:File\d+=)?(https?://\S+)", text, re.MULTILINE)
-    if not (follow and stations):
-        raise AudioError(f"cannot listen to {url}: it is a playlist that names no station")
-    return _open(stations[0], follow=False)
 
 
 class _Bytes:

@@ -10,9 +10,12 @@ from dataclasses import dataclass
 
 import av
 import numpy as np
+from av.container import InputContainer
 from numpy.typing import ArrayLike, NDArray
 
 from grafprint.audio import decoding
+from grafprint.audio.clock import Clock
+from grafprint.audio.downmix import Downmix
 from grafprint.errors import AudioError
 
 __all__ = [
@@ -33,15 +36,13 @@ SAMPLE_RATE = 16_000
 AUDIO_SUFFIXES = frozenset(
     f".{ending}"
     for endings in (
-        "wav w64 flac mp3 mp2 ogg oga opus spx m4a m4b aac aif aiff aifc caf au wma wv ape mpc",
-        "tta ac3 amr mka weba webm mkv mp4 m4v mov avi wmv flv mpg mpeg ts 3gp ogv",
+        "wav wave bwf rf64 w64 flac mp3 mp2 mpga mpa ogg oga opus spx m4a m4b m4r 3ga aac adts aif",
+        "aiff aifc caf au snd wma asf wv ape mpc tta tak shn ac3 eac3 dts dtshd thd mlp amr awb",
+        "voc dsf dff oma sph nist rm ra mka weba webm mkv mp4 m4v mov qt avi wmv flv f4v mpg",
+        "mpeg vob ts m2ts mts mxf nut 3gp 3g2 ogv ogx",
     )
     for ending in endings.split()
 )
-
-# A gap in a file's timestamps, where a part was lost, becomes silence, so that the rest keeps its
-# time. Shorter gaps are rounding of timestamps; longer ones are more likely broken timestamps.
-LEAST_GAP_S, MOST_GAP_S = 0.1, 10.0
 
 # Up to here it may be integers turned into floats without scaling; beyond, powers would overflow.
 MAX_PEAK = 1e10
@@ -63,7 +64,7 @@ class AudioInfo:
     codec: str
 
 
-_FRAMES = 16  # frames mixed and resampled together: a third of a second of Opus
+_BATCH_S = 0.3  # frames are short: so much is mixed and resampled together
 
 
 class Resampler:
@@ -101,14 +102,20 @@ class Resampler:
 
 
 def load(
-    path: str | os.PathLike[str], *, start_s: float = 0.0, duration_s: float | None = None
+    path: str | os.PathLike[str],
+    *,
+    start_s: float = 0.0,
+    duration_s: float | None = None,
+    channel: int | None = None,
 ) -> NDArray[np.float32]:
     """Decode a file, or ``duration_s`` seconds of it from ``start_s`` on.
 
-    Returns mono float32 [samples] at 16 kHz: the mean of all channels, resampled. It is shorter
-    than ``duration_s`` if the file ends earlier. Raises :class:`AudioError` like :func:`stream`.
+    Returns mono float32 [samples] at 16 kHz: the mean of all channels, or one ``channel`` (0: left,
+    1: right; the last one if there are fewer), resampled. Where the channels cancel each other,
+    :class:`~grafprint.audio.downmix.Downmix` chooses another mix. The result is shorter than
+    ``duration_s`` if the file ends earlier. Raises :class:`AudioError` like :func:`stream`.
     """
-    return _join(list(stream(path, start_s=start_s, duration_s=duration_s)))
+    return _join(list(stream(path, start_s=start_s, duration_s=duration_s, channel=channel)))
 
 
 def stream(
@@ -117,14 +124,16 @@ def stream(
     chunk_s: float = 30.0,
     start_s: float = 0.0,
     duration_s: float | None = None,
+    channel: int | None = None,
 ) -> Iterator[NDArray[np.float32]]:
     """Yield the samples of :func:`load` in chunks of ``chunk_s`` seconds, the last maybe shorter.
 
-    Memory is bounded however long the file is. Time 0 is the first decoded sample and ``start_s``
-    counts from it, exact to the sample: everything before is decoded and dropped, since seeking is
-    inexact in most compressed formats.
+    Memory is bounded however long the file is. Times are those of the file's own clock, as in a
+    player: sound that begins late begins after silence. ``start_s`` is exact to the sample:
+    everything before is decoded and dropped, since seeking is inexact in most compressed formats.
 
-    Parts that do not decode become silence if the timestamps tell how long they were (up to 10 s);
+    Holes in the timestamps, where a recorder was muted or a part does not decode, become silence
+    (over 10 s: if the length in the header leaves room for it; over an hour: never);
     otherwise they are skipped. A file that is cut off gives what is there. Both are logged as
     warnings. Raises :class:`AudioError` (at the first chunk, or at the place of the fault) if the
     file is missing, empty or not audio, if nothing in it decodes, if it holds NaN, infinite or
@@ -140,7 +149,7 @@ def stream(
 
     held: list[NDArray[np.float32]] = []
     n_held = n_decoded = 0
-    for piece in _decode(path):
+    for piece in _decode(path, channel):
         begin, n_decoded = n_decoded, n_decoded + len(piece)
         piece = piece[max(0, first - begin) : int(min(len(piece), end - begin))]
         if len(piece):
@@ -195,7 +204,9 @@ def from_array(samples: ArrayLike, sample_rate_hz: int) -> NDArray[np.float32]:
         raise AudioError(f"audio cannot be at {sample_rate_hz} Hz: give its real sample rate")
     if not samples.size:
         raise AudioError("the audio is empty: record or choose some")
-    mono = _mono(samples if samples.ndim == 2 else samples[:, None])
+    scaled = _scaled(samples if samples.ndim == 2 else samples[:, None])
+    with np.errstate(over="ignore", invalid="ignore"):  # checked below
+        mono = Downmix(sample_rate_hz).push(scaled)
     if reason := unusable_reason(mono):
         raise AudioError(f"the audio holds {reason}: record or export it again")
     resampler = Resampler(sample_rate_hz)
@@ -213,17 +224,21 @@ def unusable_reason(samples: NDArray[np.floating]) -> str | None:
     return f"samples of {peak:.0e}, where 1 is full scale" if peak > MAX_PEAK else None
 
 
-def _decode(path: str | os.PathLike[str]) -> Iterator[NDArray[np.float32]]:
+def _decode(path: str | os.PathLike[str], channel: int | None) -> Iterator[NDArray[np.float32]]:
     """Decode a file to mono pieces at 16 kHz, of the lengths that the decoder gives."""
     with decoding.open_audio(path) as (container, source):
-        resampler = Resampler(SAMPLE_RATE)
-        rate_hz, decoded_s, filled_s = 0, 0.0, 0.0
-        origin_s: float | None = None
-        held: list[NDArray[np.generic]] = []  # frames are short: process several per call
+        resampler, downmix = Resampler(SAMPLE_RATE), Downmix(SAMPLE_RATE)
+        rate_hz = 0
+        clock = Clock(*decoding.clock_s(container, source))
+        held: list[NDArray[np.generic]] = []
+        n_held = 0
 
         def mono() -> NDArray[np.float32]:
-            mixed = _mono(np.concatenate(held)) if held else _join([])
+            nonlocal n_held
+            with np.errstate(over="ignore", invalid="ignore"):  # checked below
+                mixed = downmix.push(_scaled(np.concatenate(held))) if held else _join([])
             held.clear()
+            n_held = 0
             if reason := unusable_reason(mixed):
                 raise decoding.error(path, f"it holds {reason}", "record or export it again")
             return mixed
@@ -234,50 +249,71 @@ def _decode(path: str | os.PathLike[str]) -> Iterator[NDArray[np.float32]]:
                 yield resampler.flush()
                 rate_hz = frame.sample_rate
                 decoding.check_header(path, rate_hz, frame.layout.nb_channels)
-                resampler = Resampler(rate_hz)
+                resampler, downmix = Resampler(rate_hz), Downmix(rate_hz)
             try:
                 samples = frame.to_ndarray()
             except ValueError:
                 reason = f"its samples are of type {frame.format.name}"
                 raise decoding.error(path, reason, decoding.CONVERT) from None
             samples = samples.T if frame.format.is_planar else samples.reshape(frame.samples, -1)
+            if channel is not None:
+                samples = samples[:, [min(channel, samples.shape[1] - 1)]]
             other = held and (held[0].dtype, held[0].shape[1]) != (samples.dtype, samples.shape[1])
-            if len(held) == _FRAMES or other:
+            if n_held >= _BATCH_S * rate_hz or other:
                 yield resampler.push(mono())
-            if frame.time is not None:
-                origin_s = frame.time if origin_s is None else origin_s
-                gap_s = frame.time - origin_s - decoded_s - filled_s
-                if LEAST_GAP_S <= gap_s <= MOST_GAP_S:
-                    yield resampler.push(mono())
-                    yield resampler.push(np.zeros(round(gap_s * rate_hz), np.float32))
-                    filled_s += gap_s
+            if hole_s := clock.hole_s(frame.time):
+                yield resampler.push(mono())
+                for n_silent in _pieces(round(hole_s * rate_hz), rate_hz):
+                    yield resampler.push(np.zeros(n_silent, np.float32))
             held.append(samples)
-            decoded_s += frame.samples / rate_hz
+            n_held += len(samples)
+            clock.advance(frame.samples / rate_hz)
         yield resampler.push(mono())
         yield resampler.flush()
-        header_s = decoding.header_duration_s(container, source)
-        # Half a second and 1 % of tolerance: some headers are rounded, some are estimates.
-        if decoded_s and header_s is not None and decoded_s < 0.99 * header_s - 0.5:
-            _log.warning(
-                "%s: %.1f s decoded of the %.1f s in its header; it may be cut off or damaged",
-                os.fspath(path),
-                decoded_s,
-                header_s,
-            )
+        _warn_of_losses(path, clock, container, source)
 
 
-def _mono(samples: NDArray[np.generic]) -> NDArray[np.float32]:
-    """[n, channels] of any integer or float type -> [n] in float32, the plain mean of channels.
+def _warn_of_losses(
+    path: str | os.PathLike[str], clock: Clock, container: InputContainer, source: av.AudioStream
+) -> None:
+    """Log what is missing from a file that has been decoded to its end."""
+    if clock.unfilled:
+        _log.warning(
+            "%s: its timestamps jump ahead by %.0f s in total; later times do not count these",
+            os.fspath(path),
+            sum(clock.unfilled),
+        )
+    header_s = decoding.header_duration_s(container, source)
+    reached_s = max(clock.heard_s, clock.last_s)
+    if container.format.name == "ogg":  # it has no holes of its own: pages are lost
+        reached_s = clock.heard_s - clock.filled_s
+    # Half a second and 1 % of tolerance: some headers are rounded.
+    if not clock.heard_s or header_s is None or reached_s >= 0.99 * header_s - 0.5:
+        return
+    if not decoding.length_is_estimated(container, path):
+        _log.warning(
+            "%s: %.1f s decoded of the %.1f s in its header; it may be cut off or damaged",
+            os.fspath(path),
+            clock.heard_s,
+            header_s,
+        )
 
-    FFmpeg's own down-mix weights channels by their loudspeaker (and drops the LFE of 5.1), so the
-    same audio in two layouts would come out differently.
-    """
+
+def _pieces(total: int, most: int) -> Iterator[int]:
+    """``total`` in pieces of at most ``most``."""
+    while total > 0:
+        yield min(total, most)
+        total -= most
+
+
+def _scaled(samples: NDArray[np.generic]) -> NDArray[np.float32]:
+    """Samples of any integer or float type as float32; the full scale of integers becomes 1."""
     with np.errstate(over="ignore", invalid="ignore"):  # callers check for infinities
         scaled = samples.astype(np.float32)
         if samples.dtype.kind != "f":
             half = 2.0 ** (8 * samples.dtype.itemsize - 1)
             scaled = scaled / half - (1.0 if samples.dtype.kind == "u" else 0.0)
-        return scaled[:, 0] if scaled.shape[1] == 1 else scaled.mean(axis=1, dtype=np.float32)
+        return scaled
 
 
 def _join(pieces: list[NDArray[np.float32]]) -> NDArray[np.float32]:

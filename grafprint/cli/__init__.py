@@ -2,16 +2,40 @@
 
 from __future__ import annotations
 
-from grafprint.cli import distill, evaluate, identify, library, scan, serve, train, watch
+from grafprint.cli import (
+    distill,
+    evaluate,
+    identify,
+    index,
+    library,
+    listen,
+    retag,
+    scan,
+    serve,
+    train,
+    watch,
+)
 from grafprint.cli.console import app, run
 
 # In the order of the help.
-for group in (library, identify, scan, watch, serve, train, distill, evaluate):
+for group in (
+    index,
+    library,
+    identify,
+    listen,
+    retag,
+    scan,
+    watch,
+    serve,
+    train,
+    distill,
+    evaluate,
+):
     group.register(app)
 
 
 def main() -> None:
-    """Entry point of the console script: known errors become one line and exit status 1."""
+    """Entry point of the console script: known errors become one line and exit status 2."""
     run()
 
 

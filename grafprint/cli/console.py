@@ -1,12 +1,14 @@
-"""What all commands share: the application, consoles, error messages, progress bars, options."""
+"""What all commands share: the application, consoles, exit statuses, error messages, options."""
 
 from __future__ import annotations
 
 import functools
+import io
 import logging
 import math
 import signal
 import sys
+import traceback
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, ParamSpec, TypeVar
@@ -15,18 +17,9 @@ from unicodedata import category
 import typer
 from rich import markup
 from rich.console import Console
-from rich.logging import RichHandler
-from rich.progress import (
-    BarColumn,
-    MofNCompleteColumn,
-    Progress,
-    TextColumn,
-    TimeElapsedColumn,
-    TimeRemainingColumn,
-)
 
 from grafprint.bundled import asset
-from grafprint.errors import ConfigError, GraFPrintError, MissingPackageError
+from grafprint.errors import CheckpointError, ConfigError, GraFPrintError, MissingPackageError
 
 if TYPE_CHECKING:
     from grafprint.fingerprint import Fingerprinter
@@ -34,10 +27,21 @@ if TYPE_CHECKING:
 _P = ParamSpec("_P")
 _T = TypeVar("_T")
 
-app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False, add_completion=False)
-out = Console()
-err = Console(stderr=True)
+# Plain help: what Typer needs for a framed one takes as long as all the rest of --help.
+app = typer.Typer(
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    add_completion=False,
+    rich_markup_mode=None,
+)
+# Names are shown as they are: ":heart:" in a title is no sign.
+out = Console(emoji=False)
+err = Console(stderr=True, emoji=False)
 _debug = False  # --debug was given
+_as_json = False  # --json was given: errors are JSON, too
+
+NOTHING_FOUND = 1  # exit status: it worked, but found nothing
+FAILED = 2  # exit status of errors, as of wrong usage
 
 BUNDLED_LIBRARY = asset("library")
 BUNDLED_MODEL = asset("grafprint.safetensors")
@@ -65,10 +69,46 @@ OwnLibraryOption = Annotated[
     Path, typer.Option("--library", "-l", help="Folder of the library.", show_default=False)
 ]
 ModelOption = Annotated[
-    Path, typer.Option("--model", help="Network (.safetensors).", show_default="bundled")
+    Path,
+    typer.Option(
+        "--model",
+        help="Network (.safetensors). Default: the library's own, otherwise the bundled one.",
+        show_default=False,
+    ),
 ]
 DeviceOption = Annotated[
     str, typer.Option(help="Where the network runs: cpu, cuda, cuda:1, mps ...")
+]
+
+
+def _note_json(value: bool) -> bool:
+    global _as_json
+    _as_json = value
+    return value
+
+
+JsonOption = Annotated[
+    bool,
+    typer.Option("--json", help="Print JSON for programs, errors included.", callback=_note_json),
+]
+
+
+def _check_confidence(value: float | None) -> float | None:
+    if value is not None and not 0 < value < 1:
+        raise typer.BadParameter(f"{value} is not between 0 and 1")
+    return value
+
+
+TopOption = Annotated[int, typer.Option("--top", min=1, help="Number of candidates to show.")]
+ConfidenceOption = Annotated[
+    float | None,
+    typer.Option(
+        "--confidence",
+        help="Confidence threshold for a match, between 0 and 1. Default: a false positive rate of "
+        "about 1 %.",
+        show_default=False,
+        callback=_check_confidence,
+    ),
 ]
 
 
@@ -95,35 +135,38 @@ def set_up(
     """Identify music: which recording is it, and where in it?"""
     global _debug
     _debug = debug
+    _note_json(False)
 
 
 def escape(text: str) -> str:
-    """Text from a file or its name, to be printed as it is.
-
-    Rich sees no markup in it, and control characters, which the terminal would obey, are replaced.
-    """
-    return markup.escape(_printable(text))
+    """Text from a file or its name, to be printed as it is: without markup, and printable."""
+    return markup.escape(printable(text))
 
 
-def _printable(text: str) -> str:
+def printable(text: str) -> str:
+    """Text without control characters, which the terminal would obey."""
     odd = "\N{REPLACEMENT CHARACTER}"
     return "".join(odd if category(c) == "Cc" and c != "\n" else c for c in text)
 
 
-class _PrintableFormatter(logging.Formatter):
-    def format(self, record: logging.LogRecord) -> str:
-        return _printable(super().format(record))
+class _ConsoleHandler(logging.Handler):
+    """Prints warnings on stderr; Rich's own handler takes long to import."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        line = f"[yellow]{record.levelname.lower()}:[/] {escape(self.format(record))}"
+        err.print(line, highlight=False, soft_wrap=True)
 
 
 def run(command: Callable[..., Any] = app, arguments: Sequence[str] | None = None) -> None:
-    """Run the command line; errors that a user can mend become one line and exit status 1.
+    """Run the command line; errors that a user can mend become one line and exit status 2.
 
     Those are the project's own and the system's (OSError): a full disk or a missing permission is
-    no fault of the program. Any other exception is, and shows its traceback.
+    no fault of the program. Any other exception is, and shows its traceback. Where the output's
+    encoding lacks a character, it is replaced: a title must not end a command.
     """
-    handler = RichHandler(console=err)
-    handler.setFormatter(_PrintableFormatter("%(message)s"))
-    logging.basicConfig(level=logging.WARNING, handlers=[handler])
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="replace")
+    logging.basicConfig(level=logging.WARNING, handlers=[_ConsoleHandler()])
     try:
         command(arguments)
     except KeyboardInterrupt:
@@ -131,9 +174,12 @@ def run(command: Callable[..., Any] = app, arguments: Sequence[str] | None = Non
         sys.exit(130)
     except (GraFPrintError, OSError) as error:
         if _debug:
-            raise
+            traceback.print_exc()
+            sys.exit(FAILED)
         err.print(f"[bold red]error:[/] {escape(str(error))}", highlight=False, soft_wrap=True)
-        sys.exit(1)
+        if _as_json:
+            print_json({"error": str(error), "kind": type(error).__name__})
+        sys.exit(FAILED)
 
 
 def needs(extra: str) -> Callable[[Callable[_P, _T]], Callable[_P, _T]]:
@@ -160,18 +206,6 @@ def needs(extra: str) -> Callable[[Callable[_P, _T]], Callable[_P, _T]]:
     return decorate
 
 
-def progress() -> Progress:
-    """A progress bar on stderr with a count, elapsed and remaining time."""
-    return Progress(
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeElapsedColumn(),
-        TimeRemainingColumn(),
-        console=err,
-    )
-
-
 def until_interrupted() -> Callable[[], bool]:
     """Turn Ctrl-C and SIGTERM into a flag; returns a function that reads it."""
     interrupted = False
@@ -185,16 +219,39 @@ def until_interrupted() -> Callable[[], bool]:
     return lambda: interrupted
 
 
-def load_fingerprinter(model: Path, device: str) -> Fingerprinter:
-    """Load the network of ``--model`` on ``--device``. Imports torch, which takes seconds.
+def network_of(library: Path, model: Path) -> Path:
+    """The file of the network to use: ``--model``, without it the one that the library remembers.
 
-    Raises CheckpointError for a file that is not a network, ConfigError for a device that cannot
-    be used.
+    Raises CheckpointError if that is no longer there, LibraryError for a damaged library.
     """
-    from grafprint.fingerprint import Fingerprinter
+    if model != BUNDLED_MODEL:
+        return model
+    from grafprint.library.catalogue import network_file
 
-    check_device(device)
-    return Fingerprinter.load(model, device)
+    network = network_file(library)
+    if network is not None and not network.is_file():
+        raise CheckpointError(
+            f"the library {library} was made with the network {network}, which is no longer there: "
+            "put it back, or say with --model where it is"
+        )
+    return network or model
+
+
+def load_fingerprinter(model: Path, device: str, library: Path | None = None) -> Fingerprinter:
+    """Load the network of ``--model``, or of a library, on ``--device``; see :func:`network_of`.
+
+    Imports torch, which takes seconds. Raises CheckpointError for a file that is not a network,
+    ConfigError for a device that cannot be used.
+    """
+    if library is not None:
+        model = network_of(library, model)
+    from grafprint.cli.progress import status
+
+    with status("loading the network"):
+        from grafprint.fingerprint import Fingerprinter
+
+        check_device(device)
+        return Fingerprinter.load(model, device)
 
 
 def check_device(device: str, option: str = "--device") -> None:
@@ -220,4 +277,9 @@ def print_json(value: Any) -> None:
     """Print JSON for programs: on stdout, without colours."""
     import json
 
-    typer.echo(json.dumps(value, indent=2, ensure_ascii=False))
+    print_text(json.dumps(value, indent=2, ensure_ascii=False) + "\n")
+
+
+def print_text(text: str) -> None:
+    """Print text for programs (JSON, CSV, cue sheets) on stdout: UTF-8, whatever the locale."""
+    typer.echo(text.encode("utf-8", "replace"), nl=False)

@@ -13,13 +13,12 @@ from grafprint.cli.console import (
     DeviceOption,
     ModelOption,
     check_device,
-    err,
     load_fingerprinter,
     needs,
     out,
-    progress,
     until_interrupted,
 )
+from grafprint.cli.progress import progress
 
 if TYPE_CHECKING:
     from grafprint.training.distillation import DistillationProgress
@@ -53,7 +52,7 @@ def distill(
     from grafprint.training.distillation import distill as run_distillation
 
     check_device(device)
-    fingerprinter = load_fingerprinter(model, "cpu")
+    fingerprinter = load_fingerprinter(model, "cpu", library)
     config = load_distillation_config(run / "config.json") if resume else DistillationConfig()
     config = replace(config, steps=steps or config.steps, hours=hours or config.hours)
     interrupted = until_interrupted()
@@ -66,9 +65,11 @@ def distill(
             held_out = "" if p.held_out is None else f"  held out {p.held_out:.3f}"
             line = f"cosine similarity {p.cosine_similarity:.3f}{held_out}"
             bar.update(training, completed=p.step, description=line, visible=True)
-            if not err.is_terminal and p.step % 50 == 0:
-                left = p.seconds_per_step * (p.steps - p.step) / 60
-                err.print(f"step {p.step}/{p.steps}  {line}  {left:.0f} min left")
+
+        def on_decode(done: int, total: int) -> None:
+            bar.update(decoding, completed=done, total=total)
+            if done == total:
+                bar.update(training, visible=True)
 
         network = run_distillation(
             opened,
@@ -79,7 +80,7 @@ def distill(
             resume=resume,
             on_progress=on_progress,
             stop=interrupted,
-            on_decode=lambda done, total: bar.update(decoding, completed=done, total=total),
+            on_decode=on_decode,
         )
     if interrupted():
         again = f"grafprint distill {library} --out {run} --resume"

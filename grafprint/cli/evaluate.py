@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 from rich.table import Table
 
+from grafprint.cli import recordings as real
 from grafprint.cli.console import (
     BUNDLED_LIBRARY,
     BUNDLED_MODEL,
@@ -18,9 +19,16 @@ from grafprint.cli.console import (
     load_fingerprinter,
     needs,
     out,
-    progress,
+    positive,
 )
+from grafprint.cli.progress import progress
 from grafprint.errors import ConfigError
+
+# Options that make sense only with, or only without, --recordings.
+_OF_RECORDINGS = ("by", "windows", "tolerance")
+_OF_QUERIES = (
+    "queries", "snr", "reverb", "rerecording", "tracks", "noise", "rooms", "protocol", "seed",
+)  # fmt: skip
 
 
 def register(app: typer.Typer) -> None:
@@ -29,13 +37,47 @@ def register(app: typer.Typer) -> None:
 
 
 def evaluate(
+    context: typer.Context,
     library: LibraryOption = BUNDLED_LIBRARY,
     model: ModelOption = BUNDLED_MODEL,
     device: DeviceOption = "cpu",
     queries: Annotated[int, typer.Option(min=1, help="Queries per cell of the table.")] = 100,
-    lengths: Annotated[str, typer.Option(help="Query lengths in seconds.")] = "1,2,3,5",
-    snr: Annotated[str, typer.Option(help="SNRs in dB; 'none' for no noise.")] = "0,5,10,15,20",
+    lengths: Annotated[
+        str | None,
+        typer.Option(
+            help="Query lengths in seconds.", show_default="1,2,3,5; with --recordings also 10"
+        ),
+    ] = None,
+    snr: Annotated[
+        str, typer.Option(help="SNRs in dB; 'none' for no noise; '' for re-recordings alone.")
+    ] = "0,5,10,15,20",
     reverb: Annotated[str, typer.Option(help="without, with or both.")] = "both",
+    rerecording: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Also query virtual re-recordings: default, or the name of a preset, such as "
+            "'phone across the room'. May be given several times.",
+            show_default=False,
+        ),
+    ] = None,
+    recordings: Annotated[
+        Path | None,
+        typer.Option(
+            help="Measure real recordings instead: a CSV table with the columns clip, track and "
+            "start.",
+            show_default=False,
+        ),
+    ] = None,
+    by: Annotated[
+        str | None,
+        typer.Option(help="Group the recordings by this column.", show_default=False),
+    ] = None,
+    windows: Annotated[
+        int, typer.Option(min=1, help="At most so many windows of each length a recording.")
+    ] = 10,
+    tolerance: Annotated[
+        float, typer.Option(callback=positive, help="Seconds that a recording's time may be off.")
+    ] = 0.5,
     tracks: Annotated[
         Path | None,
         typer.Option(help="Query only these tracks: a folder, a CSV manifest or an FMA tree."),
@@ -59,10 +101,22 @@ def evaluate(
     """Measure hit rates over query length x SNR x reverb, with 95 % intervals.
 
     Clips are cut from tracks of the library at random times, degraded and identified. For unbiased
-    rates, use other noises and rooms than the network was trained with.
+    rates, use other noises and rooms than the network was trained with. With --recordings, hit
+    rates of your own recordings of known tracks.
     """
+    _refuse(context, _OF_RECORDINGS if recordings is None else _OF_QUERIES, recordings)
+    if recordings is not None:
+        lengths_s = _numbers("--lengths", "1,2,3,5,10" if lengths is None else lengths)
+        real.measure(recordings, library, model, device, by, lengths_s, windows, tolerance, save)
+        return
     from grafprint.degradation.banks import noise_bank, room_bank
-    from grafprint.evaluation import EvaluationConfig, query_tracks, table
+    from grafprint.evaluation import (
+        RERECORDINGS,
+        EvaluationConfig,
+        query_tracks,
+        rerecording_table,
+        table,
+    )
     from grafprint.evaluation import evaluate as run_evaluation
     from grafprint.evaluation.plots import hit_rates
     from grafprint.library import Library
@@ -70,20 +124,25 @@ def evaluate(
     choices = {"without": (False,), "with": (True,), "both": (False, True)}
     if reverb not in choices:
         raise ConfigError(f"--reverb is without, with or both, not {reverb!r}")
+    names = rerecording or []
+    for name in names:
+        if name not in RERECORDINGS:
+            raise ConfigError(f"--rerecording is one of {', '.join(RERECORDINGS)}, not {name!r}")
+    parts = snr.split(",") if snr.strip() or not names else []
     config = EvaluationConfig(
-        lengths_s=_numbers("--lengths", lengths),
+        lengths_s=_numbers("--lengths", "1,2,3,5" if lengths is None else lengths),
         snrs_db=tuple(
-            None if part.strip() == "none" else _numbers("--snr", part)[0]
-            for part in snr.split(",")
+            None if part.strip() == "none" else _numbers("--snr", part)[0] for part in parts
         ),
         reverbs=choices[reverb],
         queries=queries,
         seed=seed,
         protocol=protocol,
+        rerecordings={name: RERECORDINGS[name] for name in names},
     )
     noises = noise_bank(noise, "test", 30, 9000 + seed)
     responses = room_bank(rooms, "test", 20, 9000 + seed)
-    fingerprinter = load_fingerprinter(model, device)
+    fingerprinter = load_fingerprinter(model, device, library)
     with Library.open(library, model_id=fingerprinter.model_id) as opened:
         chosen = None if tracks is None else query_tracks(opened, tracks)
         with progress() as bar:
@@ -108,17 +167,31 @@ def evaluate(
         ("hit_50ms", "right track within 50 ms"),
         ("right_track", "right track"),
     ):
-        rows = list(table(report, measure))
-        view = Table(*rows[0], title=title, title_justify="left")
-        for row in rows[1:]:
-            view.add_row(*row)
-        out.print(view)
+        for shown, kind in ((parts, table), (names, rerecording_table)):
+            if shown:
+                rows = list(kind(report, measure))
+                view = Table(*rows[0], title=title, title_justify="left")
+                for row in rows[1:]:
+                    view.add_row(*row)
+                out.print(view)
     if save is not None:
         save.mkdir(parents=True, exist_ok=True)
         text = json.dumps(report.to_json(), indent=1)
         (save / "evaluation.json").write_text(text + "\n")
         hit_rates(report).savefig(save / "evaluation.png", dpi=150)
         out.print(f"written: {save / 'evaluation.json'}, {save / 'evaluation.png'}")
+
+
+def _refuse(context: typer.Context, options: tuple[str, ...], recordings: Path | None) -> None:
+    """Raise ConfigError if one of the ``options`` was given."""
+    for name in options:
+        source = context.get_parameter_source(name)
+        if source is not None and source.name == "COMMANDLINE":
+            raise ConfigError(
+                f"--{name} is for real recordings: give --recordings, too"
+                if recordings is None
+                else f"--{name} has no meaning with --recordings: leave it out"
+            )
 
 
 def _numbers(option: str, text: str) -> tuple[float, ...]:

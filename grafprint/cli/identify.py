@@ -1,63 +1,62 @@
-"""``grafprint identify`` and ``grafprint listen``: identify a clip, or sound from a microphone."""
+"""``grafprint identify``: identify clips, folders of them, or what comes from standard input."""
 
 from __future__ import annotations
 
-from contextlib import closing
+import shutil
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-import numpy as np
 import typer
-from rich.table import Table
 
+from grafprint.cli.answers import (
+    Outcome,
+    print_as_csv,
+    print_as_json,
+    show_answer,
+    show_outcomes,
+)
 from grafprint.cli.console import (
     BUNDLED_LIBRARY,
     BUNDLED_MODEL,
+    FAILED,
+    NOTHING_FOUND,
+    ConfidenceOption,
     DeviceOption,
+    JsonOption,
     LibraryOption,
     ModelOption,
-    clock,
-    err,
-    escape,
+    TopOption,
     finite,
     load_fingerprinter,
-    out,
     positive,
-    print_json,
+    printable,
 )
+from grafprint.cli.progress import progress
+from grafprint.errors import AudioError, ConfigError, MatchError
 
 if TYPE_CHECKING:
     from grafprint.matching import Answer
 
-
-def _check_confidence(value: float | None) -> float | None:
-    if value is not None and not 0 < value < 1:
-        raise typer.BadParameter(f"{value} is not between 0 and 1")
-    return value
-
-
-TopOption = Annotated[int, typer.Option("--top", min=1, help="Number of candidates to show.")]
-ConfidenceOption = Annotated[
-    float | None,
-    typer.Option(
-        "--confidence",
-        help="Confidence threshold for a match, between 0 and 1. Default: a false positive rate of "
-        "about 1 %.",
-        show_default=False,
-        callback=_check_confidence,
-    ),
-]
-JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
+STANDARD_INPUT = Path("-")
 
 
 def register(app: typer.Typer) -> None:
-    """Add the commands."""
+    """Add the command."""
     app.command()(identify)
-    app.command()(listen)
 
 
 def identify(
-    clip: Annotated[Path, typer.Argument(help="Audio or video file of 1 s or more.")],
+    clips: Annotated[
+        list[Path],
+        typer.Argument(
+            metavar="CLIP",
+            help="Audio or video files of 1 s or more, folders of them, or - for standard input.",
+        ),
+    ],
     library: LibraryOption = BUNDLED_LIBRARY,
     model: ModelOption = BUNDLED_MODEL,
     device: DeviceOption = "cpu",
@@ -76,109 +75,110 @@ def identify(
     top: TopOption = 5,
     confidence: ConfidenceOption = None,
     as_json: JsonOption = False,
+    as_csv: Annotated[
+        bool, typer.Option("--csv", help="Print a CSV table for programs, a row for each clip.")
+    ] = False,
 ) -> None:
-    """Identify a clip: which track of the library it is, and where in the track it starts."""
+    """Identify clips: which track of the library is it, and where in the track does it start?
+
+    The exit status is 0 if a clip was named, 1 if none was, 2 if there was an error.
+    """
     from grafprint.library import Library
+    from grafprint.library.add_file import shown
     from grafprint.matching import identify_file
 
-    fingerprinter = load_fingerprinter(model, device)
+    if as_json and as_csv:
+        raise ConfigError("--json and --csv exclude each other: give one")
+    files, outcomes = _find_clips(clips)
+    alone = len(clips) == 1 and not clips[0].is_dir()
+    fingerprinter = load_fingerprinter(model, device, library)
     with Library.open(library, model_id=fingerprinter.model_id) as opened:
-        answer = identify_file(
-            opened,
-            fingerprinter,
-            clip,
-            start_s=start,
-            duration_s=duration,
-            top_k=top,
-            confidence=confidence,
-        )
-    show(answer, str(clip), as_json)
+        opened.check_query(fingerprinter)
+        if not len(opened):
+            raise MatchError(f"the library {opened.location} is empty: index some music first")
 
+        def identify_one(clip: Path) -> Answer:
+            with _file_of(clip) as file:
+                return identify_file(
+                    opened,
+                    fingerprinter,
+                    file,
+                    start_s=start,
+                    duration_s=duration,
+                    top_k=top,
+                    confidence=confidence,
+                )
 
-def listen(
-    library: LibraryOption = BUNDLED_LIBRARY,
-    model: ModelOption = BUNDLED_MODEL,
-    device: DeviceOption = "cpu",
-    seconds: Annotated[
-        float, typer.Option(min=1.0, callback=finite, help="Seconds to listen.")
-    ] = 5.0,
-    microphone: Annotated[
-        str | None,
-        typer.Option(
-            help="Name of the microphone, from --devices, or 'computer' for what this computer "
-            "plays. Default: the system's.",
-            show_default=False,
-        ),
-    ] = None,
-    devices: Annotated[bool, typer.Option("--devices", help="List microphones and exit.")] = False,
-    top: TopOption = 5,
-    confidence: ConfidenceOption = None,
-    as_json: JsonOption = False,
-) -> None:
-    """Identify what is playing, by the microphone."""
-    from grafprint.audio import SAMPLE_RATE
-    from grafprint.audio import microphone as capture
-    from grafprint.library import Library
-    from grafprint.matching import identify_audio
-
-    if devices:
-        for name in capture.devices():
-            out.print(escape(name), highlight=False)
-        return
-    fingerprinter = load_fingerprinter(model, device)
-    with Library.open(library, model_id=fingerprinter.model_id) as opened:
-        recorded: list[np.ndarray] = []
-        with (
-            err.status("opening the microphone") as status,
-            closing(capture.listen(device=microphone)) as blocks,
-        ):
-            for block in blocks:
-                recorded.append(block)
-                recorded_s = sum(map(len, recorded)) / SAMPLE_RATE
-                level = _meter(capture.level_db(block))
-                status.update(f"{level} {min(recorded_s, seconds):.1f} s")
-                if recorded_s >= seconds:
-                    break
-        answer = identify_audio(
-            opened, fingerprinter, np.concatenate(recorded), top_k=top, confidence=confidence
-        )
-    show(answer, "the microphone", as_json)
-
-
-def _meter(level_db: float, width: int = 20) -> str:
-    """A bar for a level of -60 to 0 dBFS."""
-    filled = round(width * min(1.0, max(0.0, 1 + level_db / 60)))
-    return f"[green]{'█' * filled}[/]{'·' * (width - filled)} {level_db:5.0f} dB"
-
-
-def show(answer: Answer, what: str, as_json: bool) -> None:
-    """Print an answer: a sentence and a table for people, or JSON."""
-    if as_json:
-        print_json(answer.to_json())
-        return
-    best = answer.best
-    if best is not None and answer.identified:
-        by = f" by {best.track.artist}" if best.track.artist else ""
-        at = clock(best.start_s)
-        line = (
-            f"{what} is [bold]{escape(best.track.title)}[/]{escape(by)}, from {at} into the track"
-        )
-        out.print(line, highlight=False, soft_wrap=True)
+        if alone:
+            outcomes = [Outcome(shown(files[0]), identify_one(files[0]))]
+            interrupted = False
+        else:
+            interrupted = not _identify_all(files, identify_one, outcomes)
+    if as_csv:
+        print_as_csv(outcomes)
+    elif alone and (answer := outcomes[0].answer):
+        show_answer(answer, outcomes[0].clip, outcomes[0].to_json() if as_json else None)
+    elif as_json:
+        print_as_json(outcomes)
     else:
-        out.print(f"{what} is [bold]not in this library[/]", highlight=False, soft_wrap=True)
-    if not answer.matches:
+        show_outcomes(outcomes)
+    if interrupted:
+        raise KeyboardInterrupt
+    raise typer.Exit(_status(outcomes))
+
+
+def _find_clips(clips: list[Path]) -> tuple[list[Path], list[Outcome]]:
+    """The files, those of folders among them, and the folders that could not be read.
+
+    Raises AudioError if there is none.
+    """
+    from grafprint.audio.folders import Failure, audio_files
+
+    unreadable: list[Failure] = []
+    files: list[Path] = []
+    for clip in clips:
+        files += audio_files(clip, unreadable) if clip.is_dir() else [clip]
+    if not files and not unreadable:
+        raise AudioError("there is no audio or video file: name one, or a folder that holds some")
+    return files, [Outcome(path, None, reason) for path, reason in unreadable]
+
+
+def _identify_all(
+    clips: list[Path], identify_one: Callable[[Path], Answer], outcomes: list[Outcome]
+) -> bool:
+    """Add the outcome for each clip, with progress; False if interrupted, which loses nothing."""
+    from grafprint.library.add_file import shown
+
+    with progress() as bar:
+        task = bar.add_task("", total=len(clips))
+        for clip in clips:
+            bar.update(task, description=printable(clip.name[:40]))
+            try:
+                outcomes.append(Outcome(shown(clip), identify_one(clip)))
+            except (AudioError, MatchError) as error:
+                outcomes.append(Outcome(shown(clip), None, str(error)))
+            except KeyboardInterrupt:
+                return False
+            bar.update(task, advance=1)
+    return True
+
+
+@contextmanager
+def _file_of(clip: Path) -> Iterator[Path]:
+    """The file of a clip; what comes from standard input is kept in one meanwhile."""
+    if clip != STANDARD_INPUT:
+        yield clip
         return
-    title = "Candidates" if answer.identified else "Nearest candidates (no match)"
-    columns = ("", "title", "artist", "at", "score", "confidence")
-    view = Table(*columns, title=title, title_justify="left")
-    same = " [dim](the same music)[/]"
-    for number, match in enumerate(answer.matches, 1):
-        view.add_row(
-            str(number),
-            escape(match.track.title) + same * match.alternative,
-            escape(match.track.artist),
-            clock(match.start_s),
-            f"{match.score:.3f}",
-            f"{100 * match.confidence:.0f} %",
-        )
-    out.print(view)
+    if sys.stdin.isatty():
+        raise AudioError("standard input is a terminal: pipe a clip into the command")
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder, "standard input")
+        with file.open("wb") as opened:
+            shutil.copyfileobj(sys.stdin.buffer, opened)
+        yield file
+
+
+def _status(outcomes: list[Outcome]) -> int:
+    if any(outcome.answer is None for outcome in outcomes):
+        return FAILED
+    return 0 if any(outcome.match for outcome in outcomes) else NOTHING_FOUND

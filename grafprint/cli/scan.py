@@ -32,7 +32,9 @@ from grafprint.cli.console import (
     load_fingerprinter,
     out,
     print_json,
+    print_text,
 )
+from grafprint.cli.progress import progress
 from grafprint.errors import ConfigError, DataError, GraFPrintError, LibraryError, WriteError
 
 if TYPE_CHECKING:
@@ -103,7 +105,7 @@ def scan(
     several = len(found) > 1 or any(place.is_dir() for place in places)
     if several and form in _OF_ONE and not folder:
         raise ConfigError(f"--format {form} is for one recording: use --out for one file of each")
-    fingerprinter = load_fingerprinter(model, device)
+    fingerprinter = load_fingerprinter(model, device, library)
     outputs = Outputs(folder) if folder else None
     failed = len(unreadable)
     columns = (
@@ -115,7 +117,7 @@ def scan(
     )
     with (
         Library.open(library, model_id=fingerprinter.model_id) as opened,
-        Progress(*columns, console=err) as bar,
+        progress(*columns) as bar,
         _printing(form, several) as show,
     ):
         for recording in found:
@@ -202,22 +204,22 @@ def _printing(form: Format, several: bool) -> Iterator[Callable[[Scan], None]]:
             out.print(_table(found))
         elif form is Format.json:
             if several and printed > 1:
-                typer.echo(",")
+                print_text(",\n")
             print_json(found.to_json())
         elif form is Format.csv:
-            typer.echo(export.to_csv(found, recording=several, header=printed == 1), nl=False)
+            print_text(export.to_csv(found, recording=several, header=printed == 1))
         else:
             ending = form if form is Format.cue else f"{form}.txt"
-            typer.echo(export.ENDINGS[ending](found), nl=False)
+            print_text(export.ENDINGS[ending](found))
 
     array = several and form is Format.json
     if array:
-        typer.echo("[")
+        print_text("[\n")
     try:
         yield show
     finally:  # an interrupted batch, too, ends as valid JSON
         if array:
-            typer.echo("]")
+            print_text("]\n")
 
 
 def _table(found: Scan) -> Table:

@@ -14,7 +14,14 @@ from typing import Annotated, Any
 import typer
 
 from grafprint.bundled import app_folder, asset
-from grafprint.cli.console import BUNDLED_LIBRARY, BUNDLED_MODEL, ModelOption, needs, run
+from grafprint.cli.console import (
+    BUNDLED_LIBRARY,
+    BUNDLED_MODEL,
+    ModelOption,
+    needs,
+    network_of,
+    run,
+)
 from grafprint.errors import ConfigError, GraFPrintError
 
 AUTH = "GRAFPRINT_AUTH"
@@ -47,7 +54,7 @@ def register(app: typer.Typer) -> None:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Entry point of app.py: this command alone."""
-    alone = typer.Typer(pretty_exceptions_enable=False, add_completion=False)
+    alone = typer.Typer(pretty_exceptions_enable=False, add_completion=False, rich_markup_mode=None)
     register(alone)
     run(alone, arguments)
 
@@ -143,7 +150,7 @@ def serve(
         Options(
             library=library,
             libraries=libraries,
-            model=model,
+            model=network_of(library, model),
             edit=host in HERE and not share if edit is None else edit,
             noise=noise,
             rooms=rooms,

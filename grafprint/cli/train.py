@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from grafprint.cli.console import check_device, err, needs, out, progress, until_interrupted
+from grafprint.cli.console import check_device, err, needs, out, until_interrupted
+from grafprint.cli.progress import progress
 from grafprint.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -112,9 +113,14 @@ def train(
             hit = "".join(f"  {name} {100 * rate:.1f} %" for name, rate in rates)
             line = f"loss {p.loss:.3f}  in-batch accuracy {100 * p.accuracy:.1f} %{hit}"
             bar.update(training, completed=p.step, description=line, visible=True)
-            if not err.is_terminal:
+            if not err.is_terminal:  # every report, so that a log has the whole course
                 pace = f"{p.seconds_per_step:.2f} s per step, {p.eta_s / 60:.0f} min left"
                 err.print(f"step {p.step}/{p.steps}  {line}  {pace}")
+
+        def on_decode(done: int, total: int) -> None:
+            bar.update(decoding, completed=done, total=total)
+            if done == total:
+                bar.update(training, visible=True)
 
         result = run_training(
             config,
@@ -128,7 +134,7 @@ def train(
             accelerator=accelerator,
             on_progress=on_progress,
             stop=interrupted,
-            on_decode=lambda done, total: bar.update(decoding, completed=done, total=total),
+            on_decode=on_decode,
         )
     if interrupted():
         again = f"grafprint train {music} --out {run} --resume"

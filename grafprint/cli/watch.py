@@ -19,12 +19,12 @@ from grafprint.cli.console import (
     LibraryOption,
     ModelOption,
     clock,
-    err,
     escape,
     finite,
     load_fingerprinter,
     out,
 )
+from grafprint.cli.progress import status
 from grafprint.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -93,12 +93,12 @@ def watch(
     for option, path in (("--log", log), ("--report", report)):
         if path:
             _check(option, path)
-    fingerprinter = load_fingerprinter(model, device)
+    fingerprinter = load_fingerprinter(model, device, library)
     times = SoundClock()
     with (
         Library.open(library, model_id=fingerprinter.model_id) as opened,
         closing(live_sources.blocks(source, idle_s=idle, clock=times)) as blocks,
-        err.status("listening (Ctrl-C ends it)"),
+        status("listening (Ctrl-C ends it)"),
     ):
         sound = blocks if seconds is None else _first(blocks, seconds * audio.SAMPLE_RATE)
         for event in monitor.watch(opened, fingerprinter, _until_interrupted(sound)):

@@ -37,12 +37,6 @@ def apply_gain_db(audio: Tensor, gain_db: Tensor) -> Tensor:
     return torch.fft.irfft(spectrum, size)[:, :n]
 
 
-def limit_band(audio: Tensor, low_hz: float, high_hz: float, slope: float = 8.0) -> Tensor:
-    """Band-pass ``audio [B, n]``; slope 8 is 24 dB per octave."""
-    hertz = filter_hertz(audio.shape[-1])
-    return apply_gain_db(audio, band_db(hertz, low_hz, high_hz, slope, slope))
-
-
 def _size(samples: int) -> int:
     """FFT size with padding for the ringing of a filter, which would wrap to the start."""
     return 1 << (samples + 2048 - 1).bit_length()

@@ -1,4 +1,4 @@
-"""Random synthetic room impulse responses: more variety than a bank of recordings."""
+"""Synthetic room responses: random ones for training, and rooms of a given reverberation time."""
 
 from __future__ import annotations
 
@@ -88,14 +88,41 @@ def room(rt60_s: float, rng: np.random.Generator) -> np.ndarray:
     Image-source model; room size and the places of loudspeaker and microphone are random. Raises
     ValueError if no room of a plausible size has that reverberation time.
     """
+    return _shoebox(rt60_s, 1.0, 40, rng)
+
+
+def hall(rt60_s: float, rng: np.random.Generator) -> np.ndarray:
+    """Response ``[m]`` of a room, hall or church with exactly that reverberation time.
+
+    Beyond 1 s the rooms grow with it, to those of a church of 12 to 36 m at 4 s. The reflections
+    until about 50 ms (longer in a larger room) are those of :func:`room`; then a diffuse tail takes
+    over at their level. Raises ValueError as :func:`room` does.
+    """
+    scale = max(1.0, rt60_s)
+    early = _shoebox(rt60_s, scale, 12, rng)  # 12 reflections reach beyond the place of the change
+    direct = int(np.argmax(np.abs(early) >= 0.5 * np.abs(early).max()))
+    change = direct + round(0.05 * scale * SAMPLE_RATE)
+    fade = round(0.02 * scale * SAMPLE_RATE)
+    samples = change + round(rt60_s * SAMPLE_RATE)
+    early = np.pad(early[:samples], (0, max(0, samples - len(early))))
+    time_s = (np.arange(samples) - change) / SAMPLE_RATE
+    tail = rng.standard_normal(samples) * np.exp(-_DECAY * time_s / rt60_s)
+    before = slice(change - fade, change)
+    tail *= np.sqrt(np.square(early[before]).mean() / np.square(tail[before]).mean())
+    share = np.clip((np.arange(samples) - (change - fade)) / fade, 0, 1)
+    return (early * np.sqrt(1 - share) + tail * np.sqrt(share)).astype(np.float32)
+
+
+def _shoebox(rt60_s: float, scale: float, order: int, rng: np.random.Generator) -> np.ndarray:
+    """Response of a room of ``scale`` times 3 to 9 m, with at most ``order`` reflections."""
     for _ in range(20):
-        size = rng.uniform([3.0, 2.5, 2.3], [9.0, 7.0, 3.5])
+        size = scale * rng.uniform([3.0, 2.5, 2.3], [9.0, 7.0, 3.5])
         try:
-            absorption, order = pra.inverse_sabine(rt60_s, size)
+            absorption, needed = pra.inverse_sabine(rt60_s, size)
         except ValueError:  # this room cannot be that dry
             continue
         simulated = pra.ShoeBox(
-            size, fs=SAMPLE_RATE, materials=pra.Material(absorption), max_order=min(order, 40)
+            size, fs=SAMPLE_RATE, materials=pra.Material(absorption), max_order=min(needed, order)
         )
         places = rng.uniform(0.5, size - 0.5, (2, 3))
         simulated.add_source(places[0])

@@ -93,7 +93,8 @@ def sweep(
             degraded = degrade(samples, plan, past)
             answer = matching.identify_audio(library, fingerprinter, degraded, top_k=1)
             score = answer.best.score if answer.best else 0.0
-            judgement = judge(answer, truth, library.hop_s)
+            drift_s = wanted.drift_s(len(degraded))
+            judgement = judge(answer, truth, library.hop_s + drift_s)
             yield Point(snr_db, reverb, judgement, answer.identified, score, answer.threshold)
 
 

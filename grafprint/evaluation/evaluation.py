@@ -1,4 +1,4 @@
-"""Hit rates over query length x SNR x reverb, with 95 % intervals, by either protocol.
+"""Hit rates over query length x SNR x reverb, or of re-recordings, with 95 % intervals.
 
 Each query is degraded (see queries.py) and identified as users' clips are. A hit is the right track
 within 50 ms of the right time; the right track within one hop, or at any time, is counted as well.
@@ -7,7 +7,7 @@ within 50 ms of the right time; the right track within one hop, or at any time, 
 from __future__ import annotations
 
 from collections.abc import Callable, Generator, Iterable
-from dataclasses import asdict, astuple, dataclass, fields
+from dataclasses import astuple, dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -60,7 +60,7 @@ class QuerySet:
         return cls(
             library,
             fingerprinter,
-            Degrader(noises, rooms, config.past_s),
+            Degrader(noises, rooms, config.past_s, config.rerecordings),
             config,
             _readable(library, tracks, max(config.lengths_s)),
             [
@@ -68,6 +68,11 @@ class QuerySet:
                 for length in config.lengths_s
                 for reverb in config.reverbs
                 for snr in config.snrs_db
+            ]
+            + [
+                Setting(length, None, False, name)
+                for length in config.lengths_s
+                for name in config.rerecordings
             ],
         )
 
@@ -159,7 +164,7 @@ def _subject(
     library: Library, fingerprinter: Fingerprinter, config: EvaluationConfig
 ) -> dict[str, Any]:
     """What identifies an evaluation: all but its number of queries."""
-    settings = asdict(config)
+    settings = config.to_json()
     del settings["queries"]
     return {
         "outcome": [field.name for field in fields(Outcome)],

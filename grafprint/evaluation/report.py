@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import numpy as np
-from scipy.stats import binomtest
 
+from grafprint.degradation.rerecording import RerecordingConfig
 from grafprint.errors import ConfigError
+from grafprint.evaluation.intervals import Rate, percent, wilson
 from grafprint.evaluation.queries import PROTOCOLS, Setting
 from grafprint.matching.confidence import CALIBRATION
 
@@ -27,7 +28,12 @@ MEASURES = {
 
 @dataclass(frozen=True)
 class EvaluationConfig:
-    """Grid and queries. Table II: 1/2/3/5 s x 0..20 dB x without and with reverb."""
+    """Grid and queries. Table II: 1/2/3/5 s x 0..20 dB x without and with reverb.
+
+    ``rerecordings`` are virtual re-recordings beside the grid, which may then be empty: settings by
+    names of one's choice (queries.py has named ones). Raises ConfigError if there is nothing to
+    measure.
+    """
 
     lengths_s: tuple[float, ...] = (1.0, 2.0, 3.0, 5.0)
     snrs_db: tuple[float | None, ...] = (0.0, 5.0, 10.0, 15.0, 20.0)  # None: no noise
@@ -36,10 +42,22 @@ class EvaluationConfig:
     seed: int = 0
     past_s: float = 2.0  # music before the query that its reverb includes, if there is any
     protocol: str = "clean"  # or "published"; see queries.py
+    rerecordings: Mapping[str, RerecordingConfig] = field(default_factory=dict, hash=False)
 
     def __post_init__(self) -> None:
         if self.protocol not in PROTOCOLS:
             raise ConfigError(f"the protocol is clean or published, not {self.protocol!r}")
+        if self.rerecordings and self.protocol != "clean":
+            raise ConfigError("re-recordings are queries of the clean protocol: choose that one")
+        if not self.lengths_s or not ((self.snrs_db and self.reverbs) or self.rerecordings):
+            raise ConfigError("nothing to measure: give lengths, and SNRs or re-recordings")
+
+    def to_json(self) -> dict[str, Any]:
+        """The settings as JSON-able values; without re-recordings, as before there were any."""
+        settings = asdict(self)
+        if not settings["rerecordings"]:
+            del settings["rerecordings"]
+        return settings
 
 
 @dataclass(frozen=True)
@@ -70,20 +88,14 @@ class Outcome:
         return self.right_track() and abs(self.found_s - self.time_s) <= tolerance_s
 
 
-def wilson(passed: int, total: int) -> tuple[float, float, float]:
-    """A rate and its 95 % interval (Wilson, 1927): (rate, low, high) in 0..1."""
-    interval = binomtest(passed, total).proportion_ci(0.95, "wilson")
-    return passed / total, float(interval.low), float(interval.high)
-
-
 @dataclass(frozen=True)
 class Cell:
-    """The outcomes of one length, SNR and reverb setting."""
+    """The outcomes of one length and one SNR and reverb setting, or one re-recording."""
 
     setting: Setting
     outcomes: list[Outcome]
 
-    def rate(self, test: Callable[[Outcome], bool]) -> tuple[float, float, float]:
+    def rate(self, test: Callable[[Outcome], bool]) -> Rate:
         """Share of outcomes that pass ``test``, with its interval; as :func:`wilson`."""
         return wilson(sum(map(test, self.outcomes)), len(self.outcomes))
 
@@ -92,10 +104,13 @@ class Cell:
 
         The threshold depends on the number of ``fingerprints`` in the library.
         """
+        setting = asdict(self.setting)
+        if not setting["rerecording"]:
+            del setting["rerecording"]
         threshold = CALIBRATION.score_needed(self.setting.length_s, fingerprints)
         errors = [abs(o.found_s - o.time_s) for o in self.outcomes if o.right_track()]
         return {
-            **asdict(self.setting),
+            **setting,
             "queries": len(self.outcomes),
             "threshold": threshold,
             "hit_50ms": self.rate(lambda o: o.hit(0.05)),
@@ -124,22 +139,31 @@ class Report:
         """Number of queries in each cell so far."""
         return len(self.cells[0].outcomes)
 
-    def rates(
-        self, measure: str
-    ) -> dict[tuple[float, bool, float | None], tuple[float, float, float]]:
-        """One of MEASURES in every cell: by length, reverb and SNR, (rate, low, high) in 0..1."""
+    def rates(self, measure: str) -> dict[tuple[float, bool, float | None], Rate]:
+        """One of MEASURES over the grid: by length, reverb and SNR, (rate, low, high) in 0..1."""
         return {
-            (c.setting.length_s, c.setting.reverb, c.setting.snr_db): c.summary(
-                self.hop_s, self.fingerprints
-            )[measure]
+            (c.setting.length_s, c.setting.reverb, c.setting.snr_db): self._rate(c, measure)
             for c in self.cells
+            if not c.setting.rerecording
         }
+
+    def rerecording_rates(self, measure: str) -> dict[tuple[float, str], Rate]:
+        """One of MEASURES of the re-recordings: by length and name, (rate, low, high) in 0..1."""
+        return {
+            (c.setting.length_s, c.setting.rerecording): self._rate(c, measure)
+            for c in self.cells
+            if c.setting.rerecording
+        }
+
+    def _rate(self, cell: Cell, measure: str) -> Rate:
+        rate: Rate = cell.summary(self.hop_s, self.fingerprints)[measure]
+        return rate
 
     def to_json(self) -> dict[str, Any]:
         """The report for a JSON file, with one summary per cell."""
         return {
             "protocol": self.config.protocol,
-            "config": asdict(self.config),
+            "config": self.config.to_json(),
             "model_id": self.model_id,
             "references": self.references,
             "fingerprints": self.fingerprints,
@@ -157,9 +181,17 @@ def table(report: Report, measure: str = "hit_50ms") -> Iterator[list[str]]:
         for reverb in report.config.reverbs:
             row = [f"{length:g} s", "yes" if reverb else "no"]
             for snr in snrs:
-                rate, low, high = values[length, reverb, snr]
-                row.append(f"{100 * rate:.1f} ({100 * low:.1f}-{100 * high:.1f})")
+                row.append(percent(values[length, reverb, snr]))
             yield row
+
+
+def rerecording_table(report: Report, measure: str = "right_track") -> Iterator[list[str]]:
+    """Rows of text, header first: a row per length, a column per re-recording, in percent."""
+    names = list(report.config.rerecordings)
+    yield ["length", *names]
+    values = report.rerecording_rates(measure)
+    for length in report.config.lengths_s:
+        yield [f"{length:g} s", *(percent(values[length, name]) for name in names)]
 
 
 def to_csv(report: Report) -> str:
@@ -167,11 +199,14 @@ def to_csv(report: Report) -> str:
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     columns = ["length_s", "snr_db", "reverb", "queries", "threshold"]
+    if report.config.rerecordings:
+        columns.insert(3, "rerecording")
     rates = [name + end for name in MEASURES for end in ("", "_low", "_high")]
     writer.writerow([*columns, *rates, "median_time_error_s"])
     for cell in report.cells:
         summary = cell.summary(report.hop_s, report.fingerprints)
         summary["snr_db"] = "none" if summary["snr_db"] is None else summary["snr_db"]
         values = [f"{value:.4f}" for name in MEASURES for value in summary[name]]
-        writer.writerow([*(summary[c] for c in columns), *values, summary["median_time_error_s"]])
+        known = [summary.get(c, "") for c in columns]
+        writer.writerow([*known, *values, summary["median_time_error_s"]])
     return text.getvalue()

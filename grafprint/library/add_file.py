@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
-from grafprint import audio
+from grafprint import audio, bundled
 from grafprint.audio import metadata
 from grafprint.library.folder import LibraryFolder
 from grafprint.library.records import File, Recording, Track
@@ -29,6 +29,10 @@ class AddResult:
 
     status: Status
     track: Track
+
+
+class KeptOut(Exception):
+    """The file, or one of the same content, was removed from the library to stay out."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,28 +56,52 @@ def add_file(
     fingerprinter: Fingerprinter,
     progress: Callable[[float], None] | None = None,
     prepared: FileFingerprints | None = None,
+    root: Path | None = None,
+    *,
+    readmit: bool = True,
 ) -> AddResult:
     """See ``Library.add``; ``progress(seconds)`` gets how much audio is fingerprinted so far.
 
+    Raises KeptOut, unless ``readmit``, for a file that was removed to stay out.
+
     ``prepared`` are the file's fingerprints if the same network has computed them before. They are
-    not used if the file has changed since.
+    not used if the file has changed since. ``root`` is the folder that is being added; see
+    :func:`grafprint.audio.metadata.read`.
     """
     library.require_writable()
     library.check_model(fingerprinter.model_id)
     with library.adding:
         catalogue, stored = library.catalogue, _stored_path(library.path, file)
+        _remember_network(library, fingerprinter)
         before = file_stamp(file)
         known = catalogue.files.get(stored)
         if known and (known.size, known.mtime_ns) == before:
-            return AddResult("unchanged", catalogue.tracks[known.track])
+            track = catalogue.tracks[known.track]
+            if track.path == stored and track.id not in catalogue.details:
+                # Of an older version, which read fewer tags.
+                with library.changing():
+                    track = catalogue.put_tags(track, metadata.read(file, root))
+            return AddResult("unchanged", track)
+        if stored in catalogue.kept_out and not readmit:
+            raise KeptOut
         if prepared and prepared.stamp not in (None, before):
             prepared = None
         content_hash = (prepared and prepared.content_hash) or _content_hash(file)
+        if readmit:
+            with library.changing():
+                catalogue.let_in(stored, content_hash)
+        elif content_hash in catalogue.kept_out.values():  # it was renamed or copied
+            with library.changing():
+                catalogue.keep_out({stored: content_hash})
+            raise KeptOut
         same = catalogue.with_content(content_hash)
         entry = File(stored, same.id if same else 0, *before)
         if same:  # touched, moved or copied
             with library.changing():
                 catalogue.put_file(entry)
+                if same.path != stored and not library.located(same.path).exists():
+                    # Moved or renamed: what came from the names follows them.
+                    catalogue.put_tags(same, metadata.read(file, root))
             unchanged = known is not None and known.track == same.id
             return AddResult("unchanged" if unchanged else "duplicate", catalogue.tracks[same.id])
         vectors = library.vector_store
@@ -90,7 +118,7 @@ def add_file(
             recording = Recording(
                 content_hash,
                 duration_s,
-                metadata.read(file),
+                metadata.read(file, root),
                 vectors.pending,
                 vectors.pending_crc32,
             )
@@ -104,10 +132,34 @@ def add_file(
         return AddResult("updated" if known else "added", track)
 
 
-def is_unchanged(library: LibraryFolder, file: Path) -> bool:
-    """Whether the library knows the file, judged by its stamp alone. Raises AudioError."""
-    known = library.catalogue.files.get(_stored_path(library.path, file))
-    return known is not None and (known.size, known.mtime_ns) == file_stamp(file)
+def is_settled(library: LibraryFolder, file: Path) -> bool:
+    """Whether a file needs no reading: it is kept out, or unchanged by its stamp.
+
+    Raises AudioError.
+    """
+    stored = _stored_path(library.path, file)
+    known = library.catalogue.files.get(stored)
+    if known is not None and (known.size, known.mtime_ns) == file_stamp(file):
+        return True
+    return stored in library.catalogue.kept_out
+
+
+def _remember_network(library: LibraryFolder, fingerprinter: Fingerprinter) -> None:
+    """Note where the network's file is, to find it when the library is opened.
+
+    Not of the bundled network, which every installation has, nor of one that only builds libraries.
+    """
+    file = fingerprinter.file
+    if (
+        file is None
+        or fingerprinter.imitates
+        or real(file).parent == real(bundled.asset("x")).parent
+    ):
+        return
+    stored = _stored_path(library.path, file)
+    if stored != library.catalogue.network:
+        with library.changing() as catalogue:
+            catalogue.put_network(stored)
 
 
 def fingerprint_file(
@@ -121,7 +173,8 @@ def fingerprint_file(
     ``progress`` is as for :func:`add_file`, and may raise to stop. Raises AudioError.
     """
     stamp, content_hash = file_stamp(file), _content_hash(file)
-    if library.catalogue.with_content(content_hash):
+    catalogue = library.catalogue
+    if catalogue.with_content(content_hash) or content_hash in catalogue.kept_out.values():
         return FileFingerprints(np.empty((0, library.dim)), 0.0, stamp, content_hash)
     parts: list[np.ndarray] = []
     duration_s = _fingerprint(

@@ -10,16 +10,18 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from threading import Event
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from grafprint import audio
 from grafprint.audio.folders import Failure, audio_files
+from grafprint.errors import LibraryError
 from grafprint.library.add_file import (
     FileFingerprints,
+    KeptOut,
     Status,
     add_file,
     fingerprint_file,
-    is_unchanged,
+    is_settled,
     real,
     shown,
 )
@@ -30,6 +32,7 @@ if TYPE_CHECKING:
 
 OnProgress = Callable[[str, int, int, float], None]
 
+MOST = 0.5  # above this share of vanished tracks, pruning must be forced
 LONG_S = 600.0  # longer files are fingerprinted one at a time, by all threads together
 
 
@@ -42,7 +45,9 @@ class IndexReport:
     """The result for each file of a folder; paths as found.
 
     ``missing`` are files that the library knows and that are no longer in the folder; ``removed``
-    those of them that were removed from it. ``audio_s`` is how much audio was fingerprinted.
+    those of them that were removed from it. ``kept_out`` are files that are there, but were once
+    removed to stay out. ``passed_over`` are files and folders that were not tried, and why.
+    ``audio_s`` is how much audio was fingerprinted.
     """
 
     added: list[str] = field(default_factory=list)
@@ -52,7 +57,22 @@ class IndexReport:
     missing: list[str] = field(default_factory=list)
     removed: list[str] = field(default_factory=list)
     failed: list[Failure] = field(default_factory=list)
+    kept_out: list[str] = field(default_factory=list)
+    passed_over: list[Failure] = field(default_factory=list)
     audio_s: float = 0.0
+
+    @property
+    def usable(self) -> int:
+        """How many files are as they should be: in the library, or kept out of it."""
+        kinds = (self.added, self.updated, self.unchanged, self.duplicates, self.kept_out)
+        return sum(map(len, kinds))
+
+    def to_json(self) -> dict[str, Any]:
+        """The report as plain values: lists of paths, and of failures with their reasons."""
+        lists = {
+            name: [f._asdict() for f in getattr(self, name)] for name in ("failed", "passed_over")
+        }
+        return {**vars(self), **lists}
 
 
 class IndexStep(NamedTuple):
@@ -74,21 +94,27 @@ def add_folder(
     progress: OnProgress | None,
     *,
     prune: bool,
+    force: bool,
 ) -> IndexReport:
     """See ``Library.add_folder``."""
     library.require_writable()
     library.check_model(fingerprinter.model_id)
     unreadable: list[Failure] = []
-    files = audio_files(folder, unreadable)
-    for step in add_files(library, files, fingerprinter, progress, unreadable):  # noqa: B007
+    passed_over: list[Failure] = []
+    files = audio_files(folder, unreadable, passed_over)
+    readmit = not folder.is_dir()
+    steps = add_files(library, files, fingerprinter, progress, unreadable, folder, readmit=readmit)
+    for step in steps:  # noqa: B007
         pass
     report = step.report
-    missing = _missing(library, folder, [Path(failure.path) for failure in report.failed])
+    missing, there = _missing(library, folder, [Path(failure.path) for failure in report.failed])
     if prune and missing:
+        if not force:
+            _refuse_to_lose_most(library, folder, missing, there)
         with library.adding, library.changing() as catalogue:
             catalogue.remove_files(missing)
     paths = [str(library.located(path)) for path in missing]
-    return replace(report, missing=paths, removed=paths if prune else [])
+    return replace(report, missing=paths, removed=paths if prune else [], passed_over=passed_over)
 
 
 def add_files(
@@ -97,12 +123,16 @@ def add_files(
     fingerprinter: Fingerprinter,
     progress: OnProgress | None = None,
     failed: Sequence[Failure] = (),
+    root: Path | None = None,
+    *,
+    readmit: bool = False,
 ) -> Generator[IndexStep, None, None]:
     """Add files one after the other; yields a step before each, and one at the end.
 
-    Files that cannot be used are added to the report's ``failed``. Closing the iterator stops
-    between two files; those before are in the library. The caller calls ``Library.finish``. On a
-    CPU the next files are fingerprinted meanwhile, each on a thread. ``progress`` is as for
+    Files that cannot be used are added to the report's ``failed``, and those that were removed to
+    stay out to ``kept_out``, unless ``readmit``. Closing the iterator stops between two files;
+    those before are in the library. The caller calls ``Library.finish``. On a CPU the next files
+    are fingerprinted meanwhile, each on a thread. ``progress`` is as for
     ``Library.add_folder``. Raises LibraryError as ``Library.add`` does.
     """
     report = IndexReport(failed=list(failed))
@@ -125,8 +155,16 @@ def add_files(
                 if isinstance(prepared := next(results), ValueError):
                     raise prepared
                 result = add_file(
-                    library, file, fingerprinter, partial(tell, file, number), prepared
+                    library,
+                    file,
+                    fingerprinter,
+                    partial(tell, file, number),
+                    prepared,
+                    root,
+                    readmit=readmit,
                 )
+            except KeptOut:
+                report.kept_out.append(shown(file))
             except ValueError as error:  # AudioError among them
                 report.failed.append(Failure(shown(file), str(error)))
             else:
@@ -158,7 +196,7 @@ def _fingerprint_ahead(
 
     def one(file: Path) -> FileFingerprints | ValueError | None:
         try:
-            if is_unchanged(library, file):  # before it is opened: most files of a folder are
+            if is_settled(library, file):  # before it is opened: most files of a folder are
                 return None
             stop_if_needed(audio.probe(file).duration_s)
             return fingerprint_file(library, file, fingerprinter, stop_if_needed)
@@ -173,15 +211,39 @@ def _fingerprint_ahead(
         stopped.set()
 
 
-def _missing(library: LibraryFolder, folder: Path, unreadable: list[Path]) -> list[str]:
-    """Stored paths of the library's files below ``folder`` that are no longer there."""
+def _missing(
+    library: LibraryFolder, folder: Path, unreadable: list[Path]
+) -> tuple[list[str], list[str]]:
+    """Stored paths of the library's files below ``folder``: those that are gone, and the others."""
     top = real(folder)
     hidden = [real(path) for path in unreadable]
-    missing = []
+    missing: list[str] = []
+    there: list[str] = []
     for stored in library.catalogue.files:
         path = library.located(stored)
-        # A file in a folder that could not be read may still be there.
-        readable = not any(path.is_relative_to(place) for place in hidden)
-        if path.is_relative_to(top) and readable and not os.path.lexists(path):
-            missing.append(stored)
-    return missing
+        if path.is_relative_to(top):
+            # A file in a folder that could not be read may still be there.
+            readable = not any(path.is_relative_to(place) for place in hidden)
+            gone = readable and not os.path.lexists(path)
+            (missing if gone else there).append(stored)
+    return missing, there
+
+
+def _refuse_to_lose_most(
+    library: LibraryFolder, folder: Path, missing: list[str], there: list[str]
+) -> None:
+    """Raise LibraryError if most tracks of a folder would be lost: its drive may be unmounted.
+
+    Files that only moved are there under another name by now, so their tracks are kept.
+    """
+    files = library.catalogue.files
+    kept = {files[path].track for path in there}
+    gone, candidates = set(missing), {files[path].track for path in missing} - kept
+    # A track may also have a file elsewhere.
+    lost = sum(gone.issuperset(library.catalogue.paths_of(track)) for track in candidates)
+    known = len(kept) + len(candidates)
+    if lost > MOST * known:
+        raise LibraryError(
+            f"{lost} of {known} tracks are no longer in {folder}, so none was removed: is a drive "
+            "not mounted? If they are to go, remove them with --force (force=True)"
+        )

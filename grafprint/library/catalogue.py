@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sqlite3
 from collections.abc import Iterable, Iterator
 from contextlib import closing, contextmanager, suppress
@@ -11,8 +12,9 @@ from dataclasses import replace as changed
 from pathlib import Path
 
 from grafprint import files
+from grafprint.audio.metadata import Tags, title_of_name
 from grafprint.errors import LibraryError
-from grafprint.library import vectors
+from grafprint.library import details, vectors
 from grafprint.library.records import File, Meta, Recording, Track
 
 FORMAT = 2  # format 1 had no checksums; it is read, and upgraded by a writer
@@ -36,8 +38,28 @@ CREATE TABLE files (  -- several for one track: bit-exact copies
   size INTEGER NOT NULL, mtime_ns INTEGER NOT NULL
 );
 """
+# Added later, when first needed: older versions read the library without them.
+_LATER = (
+    "CREATE TABLE IF NOT EXISTS network (path TEXT NOT NULL)",  # one row
+    "CREATE TABLE IF NOT EXISTS kept_out (path TEXT PRIMARY KEY, content_hash TEXT NOT NULL)",
+)
 # Readers wait for a commit, and a commit waits for readers that are opening the library.
 _TIMEOUT_S = 30.0
+
+
+def network_file(library: Path) -> Path | None:
+    """The file of the network that made a library, if the library remembers one of its own.
+
+    Reads no more than that. Raises LibraryError if the library cannot be read.
+    """
+    path = library / "library.sqlite3"
+    if not path.is_file():
+        return None
+    with _explain_errors(path), closing(sqlite3.connect(path, timeout=_TIMEOUT_S)) as db:
+        if not db.execute("SELECT 1 FROM sqlite_master WHERE name = 'network'").fetchone():
+            return None
+        row = db.execute("SELECT path FROM network").fetchone()
+    return Path(os.path.normpath(library.resolve() / row[0])) if row else None
 
 
 class Catalogue:
@@ -142,11 +164,13 @@ class Catalogue:
             row[0]: File(*row)
             for row in db.execute("SELECT path, track, size, mtime_ns FROM files ORDER BY rowid")
         }
+        self._read_later_tables()
         self._paths: dict[int, list[str]] = {}
         for file in self.files.values():
             self._paths.setdefault(file.track, []).append(file.path)
+        self.details = details.read(db)  # by track; older ones have none
         self.tracks = {
-            row[0]: Track(row[0], self._paths[row[0]][0], *row[1:])
+            row[0]: Track(row[0], self._paths[row[0]][0], *row[1:], *self.details.get(row[0], ()))
             for row in db.execute(
                 "SELECT id, content_hash, duration_s, title, artist, album, licence, source, "
                 "first, count FROM tracks ORDER BY id"
@@ -156,6 +180,16 @@ class Catalogue:
         self.checksums = dict(db.execute(f"SELECT id, {checksum} FROM tracks"))
         db.execute("COMMIT")
         self._by_hash = {track.content_hash: track.id for track in self.tracks.values()}
+
+    def _read_later_tables(self) -> None:
+        names = {name for (name,) in self._db.execute("SELECT name FROM sqlite_master")}
+        self.network: str | None = None  # path of the network's file, as stored
+        self.kept_out: dict[str, str] = {}  # paths of files that stay out, and their content
+        if "network" in names:
+            row = self._db.execute("SELECT path FROM network").fetchone()
+            self.network = row and row[0]
+        if "kept_out" in names:
+            self.kept_out = dict(self._db.execute("SELECT path, content_hash FROM kept_out"))
 
     # Looking up ---------------------------------------------------------------------------------
 
@@ -183,7 +217,7 @@ class Catalogue:
             rows=self.meta.rows + recording.count,
             removals=self.meta.removals + (replaces is not None),
         )
-        tags = recording.tags
+        tags, more = recording.tags, details.of_tags(recording.tags)
         values = (
             *(recording.content_hash, recording.duration_s),
             *(tags.title, tags.artist, tags.album, tags.licence, tags.source),
@@ -200,13 +234,15 @@ class Catalogue:
                 " count=excluded.count, crc32=excluded.crc32 RETURNING id",
                 (replaces, *values, recording.crc32),
             ).fetchone()
+            details.write(db, track, recording.content_hash, more)
             file = changed(file, track=track)
             _write_file(db, file)
             _write_meta(db, meta)
         self.meta = meta
         if replaces is not None:
             del self._by_hash[self.tracks[replaces].content_hash]
-        self.tracks[track] = Track(track, file.path, *values)
+        self.tracks[track] = Track(track, file.path, *values, *more)
+        self.details[track] = more
         self.checksums[track] = recording.crc32
         self._by_hash[recording.content_hash] = track
         self._move(file.path, file)
@@ -235,14 +271,68 @@ class Catalogue:
         touched = sorted({self.files[path].track for path in gone})
         dead = [self.tracks[track] for track in touched if gone.issuperset(self._paths[track])]
         meta = changed(self.meta, removals=self.meta.removals + bool(dead))
+        titles = self._titles_without(gone, touched)
         with self._transaction() as db:
             db.executemany("DELETE FROM files WHERE path = ?", [(path,) for path in gone])
             db.executemany("DELETE FROM tracks WHERE id = ?", [(track.id,) for track in dead])
+            details.delete(db, [track.id for track in dead])
+            db.executemany(
+                "UPDATE tracks SET title = ? WHERE id = ?", [(t, id) for id, t in titles.items()]
+            )
             _write_meta(db, meta)
         self.meta = meta
         for path in gone:
             self._move(path, None)
+        for id, title in titles.items():
+            self.tracks[id] = changed(self.tracks[id], title=title)
         return dead
+
+    def put_network(self, path: str) -> None:
+        """Remember where the file of the network is."""
+        with self._transaction() as db:
+            _add_later_tables(db)
+            db.execute("DELETE FROM network")
+            db.execute("INSERT INTO network VALUES (?)", (path,))
+        self.network = path
+
+    def keep_out(self, files: dict[str, str]) -> None:
+        """Remember files, as paths and content, that are not to be added again."""
+        with self._transaction() as db:
+            _add_later_tables(db)
+            db.executemany("INSERT OR REPLACE INTO kept_out VALUES (?, ?)", files.items())
+        self.kept_out.update(files)
+
+    def let_in(self, path: str, content_hash: str) -> None:
+        """Forget that a file, and others of the same content, are to be kept out."""
+        same = [p for p, content in self.kept_out.items() if content == content_hash or p == path]
+        if same:
+            with self._transaction() as db:
+                db.executemany("DELETE FROM kept_out WHERE path = ?", [(p,) for p in same])
+            for p in same:
+                del self.kept_out[p]
+
+    def _titles_without(self, gone: set[str], tracks: list[int]) -> dict[int, str]:
+        """New titles of the tracks whose title was the name of a file that is ``gone``."""
+        titles = {}
+        for id in tracks:
+            left = [path for path in self._paths[id] if path not in gone]
+            if left and self.tracks[id].title_from_name:
+                titles[id] = title_of_name(Path(left[0]))
+        return titles
+
+    def put_tags(self, track: Track, tags: Tags) -> Track:
+        """Replace the texts of a track; returns it."""
+        texts = {n: getattr(tags, n) for n in ("title", "artist", "album", "licence", "source")}
+        more = details.of_tags(tags)
+        with self._transaction() as db:
+            db.execute(
+                "UPDATE tracks SET title=?, artist=?, album=?, licence=?, source=? WHERE id=?",
+                (*texts.values(), track.id),
+            )
+            details.write(db, track.id, track.content_hash, more)
+        self.details[track.id] = more
+        self.tracks[track.id] = changed(self.tracks[track.id], **texts, **more._asdict())
+        return self.tracks[track.id]
 
     def put_checksums(self, checksums: dict[int, int]) -> None:
         """Record the checksums of tracks that had none."""
@@ -325,6 +415,11 @@ def _write_meta(db: sqlite3.Connection, meta: Meta) -> None:
         "INSERT OR REPLACE INTO meta VALUES (?, ?)",
         [(field.name, json.dumps(getattr(meta, field.name))) for field in fields(meta)],
     )
+
+
+def _add_later_tables(db: sqlite3.Connection) -> None:
+    for statement in _LATER:
+        db.execute(statement)
 
 
 def _write_file(db: sqlite3.Connection, file: File) -> None:

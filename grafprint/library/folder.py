@@ -6,19 +6,22 @@ import contextlib
 import os
 import threading
 from collections.abc import Iterator
+from functools import cached_property
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from grafprint import files
 from grafprint.errors import LibraryError
 from grafprint.library import vectors
 from grafprint.library.catalogue import Catalogue
-from grafprint.library.index import row_index
-from grafprint.library.index.row_index import IndexState, RowIndex
-from grafprint.library.index_keeper import IndexKeeper
 from grafprint.library.lock import WriterLock
 from grafprint.library.records import Track
 from grafprint.library.rows import RowTable
 from grafprint.library.vectors import VectorStore
+
+if TYPE_CHECKING:
+    from grafprint.library.index.row_index import IndexState
+    from grafprint.library.index_keeper import IndexKeeper
 
 CATALOGUE = "library.sqlite3"
 INDEX = "index.faiss"
@@ -56,7 +59,6 @@ class LibraryFolder:
         self.path = Path(path).resolve()
         self.lock = threading.RLock()
         self.adding = threading.Lock()
-        self.index = IndexKeeper(self.path / INDEX, self.path / BUCKETS)
         self._table: RowTable | None = None
         self._writer = WriterLock(self.path / LOCK) if writable else None
         self._intact: set[int] | None = set()  # ids of the tracks checked so far; None: all
@@ -66,6 +68,13 @@ class LibraryFolder:
         except BaseException:
             self.release()
             raise
+
+    @cached_property
+    def index(self) -> IndexKeeper:
+        """The index for searches, made at the first one: FAISS takes time to import."""
+        from grafprint.library.index_keeper import IndexKeeper
+
+        return IndexKeeper(self.path / INDEX, self.path / BUCKETS)
 
     @property
     def model_id(self) -> str:
@@ -105,10 +114,12 @@ class LibraryFolder:
     def check_model(self, model_id: str) -> None:
         """Raise LibraryError unless ``model_id`` is the network whose fingerprints these are."""
         if model_id != self.model_id:
+            network = self.catalogue.network
+            known = f" ({self.located(network)})" if network else ""
             raise LibraryError(
-                f"the library {self.path} was made with network {self.model_id}, not {model_id}; "
-                "their fingerprints cannot be compared: use that network, or index the music again "
-                "into a new library"
+                f"the library {self.path} was made with network {self.model_id}{known}, not "
+                f"{model_id}; their fingerprints cannot be compared: use that network, or index "
+                "the music again into a new library"
             )
 
     @property
@@ -145,6 +156,8 @@ class LibraryFolder:
 
     def index_is_damaged(self) -> bool:
         """Whether there is a saved index that is no longer as written; reads all of it."""
+        from grafprint.library.index.row_index import RowIndex
+
         path = self.path / INDEX
         return path.is_file() and RowIndex.load(path, thorough=True) is None
 
@@ -191,8 +204,10 @@ class LibraryFolder:
 
     def index_state(self) -> IndexState:
         """The state that an up-to-date index has."""
+        from grafprint.library.index.row_index import IndexState, choose_factory
+
         meta = self.catalogue.meta
-        factory = meta.factory or row_index.choose_factory(self.table().total)
+        factory = meta.factory or choose_factory(self.table().total)
         return IndexState(meta.library_id, meta.generation, meta.rows, meta.removals, factory)
 
     def drop_dead_rows(self) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
 from grafprint.library.index.row_index import RowIndex
@@ -18,6 +20,10 @@ _SIMILARITY = 0.55
 # Real noise does not move fingerprints in all directions alike: real queries need up to twice as
 # many lists (benchmarks/index_choice.py).
 _MARGIN = 2
+# Fingerprints to compare each segment with at least, in codes. Few lists of a small index would
+# hold too little of it; with these, no right answer of exact search was lost at 200,000 and 450,000
+# fingerprints (benchmarks/scale.py), for a millisecond or two.
+_COMPARED = 1 << 15
 _TOLERANCE = 0.005  # of recall
 _SEED = 20250406
 
@@ -29,7 +35,7 @@ def tune(index: RowIndex, table: RowTable, vectors: VectorStore, recall: float =
     direction until its inner products with the original are those of a noisy query. A passage is
     found if any of its segments has its own row among the neighbours. If no setting reaches
     ``recall``, take the least work that is about as good as the best. The number of lists is then
-    doubled, as a safety margin.
+    doubled, as a safety margin, and is at least what holds 32,768 fingerprints.
     """
     rows = _choose_rows(table)
     originals = vectors.read(rows)
@@ -53,7 +59,8 @@ def tune(index: RowIndex, table: RowTable, vectors: VectorStore, recall: float =
         key=lambda setting: setting[0] * setting[1],
     )
     share = reached[nprobe, neighbours]
-    return Tuning(min(_MARGIN * nprobe, lists), neighbours, share, len(index))
+    least = math.ceil(_COMPARED * lists / len(index))
+    return Tuning(min(max(_MARGIN * nprobe, least), lists), neighbours, share, len(index))
 
 
 def _ladder(lists: int) -> list[int]:

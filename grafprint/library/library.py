@@ -20,20 +20,18 @@ import numpy as np
 
 from grafprint import files
 from grafprint.errors import LibraryError
-from grafprint.library import add_file, add_folder
-from grafprint.library.add_file import AddResult
-from grafprint.library.add_folder import IndexReport, OnProgress
 from grafprint.library.catalogue import Catalogue
 from grafprint.library.folder import BACKUP, BUCKETS, CATALOGUE, LOCK, LibraryFolder, vectors_name
-from grafprint.library.index import row_index
-from grafprint.library.index.tuning import Tuning
 from grafprint.library.lock import WriterLock
 from grafprint.library.records import Network, Track, new_meta
 
 if TYPE_CHECKING:
     from grafprint.fingerprint import Fingerprinter
+    from grafprint.library.add_file import AddResult
+    from grafprint.library.add_folder import IndexReport, OnProgress
+    from grafprint.library.index.tuning import Tuning
 
-__all__ = ["AddResult", "IndexReport", "Library", "LibraryError", "Track"]
+__all__ = ["Library", "LibraryError", "Track"]
 
 COMPACT_ABOVE = 0.3  # share of dead rows at which the end of a write compacts
 
@@ -103,6 +101,8 @@ class Library(LibraryFolder):
         """
         path = Path(path)
         if factory is not None:
+            from grafprint.library.index import row_index
+
             row_index.check_factory(factory, network.dim)
         with files.writing(path):
             path.mkdir(parents=True, exist_ok=True)
@@ -224,6 +224,8 @@ class Library(LibraryFolder):
     @property
     def exact(self) -> bool:
         """Whether searches compare with every fingerprint."""
+        from grafprint.library.index import row_index
+
         return self.index_state().factory == row_index.EXACT
 
     @property
@@ -275,6 +277,8 @@ class Library(LibraryFolder):
         second, or silent throughout. Raises LibraryError if the library is open for reading only or
         made by another network, or the disk is full. The library is unchanged in all these cases.
         """
+        from grafprint.library import add_file
+
         return add_file.add_file(self, Path(file), fingerprinter)
 
     def add_folder(
@@ -284,6 +288,7 @@ class Library(LibraryFolder):
         progress: OnProgress | None = None,
         *,
         prune: bool = False,
+        force: bool = False,
     ) -> IndexReport:
         """Add every audio file below ``folder`` (or a single file), skipping bad ones.
 
@@ -292,21 +297,33 @@ class Library(LibraryFolder):
         seconds of audio fingerprinted so far. Files of the library that have vanished from the
         folder are reported, and removed if ``prune``. Hidden files are ignored.
 
-        Raises LibraryError as :meth:`add` does, and if there is no such folder.
+        Raises LibraryError as :meth:`add` does, and if there is no such folder. Also where
+        ``prune`` would remove more than half of the folder's tracks, which happens when a drive is
+        not mounted, unless ``force``; what was found in the folder has been added then.
         """
-        report = add_folder.add_folder(self, Path(folder), fingerprinter, progress, prune=prune)
+        from grafprint.library import add_folder
+
+        report = add_folder.add_folder(
+            self, Path(folder), fingerprinter, progress, prune=prune, force=force
+        )
         self.finish()
         return report
 
-    def remove(self, track_id: int) -> Track:
+    def remove(self, track_id: int, *, keep_out: bool = False) -> Track:
         """Remove a track and its files from the library; returns the track.
+
+        With ``keep_out`` they stay out when their folder is added again, until they are added one
+        by one.
 
         Raises LibraryError if there is no such track, or the library is open for reading only.
         """
         self.require_writable()
         with self.adding, self.changing() as catalogue:
             track = self.track(track_id)
-            catalogue.remove_files(catalogue.paths_of(track_id))
+            paths = list(catalogue.paths_of(track_id))
+            if keep_out:
+                catalogue.keep_out(dict.fromkeys(paths, track.content_hash))
+            catalogue.remove_files(paths)
             return track
 
     def compact(self) -> int:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import uuid
 from dataclasses import dataclass
-from typing import Protocol
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
-from grafprint.audio.metadata import Tags
+if TYPE_CHECKING:
+    from grafprint.audio.metadata import Tags
 
 
 class Network(Protocol):
@@ -30,7 +31,8 @@ class Track:
 
     ``path`` is relative to the library where the file is near it (see ``Library.add``).
     ``content_hash`` is the SHA-256 of the file. ``licence`` and ``source`` (attribution: a URL or a
-    text) come from its tags and may be empty, as may ``artist`` and ``album``.
+    text) come from its tags and may be empty, as may ``artist``, ``album`` and what follows
+    ``count``. ``title_from_name``: its tags have no title, so it is the file's name.
     """
 
     id: int
@@ -44,6 +46,27 @@ class Track:
     source: str
     first: int
     count: int
+    year: str = ""
+    isrc: str = ""
+    musicbrainz_recording: str = ""
+    musicbrainz_release: str = ""
+    musicbrainz_artist: str = ""
+    title_from_name: bool = False
+
+    def identifiers(self) -> dict[str, str]:
+        """Year, ISRC and MusicBrainz ids, empty where unknown: for JSON and CSV."""
+        return {name: getattr(self, name) for name in Details._fields if name != "title_from_name"}
+
+
+class Details(NamedTuple):
+    """The last fields of a :class:`Track`, which older libraries do not have."""
+
+    year: str = ""
+    isrc: str = ""
+    musicbrainz_recording: str = ""
+    musicbrainz_release: str = ""
+    musicbrainz_artist: str = ""
+    title_from_name: bool = False
 
 
 @dataclass(frozen=True, slots=True)

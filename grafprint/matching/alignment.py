@@ -61,7 +61,11 @@ def score_candidates(
 ) -> tuple[Candidates, np.ndarray]:
     """The candidates that may be among the best, and their scores [c].
 
-    Eq. 8: the mean inner product over the segments inside the track.
+    A score is the sum of the inner products over the segments inside the track, divided by the
+    square root of their number times that of all the query's segments: Eq. 8, the mean, if all are
+    inside. The mean of few segments is high by chance more often than that of many, in proportion
+    to the square root of their number; so weighted, a place that hangs over a track's end competes
+    with the others on equal terms.
 
     If there are many candidates, pre-rank them on every 4th query segment (every 8th from 3 s on)
     and score the best in full. Consecutive segments share most of their second of audio, so a
@@ -72,15 +76,16 @@ def score_candidates(
     _prefetch(collection, positions, candidates)
     every = next((every for least, every in _COARSE if len(positions) >= least), None)
     if every is None or len(candidates.starts) <= SHORT:
-        return candidates, _means(*_score_sums(collection, queries, positions, candidates))
+        sums, counts = _score_sums(collection, queries, positions, candidates)
+        return candidates, _scores(sums, counts, len(positions))
     some = np.zeros(len(positions), bool)
     some[every // 2 :: every] = True
     sums, counts = _score_sums(collection, queries[some], positions[some], candidates)
-    means = _means(sums, counts)
-    kept = ~(means < np.partition(means, -SHORT)[-SHORT])
+    coarse = _scores(sums, counts, int(some.sum()))
+    kept = ~(coarse < np.partition(coarse, -SHORT)[-SHORT])
     candidates = candidates.take(kept)
     other_sums, other_counts = _score_sums(collection, queries[~some], positions[~some], candidates)
-    return candidates, _means(sums[kept] + other_sums, counts[kept] + other_counts)
+    return candidates, _scores(sums[kept] + other_sums, counts[kept] + other_counts, len(positions))
 
 
 def _prefetch(collection: Collection, positions: np.ndarray, candidates: Candidates) -> None:
@@ -98,9 +103,9 @@ def _score_sums(
     return collection.score_sums(places, positions, queries)
 
 
-def _means(sums: np.ndarray, counts: np.ndarray) -> np.ndarray:
-    """Mean scores; infinite where no segment was compared."""
-    return np.where(counts, sums, np.inf) / np.maximum(counts, 1)
+def _scores(sums: np.ndarray, counts: np.ndarray, segments: int) -> np.ndarray:
+    """Scores of a query of ``segments``; infinite where no segment was compared."""
+    return np.where(counts, sums, np.inf) / np.sqrt(np.maximum(counts, 1) * segments)
 
 
 def _overlap(positions: np.ndarray, candidates: Candidates) -> np.ndarray:

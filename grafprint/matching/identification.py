@@ -56,6 +56,9 @@ class Match:
         """The match as plain values; a segment that was not compared is None."""
         terms = [None if np.isnan(s) else round(float(s), 4) for s in self.segment_scores]
         return {
+            "track": self.track.id,
+            "path": self.track.path,
+            "duration_s": round(self.track.duration_s, 3),
             "title": self.track.title,
             "artist": self.track.artist,
             "album": self.track.album,

@@ -3,6 +3,7 @@
 import logging
 import os
 import socket
+import struct
 from pathlib import Path
 
 import av
@@ -154,6 +155,34 @@ def test_damage_in_the_middle_is_skipped(tmp_path, caplog, capfd, name, codec):
         assert best_lag(decoded[part], whole[part])[1] > 0.99
     assert "damaged" in caplog.text
     assert capfd.readouterr().err == ""
+
+
+def test_a_dsd_file_is_decoded(tmp_path):
+    """DSF, as ripped from SACDs: one bit a sample, blocks of 4096 bytes."""
+    bits = 64 * 44_100
+    wanted = 0.5 * np.sin(2 * np.pi * 440 * np.arange(bits) / bits)
+    data, state = np.zeros(bits, np.uint8), 0.0
+    for n, value in enumerate(wanted):  # a delta-sigma modulator of first order
+        data[n] = state + value > 0
+        state += value - (1 if data[n] else -1)
+    packed = np.packbits(data, bitorder="little")
+    packed = np.pad(packed, (0, -len(packed) % 4096))
+    header = struct.pack("<4sQQQ", b"DSD ", 28, 28 + 52 + 12 + len(packed), 0)
+    header += struct.pack("<4sQIIIIIIQII", b"fmt ", 52, 1, 0, 1, 1, bits, 1, bits, 4096, 0)
+    header += struct.pack("<4sQ", b"data", 12 + len(packed))
+    path = tmp_path / "a.dsf"
+    path.write_bytes(header + packed.tobytes())
+    heard = audio.load(path)
+    assert len(heard) == pytest.approx(RATE, rel=0.01)
+    assert np.abs(heard[1000:-1000]).max() > 0.1
+
+
+@pytest.mark.parametrize("name", ["a.mod", "a.sid", "noext"])
+def test_unsupported_formats_are_not_called_playlists(tmp_path, name):
+    (tmp_path / name).write_bytes(b"\x89PNG\r\n\x1a\n" + bytes(100))
+    with pytest.raises(AudioError, match="not audio") as caught:
+        audio.load(tmp_path / name)
+    assert "playlist" not in str(caught.value)
 
 
 # Only the named local file is opened ----------------------------------------------------------

@@ -304,5 +304,5 @@ def test_the_command_identifies_what_the_microphone_records(server, tmp_path):
 
 def test_the_command_reports_a_missing_microphone(tmp_path):
     done = listen(without_server(tmp_path))
-    assert done.returncode == 1
+    assert done.returncode == 2
     assert "microphone" in done.stderr and "Traceback" not in done.stderr

@@ -97,6 +97,16 @@ def test_surround_sound_is_mixed_to_the_plain_mean(tmp_path):
     np.testing.assert_allclose(audio.load(path), 0.1, rtol=1e-6)
 
 
+def test_one_channel_can_be_read_alone(tmp_path):
+    both = music(2, RATE, 2)
+    path = write(tmp_path / "both.flac", both, RATE, "flac")
+    for channel in (0, 1):
+        alone = audio.load(path, start_s=0.5, channel=channel)
+        np.testing.assert_allclose(alone, both[RATE // 2 :, channel], atol=1e-4)
+    mono = write(tmp_path / "mono.flac", both[:, :1], RATE, "flac")
+    np.testing.assert_array_equal(audio.load(mono, channel=1), audio.load(mono))
+
+
 def test_a_file_joined_from_two_rates(tmp_path):
     first = write(tmp_path / "first.ogg", music(1, 44_100), 44_100, "flac")
     second = write(tmp_path / "second.ogg", music(1, 48_000), 48_000, "flac")

@@ -21,17 +21,11 @@ from grafprint.errors import ConfigError
 from grafprint.fingerprint import Fingerprinter
 from grafprint.library import Library
 from grafprint.models.encoders import build
+from tests.cli.commands import grafprint
 from tests.paths import ASSETS, ROOT
 
 MUSIC = ASSETS / "music"
 NAMES = ("freecol-musicbox.opus", "zaz-contemplation.opus", "gigalomania-warm-ink.opus")
-
-
-def grafprint(*arguments: object, status: int = 0) -> str:
-    """Run a command in this process; its standard output."""
-    result = CliRunner().invoke(app, [str(a) for a in arguments], catch_exceptions=False)
-    assert result.exit_code == status, result.output
-    return result.stdout
 
 
 @pytest.fixture(scope="module")
@@ -79,6 +73,23 @@ def test_the_library_is_listed_searched_and_changed(place: Path, tmp_path: Path)
     assert "2 tracks" in grafprint("library", "info", "--library", folder)
 
 
+def test_every_listing_is_json_for_programs(place: Path, tmp_path: Path):
+    folder = shutil.copytree(place / "library", tmp_path / "copy")
+    facts, checked, compacted, repaired = (
+        json.loads(grafprint("library", command, "-l", folder, "--json"))
+        for command in ("info", "check", "compact", "repair")
+    )
+    assert facts["tracks"] == 3 and facts["fingerprints"] > 1000 and facts["network"] is None
+    assert checked == {"tracks": 3, "damaged": [], "index_is_damaged": False}
+    assert compacted == {"freed": 0}
+    assert repaired == {"kept": 3, "lost": [], "from_backup": False}
+    with (folder / "fingerprints.f16").open("r+b") as file:
+        file.write(b"damage")
+    (lost,) = json.loads(grafprint("library", "repair", "-l", folder, "--json"))["lost"]
+    (removed,) = json.loads(grafprint("library", "remove", 3, "-l", folder, "--json"))
+    assert (lost["id"], removed["id"]) == (1, 3)
+
+
 def test_evaluate_prints_a_table_and_writes_files(place: Path, tmp_path: Path):
     output = grafprint("evaluate", "--library", place / "library", "--queries", 3, "--lengths", "2",
                        "--snr", "none,10", "--reverb", "without", "--out", tmp_path)  # fmt: skip
@@ -104,7 +115,7 @@ def refusal(capsys: pytest.CaptureFixture[str], *arguments: object) -> str:
     with pytest.raises(SystemExit) as end:
         console.run(arguments=[str(a) for a in arguments])
     output = capsys.readouterr().err
-    assert end.value.code == 1, output
+    assert end.value.code == 2, output
     lines = [line for line in output.splitlines() if line.startswith("error: ")]
     assert len(lines) == 1, output
     return lines[0]
@@ -149,7 +160,7 @@ EVALUATE = ("evaluate", "--noise", "noises", "--rooms", "rooms")
     [
         (("identify", "nowhere.mp3"), "nowhere.mp3"),
         (("identify", __file__), "not audio"),
-        (("identify", "empty"), "it is a folder"),
+        (("identify", "empty"), "there is no audio"),
         (("identify", TRACK, "--library", "no-such-library"), "there is no library"),
         (("identify", TRACK, "--library", "damaged"), "it is damaged"),
         (("identify", TRACK, "--model", "no.safetensors"), "no such file"),
@@ -253,7 +264,7 @@ def test_debug_shows_where_an_error_came_from(tmp_path: Path):
         done = subprocess.run(
             command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False
         )
-        assert done.returncode == 1 and "there is no library in nowhere" in done.stderr
+        assert done.returncode == 2 and "there is no library in nowhere" in done.stderr
         ends.append(done.stderr)
     plain, debug = ends
     assert len(plain.splitlines()) == 1 and "Traceback" in debug
@@ -297,7 +308,7 @@ def test_a_library_of_another_network_is_refused(place: Path, tmp_path: Path):
          f" {str(place / 'library')!r}, '--model', 'o.safetensors']; main()"],
         cwd=tmp_path, env={"PYTHONPATH": str(ROOT)}, capture_output=True, text=True,
     )  # fmt: skip
-    assert done.returncode == 1 and "was made with network" in done.stderr.replace("\n", " ")
+    assert done.returncode == 2 and "was made with network" in done.stderr.replace("\n", " ")
 
 
 @pytest.mark.parametrize(

@@ -32,7 +32,7 @@ def refusal(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
     """What app.py says on stderr when it does not start."""
     with pytest.raises(SystemExit) as end:
         app.main(arguments)
-    assert end.value.code == 1
+    assert end.value.code == 2
     return capsys.readouterr().err
 
 

@@ -1,9 +1,8 @@
 """Hostile visitors: their uploads, requests and file names are refused, and cost little."""
 
 import json
-import threading
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +17,7 @@ from demo.app import MAX_FILE_MB
 from grafprint import audio
 from tests.conftest import EXAMPLES
 from tests.paths import ASSETS
+from tests.servers import serving
 
 
 @pytest.fixture
@@ -42,10 +42,8 @@ def internal_server() -> Iterator[tuple[str, list[str]]]:
         def log_message(self, *_: Any) -> None:
             pass
 
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        yield f"http://127.0.0.1:{server.server_port}", requested
-        server.shutdown()
+    with serving(Handler) as address:
+        yield address, requested
 
 
 def test_an_honest_call_succeeds(caller: Caller):

@@ -9,25 +9,21 @@ from gradio_client import Client, handle_file
 from playwright.sync_api import Browser, Locator, Page, expect
 from scipy.io import wavfile
 
-from demo.clips import Clip, ClipError, from_track
-from demo.degrade import breaking
-from demo.degrade.chain import (
+from demo.clips import from_track
+from demo.degrade.chain import prepare
+from demo.degrade.events import Events
+from demo.degrade.recordings import Recordings
+from demo.degrade.values import (
+    NAMES,
     NONE,
-    OWN,
-    RECORDED,
-    SIMULATED,
     Own,
     Values,
-    degrade_clip,
-    plan,
-    prepare,
+    of_preset,
 )
-from demo.degrade.recordings import Recordings
 from demo.identifier import Identifier
 from demo.studio import Studio
 from grafprint import audio
-from grafprint.degradation import synthetic_noise, synthetic_rooms
-from grafprint.evaluation.breaking_point import SNRS_DB, Point
+from grafprint.evaluation.breaking_point import SNRS_DB
 from tests.conftest import EXAMPLES
 from tests.demo.conftest import PATIENCE
 from tests.libraries import write_wav
@@ -114,6 +110,12 @@ def test_the_visitors_clip_is_degraded(new_page: Page):
     verdict(new_page, "found", "Musicbox")
 
 
+def test_a_preset_chosen_while_the_first_clip_is_prepared_is_heard(new_page: Page):
+    new_page.get_by_role("tab", name="Degrade", exact=True).click()
+    new_page.locator("#preset").get_by_label("Laptop in a café").check()
+    expect(new_page.locator("#degraded-pictures")).to_contain_text("oudspeaker", timeout=PATIENCE)
+
+
 def test_the_breaking_point_is_drawn_and_follows_the_slider(degrade_tab: Page):
     page = degrade_tab
     page.get_by_role("button", name="Find the breaking point").click()
@@ -153,6 +155,148 @@ def test_own_noise_is_used_and_a_text_file_is_refused(degrade_tab: Page, tmp_pat
     verdict(page, "found", "That is right")
 
 
+def pressed(page: Page, name: str) -> None:
+    button = page.locator("#clean-or-degraded").get_by_role("button", name=name, exact=True)
+    button.click()
+    expect(button).to_have_attribute("aria-pressed", "true")
+
+
+def test_clean_and_degraded_are_switched_at_the_same_moment(degrade_tab: Page):
+    page = degrade_tab
+    player = page.locator("#clean-or-degraded")
+    bar = player.locator("progress")
+
+    def place() -> float:
+        return float(bar.evaluate("bar => bar.value"))
+
+    player.get_by_role("button", name="Play").click()
+    expect(player.get_by_role("button", name="Stop")).to_be_visible(timeout=PATIENCE)
+    page.wait_for_function("document.querySelector('#clean-or-degraded progress').value > 0.2")
+    before = place()
+    stop = player.get_by_role("button", name="Stop")
+    sound = page.locator("#degraded-sound a[download]")
+    for name in ("Clean", "Degraded"):
+        pressed(page, name)
+        plays = "clean" if name == "Clean" else str(sound.evaluate("link => link.href"))
+        expect(stop).to_have_attribute("data-plays", plays, timeout=PATIENCE)
+        after = place()
+        assert before <= after or after < 0.15  # unless a slow machine let it begin again
+        before = after
+    # Another degraded clip is followed without a pause.
+    set_number(page, "snr", 0)
+    expect(stop).not_to_have_attribute("data-plays", plays, timeout=PATIENCE)
+    expect(stop).to_have_attribute(
+        "data-plays", str(sound.evaluate("link => link.href")), timeout=PATIENCE
+    )
+    stop.click()
+    expect(player.get_by_role("button", name="Play")).to_be_visible()
+    assert place() == 0
+
+
+# Records the clock, the place in the sound, and its length, of every sound that is started.
+RECORD_STARTS = """() => {
+  window.started = [];
+  const start = AudioBufferSourceNode.prototype.start;
+  AudioBufferSourceNode.prototype.start = function (when, place) {
+    window.started.push([this.context.currentTime, place, this.buffer.duration]);
+    return start.call(this, when, place);
+  };
+}"""
+
+
+def test_a_faster_clip_is_switched_at_the_same_moment_of_the_music(new_page: Page):
+    page = new_page
+    open_tab(page)
+    degraded = degraded_picture(page)
+    picture = degraded.get_attribute("src") or ""
+    page.locator("#part-speed button").first.click()
+    set_number(page, "speed", 20)
+    expect(degraded).not_to_have_attribute("src", picture, timeout=PATIENCE)
+    expect(page.locator("#degraded-pictures [data-speed='1.2']")).to_be_visible()
+    page.evaluate(RECORD_STARTS)
+    player = page.locator("#clean-or-degraded")
+    player.get_by_role("button", name="Play").click()
+    for name in ("Clean", "Degraded"):
+        page.wait_for_timeout(600)
+        pressed(page, name)
+    page.wait_for_function("window.started.length === 3")
+    player.get_by_role("button", name="Stop").click()
+    starts = page.evaluate("window.started")
+    assert [length for _, _, length in starts] == pytest.approx([5 / 1.2, 5, 5 / 1.2], abs=0.01)
+    # In seconds of the clean clip, which loops.
+    first_s = (starts[1][0] - starts[0][0]) * 1.2
+    assert starts[0][1] == 0 and starts[1][1] == pytest.approx(first_s % 5, abs=0.05)
+    second_s = first_s + starts[2][0] - starts[1][0]
+    assert starts[2][1] == pytest.approx(second_s % 5 / 1.2, abs=0.05)
+
+
+def test_a_preset_sets_the_controls_and_a_control_leaves_it(degrade_tab: Page):
+    page = degrade_tab
+    preset = page.locator("#preset")
+    wanted = of_preset("laptop in a café")
+    preset.get_by_label("Laptop in a café").check()
+    expect(page.locator("#degraded-pictures")).to_contain_text("babble", timeout=PATIENCE)
+    assert page.locator("#room input").input_value() == "Simulated"
+    assert float(page.locator("#snr input[type=number]").input_value()) == wanted.snr_db
+    page.locator("#part-loudspeaker button").first.click()
+    high_pass = page.locator("#high-pass input[type=number]")
+    assert float(high_pass.input_value()) == wanted.high_pass_hz
+    expect(page.locator("#channel")).not_to_be_visible()  # the bundled music is mono
+    set_number(page, "high-pass", 0)
+    expect(preset.locator("input:checked")).to_have_count(0)
+    preset.get_by_label("None").check()
+    expect(page.locator("#degraded-pictures")).not_to_contain_text("oudspeaker", timeout=PATIENCE)
+    expect(page.locator("#rt60")).not_to_be_visible()
+    verdict(page, "found", "That is right")
+    clean, degraded = (page.locator("#degraded-pictures img").nth(i) for i in (0, 1))
+    assert clean.get_attribute("src") == degraded.get_attribute("src")
+
+
+def test_without_a_clip_of_ones_own_an_example_is_degraded(degrade_tab: Page):
+    page = degrade_tab
+    page.get_by_label("Your clip", exact=True).check()
+    expect(page.locator("#degrade-track")).not_to_be_visible()
+    verdict(page, "found", "what the clean clip is identified as")
+    page.get_by_label("A track of the library").check()
+    verdict(page, "found", "That is right: it is where it was cut from")
+
+
+def test_a_loudspeaker_can_play_one_channel_of_a_stereo_clip(new_page: Page, tmp_path: Path):
+    page = new_page
+    music = audio.load(EXAMPLES / "hall.opus", duration_s=4)
+    silent_right = np.stack([music, np.zeros_like(music)], axis=1)
+    wavfile.write(tmp_path / "left.wav", RATE, (silent_right * 32767).astype(np.int16))
+    page.locator("#clip").get_by_role("button", name="Upload file").click()
+    page.locator("#clip input[type=file]").first.set_input_files(tmp_path / "left.wav")
+    expect(page.locator("#answer .gp-card.found")).to_be_visible(timeout=PATIENCE)
+    open_tab(page)
+    page.locator("#part-loudspeaker button").first.click()
+    page.locator("#channel").get_by_label("Right only").check()
+    verdict(page, "problem")  # there is nothing but silence
+    page.locator("#channel").get_by_label("Left only").check()
+    verdict(page, "found", "what the clean clip is identified as")
+    expect(page.locator("#degraded-pictures")).to_contain_text("left channel only")
+    page.get_by_label("A track of the library").check()
+    verdict(page, "found", "it is where it was cut from")
+    expect(page.locator("#channel")).not_to_be_visible()  # the bundled music is mono
+
+
+def test_the_breaking_point_shows_its_progress_before_the_first_result(
+    studio: Studio, identifier: Identifier
+):
+    events = Events(studio, Recordings({}, {}))
+    track = identifier.library.tracks("Musicbox")[0]
+    clip = from_track(identifier.library, track, 20.0, 2.0)
+    source = prepare(identifier, clip, None, ())
+    values = [getattr(PLAIN, name) for name in NAMES]
+    reports = events.sweep(source, Own(), studio.names()[0], *values)
+    for done in range(3):
+        html = next(reports)
+        assert f"Tested {done} of {2 * len(SNRS_DB)}" in html and f'value="{done}"' in html
+        assert "<svg" in html
+    reports.close()  # type: ignore[attr-defined]
+
+
 def test_it_fits_a_phone(chromium: Browser, address: str):
     context = chromium.new_context(viewport={"width": 390, "height": 844})
     page = context.new_page()
@@ -176,59 +320,13 @@ def test_the_api_degrades_a_clip_and_finds_its_breaking_point(address: str, tmp_
     result = client.predict(clip, "", *settings, api_name="/breaking_point")
     assert "Hypatia" in result["title"] and len(result["points"]) == 2 * len(SNRS_DB)
     assert set(result["found_down_to_db"]) == {"without_room", "in_room"}
+    more = {"high_pass_hz": 400, "second": "babble", "speed": 25}
+    path = client.predict(clip, *[None] * 2, *settings[2:], "club", more, api_name="/degrade")
+    assert abs(len(audio.load(path)) - len(before) / 1.25) <= 1
+    for wrong, reason in (({"bass": 1}, "no setting 'bass'"), ({"tilt_db": "x"}, "a number")):
+        with pytest.raises(Exception, match=reason):
+            client.predict(clip, *settings, "", wrong, api_name="/degrade")
+    with pytest.raises(Exception, match="no preset 'cinema'"):
+        client.predict(clip, *settings, "cinema", None, api_name="/degrade")
     with pytest.raises(Exception, match="no noise 'thunder'"):
         client.predict(clip, None, None, "thunder", api_name="/degrade")
-
-
-def test_recorded_noises_and_rooms_come_from_the_folders(studio: Studio, tmp_path: Path):
-    noise, room = tmp_path / "noise", tmp_path / "rooms"
-    noise.mkdir()
-    room.mkdir()
-    wavfile.write(noise / "fan.wav", RATE, synthetic_noise.noise("machine", RATE, 0))
-    wavfile.write(room / "hall.wav", RATE, synthetic_rooms.room(0.8, np.random.default_rng(0)))
-    (room / "broken.wav").write_text("not a room")
-    recorded = Recordings.of(Studio(studio.fingerprinter, studio.home, noise=noise, rooms=room))
-    assert set(recorded.noises) == {"fan"} and set(recorded.rooms) == {"hall", "broken"}
-    values = Values(RECORDED + "fan", 0, RECORDED + "hall", 0.5, 100, 0, 8000, 100, NONE, 0)
-    steps = plan(values, Own(), recorded)
-    assert len(steps.noise) == 1 and isinstance(steps.room, np.ndarray)
-    with pytest.raises(ClipError, match=r"^cannot read 'broken.wav'"):
-        recorded.room("broken")
-    with pytest.raises(ClipError, match="no recording “"):
-        recorded.noise("../x")
-    with pytest.raises(ClipError, match="room response first"):
-        plan(Values("cafe", 0, OWN, 0.5, 100, 0, 8000, 100, NONE, 0), Own(), recorded)
-
-
-def test_the_truth_is_where_a_clip_of_this_library_was_cut(identifier: Identifier):
-    track = identifier.library.tracks("Musicbox")[0]
-    clip = from_track(identifier.library, track, 20.0, 12.0)
-    source = prepare(identifier, clip, clip, ())
-    assert source.truth and source.truth.given and source.clip.duration_s == 10
-    elsewhere = Clip(clip.samples, "of another library", past=clip.past, place=(track.id, 3.0))
-    guess = prepare(identifier, elsewhere, elsewhere, ()).truth
-    assert guess and not guess.given and guess.start_s == pytest.approx(20, abs=0.05)
-    rng = np.random.default_rng(0)
-    hiss = Clip(rng.normal(0, 0.1, 3 * RATE).astype(np.float32), "hiss")
-    assert prepare(identifier, hiss, hiss, ()).truth is None
-
-
-def test_a_degraded_clip_has_no_clean_past(identifier: Identifier):
-    track = identifier.library.tracks("Musicbox")[0]
-    clip = from_track(identifier.library, track, 20.0, 3.0)
-    values = Values("rain", 5, SIMULATED, 0.3, 100, 0, 8000, 100, NONE, 0)
-    degraded = degrade_clip(clip, plan(values, Own(), Recordings({}, {})))
-    assert len(degraded.past) == 0 and degraded.place == clip.place
-    assert degraded.samples.shape == clip.samples.shape
-
-
-def test_the_report_says_where_the_clip_is_still_found():
-    points = [
-        Point(snr, reverb, "place" if snr > 0 else "wrong", snr > 0, 0.8 if snr > 0 else 0.4, 0.5)
-        for snr in SNRS_DB
-        for reverb in (False, True)
-    ]
-    html = breaking.report(points, PLAIN, "<b>Title</b>", given=False)
-    assert "Without a room, it is found down to 2.5 dB." in html and "<b>Title" not in html
-    assert "Noise: Café." in html and "the clean clip is identified as" in html
-    assert "Tested 4 of 34" in breaking.report(points[:4], PLAIN, "Title", given=True)

@@ -95,7 +95,7 @@ def test_a_copy_keeps_the_track_when_the_first_file_goes(library, folder, finger
     assert report.duplicates == [str(folder / "moved" / "elsewhere.wav")]
     assert report.removed == [str(folder / "track 1.wav")]
     track = library.track(2)
-    assert (track.path, track.title) == ("../music/moved/elsewhere.wav", "track 1")
+    assert (track.path, track.title) == ("../music/moved/elsewhere.wav", "elsewhere")
     assert library.audio_path(track) == folder / "moved" / "elsewhere.wav"
     assert library.rows == rows  # nothing was fingerprinted again
 

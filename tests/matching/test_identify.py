@@ -47,7 +47,8 @@ def noisy(vectors, rng, amount=0.05):
 def by_loops(library, queries, k):
     """Equations 7 and 8 literally: {track: (start, score)}.
 
-    ``start`` counts from the track's first fingerprint.
+    ``start`` counts from the track's first fingerprint. Where segments lie outside the track, the
+    score is lower by the square root of the share inside.
     """
     tracks = library.tracks()
     stored = [library.vectors(np.arange(t.first, t.first + t.count)) for t in tracks]
@@ -68,7 +69,8 @@ def by_loops(library, queries, k):
                         product += float(stored[t][start + i2, d]) * float(queries[i2, d])
                     terms.append(product)
             if len(terms) >= min(math.ceil(len(non_silent) / 2), len(stored[t])):
-                score = sum(terms) / len(terms)
+                mean, share = sum(terms) / len(terms), len(terms) / len(non_silent)
+                score = mean * math.sqrt(share)
                 if tracks[t].id not in best or score > best[tracks[t].id][1]:
                     best[tracks[t].id] = (start, score)
     return best
@@ -82,7 +84,9 @@ def assert_as_by_loops(library, queries, k=5):
         start, score = wanted[match.track.id]
         assert match.score == pytest.approx(score, abs=1e-5)
         assert match.start_s == pytest.approx(start * HOP_S, abs=HOP_S / 2 + 1e-9)
-        assert np.nanmean(match.segment_scores) == pytest.approx(score, abs=1e-5)
+        share = np.isfinite(match.segment_scores).sum() / queries.any(axis=1).sum()
+        mean = np.nanmean(match.segment_scores)
+        assert mean * math.sqrt(share) == pytest.approx(score, abs=1e-5)
     scores = [m.score for m in answer.matches]
     assert scores == sorted(scores, reverse=True)
     return answer
@@ -128,13 +132,16 @@ def test_many_candidates_are_pre_ranked_on_some_segments(
     )
     terms = alignment.similarities(library, queries, positions, short)[:, every // 2 :: every]
     few = np.nan_to_num(np.where(np.isnan(terms).all(axis=1, keepdims=True), 9, terms), nan=0)
-    coarse = few.sum(axis=1) / np.maximum((~np.isnan(terms)).sum(axis=1), 1)
+    met = np.maximum((~np.isnan(terms)).sum(axis=1), 1)
+    coarse = few.sum(axis=1) / np.sqrt(met * terms.shape[1])
     monkeypatch.setattr(alignment, "SHORT", 9)
     kept, scores = alignment.score_candidates(library, queries, positions, short)
     assert len(everything.starts) > 50
     assert kept.starts.tolist() == short.starts[np.sort(np.argsort(-coarse)[:9])].tolist()
     assert kept.counts[-1] == 3
-    expected = np.nanmean(alignment.similarities(library, queries, positions, kept), axis=1)
+    terms = alignment.similarities(library, queries, positions, kept)
+    inside = (~np.isnan(terms)).sum(axis=1)
+    expected = np.nansum(terms, axis=1) / np.sqrt(inside * segments)
     np.testing.assert_allclose(scores, expected, atol=1e-6)
     all_of_them, _ = alignment.score_candidates(library, queries[:15], positions[:15], short)
     assert len(all_of_them.starts) > 50
@@ -165,7 +172,7 @@ def test_no_match_crosses_from_one_track_to_the_next(library, recordings):
     assert best.track.id == 2
     assert best.start_s == pytest.approx(-5 * HOP_S, abs=HOP_S / 2)
     assert np.isnan(best.segment_scores[:5]).all()
-    assert best.score == pytest.approx(1, abs=1e-3)
+    assert best.score == pytest.approx(math.sqrt(10 / 15), abs=1e-3)
     # A third of the query is not enough to be a match of the first track.
     assert all(m.track.id != 1 or m.score < 0.6 for m in answer.matches)
 

@@ -6,6 +6,7 @@ Fenced ``sh`` and ``python`` blocks of a page run in order, in a folder that hol
 on the line before a block changes this:
 
 - ``<!-- options checked only: REASON -->``: commands are parsed, not run;
+- ``<!-- ends with status 1: REASON -->``: the last command finds nothing;
 - ``<!-- shown only: REASON -->``: the block is not a command of this program.
 """
 
@@ -35,7 +36,10 @@ from tests.project.test_layers import HEIGHT
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
 OTHER_PAGES = [ROOT / "CHANGELOG.md", *ASSETS.rglob("*.md"), *(ROOT / "benchmarks").rglob("*.md")]
 EVERY_PAGE = [*PAGES, *sorted(OTHER_PAGES)]
-MARKERS = ("options checked only: ", "shown only: ", "run command", "test command")
+FINDS_NOTHING = "ends with status 1: "
+MARKERS = (
+    "options checked only: ", "shown only: ", FINDS_NOTHING, "run command", "test command",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -80,7 +84,10 @@ def run(block: Block, folder: Path) -> str:
         timeout=300,
         check=False,
     )
-    assert done.returncode == 0, f"{block.page} line {block.line}:\n{block.code}\n{done.stdout}"
+    status = 1 if block.marker.startswith(FINDS_NOTHING) else 0
+    assert done.returncode == status, (
+        f"{block.page} line {block.line}:\n{block.code}\n{done.stdout}"
+    )
     return done.stdout
 
 
@@ -135,7 +142,9 @@ def test_examples_run(document: Path, folder: Path):
         assert not block.marker or block.marker.startswith(MARKERS), (block.page, block.line)
         if block.marker.startswith("options checked only"):
             assert check_options(block)
-        elif block.language in ("sh", "python") and not block.marker:
+        elif block.language in ("sh", "python") and (
+            not block.marker or block.marker.startswith(FINDS_NOTHING)
+        ):
             output += run(block, folder)
     if document.name == "README.md":
         assert "clip.wav is Ambiphonic" in output

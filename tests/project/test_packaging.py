@@ -196,6 +196,6 @@ def test_train_needs_its_extra_alone(tmp_path: Path):
 )
 def test_a_missing_extra_is_named(extra: str, package: str, command: str, tmp_path: Path):
     done = run_without({package}, tmp_path, command)
-    assert done.returncode == 1
+    assert done.returncode == 2
     assert f'pip install "grafprint[{extra}]"' in done.stderr and package in done.stderr
     assert "Traceback" not in done.stderr

@@ -9,7 +9,7 @@ import threading
 import time
 from collections.abc import Iterator
 from datetime import datetime
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 
 import av
@@ -27,6 +27,7 @@ from grafprint.evaluation.mixes import Mix
 from grafprint.library import Library
 from grafprint.scan.monitor import watch
 from tests.paths import ASSETS
+from tests.servers import serving
 
 
 @pytest.fixture(scope="module")
@@ -152,13 +153,8 @@ class Station(BaseHTTPRequestHandler):
 @pytest.fixture(scope="module")
 def host(mp3) -> Iterator[str]:
     Station.data = mp3.read_bytes()
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Station)
-    thread = threading.Thread(target=server.serve_forever)
-    thread.start()
-    yield f"http://127.0.0.1:{server.server_port}"
-    server.shutdown()
-    thread.join()
-    server.server_close()
+    with serving(Station) as address:
+        yield address
 
 
 @pytest.mark.parametrize("path", ["live", "list.pls", "list.m3u"])

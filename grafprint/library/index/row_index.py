@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 import logging
 import math
-from collections.abc import Callable, Iterable
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -20,10 +20,10 @@ from grafprint.library.index import gpu, index_file, inverted_lists, opq
 from grafprint.library.index.inverted_lists import Alive, Portion, ivf_of
 from grafprint.library.index.tuning import Tuning
 
-# An exact search costs 128 multiplications a fingerprint: with half a million (13 hours of audio at
-# a hop of 96 ms), the 43 segments of a 5 s query take about 0.1 s on one core, and the vectors
-# 256 MB of memory. Below that, codes save nothing that matters and lose some neighbours.
-EXACT_BELOW = 500_000
+# The 43 segments of a 5 s query take 25 ms on one core to compare with 100,000 fingerprints (2.7
+# hours of audio at a hop of 96 ms), a tenth of what it takes to compute them. Above that, codes are
+# ten times as fast and more; below it, they would save nothing that matters (benchmarks/scale.py).
+EXACT_BELOW = 100_000
 EXACT = "Flat"
 # For an index that was not tuned; as in the paper's code.
 NPROBE = 20
@@ -38,6 +38,12 @@ _ROUNDS = 10  # of k-means; FAISS's default of 25 takes longer and gives no bett
 # two cores matrix products take a quarter of the time for a query of 5 s, an eighth for many.
 faiss.cvar.distance_compute_blas_threshold = 16
 
+# Smaller searches run on one thread. FAISS's threads wait for each other by spinning: with other
+# programs on all cores, two of them need many times the CPU time of one, and take far longer. Alone
+# on the machine, they save half of some milliseconds.
+_SHARED_QUERIES = 1024  # segments, of many clips, in an exact search
+_SHARED_CODES = 8_000_000  # compared by an index: about 16 ms on one core
+
 _log = logging.getLogger(__name__)
 
 
@@ -48,13 +54,13 @@ def choose_factory(n: int) -> str:
     ``nlist`` inverted lists, and codes of 32 x 4 bits that are compared in registers. On real
     fingerprints these 16 bytes have a higher recall than the paper's 8 (PQ8), in a fraction of the
     time (benchmarks/index_choice.py). ``nlist`` is 1024 around a million and doubles with each
-    fourfold growth (at 2, 8, 32 million). At a fixed number of probes, both the centroids to
-    compare and the codes to scan then grow with the square root of ``n``.
+    fourfold growth (at 2, 8, 32 million), and is 512 and 256 below 500,000 and 125,000. At a fixed
+    number of probes, both the centroids to compare and the codes to scan then grow with the square
+    root of ``n``.
     """
     if n < EXACT_BELOW:
         return EXACT
-    doublings = max(0, round(np.log2(n / _CENTROIDS_FOR) / 2))
-    return coded(_CENTROIDS << doublings)
+    return coded(round(_CENTROIDS * 2.0 ** round(np.log2(n / _CENTROIDS_FOR) / 2)))
 
 
 def coded(lists: int) -> str:
@@ -140,7 +146,7 @@ class RowIndex:
             try:
                 _, training = _non_silent(sample)
                 opq.train(index, training)
-                with gpu.use_gpus(ivf):
+                with gpu.use_gpus(ivf), _threads(len(sample) > _TRAIN_LEAST):
                     index.train(training)
             except RuntimeError as failure:  # too few vectors: the factory string is valid
                 _log.info("%s cannot be trained yet (%s)", state.factory, failure)
@@ -212,8 +218,9 @@ class RowIndex:
         """
         ivf = ivf_of(self._index)
         if ivf is not None:
-            ivf.nprobe = nprobe or self.nprobe(len(queries))
-        scores, rows = self._index.search(np.ascontiguousarray(queries, np.float32), k)
+            ivf.nprobe = nprobe = nprobe or self.nprobe(len(queries))
+        with _threads(self._worth_sharing(len(queries), nprobe)):
+            scores, rows = self._index.search(np.ascontiguousarray(queries, np.float32), k)
         scores[rows < 0] = -np.inf
         return scores, rows
 
@@ -275,10 +282,28 @@ class RowIndex:
             _log.warning("%s is damaged and will be rebuilt (%s)", path, failure)
             return None
 
+    def _worth_sharing(self, queries: int, nprobe: int | None) -> bool:
+        """Whether a search is so large that more than one thread shall share it."""
+        if self.exact:  # the threads meet after every thousand vectors
+            return queries >= _SHARED_QUERIES
+        return queries * len(self) * (nprobe or 1) / self.lists >= _SHARED_CODES
+
     def _to_memory(self) -> None:
         """Copy mapped lists to memory, where they can be changed."""
         if self._structure is not None and inverted_lists.mapped(ivf_of(self._index)):
             self._index = index_file.in_memory(self._index, self._structure)
+
+
+@contextmanager
+def _threads(shared: bool) -> Iterator[None]:
+    """Let FAISS use one thread for what this thread asks of it, or all if ``shared``."""
+    threads = faiss.omp_get_max_threads()
+    if not shared:
+        faiss.omp_set_num_threads(1)  # for calls from this thread only
+    try:
+        yield
+    finally:
+        faiss.omp_set_num_threads(threads)
 
 
 def saved_state(path: Path) -> IndexState | None:

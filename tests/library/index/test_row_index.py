@@ -2,6 +2,7 @@
 
 import json
 
+import faiss
 import numpy as np
 import pytest
 
@@ -47,7 +48,10 @@ def codes(vectors):
     ("n", "factory"),
     [
         (0, "Flat"),
-        (499_999, "Flat"),
+        (99_999, "Flat"),
+        (100_000, "OPQ32,IVF256,PQ32x4fs"),
+        (200_000, "OPQ32,IVF512,PQ32x4fs"),
+        (499_999, "OPQ32,IVF512,PQ32x4fs"),
         (500_000, "OPQ32,IVF1024,PQ32x4fs"),
         (1_000_000, "OPQ32,IVF1024,PQ32x4fs"),
         (4_000_000, "OPQ32,IVF2048,PQ32x4fs"),
@@ -84,6 +88,29 @@ def test_more_probes_find_more(vectors, queries):
     hits = [(made.search(noisy, 1, nprobe)[1][:, 0] == rows).mean() for nprobe in (1, 64)]
     assert hits[0] < hits[1]
     assert hits[1] > 0.97
+
+
+def test_only_large_searches_are_shared_by_threads(vectors, queries, codes, monkeypatch):
+    """Clips are searched for on one thread; the number of threads is as before afterwards."""
+    before = faiss.omp_get_max_threads()
+    faiss.omp_set_num_threads(3)
+    used: list[int] = []
+    asked = np.resize(queries[1], (1200, DIM))
+    exact = built("Flat", vectors)
+    try:
+        for index, own in ((exact, exact._index), (codes, codes._index)):
+
+            def spied(*asked, search=own.search):
+                used.append(faiss.omp_get_max_threads())
+                return search(*asked)
+
+            monkeypatch.setattr(own, "search", spied)
+            few, many = index.search(asked[:43], 5, 64), index.search(asked, 5, 64)
+            np.testing.assert_array_equal(few[1], many[1][:43])
+        assert used == [1, 3, 1, 3]
+        assert faiss.omp_get_max_threads() == 3
+    finally:
+        faiss.omp_set_num_threads(before)
 
 
 def test_training_is_repeatable(vectors, queries):

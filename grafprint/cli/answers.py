@@ -1,0 +1,131 @@
+"""Print what clips are: sentences and tables for people, JSON and CSV for programs."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from grafprint.cli.console import clock, escape, out, print_json, print_text
+from grafprint.cli.tables import table, title_of
+
+if TYPE_CHECKING:
+    from grafprint.matching import Answer, Match
+
+CSV_COLUMNS = (
+    "path", "identified", "track", "title", "artist", "album", "track_path", "duration_s",
+    "start_s", "score", "confidence", "error",
+)  # fmt: skip
+
+
+@dataclass(frozen=True, eq=False)
+class Outcome:
+    """A clip, and its answer or the reason why there is none."""
+
+    clip: str
+    answer: Answer | None
+    error: str = ""
+
+    @property
+    def match(self) -> Match | None:
+        """The match that is reported; None if the clip matched nothing."""
+        return self.answer.best if self.answer and self.answer.identified else None
+
+    def to_json(self) -> dict[str, Any]:
+        """The clip's path with its answer, or with the error."""
+        if self.answer is None:
+            return {"path": self.clip, "error": self.error}
+        return {"path": self.clip, **self.answer.to_json()}
+
+
+def show_answer(answer: Answer, what: str, values: dict[str, Any] | None = None) -> None:
+    """Print what one clip is, and a table of the candidates; or the JSON ``values`` instead."""
+    if values is not None:
+        print_json(values)
+        return
+    best = answer.best
+    if best is not None and answer.identified:
+        by = f" by {best.track.artist}" if best.track.artist else ""
+        name = f"[bold]{title_of(best.track)}[/]{escape(by)}"
+        line = f"{escape(what)} is {name}, from {clock(best.start_s)} into the track"
+    else:
+        line = f"{escape(what)} is [bold]not in this library[/]"
+    out.print(line, highlight=False, soft_wrap=True)
+    if not answer.matches:
+        return
+    same = " [dim](the same music)[/]"
+    rows = [
+        (
+            str(place),
+            str(match.track.id),
+            title_of(match.track) + same * match.alternative,
+            escape(match.track.artist),
+            escape(match.track.album),
+            clock(match.start_s),
+            f"{match.score:.3f}",
+            _percent(match),
+        )
+        for place, match in enumerate(answer.matches, 1)
+    ]
+    columns = ("", "number", "title", "artist", "album", "at", "score", "confidence")
+    title = "Candidates" if answer.identified else "Nearest candidates (no match)"
+    out.print(table(columns, rows, title))
+
+
+def show_outcomes(outcomes: Sequence[Outcome]) -> None:
+    """Print a table of the clips that were named, and lists of the others."""
+    rows = [
+        (
+            escape(outcome.clip),
+            str(match.track.id),
+            title_of(match.track),
+            escape(match.track.artist),
+            escape(match.track.album),
+            clock(match.track.duration_s),
+            clock(match.start_s),
+            _percent(match),
+        )
+        for outcome in outcomes
+        if (match := outcome.match)
+    ]
+    columns = ("clip", "number", "title", "artist", "album", "length", "at", "confidence")
+    if rows:
+        out.print(table(columns, rows))
+    unnamed = [outcome for outcome in outcomes if outcome.answer and not outcome.match]
+    failed = [outcome for outcome in outcomes if outcome.answer is None]
+    out.print(
+        f"{len(rows)} named, {len(unnamed)} not in this library, {len(failed)} left out",
+        highlight=False,
+    )
+    for outcome in unnamed:
+        out.print(f"not in this library: {escape(outcome.clip)}", highlight=False, soft_wrap=True)
+    for outcome in failed:
+        out.print(f"left out: {escape(outcome.error)}", highlight=False, soft_wrap=True)
+
+
+def print_as_json(outcomes: Sequence[Outcome]) -> None:
+    """Print a list with an object for each clip."""
+    print_json([outcome.to_json() for outcome in outcomes])
+
+
+def print_as_csv(outcomes: Sequence[Outcome]) -> None:
+    """Print a row for each clip: the match, empty cells without one, or the error."""
+    text = io.StringIO()
+    rows = csv.DictWriter(text, CSV_COLUMNS, restval="", lineterminator="\n")
+    rows.writeheader()
+    for outcome in outcomes:
+        row: dict[str, Any] = {"path": outcome.clip, "error": outcome.error}
+        if outcome.answer:
+            row["identified"] = int(outcome.answer.identified)
+        if match := outcome.match:
+            values = match.to_json()
+            row |= {name: values[name] for name in CSV_COLUMNS if name in values and name != "path"}
+            row["track_path"] = values["path"]
+        rows.writerow(row)
+    print_text(text.getvalue())
+
+
+def _percent(match: Match) -> str:
+    return f"{100 * match.confidence:.0f} %"

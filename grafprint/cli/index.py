@@ -1,0 +1,156 @@
+"""``grafprint index``: add a folder of music to a library."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn
+
+from grafprint.cli.console import (
+    BUNDLED_MODEL,
+    FAILED,
+    FAST_MODEL,
+    DeviceOption,
+    JsonOption,
+    ModelOption,
+    OwnLibraryOption,
+    clock,
+    err,
+    escape,
+    load_fingerprinter,
+    out,
+    print_json,
+    printable,
+)
+from grafprint.cli.progress import progress
+from grafprint.errors import AudioError, ConfigError
+
+if TYPE_CHECKING:
+    from grafprint.library import IndexReport
+
+_PASSED_OVER = 20  # lines about files that were passed over
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command()(index)
+
+
+def index(
+    folder: Annotated[Path, typer.Argument(help="Folder of music, or one file.")],
+    library: OwnLibraryOption,
+    model: ModelOption = BUNDLED_MODEL,
+    fast: Annotated[
+        bool,
+        typer.Option(
+            "--fast", help="Use the fast network: about 8 times as fast, almost the same hit rate."
+        ),
+    ] = False,
+    device: DeviceOption = "cpu",
+    prune: Annotated[
+        bool, typer.Option(help="Remove tracks whose files are no longer in the folder.")
+    ] = False,
+    force: Annotated[
+        bool,
+        typer.Option("--force", help="With --prune: even if most of the folder's tracks are gone."),
+    ] = False,
+    factory: Annotated[
+        str | None,
+        typer.Option(
+            help="FAISS factory string for the index of a new library, such as IVF1024,PQ32. "
+            "Default: chosen by size.",
+            show_default=False,
+        ),
+    ] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Add a folder of music to a library, or update the library.
+
+    Unchanged files are skipped. Interrupt it at any time, and run it again to continue. The exit
+    status is 0 if any file is in the library afterwards, 2 if none can be used.
+    """
+    from grafprint.library import Library
+
+    if fast and model != BUNDLED_MODEL:
+        raise ConfigError("--fast is the bundled fast network: give your own with --model alone")
+    is_new = False
+    known = (library / "library.sqlite3").is_file()
+    # Before the network is loaded, and before a library is made for a name that was mistyped.
+    _require_music(folder, known and prune, force)
+    fingerprinter = load_fingerprinter(FAST_MODEL if fast else model, device, library)
+    if known:
+        opened = Library.open(library, model_id=fingerprinter.model_id, writable=True)
+    else:
+        is_new = not library.exists()
+        opened = Library.create(library, fingerprinter, factory=factory)
+    columns = (
+        TextColumn("{task.description}", markup=False),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn("{task.fields[audio]}"),
+        TimeElapsedColumn(),
+    )
+    with opened, progress(*columns) as bar:
+        task = bar.add_task("indexing", total=None, audio="")
+
+        def on_progress(file: str, done: int, total: int, audio_s: float) -> None:
+            # After the last file the index is built, which takes minutes in a large library.
+            name = printable(Path(file).name[:40]) if done < total else "finishing"
+            audio = f"{clock(audio_s)} of audio"
+            bar.update(task, completed=done, total=total, audio=audio, description=name)
+
+        report = opened.add_folder(folder, fingerprinter, on_progress, prune=prune, force=force)
+        tracks, fingerprints = len(opened.tracks()), len(opened)
+    unusable = bool(report.failed) and not report.usable
+    if unusable and is_new:
+        shutil.rmtree(library)
+    if as_json:
+        print_json({**report.to_json(), "tracks": tracks, "fingerprints": fingerprints})
+    else:
+        _show_report(report, tracks, fingerprints)
+    if unusable:
+        err.print(f"[bold red]error:[/] no file of {escape(str(folder))} can be used")
+        raise typer.Exit(FAILED)
+
+
+def _require_music(folder: Path, prune: bool, force: bool) -> None:
+    """Raise LibraryError without such a folder, AudioError without any audio file in it."""
+    from grafprint.audio.folders import Failure, audio_files
+
+    unreadable: list[Failure] = []
+    if audio_files(folder, unreadable) or unreadable or (prune and force):
+        return
+    question = (
+        ", so nothing was removed: is a drive not mounted? If its music is to go from the library, "
+        "add --force"
+        if prune
+        else ": name a folder that holds music"
+    )
+    raise AudioError(f"there is no audio or video file in {folder}{question}")
+
+
+def _show_report(report: IndexReport, tracks: int, fingerprints: int) -> None:
+    from grafprint.library.add_file import shown
+
+    for path in report.missing:
+        verb = "removed" if path in report.removed else "no longer there (--prune removes it)"
+        out.print(escape(f"{path}: {verb}"), highlight=False, soft_wrap=True)
+    kept_out = f", {len(report.kept_out)} kept out" if report.kept_out else ""
+    out.print(
+        f"{len(report.added)} added, {len(report.updated)} updated, "
+        f"{len(report.unchanged)} unchanged, {len(report.duplicates)} duplicates, "
+        f"{len(report.failed)} left out{kept_out}; the library has {tracks} tracks, "
+        f"{fingerprints} fingerprints",
+        highlight=False,
+        soft_wrap=True,
+    )
+    for failure in report.failed:
+        out.print(escape(f"left out: {failure.reason}"), highlight=False, soft_wrap=True)
+    for path, reason in report.passed_over[:_PASSED_OVER]:
+        line = f"passed over: {shown(Path(path))}: {reason}"
+        out.print(escape(line), highlight=False, soft_wrap=True)
+    if (more := len(report.passed_over) - _PASSED_OVER) > 0:
+        out.print(f"passed over: {more} more", highlight=False)
