@@ -205,7 +205,7 @@ class Timeline:
             with self._library.locked():
                 self._follow(index, queries, positions)
         for line in self._open:
-            if line.track.count <= self._short and not line.established:
+            if line.track.count <= self._short and line.end is None:
                 self._hear_whole(line)
         for line in [line for line in self._open if self._over(line, index)]:
             self._open.remove(line)
@@ -274,7 +274,7 @@ class Timeline:
         begin = line.hits[0].index - round(line.hits[0].place)
         oldest = self._end - len(self._recent)
         first, stop = max(begin, oldest), min(begin + count, self._end)
-        if stop - first < _WHOLE_SHARE * count:
+        if stop - first < _WHOLE_SHARE * count or stop < begin + count - 2:  # 2: rounding
             return
         heard = self._recent[first - oldest : stop - oldest]
         rows = line.track.first + np.arange(first - begin, stop - begin)
@@ -283,7 +283,9 @@ class Timeline:
             return
         length_s = (len(terms) - 1) * library.hop_s + library.window_s
         needed = CALIBRATION.score_needed(length_s, len(library), _WHOLE_CONFIDENCE)
-        if terms.mean() >= needed:
+        # A part of it, before other music, is not all of it: its thirds must be about as similar.
+        thirds = [part.mean() for part in np.array_split(terms, 3)]
+        if terms.mean() >= needed and min(thirds) >= 0.6 * max(thirds):
             line.start, line.end = (first, first - begin), (stop - 1, stop - 1 - begin)
 
     def _over(self, line: _Line, index: int) -> bool:
