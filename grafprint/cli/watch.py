@@ -21,9 +21,9 @@ from grafprint.cli.console import (
     clock,
     escape,
     finite,
-    load_fingerprinter,
     out,
 )
+from grafprint.cli.network import load_fingerprinter
 from grafprint.cli.progress import status
 from grafprint.errors import ConfigError
 
