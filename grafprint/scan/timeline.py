@@ -38,7 +38,10 @@ class TimelineConfig:
     every_s: float = 2.0  # between two query steps
     patience_s: float = 6.0  # how long an open play may be inaudible, under speech for instance
     least_s: float = 3.0  # shorter plays are not reported
-    apart_s: float = 2.9  # between the first and the last step that confirm a play, at least
+    # Two query steps confirm a play: this far apart at least, or with a mean score of this
+    # confidence, since steps that share most of their audio may share an error.
+    apart_s: float = 2.9
+    certain: float = 0.97
     # An open play continues at a lower score than a new one needs: this share of the threshold.
     continues_at: float = 0.75
 
@@ -64,13 +67,18 @@ class _Line:
     hits: list[_Hit] = field(default_factory=list)
     start: tuple[int, float] | None = None  # (index, place), once established
     end: tuple[int, float] | None = None  # likewise, of a short track that was heard whole
-    apart: int = 1  # hops between two query steps that confirm it, at least
+    apart: int = 1  # hops between two query steps that confirm it, at least,
+    certain: float = 1.0  # or their mean score
 
     @property
     def established(self) -> bool:
         """Whether two query steps confirm it, or all of a short track."""
-        strong = [hit.index for hit in self.hits if hit.strong]
-        return self.end is not None or (len(strong) > 1 and strong[-1] - strong[0] >= self.apart)
+        strong = [hit for hit in self.hits if hit.strong]
+        if self.end is not None or len(strong) < 2:
+            return self.end is not None
+        if strong[-1].index - strong[0].index >= self.apart:
+            return True
+        return float(np.mean([hit.score for hit in strong])) >= self.certain
 
     @property
     def score(self) -> float:
@@ -185,7 +193,7 @@ class Timeline:
         timeline._end, timeline._queried = state["end"], state["looked"]
         for track, hits, *edges in state["open"]:
             found = [_Hit(*hit) for hit in hits]
-            line = _Line(library.track(track), found, apart=timeline._apart)
+            line = timeline._line(library.track(track), found)
             line.start, line.end = ((edge[0], edge[1]) if edge else None for edge in edges)
             timeline._open.append(line)
         timeline._finished = [Play.of_numbers(library, numbers) for numbers in state["finished"]]
@@ -232,7 +240,12 @@ class Timeline:
             if any(self._is_short_play(line, match.track, index, place) for line in self._open):
                 continue
             hit = _Hit(index, place, match.score, True)
-            self._open.append(_Line(match.track, [hit], apart=self._apart))
+            self._open.append(self._line(match.track, [hit]))
+
+    def _line(self, track: Track, hits: list[_Hit]) -> _Line:
+        c = self.config
+        certain = CALIBRATION.score_needed(c.look_s, len(self._library), c.certain)
+        return _Line(track, hits, apart=self._apart, certain=certain)
 
     def _continue(
         self,
