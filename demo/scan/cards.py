@@ -79,9 +79,10 @@ def table(scan: Scan) -> str:
         "<th class='n'>From</th><th class='n'>To</th><th>Track</th>"
         "<th class='n'>Section</th><th class='n'>Speed</th><th class='n'>Score</th>"
     )
+    same = "" if any(map(_speed, scan.plays)) else " same-speed"
     return (
         '<div class="gp-wide" tabindex="0" role="region" aria-label="Plays and gaps">'
-        f'<table class="gp"><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table></div>'
+        f'<table class="gp{same}"><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table></div>'
     )
 
 

@@ -122,7 +122,11 @@ def build(studio: Studio, visit: Visit, tab: gr.Tab) -> None:
     with gr.Row():
         mix, music = (
             gr.Audio(
-                visible=False, interactive=False, autoplay=which == "mix", elem_id=f"scan-{which}"
+                visible=False,
+                interactive=False,
+                autoplay=which == "mix",
+                buttons=["download"],
+                elem_id=f"scan-{which}",
             )
             for which in ("mix", "track")
         )

@@ -86,6 +86,11 @@ def test_an_example_show_becomes_a_timeline(new_page: Page):
     expect(new_page.locator("#scan-progress")).to_contain_text("plays in 1:", timeout=PATIENCE)
     bars = new_page.locator("#scan-timeline .play")
     assert bars.count() >= 3
+    lanes = new_page.locator("#scan-timeline .lanes").bounding_box()
+    for number in range(bars.count()):  # no bar is cut by the frame
+        bar = bars.nth(number).bounding_box()
+        assert lanes and bar and lanes["y"] < bar["y"]
+        assert bar["y"] + bar["height"] < lanes["y"] + lanes["height"]
     assert new_page.locator("#scan-table tr.gap").count() >= 1
     for place in (bars.first, new_page.locator("#scan-table .hear").last):
         place.click()
