@@ -8,6 +8,7 @@ start and end are then found by the similarity along that line, fingerprint by f
 from __future__ import annotations
 
 import base64
+import math
 from dataclasses import asdict, astuple, dataclass, field
 from typing import Any
 
@@ -245,6 +246,8 @@ class Timeline:
     def _line(self, track: Track, hits: list[_Hit]) -> _Line:
         c = self.config
         certain = CALIBRATION.score_needed(c.look_s, len(self._library), c.certain)
+        if track.count <= self._short:  # half of it is in both steps: it must be heard whole
+            certain = math.inf
         return _Line(track, hits, apart=self._apart, certain=certain)
 
     def _continue(
