@@ -114,7 +114,7 @@ def watch(
 
 def _first(blocks: Any, samples: float) -> Any:
     for block in blocks:
-        yield block
+        yield block[: round(samples)]
         samples -= len(block)
         if samples <= 0:
             return
