@@ -29,17 +29,20 @@ class Recording:
     output: Path
 
 
-def recordings(places: Iterable[Path], failed: list[Failure]) -> list[Recording]:
+def recordings(
+    places: Iterable[Path], failed: list[Failure], passed_over: list[Failure] | None = None
+) -> list[Recording]:
     """The audio files at ``places``, files and folders, each once and with an output of its own.
 
     Results keep the folders below a place; files of one name in several places keep those below the
-    folder that holds them all. Unreadable folders are added to ``failed``. Raises LibraryError if
-    there is no such folder.
+    folder that holds them all. Unreadable folders are added to ``failed``, files that are no audio
+    to ``passed_over``.
     """
     found: dict[str, Recording] = {}
     for place in places:
         inside = place if place.is_dir() else place.parent
-        for path in audio_files(place, failed) if place.is_dir() else [place]:
+        files_there = audio_files(place, failed, passed_over) if place.is_dir() else [place]
+        for path in files_there:
             key = os.path.realpath(path)
             found.setdefault(key, Recording(path, path.relative_to(inside)))
     counts = Counter(recording.output for recording in found.values())
@@ -92,6 +95,11 @@ class Outputs:
                 "the folder that holds both"
             )
         return {**stored, "path": ours["path"]} == ours
+
+    def has_plays(self, recording: Recording) -> bool:
+        """Whether the result that is there has a play."""
+        stored = json.loads(self.path(recording, "json").read_text(encoding="utf-8"))
+        return any(entry.get("title") is not None for entry in stored["entries"])
 
     def write(self, recording: Recording, found: Scan) -> None:
         """Write a result in every format. Raises WriteError."""

@@ -121,7 +121,7 @@ def test_a_failure_leaves_out_one_recording_only(discs, clips, titles, tmp_path)
     (tmp_path / "out/disc0").mkdir(parents=True)
     (tmp_path / "out/disc0/01.wav.partial.json").write_text("{}")
     result = run(discs, "--out", tmp_path / "out")
-    assert result.exit_code == 1
+    assert result.exit_code == 2
     left_out = [line for line in result.stderr.splitlines() if "left out" in line]
     assert len(left_out) == 2 and "a_short.wav" in left_out[0] and "bad.mp3" in left_out[1]
     assert "starting again" in result.stderr
@@ -181,3 +181,38 @@ def test_a_folder_is_scanned_only_once(discs, tmp_path):
     again = run(*arguments)
     assert again.exit_code == 0 and again.stderr.replace("\n", "").count("has been scanned") == 2
     assert not list((tmp_path / "out").rglob("notes*"))
+
+
+def test_the_status_says_whether_anything_was_found(discs, tmp_path):
+    unknown = tmp_path / "unknown.wav"
+    tone = 0.1 * np.sin(2 * np.pi * 440 * np.arange(8 * RATE) / RATE)
+    wavfile.write(unknown, RATE, tone.astype(np.float32))
+    for _ in range(2):  # the second time, both have been scanned
+        assert run(unknown, "--out", tmp_path / "none").exit_code == 1
+        assert run(unknown, discs / "disc0/01.wav", "--out", tmp_path / "some").exit_code == 0
+
+
+def test_files_that_are_passed_over_are_reported(discs):
+    (discs / "notes.xyz").write_text("no audio")
+    shutil.copy(discs / "disc0/01.wav", discs / ".hidden.wav")
+    result = run(discs)
+    assert result.exit_code == 0
+    passed_over = [line for line in result.stderr.splitlines() if "passed over" in line]
+    assert len(passed_over) == 2 and ".hidden.wav" in passed_over[0] and "xyz" in passed_over[1]
+
+
+def test_json_of_several_recordings_holds_the_failures(discs, titles):
+    (discs / "bad.mp3").write_text("this is text")
+    result = run(discs, "--json")
+    bad, *found = json.loads(result.stdout)
+    assert result.exit_code == 2 and bad["recording"].endswith("bad.mp3")
+    assert "not audio" in bad["error"]
+    assert [scan["entries"][0]["title"] for scan in found] == titles
+
+
+def test_errors_are_json_if_the_output_is(tmp_path):
+    (tmp_path / "bad.mp3").write_text("this is text")
+    for option in (["--json"], ["--format", "json"]):
+        command = [sys.executable, "-m", "grafprint", "scan", str(tmp_path / "bad.mp3"), *option]
+        done = subprocess.run(command, cwd=ROOT, capture_output=True)
+        assert done.returncode == 2 and json.loads(done.stdout)["kind"] == "AudioError"
