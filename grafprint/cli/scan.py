@@ -78,8 +78,9 @@ def scan(
 ) -> None:
     """List what plays when in a mix, a radio show or a film, gaps included.
 
-    Music is found up to about 4 % faster or slower than the track; at 6 % most of it is missed. The
-    exit status is 0 if anything was found, 1 if nothing was, 2 if there was an error.
+    Music is found up to about 4 % faster or slower than the track, where some is missed already; at
+    6 %, nearly all of it is. The exit status is 0 if anything was found, 1 if nothing was, 2 if
+    there was an error.
     """
     from grafprint.audio import AudioError
     from grafprint.audio.folders import Failure
