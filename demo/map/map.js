@@ -17,6 +17,7 @@ let view = { x: 0.5, y: 0.5, zoom: 1 };
 let front = null; // whether each track is highlighted, by number; null: no highlighting
 let pointed = -1;
 let pressed = null; // where the pointer went down, until it moves
+const intro = line.textContent;
 let stale = { points: false, over: false };
 
 const label = (track) => (track[2] ? `${track[1]}, ${track[2]}` : track[1]);
@@ -167,7 +168,8 @@ function highlight() {
   const fits = (text) => (exact ? text.includes(wanted) : words.every((w) => text[0].includes(w)));
   const found = texts.map(fits);
   front = words.length ? found : null;
-  if (front) line.textContent = `${found.filter(Boolean).length} of ${found.length} tracks match.`;
+  line.textContent = front
+    ? `${found.filter(Boolean).length} of ${found.length} tracks match.` : intro;
   for (const button of key.querySelectorAll('button'))
     button.setAttribute('aria-pressed', String(!!front && button.dataset.words === search.value));
   redraw(true);

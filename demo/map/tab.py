@@ -18,7 +18,7 @@ from demo.map import trails
 from demo.map.chart import BY, Chart
 from demo.map.maps import MapError, Maps
 from demo.map.trails import Trail
-from demo.studio import FORGET_S, Studio, Visit
+from demo.studio import FORGET_S, UNQUEUED, Studio, Visit
 from grafprint.library import LibraryError
 
 PLAYED_S = 5.0
@@ -141,7 +141,7 @@ def build(studio: Studio, visit: Visit, tab: gr.Tab) -> None:
         )
         with gr.Row():
             begin = gr.Button("Draw the map", variant="primary", elem_id="map-draw")
-            stop = gr.Button("Cancel", elem_id="map-cancel")
+            stop = gr.Button("Cancel", elem_id="map-cancel", visible=False)
         work = gr.HTML("", elem_id="map-work", elem_classes="gp-map-work", padding=False)
     with gr.Column(visible=False) as present:
         by = gr.Radio(
@@ -192,6 +192,8 @@ def build(studio: Studio, visit: Visit, tab: gr.Tab) -> None:
         **private,
     }
     tab.select(**show_map).success(**show_paths)
+    idle: dict[str, Any] = {"fn": lambda: _idle(True), "outputs": [begin, stop], **UNQUEUED}
+    begin.click(lambda: _idle(False), None, [begin, stop], **UNQUEUED)
     drawing = begin.click(
         draw,
         visit.library,
@@ -201,9 +203,9 @@ def build(studio: Studio, visit: Visit, tab: gr.Tab) -> None:
         concurrency_limit=8,
         **private,
     )
-    drawing.success(**show_map).success(**show_paths)
+    drawing.then(**idle).then(**show_map).success(**show_paths)  # also after a failure
     # Then what there is: a report on its way may arrive after the bar was cleared, or the map.
-    stop.click(lambda: "", None, work, cancels=[drawing], queue=False, **private).then(
+    stop.click(lambda: "", None, work, cancels=[drawing], queue=False, **private).then(**idle).then(
         **show_map
     ).success(**show_paths)
     by.change(None, by, None, js=_COLOUR, **private)
@@ -221,6 +223,11 @@ def build(studio: Studio, visit: Visit, tab: gr.Tab) -> None:
         )
         clip = gr.Audio(type="filepath")
         gr.Button().click(place, [clip, name], gr.JSON(), api_name="map_place", **MAP_LIMIT)
+
+
+def _idle(idle: bool) -> tuple[Any, Any]:
+    """The buttons that begin a drawing and stop it."""
+    return gr.update(visible=idle), gr.update(visible=not idle)
 
 
 def _value(library: str, chart: Chart, paths: list[Trail]) -> str:

@@ -210,6 +210,17 @@ def test_a_track_can_be_highlighted(map_tab: Page):
     assert picture(page) == before
 
 
+def test_an_emptied_search_shows_all_again(map_tab: Page):
+    page, search = map_tab, map_tab.locator(".gp-map-tools input")
+    before, line = picture(page), page.locator(".gp-map-line")
+    search.fill("no such track")
+    expect(line).to_have_text("0 of 32 tracks match.")
+    assert picture(page) != before
+    search.fill("")
+    expect(line).to_contain_text("Each point is a second of music")
+    assert picture(page) == before
+
+
 @pytest.mark.parametrize("kind, begins", [("PNG", b"\x89PNG"), ("SVG", b"<?xml"), ("CSV", b"x,y")])
 def test_the_map_can_be_saved(map_tab: Page, tmp_path: Path, kind: str, begins: bytes):
     with map_tab.expect_download(timeout=PATIENCE) as waiting:
@@ -310,13 +321,17 @@ def test_drawing_can_be_cancelled(chromium: Browser, fingerprinter: Fingerprinte
     assert served.local_url
     page.goto(served.local_url)
     page.get_by_role("tab", name="Map").click()
-    page.get_by_role("button", name="Draw the map").click(timeout=PATIENCE)
+    expect(page.get_by_role("button", name="Draw the map")).to_be_visible(timeout=PATIENCE)
+    expect(page.locator("#map-cancel")).to_be_hidden()  # nothing is being drawn yet
+    page.get_by_role("button", name="Draw the map").click()
     expect(page.locator("#map-work progress")).to_be_visible(timeout=PATIENCE)
+    expect(page.locator("#map-draw")).to_be_hidden()
     page.get_by_role("button", name="Cancel").click()
     expect(page.locator("#map-work progress")).to_have_count(0, timeout=PATIENCE)
     wait_for_drawing()
     assert not (tmp_path / "large" / MAP).exists()
     expect(page.get_by_role("button", name="Draw the map")).to_be_visible()
+    expect(page.locator("#map-cancel")).to_be_hidden()
     context.close()
     served.close()
 
