@@ -13,23 +13,27 @@ import numpy as np
 
 from demo import cards, clips, downloads
 from demo.clips import Clip, ClipError
+from demo.map import passages, trails
 from demo.map import plots as map_plots
-from demo.map import trails
 from demo.map.chart import BY, Chart
 from demo.map.maps import MapError, Maps
 from demo.map.trails import Trail
 from demo.studio import FORGET_S, UNQUEUED, Studio, Visit
 from grafprint.library import LibraryError
 
-PLAYED_S = 5.0
+COLOURINGS = ("Colour by track", "By artist", "By time in the track", "By density")
 KINDS = ("png", "svg", "csv")
 MAP_LIMIT: dict[str, Any] = {"concurrency_id": "map", "concurrency_limit": 2}
 
 _HERE = Path(__file__).parent
 _HTML = (_HERE / "map.html").read_text(encoding="utf-8")
-_SCRIPT = "".join((_HERE / f).read_text(encoding="utf-8") for f in ("map_draw.js", "map.js"))
+_SCRIPT = "".join(
+    (_HERE / f"{name}.js").read_text(encoding="utf-8")
+    for name in ("map_data", "map_draw", "map_side", "map_open", "map")
+)
 _COLOUR = """by => document.querySelector('.gp-map')?.dispatchEvent(
     new CustomEvent('colour', {detail: by}))"""
+_TO_GRAPH = """() => document.querySelector('#tabs [role=tab][data-tab-id="graph"]').click()"""
 _FETCH = "() => document.querySelector('#map-file').click()"
 
 
@@ -90,23 +94,40 @@ def build(studio: Studio, visit: Visit, tab: gr.Tab) -> None:
         yield ""
 
     def play(library: str, event: gr.EventData) -> Any:
-        collection = studio.identifier(library).library
-        try:
-            track = collection.track(int(event.track))
-            start_s = min(max(0, int(event.hop)) * collection.hop_s, max(0, track.duration_s - 1))
-            music = clips.from_track(collection, track, start_s, PLAYED_S)
-        except (ClipError, LibraryError, TypeError, ValueError) as error:
-            raise _error(error, studio, library) from error
-        label = f"{track.title}, from {cards.clock(int(start_s))} on"
+        music = passage(library, event.track, event.hop, passages.PLAYED_S)
+        label = f"{music.name}, from {cards.clock(int(music.offset_s))} on"
         return gr.update(value=music.playable(), label=label, visible=True)
+
+    def inspect(library: str, event: gr.EventData) -> tuple[Clip, None]:
+        return passage(library, event.track, event.hop, passages.OPENED_S), None
+
+    def passage_file(wanted: Any) -> dict[str, str]:
+        """A passage as a WAV file, for the tab Identify: of [library, track, hop]."""
+        library, track, hop = _arguments(wanted, 3)
+        return passages.to_file(passage(str(library), track, hop, passages.OPENED_S))
+
+    def nearest_to(wanted: Any) -> list[tuple[int, float]]:
+        """The passages most like that of a point, with their similarities: of [library, point]."""
+        library, point = _arguments(wanted, 2)
+        chart = chart_of(str(library))
+        try:
+            return passages.nearest(chart, point) if chart else []
+        except (ClipError, LibraryError) as error:
+            raise _error(error, studio, str(library)) from error
+
+    def passage(library: str, track: Any, hop: Any, duration_s: float) -> Clip:
+        try:
+            return passages.cut(studio.identifier(library).library, track, hop, duration_s)
+        except (ClipError, LibraryError) as error:
+            raise _error(error, studio, library) from error
 
     def export(
         kind: str = "png", by: str = "track", library: str = "", drawn: Drawn | None = None
     ) -> str:
         """The map of a library as a file.
 
-        Kind is png, svg or csv, and by is track, artist or time. An empty library name means the
-        first library.
+        Kind is png, svg or csv, and by is track, artist, time or density. An empty library name
+        means the first library.
         """
         chart = chart_of(library or studio.names()[0])
         if chart is None or kind not in KINDS or by not in BY:
@@ -145,7 +166,7 @@ def build(studio: Studio, visit: Visit, tab: gr.Tab) -> None:
         work = gr.HTML("", elem_id="map-work", elem_classes="gp-map-work", padding=False)
     with gr.Column(visible=False) as present:
         by = gr.Radio(
-            list(zip(("Colour by track", "By artist", "By time in the track"), BY, strict=True)),
+            list(zip(COLOURINGS, BY, strict=True)),
             value="track",
             label="Colour by",
             show_label=False,
@@ -158,7 +179,7 @@ def build(studio: Studio, visit: Visit, tab: gr.Tab) -> None:
             html_template=_HTML,
             js_on_load=_SCRIPT,
             elem_id="map",
-            server_functions=[chart_text],
+            server_functions=[chart_text, nearest_to, passage_file],
             padding=False,
         )
         player = gr.Audio(
@@ -209,7 +230,18 @@ def build(studio: Studio, visit: Visit, tab: gr.Tab) -> None:
         **show_map
     ).success(**show_paths)
     by.change(None, by, None, js=_COLOUR, **private)
-    canvas.pick(play, visit.library, player, show_progress="hidden", **MAP_LIMIT, **private)
+    canvas.pick(
+        play,
+        visit.library,
+        player,
+        trigger_mode="multiple",  # a click while another one is answered counts, too
+        show_progress="hidden",
+        **MAP_LIMIT,
+        **private,
+    )
+    canvas.inspect(
+        inspect, visit.library, [visit.clip, visit.degraded], **MAP_LIMIT, **private
+    ).success(None, None, None, js=_TO_GRAPH, **private)
     for kind, button in savers.items():
         inputs = [gr.State(kind), by, visit.library, drawn]
         saved = button.click(export, inputs, download, **MAP_LIMIT, **private)
@@ -223,6 +255,13 @@ def build(studio: Studio, visit: Visit, tab: gr.Tab) -> None:
         )
         clip = gr.Audio(type="filepath")
         gr.Button().click(place, [clip, name], gr.JSON(), api_name="map_place", **MAP_LIMIT)
+
+
+def _arguments(given: Any, count: int) -> list[Any]:
+    """The arguments of a call from the page's script, which anybody could make."""
+    if not isinstance(given, list) or len(given) != count:
+        raise gr.Error(f"{count} arguments are needed", print_exception=False)
+    return given
 
 
 def _idle(idle: bool) -> tuple[Any, Any]:
