@@ -151,9 +151,12 @@ function choose(wanted) {
     const cells = [0, 1, 2].map(() => document.createElement('td'));
     const by = Object.assign(document.createElement('span'), { className: 'by', textContent: row.artist });
     cells[0].append(button(row.title, () => trigger('pick', { track: row.id, hop: row.hop })), by);
-    cells[1].textContent = row.passages.slice(0, MOST_PASSAGES)
-      .map(([from, to]) => `${clock(from)}–${clock(to)}`).join(', ')
-      + (row.passages.length > MOST_PASSAGES ? ' …' : '');
+    row.passages.slice(0, MOST_PASSAGES).forEach(([from, to], i) => {
+      const passage = document.createElement('span');
+      passage.textContent = `${i ? ', ' : ''}${clock(from)}–${clock(to)}`;
+      cells[1].append(passage, document.createElement('wbr'));
+    });
+    if (row.passages.length > MOST_PASSAGES) cells[1].append(' …');
     cells[2].textContent = row.points;
     cells[2].className = 'n';
     const made = document.createElement('tr');

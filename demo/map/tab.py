@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import gradio as gr
-import numpy as np
 
 from demo import cards, clips, downloads
 from demo.clips import Clip, ClipError
-from demo.map import passages, trails
+from demo.map import passages, trails, updates
 from demo.map import plots as map_plots
 from demo.map.chart import BY, Chart
 from demo.map.maps import MapError, Maps
@@ -59,7 +57,7 @@ def build(studio: Studio, visit: Visit, tab: gr.Tab) -> None:
         try:
             return maps.find(library)
         except LibraryError as error:
-            raise _error(error, studio, library) from error
+            raise updates.refusal(error, studio, library) from error
 
     def chart_text(library: str) -> str:
         """The points of a library's map as JSON, for the canvas."""
@@ -71,7 +69,7 @@ def build(studio: Studio, visit: Visit, tab: gr.Tab) -> None:
     def show(library: str, drawn: Drawn | None) -> tuple[Any, ...]:
         chart = chart_of(library)
         new = chart is not None and (drawn is None or drawn.chart is not chart)
-        value = _value(library, chart, []) if chart and new else gr.skip()
+        value = updates.value(library, chart, []) if chart and new else gr.skip()
         exists = chart is not None
         return value, gr.update(visible=exists), gr.update(visible=not exists), ""
 
@@ -82,15 +80,15 @@ def build(studio: Studio, visit: Visit, tab: gr.Tab) -> None:
         if chart is None or (drawn and drawn.shows(chart, clip, degraded)):
             return gr.skip(), gr.skip(), gr.skip()
         visit_trails = trails.of_visit(studio, chart, clip, degraded)
-        value, text = _value(library, chart, visit_trails), trails.words(chart, visit_trails)
+        value, text = updates.value(library, chart, visit_trails), trails.words(chart, visit_trails)
         return value, text, Drawn(chart, clip, degraded, visit_trails)
 
     def draw(library: str) -> Iterator[str]:
         try:
             for share, stage in maps.draw(library):
-                yield _progress(share, stage)
+                yield updates.progress(share, stage)
         except (MapError, LibraryError) as error:
-            raise _error(error, studio, library) from error
+            raise updates.refusal(error, studio, library) from error
         yield ""
 
     def play(library: str, event: gr.EventData) -> Any:
@@ -103,23 +101,23 @@ def build(studio: Studio, visit: Visit, tab: gr.Tab) -> None:
 
     def passage_file(wanted: Any) -> dict[str, str]:
         """A passage as a WAV file, for the tab Identify: of [library, track, hop]."""
-        library, track, hop = _arguments(wanted, 3)
+        library, track, hop = updates.arguments(wanted, 3)
         return passages.to_file(passage(str(library), track, hop, passages.OPENED_S))
 
     def nearest_to(wanted: Any) -> list[tuple[int, float]]:
         """The passages most like that of a point, with their similarities: of [library, point]."""
-        library, point = _arguments(wanted, 2)
+        library, point = updates.arguments(wanted, 2)
         chart = chart_of(str(library))
         try:
             return passages.nearest(chart, point) if chart else []
         except (ClipError, LibraryError) as error:
-            raise _error(error, studio, str(library)) from error
+            raise updates.refusal(error, studio, str(library)) from error
 
     def passage(library: str, track: Any, hop: Any, duration_s: float) -> Clip:
         try:
             return passages.cut(studio.identifier(library).library, track, hop, duration_s)
         except (ClipError, LibraryError) as error:
-            raise _error(error, studio, library) from error
+            raise updates.refusal(error, studio, library) from error
 
     def export(
         kind: str = "png", by: str = "track", library: str = "", drawn: Drawn | None = None
@@ -152,7 +150,7 @@ def build(studio: Studio, visit: Visit, tab: gr.Tab) -> None:
             clip = clips.from_file(path)
             return trails.near(chart, trails.of_clip(studio, chart, clip, clip.name, ""))
         except (ClipError, MapError) as error:
-            raise _error(error, studio, library) from error
+            raise updates.refusal(error, studio, library) from error
 
     with gr.Column(visible=False) as missing:
         gr.HTML(
@@ -213,8 +211,8 @@ def build(studio: Studio, visit: Visit, tab: gr.Tab) -> None:
         **private,
     }
     tab.select(**show_map).success(**show_paths)
-    idle: dict[str, Any] = {"fn": lambda: _idle(True), "outputs": [begin, stop], **UNQUEUED}
-    begin.click(lambda: _idle(False), None, [begin, stop], **UNQUEUED)
+    idle: dict[str, Any] = {"fn": lambda: updates.idle(True), "outputs": [begin, stop], **UNQUEUED}
+    begin.click(lambda: updates.idle(False), None, [begin, stop], **UNQUEUED)
     drawing = begin.click(
         draw,
         visit.library,
@@ -255,47 +253,3 @@ def build(studio: Studio, visit: Visit, tab: gr.Tab) -> None:
         )
         clip = gr.Audio(type="filepath")
         gr.Button().click(place, [clip, name], gr.JSON(), api_name="map_place", **MAP_LIMIT)
-
-
-def _arguments(given: Any, count: int) -> list[Any]:
-    """The arguments of a call from the page's script, which anybody could make."""
-    if not isinstance(given, list) or len(given) != count:
-        raise gr.Error(f"{count} arguments are needed", print_exception=False)
-    return given
-
-
-def _idle(idle: bool) -> tuple[Any, Any]:
-    """The buttons that begin a drawing and stop it."""
-    return gr.update(visible=idle), gr.update(visible=not idle)
-
-
-def _value(library: str, chart: Chart, paths: list[Trail]) -> str:
-    """The canvas's value as JSON; the canvas requests the points if it does not have them."""
-    lines = [
-        {
-            "colour": trail.colour,
-            "points": [
-                None if np.isnan(x) else [round(float(x), 5), round(float(y), 5)]
-                for x, y in trail.xy
-            ],
-        }
-        for trail in paths
-    ]
-    state = f"{chart.drawn.state} {len(chart.drawn)}"
-    return json.dumps({"library": library, "map": state, "trails": lines})
-
-
-def _progress(share: float, stage: str) -> str:
-    return (
-        f'<progress max="1" value="{share:.3f}" aria-label="Drawing the map"></progress>'
-        f"<div>{round(100 * share)} %: {stage}</div>"
-    )
-
-
-def _error(error: Exception, studio: Studio, library: str) -> gr.Error:
-    """The error for the visitor, with the library's name instead of its path."""
-    text = str(error)
-    if library in studio.names():
-        for path in (studio.path(library).resolve(), studio.path(library)):
-            text = text.replace(str(path), library)
-    return gr.Error(f"{text[:1].upper()}{text[1:]}.", print_exception=False)
