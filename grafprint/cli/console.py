@@ -11,7 +11,7 @@ import sys
 import traceback
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, ParamSpec, TypeVar
+from typing import Annotated, Any, ParamSpec, TypeVar
 from unicodedata import category
 
 import typer
@@ -19,10 +19,7 @@ from rich import markup
 from rich.console import Console
 
 from grafprint.bundled import asset
-from grafprint.errors import CheckpointError, ConfigError, GraFPrintError, MissingPackageError
-
-if TYPE_CHECKING:
-    from grafprint.fingerprint import Fingerprinter
+from grafprint.errors import GraFPrintError, MissingPackageError
 
 _P = ParamSpec("_P")
 _T = TypeVar("_T")
@@ -217,53 +214,6 @@ def until_interrupted() -> Callable[[], bool]:
     signal.signal(signal.SIGINT, interrupt)
     signal.signal(signal.SIGTERM, interrupt)
     return lambda: interrupted
-
-
-def network_of(library: Path, model: Path) -> Path:
-    """The file of the network to use: ``--model``, without it the one that the library remembers.
-
-    Raises CheckpointError if that is no longer there, LibraryError for a damaged library.
-    """
-    if model != BUNDLED_MODEL:
-        return model
-    from grafprint.library.catalogue import network_file
-
-    network = network_file(library)
-    if network is not None and not network.is_file():
-        raise CheckpointError(
-            f"the library {library} was made with the network {network}, which is no longer there: "
-            "put it back, or say with --model where it is"
-        )
-    return network or model
-
-
-def load_fingerprinter(model: Path, device: str, library: Path | None = None) -> Fingerprinter:
-    """Load the network of ``--model``, or of a library, on ``--device``; see :func:`network_of`.
-
-    Imports torch, which takes seconds. Raises CheckpointError for a file that is not a network,
-    ConfigError for a device that cannot be used.
-    """
-    if library is not None:
-        model = network_of(library, model)
-    from grafprint.cli.progress import status
-
-    with status("loading the network"):
-        from grafprint.fingerprint import Fingerprinter
-
-        check_device(device)
-        return Fingerprinter.load(model, device)
-
-
-def check_device(device: str, option: str = "--device") -> None:
-    """Raise ConfigError, which names the option, unless PyTorch can use ``device``."""
-    import torch
-
-    try:
-        torch.zeros(1, device=device).cpu()
-    # PyTorch says so in many ways; which one depends on how it was built.
-    except (RuntimeError, AssertionError, ImportError) as error:
-        reason = str(error).partition("\n")[0]
-        raise ConfigError(f"{option} {device} cannot be used: {reason}") from error
 
 
 def clock(seconds: float) -> str:

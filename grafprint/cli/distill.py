@@ -12,12 +12,11 @@ from grafprint.cli.console import (
     BUNDLED_MODEL,
     DeviceOption,
     ModelOption,
-    check_device,
-    load_fingerprinter,
     needs,
     out,
     until_interrupted,
 )
+from grafprint.cli.network import check_device, load_fingerprinter
 from grafprint.cli.progress import progress
 
 if TYPE_CHECKING:

@@ -16,11 +16,11 @@ from grafprint.cli.console import (
     DeviceOption,
     LibraryOption,
     ModelOption,
-    load_fingerprinter,
     needs,
     out,
     positive,
 )
+from grafprint.cli.network import load_fingerprinter
 from grafprint.cli.progress import progress
 from grafprint.errors import ConfigError
 

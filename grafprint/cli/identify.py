@@ -31,10 +31,10 @@ from grafprint.cli.console import (
     ModelOption,
     TopOption,
     finite,
-    load_fingerprinter,
     positive,
     printable,
 )
+from grafprint.cli.network import load_fingerprinter
 from grafprint.cli.progress import progress
 from grafprint.errors import AudioError, ConfigError, MatchError
 

@@ -20,11 +20,11 @@ from grafprint.cli.console import (
     clock,
     err,
     escape,
-    load_fingerprinter,
     out,
     print_json,
     printable,
 )
+from grafprint.cli.network import load_fingerprinter
 from grafprint.cli.progress import progress
 from grafprint.errors import AudioError, ConfigError
 

@@ -21,10 +21,10 @@ from grafprint.cli.console import (
     err,
     escape,
     finite,
-    load_fingerprinter,
     out,
     print_json,
 )
+from grafprint.cli.network import load_fingerprinter
 
 if TYPE_CHECKING:
     import numpy as np

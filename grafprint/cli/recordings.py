@@ -7,7 +7,8 @@ from pathlib import Path
 
 from rich.table import Table
 
-from grafprint.cli.console import escape, load_fingerprinter, out
+from grafprint.cli.console import escape, out
+from grafprint.cli.network import load_fingerprinter
 from grafprint.cli.progress import progress
 
 

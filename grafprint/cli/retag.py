@@ -17,9 +17,9 @@ from grafprint.cli.console import (
     ModelOption,
     err,
     escape,
-    load_fingerprinter,
     out,
 )
+from grafprint.cli.network import load_fingerprinter
 from grafprint.errors import AudioError, GraFPrintError
 
 if TYPE_CHECKING:

@@ -26,11 +26,11 @@ from grafprint.cli.console import (
     clock,
     err,
     escape,
-    load_fingerprinter,
     out,
     print_json,
     print_text,
 )
+from grafprint.cli.network import load_fingerprinter
 from grafprint.cli.progress import progress
 
 if TYPE_CHECKING:

@@ -14,14 +14,8 @@ from typing import Annotated, Any
 import typer
 
 from grafprint.bundled import app_folder, asset
-from grafprint.cli.console import (
-    BUNDLED_LIBRARY,
-    BUNDLED_MODEL,
-    ModelOption,
-    needs,
-    network_of,
-    run,
-)
+from grafprint.cli.console import BUNDLED_LIBRARY, BUNDLED_MODEL, ModelOption, needs, run
+from grafprint.cli.network import network_of
 from grafprint.errors import ConfigError, GraFPrintError
 
 AUTH = "GRAFPRINT_AUTH"

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from grafprint.cli.console import check_device, err, needs, out, until_interrupted
+from grafprint.cli.console import err, needs, out, until_interrupted
+from grafprint.cli.network import check_device
 from grafprint.cli.progress import progress
 from grafprint.errors import ConfigError
 

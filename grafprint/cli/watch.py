@@ -19,9 +19,9 @@ from grafprint.cli.console import (
     clock,
     escape,
     finite,
-    load_fingerprinter,
     out,
 )
+from grafprint.cli.network import load_fingerprinter
 from grafprint.cli.progress import status
 
 if TYPE_CHECKING:
