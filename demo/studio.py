@@ -65,8 +65,13 @@ class Studio:
             names += [name for name in found if name not in names]
         return names
 
+    def called(self, name: str) -> str:
+        """The name of a library; the home library may also be called by its folder's name."""
+        return self.home_name if name == self.home.name and name not in self.names() else name
+
     def path(self, name: str) -> Path:
         """The folder of a library. Raises LibraryError for an unknown name."""
+        name = self.called(name)
         if name not in self.names():
             raise LibraryError(f"there is no library {name!r} here")
         if name == self.home_name:
@@ -79,7 +84,7 @@ class Studio:
 
         Raises LibraryError if there is none of that name or it cannot be used.
         """
-        name = name or self.home_name
+        name = self.called(name or self.home_name)
         with self._lock:
             if name not in self._open:
                 library = Library.open(self.path(name), model_id=self.fingerprinter.model_id)
@@ -92,7 +97,7 @@ class Studio:
         Readers of the old state can finish with it.
         """
         with self._lock:
-            self._open.pop(name, None)
+            self._open.pop(self.called(name), None)
 
 
 @dataclass(frozen=True)

@@ -95,7 +95,7 @@ def build(studio: Studio, visit: Visit, tab: gr.Tab) -> None:
                 padding=False,
             )
             chosen = gr.Audio(
-                sources=["upload", "microphone"],
+                sources=["microphone", "upload"],
                 type="filepath",
                 label="Or a file or recording, 2 to 10 s",
                 buttons=["download"],

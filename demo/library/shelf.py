@@ -43,7 +43,7 @@ def facts(studio: Studio, name: str) -> dict[str, Any]:
     for track in tracks:
         licences[track.licence] = licences.get(track.licence, 0) + 1
     return {
-        "name": name,
+        "name": studio.called(name),
         "tracks": len(tracks),
         "hours": hours,
         "fingerprints": len(library),
@@ -71,7 +71,7 @@ def why_not(studio: Studio, name: str) -> str:
     """Why a library may not be changed, for the visitor; empty if it may be."""
     if not studio.editable:
         return HOW_TO_ALLOW
-    if name == studio.home_name:
+    if studio.called(name) == studio.home_name:
         return (
             f"The library “{name}”, with which the app was started, cannot be changed. To add "
             "music, create a new library or choose another one above."
