@@ -86,10 +86,9 @@
     shown = card;
     requestAnimationFrame(reveal);
   };
-  document.addEventListener('DOMContentLoaded', () => {
-    new MutationObserver(() => { follow(); look(); }).observe(document.body, {
-      subtree: true, childList: true, attributes: true, attributeFilter: ['aria-selected'],
-    });
+  // Of the whole document: Gradio may run this script before or after the page is parsed.
+  new MutationObserver(() => { follow(); look(); }).observe(document.documentElement, {
+    subtree: true, childList: true, attributes: true, attributeFilter: ['aria-selected'],
   });
 
   window.grafprint = {

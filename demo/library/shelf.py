@@ -93,7 +93,8 @@ def create(studio: Studio, name: str) -> str:
             "A name has up to 60 letters, digits, spaces, - or _, and begins with a letter or "
             "digit."
         )
-    if (studio.shelf / name).exists() or name.casefold() in map(str.casefold, studio.names()):
+    taken = [known.casefold() for known in (*studio.names(), studio.home.name)]
+    if (studio.shelf / name).exists() or name.casefold() in taken:
         raise ShelfError(f"There is already a library “{name}”: choose another name.")
     with _hide_path(studio.shelf / name, name):
         Library.create(studio.shelf / name, studio.fingerprinter).close()
