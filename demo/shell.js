@@ -80,11 +80,18 @@
     card.scrollIntoView({ block: 'start', behavior: still ? 'auto' : 'smooth' });
   };
   let shown = null;
+  let again = 0;
+  for (const name of ['wheel', 'touchmove', 'keydown']) {
+    document.addEventListener(name, () => clearTimeout(again), { passive: true });
+  }
   const look = () => {
     const card = document.querySelector('#answer .gp-card');
     if (card === shown) return;
     shown = card;
+    // Once more when players and pictures have moved it, unless the visitor scrolls.
+    clearTimeout(again);
     requestAnimationFrame(reveal);
+    again = setTimeout(reveal, 900);
   };
   // Of the whole document: Gradio may run this script before or after the page is parsed.
   new MutationObserver(() => { follow(); look(); }).observe(document.documentElement, {

@@ -97,7 +97,7 @@ def build(studio: Studio, visit: Visit, tab: gr.Tab) -> None:
             chosen = gr.Audio(
                 sources=["microphone", "upload"],
                 type="filepath",
-                label="Or a file or recording, 2 to 10 s",
+                label="Or a clip of 2 to 10 s",
                 buttons=["download"],
                 elem_id="clip",
             )
