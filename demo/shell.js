@@ -86,8 +86,9 @@
   }
   const look = () => {
     const card = document.querySelector('#answer .gp-card');
-    if (card === shown) return;
-    shown = card;
+    const text = card ? card.textContent : null; // Gradio changes the card in place
+    if (text === shown) return;
+    shown = text;
     // Once more when players and pictures have moved it, unless the visitor scrolls.
     clearTimeout(again);
     requestAnimationFrame(reveal);
@@ -95,7 +96,7 @@
   };
   // Of the whole document: Gradio may run this script before or after the page is parsed.
   new MutationObserver(() => { follow(); look(); }).observe(document.documentElement, {
-    subtree: true, childList: true, attributes: true, attributeFilter: ['aria-selected'],
+    subtree: true, childList: true, characterData: true, attributes: true, attributeFilter: ['aria-selected'],
   });
 
   window.grafprint = {

@@ -54,6 +54,9 @@ def test_a_film_from_a_phone_is_identified(phone: Page, tmp_path: Path, ending: 
     assert "Randomness Decides" in answer(phone, "found")
     # The page has scrolled to the answer.
     expect(phone.locator("#answer .gp-title")).to_be_in_viewport()
+    phone.wait_for_function(
+        "document.querySelector('#answer .gp-card').getBoundingClientRect().top < 470"
+    )
     assert phone.evaluate("document.documentElement.scrollWidth") <= 390
 
 
