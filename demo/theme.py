@@ -1,4 +1,4 @@
-"""Theme, style sheets and the script in the page's head."""
+"""Theme, style sheets and the scripts in the page's head."""
 
 from __future__ import annotations
 
@@ -32,4 +32,7 @@ THEME = gr.themes.Soft(
     checkbox_label_background_fill_selected_dark="*primary_700",
 )
 CSS = "\n".join(path.read_text(encoding="utf-8") for path in sorted(_HERE.rglob("*.css")))
-HEAD = f"<script>\n{(_HERE / 'microphone.js').read_text(encoding='utf-8')}</script>"
+HEAD = "".join(
+    f"<script>\n{(_HERE / name).read_text(encoding='utf-8')}</script>"
+    for name in ("microphone.js", "shell.js")
+)

@@ -112,7 +112,7 @@ def build(studio: Studio, visit: Visit, tab: gr.Tab) -> None:
         """
         try:
             config = configuration(lengths.split(","), snrs.split(","), reverb, queries, seed)
-            steps = contextlib.closing(_reports(studio, library or studio.home.name, config))
+            steps = contextlib.closing(_reports(studio, library or studio.home_name, config))
             with turn.lock, steps as reports:
                 yielded_s = time.monotonic()
                 for report in reports:

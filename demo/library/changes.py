@@ -111,7 +111,7 @@ def build(
             min_width=240,
         )
         make = gr.Button("Create", scale=0, min_width=130)
-    note = gr.Markdown(shelf.why_not(studio, studio.home.name), elem_id="library-note")
+    note = gr.Markdown(shelf.why_not(studio, studio.home_name), elem_id="library-note")
     with gr.Column(visible=False) as controls:
         with gr.Row():
             files = gr.File(

@@ -41,19 +41,19 @@ def build(studio: Studio, visit: Visit, tab: gr.Tab) -> None:
     def tracks(search: str = "", library: str = "") -> list[dict[str, Any]]:
         """The tracks of a library that contain every word of the search; all, if that is empty."""
         try:
-            return shelf.listed(studio, library or studio.home.name, search or "")
+            return shelf.listed(studio, library or studio.home_name, search or "")
         except LibraryError as error:
             raise gr.Error(str(error), print_exception=False) from error
 
     def library_facts(library: str = "") -> dict[str, Any]:
         """Facts about a library: tracks, hours, fingerprints, size, index, network, licences."""
         try:
-            values = shelf.facts(studio, library or studio.home.name)
+            values = shelf.facts(studio, library or studio.home_name)
             return values | {"libraries": studio.names()}
         except LibraryError as error:
             raise gr.Error(str(error), print_exception=False) from error
 
-    home = studio.home.name
+    home = studio.home_name
     facts, contents = describe(home, "")
     with gr.Row():
         chosen = gr.Dropdown(

@@ -117,6 +117,7 @@ def build(studio: Studio, visit: Visit, tab: gr.Tab) -> None:
             make = gr.Button("Make an example", elem_id="scan-example")
             start = gr.Button("Scan", variant="primary", elem_id="scan-start")
             halt = gr.Button("Stop", visible=False, elem_id="scan-stop")
+    visit.recording.change(lambda path: path, visit.recording, recording, **UNQUEUED)
     progress = gr.HTML("", elem_id="scan-progress", padding=False)
     timeline = gr.HTML("", js_on_load=_SCRIPT, elem_id="scan-timeline", padding=False)
     with gr.Row():

@@ -21,6 +21,7 @@ from grafprint.matching.alignment import Candidates
 from grafprint.matching.collection import Collection
 from grafprint.matching.confidence import CALIBRATION
 from grafprint.scan.plays import Play, merge_rivals, rivals
+from grafprint.scan.speed import slope
 
 _NEAR = np.arange(-2, 3)  # hops around the expected place of a play that are compared
 _UNRELATED = 0.15  # cosine similarity of unrelated fingerprints
@@ -91,7 +92,7 @@ class _Line:
         if (last.index - first.index) * hop_s < _SPEED_NEEDS_S:
             return 1.0
         indices, places = np.array([(hit.index, hit.place) for hit in self.hits]).T
-        return float(np.polyfit(indices, places, 1)[0])
+        return slope(indices, places)
 
     def places(self, indices: np.ndarray, hop_s: float, near: _Hit | None = None) -> np.ndarray:
         """The expected places of segments in the track, from the hit ``near`` (None: the last)."""

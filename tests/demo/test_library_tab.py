@@ -82,8 +82,8 @@ def test_a_library_is_created_filled_and_used_and_a_track_removed(visitor: Page,
     says(page, "#contents", "1 track")
     # Back to the first library, which is unchanged.
     page.get_by_label("Library in use").click()
-    page.get_by_role("option", name="library", exact=True).click()
-    says(page, "#in-use", "Library “library”: 32 tracks")
+    page.get_by_role("option", name="Demo music", exact=True).click()
+    says(page, "#in-use", "Library “Demo music”: 32 tracks")
     expect(page.locator("#library-files")).to_be_hidden()
 
 
