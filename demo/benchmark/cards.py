@@ -135,11 +135,11 @@ def _compared(report: Report, measure: str, beside: Stored | None) -> str:
 def _draw_beside(figure: Figure, report: Report, measure: str, beside: Stored) -> None:
     """Draw the stored rates of a report with one kind of reverb into its only panel."""
     axes, config = figure.axes[0], report.config
-    for line, length in zip(axes.get_lines(), config.lengths_s, strict=False):
+    for drawn, length in zip(list(axes.containers), config.lengths_s, strict=True):
         rates = [beside.rate(measure, (length, config.reverbs[0], snr)) for snr in config.snrs_db]
         known = [(place, 100 * rate[0]) for place, rate in enumerate(rates) if rate is not None]
         if known:
-            axes.plot(*zip(*known, strict=True), "--", color=line.get_color(), alpha=0.8)
+            axes.plot(*zip(*known, strict=True), "--", color=drawn[0].get_color(), alpha=0.8)
 
 
 def _cell(rate: Rate, colour: str, beside: Rate | None) -> str:

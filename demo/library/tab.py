@@ -85,7 +85,8 @@ def build(studio: Studio, visit: Visit, tab: gr.Tab) -> None:
         show_progress="hidden",
         api_visibility="private",
     )
-    search.input(describe, here, shown, trigger_mode="always_last", **UNQUEUED)
+    # Not ``input``: Gradio raises no such event when the field is emptied.
+    search.change(describe, here, shown, trigger_mode="always_last", **UNQUEUED)
     table.sorted_anew.then(describe, here, shown, **UNQUEUED)
     # Queued, because only queued events trigger the change event of a state.
     counted = table.removed.then(

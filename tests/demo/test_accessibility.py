@@ -14,7 +14,6 @@ from tests.demo.conftest import PATIENCE
 from tests.paths import ASSETS
 
 MEASURES = (Path(__file__).parent / "contrast.js").read_text(encoding="utf-8")
-TITLES = [title for title, _ in TABS]
 # What axe cannot judge, such as texts in pictures, contrast.js measures.
 TEXT, CONTROL = 4.5, 3.0
 
@@ -49,14 +48,17 @@ def with_answer(
     context.close()
 
 
-def show(page: Page, title: str) -> None:
-    """Show a tab, with all that can be unfolded."""
-    page.get_by_role("tab", name=title, exact=True).click()
+@pytest.fixture(scope="module", params=[title for title, _ in TABS])
+def tab(request: pytest.FixtureRequest, with_answer: Page) -> Page:
+    """The page on one of the tabs, with all that can be unfolded."""
+    page = with_answer
+    page.get_by_role("tab", name=request.param, exact=True).click()
     page.evaluate("measured.settled()")
     folds = page.locator("button.label-wrap:not(.open):visible")
     while folds.count():
         folds.first.click()
         page.evaluate("measured.settled()")
+    return page
 
 
 def below(measured: list[tuple[str, float]], least: float) -> list[str]:
@@ -64,30 +66,23 @@ def below(measured: list[tuple[str, float]], least: float) -> list[str]:
     return [f"{contrast:.2f} {what}" for what, contrast in measured if contrast < least]
 
 
-@pytest.mark.parametrize("title", TITLES)
-def test_axe_finds_nothing(with_answer: Page, title: str):
-    show(with_answer, title)
-    found = with_answer.evaluate("axe.run({resultTypes: ['violations']})")["violations"]
+def test_axe_finds_nothing(tab: Page):
+    found = tab.evaluate("axe.run({resultTypes: ['violations']})")["violations"]
     assert [(rule["id"], node["html"]) for rule in found for node in rule["nodes"]] == []
 
 
-@pytest.mark.parametrize("title", TITLES)
-def test_texts_and_controls_have_contrast(with_answer: Page, title: str):
-    show(with_answer, title)
-    texts = with_answer.evaluate("measured.texts()")
-    assert len(texts) >= len(TITLES) and below(texts, TEXT) == []
-    assert below(with_answer.evaluate("measured.controls()"), CONTROL) == []
+def test_texts_and_controls_have_contrast(tab: Page):
+    texts = tab.evaluate("measured.texts()")
+    assert len(texts) >= len(TABS) and below(texts, TEXT) == []
+    assert below(tab.evaluate("measured.controls()"), CONTROL) == []
 
 
-@pytest.mark.parametrize("title", TITLES)
-def test_the_focus_is_seen_wherever_it_goes(with_answer: Page, title: str):
-    page = with_answer
-    show(page, title)
-    page.get_by_role("tab", name=title, exact=True).focus()
+def test_the_focus_is_seen_wherever_it_goes(tab: Page):
+    tab.locator("[role=tab][aria-selected=true]").focus()
     seen = []
     for _ in range(40):
-        page.keyboard.press("Tab")
-        if (focus := page.evaluate("measured.focus()")) is None:
+        tab.keyboard.press("Tab")
+        if (focus := tab.evaluate("measured.focus()")) is None:
             break
         seen.append(focus)
     assert seen and below(seen, CONTROL) == []
