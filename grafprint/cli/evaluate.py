@@ -25,7 +25,7 @@ from grafprint.cli.console import (
 from grafprint.cli.progress import progress, status
 from grafprint.errors import ConfigError
 
-LOG_WIDTH = 120  # of tables that no terminal shows
+LOG_WIDTH = 200  # of tables that no terminal shows
 
 # Options that make sense only with, or only without, --recordings.
 _OF_RECORDINGS = ("by", "windows", "tolerance")
