@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from html import escape
 from typing import Any
 from urllib.parse import urlsplit
 
-from starlette.datastructures import MutableHeaders
-from starlette.middleware import Middleware
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+# The parts of an ASGI application, as servers call it.
+Message = dict[str, Any]
+Send = Callable[[Message], Awaitable[None]]
+Application = Callable[[dict[str, Any], Any, Send], Awaitable[None]]
 
 _BASE = b'<base href="./" />'  # of Gradio's page: its scripts and styles are found from here
 
@@ -17,7 +19,11 @@ def options(root_path: str | None) -> dict[str, Any]:
     """Options of Gradio's launch for a page at ``root_path``; None: at the root."""
     if not root_path:
         return {}
-    below = Middleware(BelowPath, root_path=root_path)
+    below = (
+        BelowPath,
+        (),
+        {"root_path": root_path},
+    )  # class and arguments, as Gradio's server asks
     return {"root_path": root_path, "app_kwargs": {"middleware": [below]}}
 
 
@@ -29,11 +35,11 @@ class BelowPath:
     place from which they count.
     """
 
-    def __init__(self, app: ASGIApp, root_path: str) -> None:
+    def __init__(self, app: Application, root_path: str) -> None:
         self._app, self._prefix = app, urlsplit(root_path).path
         self._base = f'<base href="{escape(root_path)}/" />'.encode()
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+    async def __call__(self, scope: dict[str, Any], receive: Any, send: Send) -> None:
         """Pass a request on without the path; of the page, change the answer."""
         path = scope.get("path", "")
         if self._prefix and f"{path}/".startswith(f"{self._prefix}/"):
@@ -51,11 +57,15 @@ class BelowPath:
             if start and message["type"] == "http.response.body":
                 old = message.get("body", b"")
                 body = old.replace(_BASE, self._base, 1)
-                headers = MutableHeaders(raw=start[0]["headers"])
-                if "content-length" in headers:
-                    length = int(headers["content-length"]) + len(body) - len(old)
-                    headers["content-length"] = str(length)
-                await send({**start.pop(), "headers": headers.raw})
+                longer = len(body) - len(old)
+                headers = [
+                    (
+                        name,
+                        str(int(value) + longer).encode() if name == b"content-length" else value,
+                    )
+                    for name, value in start[0]["headers"]
+                ]
+                await send({**start.pop(), "headers": headers})
                 message = {**message, "body": body}
             await send(message)
 
