@@ -7,7 +7,7 @@ from typing import Any
 
 import gradio as gr
 
-from demo import cards, downloads, links
+from demo import cards, downloads, links, proxy
 from demo.benchmark import tab as benchmark
 from demo.degrade import tab as degrade
 from demo.explain import tab as explain
@@ -100,8 +100,13 @@ def build(studio: Studio) -> gr.Blocks:
     return page
 
 
-def launch(studio: Studio, *, share: bool = False, **options: Any) -> gr.Blocks:
-    """Serve the page; ``options`` go to Gradio's launch. Returns the running page."""
+def launch(
+    studio: Studio, *, share: bool = False, root_path: str | None = None, **options: Any
+) -> gr.Blocks:
+    """Serve the page; ``options`` go to Gradio's launch. Returns the running page.
+
+    ``root_path`` is the path, or the whole address, at which a reverse proxy offers it.
+    """
     page = build(studio)
     page.queue(max_size=64)
     page.launch(
@@ -114,6 +119,7 @@ def launch(studio: Studio, *, share: bool = False, **options: Any) -> gr.Blocks:
         show_error=True,
         state_session_capacity=VISITS,
         max_file_size=MAX_FILE_MB * 1_000_000,
+        **proxy.options(root_path),
         **options,
     )
     return page

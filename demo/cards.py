@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from html import escape
 
@@ -131,13 +131,13 @@ def candidates(answer: Answer) -> str:
     title = "Candidates" if answer.identified else "Nearest candidates (none is a match)"
     same = '<span class="by">same music</span>'
     rows = "".join(
-        f"<tr><td>{_named(m.track)}{same if m.alternative else ''}</td>"
+        f"<tr><td>{named(m.track)}{same if m.alternative else ''}</td>"
         f'<td class="n">{clock(m.start_s)}</td>'
         f'<td class="n">{m.score:.2f}</td></tr>'
         for m in answer.matches
     )
     head = "<th>Track</th><th class='n'>At</th><th class='n'>Score</th>"
-    return f'<div class="gp-small">{title}</div>{_table(head, rows)}'
+    return f'<div class="gp-small">{title}</div>{table(head, rows)}'
 
 
 def evidence(svg: str) -> str:
@@ -155,27 +155,6 @@ def library_in_use(name: str, tracks: Sequence[Track]) -> str:
     return (
         f'<div class="gp-small" data-library="{escape(name)}">'
         f'<a href="?tab=library" data-tab="library">Library “{escape(name)}”</a>: {size}.</div>'
-    )
-
-
-def contents(tracks: Iterable[Track]) -> str:
-    """The tracks of a library as a table sorted by title, with at most MOST_LISTED rows."""
-    ordered = sorted(tracks, key=lambda track: track.title.casefold())
-    rows = "".join(
-        f'<tr><td>{_named(t)}<span class="by narrow">{_rights(t)}</span></td>'
-        f'<td class="wide">{escape(t.album)}</td><td class="wide">{_rights(t)}</td>'
-        f'<td class="n">{clock(t.duration_s)}</td></tr>'
-        for t in ordered[:MOST_LISTED]
-    )
-    head = (
-        "<th>Track</th><th class='wide'>From</th><th class='wide'>Licence and source</th>"
-        "<th class='n'>Length</th>"
-    )
-    rest = len(ordered) - MOST_LISTED
-    more = f'<div class="gp-small">and {rest} more; search to find them</div>' if rest > 0 else ""
-    return (
-        '<div class="gp-list" tabindex="0" role="region" aria-label="Tracks">'
-        f"{_table(head, rows)}{more}</div>"
     )
 
 
@@ -269,11 +248,13 @@ def _by(track: Track) -> str:
     return escape(" · ".join(text for text in (track.artist, track.album) if text))
 
 
-def _named(track: Track) -> str:
+def named(track: Track) -> str:
+    """Title and artist of a track for a cell of a table."""
     return f'{escape(track.title)}<span class="by">{escape(track.artist)}</span>'
 
 
-def _rights(track: Track) -> str:
+def stated_rights(track: Track) -> str:
+    """Licence and source of a track in a line."""
     stated = escape(licence(track.licence)) or "not stated"
     return " · ".join(filter(None, (stated, _source(track))))
 
@@ -289,5 +270,6 @@ def _source(track: Track) -> str:
     )
 
 
-def _table(head: str, rows: str) -> str:
+def table(head: str, rows: str) -> str:
+    """A table with the cells of its head and its rows."""
     return f'<table class="gp"><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>'

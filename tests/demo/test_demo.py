@@ -23,6 +23,7 @@ from demo.clips import ClipError
 from demo.identifier import Identifier
 from demo.identify import finds, oddities
 from demo.identify.page import Page, page_for
+from demo.library.contents import contents
 from demo.studio import Studio
 from grafprint import audio
 from grafprint.fingerprint import Fingerprinter
@@ -71,16 +72,16 @@ def test_tags_cannot_add_to_the_page():
         cards.found(answer, match),
         cards.unknown(match),
         cards.candidates(answer),
-        cards.contents([track]),
+        contents([track]),
         cards.problem(bad),
     ):
         assert "<img" not in html and "href" not in html
     quoted = replace(TRACK, source='https://a.org/"onclick="x()')
-    assert '"onclick' not in cards.contents([quoted])
+    assert '"onclick' not in contents([quoted])
 
 
 def test_only_a_part_of_a_large_library_is_listed():
-    html = cards.contents([TRACK] * (cards.MOST_LISTED + 7))
+    html = contents([TRACK] * (cards.MOST_LISTED + 7))
     assert html.count("<tr>") == cards.MOST_LISTED + 1 and "and 7 more" in html
 
 
