@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import gradio as gr
 
-from demo import cards, downloads
+from demo import cards, downloads, links, proxy
 from demo.benchmark import tab as benchmark
 from demo.degrade import tab as degrade
 from demo.explain import tab as explain
@@ -37,6 +38,7 @@ TABS = (
     ("Benchmark", benchmark.build),
     ("How it works", explain.build),
 )
+TAB_IDS = tuple(title.lower().replace(" ", "-") for title, _ in TABS)  # also in addresses
 
 
 def build(studio: Studio) -> gr.Blocks:
@@ -49,6 +51,22 @@ def build(studio: Studio) -> gr.Blocks:
         except LibraryError:  # it has been deleted in the meantime
             return cards.library_in_use(name, [])
 
+    def arrive(arrival: str) -> tuple[Any, ...]:
+        """Open the tab, library and find of the address, and the library of the last visit."""
+        try:
+            told = json.loads(arrival)
+            link = links.read(str(told["query"]), studio.home_name)
+            remembered = str(told["library"] or "")
+        except (ValueError, TypeError, KeyError):
+            return gr.skip(), gr.skip(), gr.skip()
+        names = studio.names()
+        wanted = link.library or remembered
+        library = wanted if wanted in names else studio.home_name
+        if link.library and link.library not in names:
+            gr.Warning(f"There is no library “{link.library}” here.")
+        tab = gr.update(selected=link.tab) if link.tab in TAB_IDS else gr.skip()
+        return tab, library, link.find
+
     with gr.Blocks(title="GraFPrint", analytics_enabled=False, delete_cache=DELETE_CACHE_S) as page:
         gr.HTML(
             "<h1>GraFPrint</h1><p>Which recording is this, and where in it are we?</p>"
@@ -57,7 +75,7 @@ def build(studio: Studio) -> gr.Blocks:
             padding=False,
         )
         visit = Visit.begin(studio)
-        in_use = gr.HTML(describe(studio.home.name), elem_id="in-use", padding=False)
+        in_use = gr.HTML(describe(studio.home_name), elem_id="in-use", padding=False)
         gr.on(
             [visit.library.change, visit.changes.change],
             describe,
@@ -65,16 +83,30 @@ def build(studio: Studio) -> gr.Blocks:
             in_use,
             **UNQUEUED,
         )
-        with gr.Tabs(elem_id="tabs", overflow_behavior="wrap"):
-            for title, build_tab in TABS:
-                with gr.Tab(title, id=title.lower().replace(" ", "-")) as tab:
+        with gr.Tabs(elem_id="tabs", overflow_behavior="wrap") as tabs:
+            for tab_id, (title, build_tab) in zip(TAB_IDS, TABS, strict=True):
+                with gr.Tab(title, id=tab_id) as tab:
                     build_tab(studio, visit, tab)
                     tab.select(describe, visit.library, in_use, **UNQUEUED)
+        # Queued, because only queued events trigger the change events of states.
+        page.load(
+            arrive,
+            gr.Textbox(visible=False),
+            [tabs, visit.library, visit.find],
+            js="() => window.grafprint.arrival()",
+            show_progress="hidden",
+            api_visibility="private",
+        )
     return page
 
 
-def launch(studio: Studio, *, share: bool = False, **options: Any) -> gr.Blocks:
-    """Serve the page; ``options`` go to Gradio's launch. Returns the running page."""
+def launch(
+    studio: Studio, *, share: bool = False, root_path: str | None = None, **options: Any
+) -> gr.Blocks:
+    """Serve the page; ``options`` go to Gradio's launch. Returns the running page.
+
+    ``root_path`` is the path, or the whole address, at which a reverse proxy offers it.
+    """
     page = build(studio)
     page.queue(max_size=64)
     page.launch(
@@ -87,6 +119,7 @@ def launch(studio: Studio, *, share: bool = False, **options: Any) -> gr.Blocks:
         show_error=True,
         state_session_capacity=VISITS,
         max_file_size=MAX_FILE_MB * 1_000_000,
+        **proxy.options(root_path),
         **options,
     )
     return page

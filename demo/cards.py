@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
+from dataclasses import dataclass
 from html import escape
 
 from grafprint.evaluation.breaking_point import GroundTruth, judge
@@ -12,13 +13,25 @@ from grafprint.matching import LONGEST_S, Answer, Match
 MOST_LISTED = 500  # browsers cannot show a table of a hundred thousand rows
 
 
+@dataclass(frozen=True)
+class Extras:
+    """Further HTML of an answer's card: the cover, what is odd about the match, and links."""
+
+    picture: str = ""
+    remarks: str = ""
+    links: str = ""
+
+
+NONE = Extras()
+
+
 def ready() -> str:
     """The card shown before there is a clip."""
     return _card(
         "ready",
         "Ready",
         _title("What is playing?")
-        + "<div>Record a few seconds, choose a file, or try an example.</div>",
+        + "<div>Press Listen, record or choose a clip, or try an example.</div>",
     )
 
 
@@ -34,28 +47,39 @@ def listening(heard_s: float, answer: Answer | None) -> str:
     return _note(f"{so_far}{what} {title}, now at {clock(now_s)} (score {best.score:.2f}).")
 
 
-def found(answer: Answer, best: Match) -> str:
-    """The card of an identified clip: the track, the position in it, and the confidence."""
-    track = best.track
-    rights = [f"Licence {escape(licence(track.licence))}" if track.licence else "", _source(track)]
+def found(answer: Answer, best: Match, *, part_of_s: float = 0.0, extras: Extras = NONE) -> str:
+    """The card of an identified clip: the track, the position in it, and the confidence.
+
+    ``part_of_s``: the length of a clip of which the answer used only a part (0: it used all).
+    """
     return _card(
         "found",
         "Found",
-        f"{_title(track.title)}<div>{_by(track)}</div>"
-        f'<div class="gp-time">{where(answer, best)}</div>'
-        f"{_also(answer)}"
+        f"{extras.picture}{_title(best.track.title)}<div>{_by(best.track)}</div>"
+        f'<div class="gp-time">{where(answer, best, part_of_s)}</div>'
+        f"{extras.remarks}{_also(answer)}"
         f'<div class="gp-small">{confident(best.confidence)}: score {best.score:.2f} '
-        f"of 1{_ahead(answer)}.</div>"
-        f'<div class="gp-small">{" · ".join(filter(None, rights))}</div>',
+        f"of 1{_ahead(answer)}.</div>{rights(best.track)}{extras.links}",
     )
 
 
-def _ahead(answer: Answer) -> str:
-    """How far the best match is ahead; nothing where there is no other music to compare with."""
-    return f", {answer.lead:.2f} ahead of other music" if answer.lead is not None else ""
+def shared(track: Track, at_s: float, picture: str) -> str:
+    """The card of a find that a link leads to; ``picture`` is its cover as HTML."""
+    place = f'<div class="gp-time">At <b>{clock(at_s)}</b> of {clock(track.duration_s)}</div>'
+    by = f"<div>{_by(track)}</div>"
+    return _card(
+        "found", "A find from a link", picture + _title(track.title) + by + place + rights(track)
+    )
 
 
-def unknown(best: Match | None) -> str:
+def rights(track: Track) -> str:
+    """A line with a track's licence and source, as far as they are known."""
+    stated = f"Licence: {escape(licence(track.licence))}" if track.licence else ""
+    source = f"Source: {_source(track)}" if track.source else ""
+    return _note(" · ".join(filter(None, (stated, source))))
+
+
+def unknown(best: Match | None, extras: Extras = NONE) -> str:
     """The card of a clip that is not in the library; ``best`` is the nearest track."""
     nearest = ""
     if best is not None:
@@ -65,7 +89,7 @@ def unknown(best: Match | None) -> str:
         "unknown",
         "No match",
         f"{_title('Not in this library')}<div>{nearest}"
-        "If it should be, record a little longer or move closer.</div>",
+        f"If it should be, record a little longer or move closer.</div>{extras.remarks}",
     )
 
 
@@ -107,13 +131,13 @@ def candidates(answer: Answer) -> str:
     title = "Candidates" if answer.identified else "Nearest candidates (none is a match)"
     same = '<span class="by">same music</span>'
     rows = "".join(
-        f"<tr><td>{_named(m.track)}{same if m.alternative else ''}</td>"
+        f"<tr><td>{named(m.track)}{same if m.alternative else ''}</td>"
         f'<td class="n">{clock(m.start_s)}</td>'
         f'<td class="n">{m.score:.2f}</td></tr>'
         for m in answer.matches
     )
     head = "<th>Track</th><th class='n'>At</th><th class='n'>Score</th>"
-    return f'<div class="gp-small">{title}</div>{_table(head, rows)}'
+    return f'<div class="gp-small">{title}</div>{table(head, rows)}'
 
 
 def evidence(svg: str) -> str:
@@ -128,34 +152,19 @@ def library_in_use(name: str, tracks: Sequence[Track]) -> str:
     """The line with the name and size of the library in use."""
     minutes = round(sum(track.duration_s for track in tracks) / 60)
     size = f"{count(len(tracks), 'track')}, {count(minutes, 'minute')}"
-    return f'<div class="gp-small">Library “{escape(name)}”: {size}.</div>'
-
-
-def contents(tracks: Iterable[Track]) -> str:
-    """The tracks of a library as a table sorted by title, with at most MOST_LISTED rows."""
-    ordered = sorted(tracks, key=lambda track: track.title.casefold())
-    rows = "".join(
-        f'<tr><td>{_named(t)}<span class="by narrow">{_rights(t)}</span></td>'
-        f'<td class="wide">{escape(t.album)}</td><td class="wide">{_rights(t)}</td>'
-        f'<td class="n">{clock(t.duration_s)}</td></tr>'
-        for t in ordered[:MOST_LISTED]
-    )
-    head = (
-        "<th>Track</th><th class='wide'>From</th><th class='wide'>Licence and source</th>"
-        "<th class='n'>Length</th>"
-    )
-    rest = len(ordered) - MOST_LISTED
-    more = f'<div class="gp-small">and {rest} more; search to find them</div>' if rest > 0 else ""
     return (
-        '<div class="gp-list" tabindex="0" role="region" aria-label="Tracks">'
-        f"{_table(head, rows)}{more}</div>"
+        f'<div class="gp-small" data-library="{escape(name)}">'
+        f'<a href="?tab=library" data-tab="library">Library “{escape(name)}”</a>: {size}.</div>'
     )
 
 
-def where(answer: Answer, match: Match) -> str:
+def where(answer: Answer, match: Match, part_of_s: float = 0.0) -> str:
     """A sentence that says where in the track the clip, or the part of it used, begins."""
     clip, begins = "Your clip", "begins"
-    if answer.query_start_s > 0 or answer.query_duration_s >= LONGEST_S:
+    if part_of_s:
+        end_s = answer.query_start_s + answer.query_duration_s
+        clip = f"Your clip from {clock(answer.query_start_s)} to {clock(end_s)}"
+    elif answer.query_start_s > 0 or answer.query_duration_s >= LONGEST_S:
         begins = "begin"
         clip = (
             f"The loudest {answer.query_duration_s:.0f} s of your clip, from "
@@ -206,6 +215,10 @@ def _explain_verdict(answer: Answer, best: Match, truth: GroundTruth | None, hop
         return "The right answer is unknown: the clean clip is not identified either."
     source = "where it was cut from" if truth.given else "what the clean clip is identified as"
     judgement = judge(answer, truth, hop_s)
+    if not answer.identified:
+        if judgement == "wrong":
+            return f"The nearest track is wrong: it is not {source}."
+        return "The nearest track is correct, but below the threshold."
     if judgement == "place":
         return f"That is right: it is {source}."
     if judgement == "track":
@@ -214,6 +227,11 @@ def _explain_verdict(answer: Answer, best: Match, truth: GroundTruth | None, hop
             f"{best.start_s - answer.query_start_s:.1f} s: music repeats itself."
         )
     return f"That is wrong: it is not {source}."
+
+
+def _ahead(answer: Answer) -> str:
+    """How far the best match is ahead; nothing where there is no other music to compare with."""
+    return f", {answer.lead:.2f} ahead of other music" if answer.lead is not None else ""
 
 
 def _also(answer: Answer) -> str:
@@ -230,11 +248,13 @@ def _by(track: Track) -> str:
     return escape(" · ".join(text for text in (track.artist, track.album) if text))
 
 
-def _named(track: Track) -> str:
+def named(track: Track) -> str:
+    """Title and artist of a track for a cell of a table."""
     return f'{escape(track.title)}<span class="by">{escape(track.artist)}</span>'
 
 
-def _rights(track: Track) -> str:
+def stated_rights(track: Track) -> str:
+    """Licence and source of a track in a line."""
     stated = escape(licence(track.licence)) or "not stated"
     return " · ".join(filter(None, (stated, _source(track))))
 
@@ -250,5 +270,6 @@ def _source(track: Track) -> str:
     )
 
 
-def _table(head: str, rows: str) -> str:
+def table(head: str, rows: str) -> str:
+    """A table with the cells of its head and its rows."""
     return f'<table class="gp"><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>'

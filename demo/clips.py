@@ -6,6 +6,7 @@ import base64
 import io
 import itertools
 import json
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -29,7 +30,8 @@ class Clip:
 
     ``offset_s`` is where in its file the clip begins. ``past [m]`` is the music right before it,
     if known. ``place`` is the track id and second of a clip that was cut from a library, ``path``
-    the file it was cut from, if any.
+    the file it was cut from, if any; ``whole_s`` is the length of a file that was chosen (0: not
+    known), of which the clip is the loudest part.
     """
 
     samples: np.ndarray
@@ -38,6 +40,7 @@ class Clip:
     past: np.ndarray = field(default_factory=lambda: np.empty(0, np.float32))
     place: tuple[int, float] | None = None
     path: Path | None = None
+    whole_s: float = 0.0
 
     @property
     def duration_s(self) -> float:
@@ -71,12 +74,26 @@ def from_file(path: str | None) -> Clip:
             f"“{name}” has been deleted, because clips are kept for an hour: choose it again"
         )
     try:
-        samples, start_s = matching.loudest(
-            itertools.islice(audio.stream(path, chunk_s=1.0), LONGEST_S)
-        )
+        seconds = _Counted(itertools.islice(audio.stream(path, chunk_s=1.0), LONGEST_S))
+        samples, start_s = matching.loudest(seconds)
     except audio.AudioError as error:
         raise ClipError(str(error).replace(path, name)) from error
-    return Clip(samples, name, start_s, path=Path(path))
+    return Clip(
+        samples, name, start_s, path=Path(path), whole_s=seconds.samples / audio.SAMPLE_RATE
+    )
+
+
+class _Counted:
+    """Pieces of sound, and the number of samples of those that were taken."""
+
+    def __init__(self, pieces: Iterable[np.ndarray]) -> None:
+        self._pieces = pieces
+        self.samples = 0
+
+    def __iter__(self) -> Iterator[np.ndarray]:
+        for piece in self._pieces:
+            self.samples += len(piece)
+            yield piece
 
 
 def example(folder: Path | None) -> Clip | None:

@@ -51,9 +51,9 @@
   // A file that the server would refuse is not sent, and the reason is shown.
   const complaint = (file) => {
     const limit = Number(document.querySelector('#note').dataset.maxMb);
-    if (file.type && !file.type.startsWith('audio/')) {
+    if (file.type && !/^(audio|video)\//.test(file.type)) {
       return `“${file.name}” is not an audio file. Choose a recording, such as WAV, FLAC, MP3, ` +
-        'M4A, Ogg or Opus.';
+        'M4A, Ogg or Opus, or a video.';
     }
     if (file.size > limit * 1e6) {
       return `“${file.name}” has ${Math.ceil(file.size / 1e6)} MB, but the limit is ${limit} MB. ` +
@@ -61,11 +61,31 @@
     }
     return '';
   };
+  // Gradio's component refuses the type of a phone's video, although only its sound is read.
+  const asSound = (event, video) => {
+    const sound = new DataTransfer();
+    sound.items.add(new File([video], video.name, { type: 'audio/mp4' }));
+    if (event.type === 'change') {
+      event.target.files = sound.files;
+      return;
+    }
+    event.preventDefault();
+    event.stopImmediatePropagation();
+    event.target.dispatchEvent(new DragEvent('drop', { dataTransfer: sound,
+      bubbles: true, cancelable: true }));
+  };
+  document.addEventListener('click', (event) => {
+    const input = event.target.closest('#clip')?.querySelector('input[type=file]');
+    if (input) input.accept = 'audio/*,video/*';
+  }, true);
   const check = (event, files) => {
     if (!files || !files.length || !event.target.closest('#clip')) return;
     const problem = complaint(files[0]);
     say(problem);
-    if (!problem) return;
+    if (!problem) {
+      if (files[0].type.startsWith('video/')) asSound(event, files[0]);
+      return;
+    }
     event.preventDefault();
     event.stopImmediatePropagation();
     if (event.type === 'change') event.target.value = '';

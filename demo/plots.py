@@ -17,7 +17,7 @@ from PIL import Image
 
 from grafprint.models.features import FeatureConfig
 
-GREY = "#7d8896"  # has contrast on both white and black
+GREY = "#7d8896"  # on the page: the colour of subdued text, which differs between themes
 TEAL, AMBER = "#0d9488", "#d97706"
 
 
@@ -72,7 +72,7 @@ def svg(figure: Figure, label: str) -> str:
     """The figure as SVG text; ``label`` describes it in words."""
     text = io.StringIO()
     figure.savefig(text, format="svg", metadata={"Date": None, "Creator": None})
-    drawn = text.getvalue()
+    drawn = text.getvalue().replace(GREY, f"var(--body-text-color-subdued, {GREY})")
     named = f'<svg role="img" aria-label="{escape(label)}"'
     return drawn[drawn.index("<svg") :].replace("<svg", named, 1)
 

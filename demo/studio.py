@@ -10,6 +10,7 @@ from typing import Any
 import gradio as gr
 
 from demo.identifier import Identifier
+from grafprint import bundled
 from grafprint.fingerprint import Fingerprinter
 from grafprint.library import Library, LibraryError
 from grafprint.library.folder import CATALOGUE
@@ -20,6 +21,7 @@ UNQUEUED: dict[str, Any] = {"queue": False, "show_progress": "hidden", "api_visi
 IDENTIFY_LIMIT: dict[str, Any] = {"concurrency_id": "identify", "concurrency_limit": 2}
 # A visit's clip is dropped an hour after it was last changed.
 FORGET_S = 3600
+DEMO_MUSIC = "Demo music"  # the library that comes with the program
 
 
 @dataclass
@@ -49,19 +51,30 @@ class Studio:
         studio.identifier(studio.names()[0])
         return studio
 
+    @property
+    def home_name(self) -> str:
+        """The name of the home library: that of its folder, unless it is the bundled one."""
+        own = self.home.resolve() == bundled.asset("library").resolve()
+        return DEMO_MUSIC if own else self.home.name
+
     def names(self) -> list[str]:
         """The names of the libraries, the home library first."""
-        names = [self.home.name]
+        names = [self.home_name]
         if self.shelf is not None and self.shelf.is_dir():
             found = sorted(path.parent.name for path in self.shelf.glob(f"*/{CATALOGUE}"))
             names += [name for name in found if name not in names]
         return names
 
+    def called(self, name: str) -> str:
+        """The name of a library; the home library may also be called by its folder's name."""
+        return self.home_name if name == self.home.name and name not in self.names() else name
+
     def path(self, name: str) -> Path:
         """The folder of a library. Raises LibraryError for an unknown name."""
+        name = self.called(name)
         if name not in self.names():
             raise LibraryError(f"there is no library {name!r} here")
-        if name == self.home.name:
+        if name == self.home_name:
             return self.home
         assert self.shelf is not None  # or names() would contain only the home library
         return self.shelf / name
@@ -71,7 +84,7 @@ class Studio:
 
         Raises LibraryError if there is none of that name or it cannot be used.
         """
-        name = name or self.home.name
+        name = self.called(name or self.home_name)
         with self._lock:
             if name not in self._open:
                 library = Library.open(self.path(name), model_id=self.fingerprinter.model_id)
@@ -84,7 +97,7 @@ class Studio:
         Readers of the old state can finish with it.
         """
         with self._lock:
-            self._open.pop(name, None)
+            self._open.pop(self.called(name), None)
 
 
 @dataclass(frozen=True)
@@ -93,13 +106,16 @@ class Visit:
 
     ``clip`` holds the visitor's Clip (or None), ``degraded`` its version from the tab Degrade (or
     None), ``library`` the name of the library in use. ``changes`` counts the visitor's changes to
-    libraries, so that what shows a library can be updated.
+    libraries, so that what shows a library can be updated. ``find`` is what the page's address asks
+    to show again (or None), ``recording`` the path of a file that is to be scanned (or None).
     """
 
     clip: gr.State
     degraded: gr.State
     library: gr.State
     changes: gr.State
+    find: gr.State
+    recording: gr.State
 
     @classmethod
     def begin(cls, studio: Studio) -> Visit:
@@ -109,4 +125,6 @@ class Visit:
             degraded=gr.State(None, time_to_live=FORGET_S),
             library=gr.State(studio.names()[0]),
             changes=gr.State(0),
+            find=gr.State(None),
+            recording=gr.State(None),
         )

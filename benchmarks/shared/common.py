@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 
 from benchmarks.shared.systems import SYSTEMS, System
 from benchmarks.shared.workers import Model, Shared, WorkerPool
@@ -23,6 +24,7 @@ from grafprint.evaluation import EvaluationConfig, Report, evaluate, query_track
 from grafprint.fingerprint import DEFAULT_MODEL, Fingerprinter
 from grafprint.library import Library, Track, add_file
 from grafprint.library.add_file import FileFingerprints
+from grafprint.models.fast.precision import faster_in_bf16
 
 ROOT = Path(__file__).parent.parent.parent
 RESULTS = ROOT / "benchmarks" / "results"
@@ -100,13 +102,18 @@ def shared_options(doc: str) -> argparse.ArgumentParser:
 
 
 def model(args: argparse.Namespace, name: str) -> Model:
-    """The trained network of a system, to load here or in other processes."""
+    """The trained network of a system, to load here or in other processes.
+
+    The precision is chosen here, by a timing that could come out otherwise in another process.
+    """
+    precision = "bf16" if faster_in_bf16(torch.device(args.device)) else "fp32"
     if args.models is None:
         if name != "grafprint":
             raise SystemExit(f"the network of {name} must come from --models")
-        return Model(DEFAULT_MODEL, args.device)
+        return Model(DEFAULT_MODEL, args.device, precision=precision)
     run = f"{SYSTEMS[name].trained_as}-{args.pairs}"
-    return Model(args.models / run / "encoder.safetensors", args.device)
+    path = args.models / run / "encoder.safetensors"
+    return Model(path, args.device, precision=precision)
 
 
 def network(args: argparse.Namespace, name: str) -> Fingerprinter:

@@ -8,11 +8,14 @@ from dataclasses import replace
 from html import escape
 
 from matplotlib import rc_context
+from matplotlib.figure import Figure
 
 from demo import plots, work
+from demo.benchmark.stored import Stored
 from demo.cards import clock, count
 from demo.downloads import links
 from grafprint.evaluation import MEASURES, EvaluationConfig, Report, to_csv
+from grafprint.evaluation.intervals import Rate
 from grafprint.evaluation.plots import hit_rates
 
 TEAL, AMBER = "13 148 136", "217 119 6"
@@ -51,19 +54,27 @@ def summary(report: Report) -> str:
     return sentence(f"{queries}, cut from {report.query_tracks} tracks{missing}.{stopped}")
 
 
-def results(report: Report, measure: str) -> tuple[str, str]:
-    """Table and curves of a report; both empty until a query is done."""
-    return (table(report, measure), curves(report, measure)) if report.done else ("", "")
+def results(report: Report, measure: str, beside: Stored | None = None) -> tuple[str, str]:
+    """Table and curves of a report, beside a stored result; both empty until a query is done."""
+    if not report.done:
+        return "", ""
+    return table(report, measure, beside), curves(report, measure, beside)
 
 
-def table(report: Report, measure: str) -> str:
-    """Rates in percent with intervals: a row per length and reverb, a column per SNR."""
+def table(report: Report, measure: str, beside: Stored | None = None) -> str:
+    """Rates in percent with intervals: a row per length and reverb, a column per SNR.
+
+    Below each rate is that of the stored result ``beside`` it, where that has one.
+    """
     rates = report.rates(measure)
     config = report.config
     colour = AMBER if measure == "named_when_absent" else TEAL
     rows = "".join(
         f"<tr><th>{length:g} s</th><td>{'with' if reverb else 'without'}</td>"
-        + "".join(_cell(rates[length, reverb, snr], colour) for snr in config.snrs_db)
+        + "".join(
+            _cell(rates[place], colour, beside.rate(measure, place) if beside else None)
+            for place in ((length, reverb, snr) for snr in config.snrs_db)
+        )
         + "</tr>"
         for length in config.lengths_s
         for reverb in config.reverbs
@@ -74,17 +85,23 @@ def table(report: Report, measure: str) -> str:
     )
     return (
         f'<div class="gp-small">{_name(measure)}, in % of {report.done} queries per cell, with '
-        '95 % intervals</div><div class="gp-wide" tabindex="0" role="region" aria-label="Rates">'
+        f"95 % intervals{_compared(report, measure, beside)}</div>"
+        '<div class="gp-wide" tabindex="0" role="region" aria-label="Rates">'
         f'<table class="gp"><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table></div>'
     )
 
 
-def curves(report: Report, measure: str) -> str:
-    """Rates against SNR, one plot without reverb and one with it, for both themes."""
+def curves(report: Report, measure: str, beside: Stored | None = None) -> str:
+    """Rates against SNR, one plot without reverb and one with it, for both themes.
+
+    The stored result is dashed, in the colours of its lengths.
+    """
     pictures = ""
     for reverb in report.config.reverbs:
         half = replace(report, config=replace(report.config, reverbs=(reverb,)))
         figure = plots.adapt_to_themes(hit_rates(half, measure))
+        if beside is not None:
+            _draw_beside(figure, half, measure, beside)
         with rc_context({"svg.fonttype": "none"}):
             pictures += plots.svg(figure, _describe(half, measure, reverb))
     return f'<div class="gp-curves">{pictures}</div>'
@@ -104,11 +121,33 @@ def downloads(report: Report, measure: str) -> str:
     return links({kind: (f"evaluation.{kind.lower()}", *file) for kind, file in files.items()})
 
 
-def _cell(rate: tuple[float, float, float], colour: str) -> str:
+def _compared(report: Report, measure: str, beside: Stored | None) -> str:
+    """What the table's second numbers are."""
+    if beside is None:
+        return ""
+    places = report.rates(measure)
+    known = sum(beside.rate(measure, place) is not None for place in places)
+    if not known:
+        return f"; {escape(beside.name)} has none of these cells"
+    return f"; below: {escape(beside.name)}{' (dashed)' if len(report.config.snrs_db) > 1 else ''}"
+
+
+def _draw_beside(figure: Figure, report: Report, measure: str, beside: Stored) -> None:
+    """Draw the stored rates of a report with one kind of reverb into its only panel."""
+    axes, config = figure.axes[0], report.config
+    for drawn, length in zip(list(axes.containers), config.lengths_s, strict=True):
+        rates = [beside.rate(measure, (length, config.reverbs[0], snr)) for snr in config.snrs_db]
+        known = [(place, 100 * rate[0]) for place, rate in enumerate(rates) if rate is not None]
+        if known:
+            axes.plot(*zip(*known, strict=True), "--", color=drawn[0].get_color(), alpha=0.8)
+
+
+def _cell(rate: Rate, colour: str, beside: Rate | None) -> str:
     middle, low, high = (100 * part for part in rate)
+    stored = "" if beside is None else f'<span class="beside">{100 * beside[0]:.1f}</span>'
     return (
         f'<td class="n" style="background: rgb({colour} / {0.45 * middle:.0f}%)">{middle:.1f}'
-        f'<span class="by">{low:.0f}–{high:.0f}</span></td>'
+        f'<span class="by">{low:.0f}–{high:.0f}</span>{stored}</td>'
     )
 
 

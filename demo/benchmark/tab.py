@@ -6,7 +6,7 @@ import contextlib
 import functools
 import time
 from collections.abc import Generator, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,8 @@ import gradio as gr
 
 from demo import cards, work
 from demo.benchmark import cards as benchmark_cards
+from demo.benchmark import stored
+from demo.benchmark.stored import Stored, StoredError
 from demo.studio import UNQUEUED, Studio, Visit
 from grafprint import evaluation
 from grafprint.degradation.banks import NoiseBank, RoomBank, noise_bank, room_bank
@@ -25,6 +27,7 @@ REVERBS = {"without": (False,), "with": (True,), "both": (False, True)}
 FEWEST, MOST = 5, 200  # queries per cell
 MOST_CELLS = 100
 LONGEST_S = 30
+NOTHING = "nothing"  # to compare with
 # Results are redrawn at this interval, and take at most this share of the time.
 DRAW_EVERY_S, DRAW_SHARE = 1.0, 0.25
 
@@ -38,18 +41,34 @@ class Board:
 
     measure: str = "hit_50ms"
     report: Report | None = None
+    beside: Stored | None = None
+    kept: dict[str, Stored] = field(default_factory=dict)  # earlier results of the visit, by name
+
+    def results(self) -> tuple[str, str]:
+        """Table and curves as HTML; empty without a report."""
+        if self.report is None:
+            return "", ""
+        return benchmark_cards.results(self.report, self.measure, self.beside)
+
+    def keep(self, name: str) -> None:
+        """Keep the report so that later ones can be compared with it."""
+        if self.report is not None and self.report.done:
+            self.kept[name] = stored.of_report(self.report, name)
 
 
 def build(studio: Studio, visit: Visit, tab: gr.Tab) -> None:
     """The components and events of the tab."""
     turn = work.Turn()
+    ours = stored.of_the_project()
 
     def begin(stop: work.Stop, board: Board) -> tuple[Any, ...]:
         board.report = None
         return turn.begin(stop), gr.update(visible=True), gr.update(interactive=False), ""
 
-    def end(board: Board) -> tuple[Any, ...]:
-        return gr.update(visible=False), gr.update(interactive=True), files(board)
+    def end(board: Board, name: str) -> tuple[Any, ...]:
+        board.keep(f"Run {len(board.kept) + 1} of this visit, library “{name}”")
+        choices = gr.update(choices=[NOTHING, *ours, *board.kept])
+        return gr.update(visible=False), gr.update(interactive=True), files(board), choices
 
     def run(
         lengths: list[str],
@@ -73,19 +92,31 @@ def build(studio: Studio, visit: Visit, tab: gr.Tab) -> None:
                     if stop.wanted or report.done == config.queries:
                         break
                     if now_s >= next_s:
-                        results = benchmark_cards.results(report, board.measure)
-                        yield benchmark_cards.progress(report, now_s - began_s), *results
+                        yield benchmark_cards.progress(report, now_s - began_s), *board.results()
                         cost_s = time.monotonic() - now_s
                         next_s = now_s + max(DRAW_EVERY_S, cost_s / DRAW_SHARE)
-            yield benchmark_cards.summary(report), *benchmark_cards.results(report, board.measure)
+            yield benchmark_cards.summary(report), *board.results()
         except (ValueError, LibraryError) as error:
             yield cards.problem(str(error)), "", ""
 
     def measure(chosen: str, board: Board) -> tuple[str, str, str]:
         board.measure = chosen if chosen in MEASURES else board.measure
-        if board.report is None:
-            return "", "", ""
-        return *benchmark_cards.results(board.report, board.measure), files(board)
+        return *board.results(), files(board)
+
+    def compare(chosen: str, board: Board) -> tuple[str, str]:
+        board.beside = ours.get(chosen) or board.kept.get(chosen)
+        return board.results()
+
+    def compare_file(path: str | None, board: Board) -> tuple[Any, ...]:
+        if path is None:
+            return gr.skip(), *board.results()
+        try:
+            board.beside = stored.from_file(Path(path))
+        except StoredError as error:
+            raise gr.Error(str(error), print_exception=False) from error
+        board.kept[board.beside.name] = board.beside
+        choices = [NOTHING, *ours, *board.kept]
+        return gr.update(choices=choices, value=board.beside.name), *board.results()
 
     def files(board: Board) -> str:
         return benchmark_cards.downloads(board.report, board.measure) if board.report else ""
@@ -112,7 +143,7 @@ def build(studio: Studio, visit: Visit, tab: gr.Tab) -> None:
         """
         try:
             config = configuration(lengths.split(","), snrs.split(","), reverb, queries, seed)
-            steps = contextlib.closing(_reports(studio, library or studio.home.name, config))
+            steps = contextlib.closing(_reports(studio, library or studio.home_name, config))
             with turn.lock, steps as reports:
                 yielded_s = time.monotonic()
                 for report in reports:
@@ -172,6 +203,23 @@ def build(studio: Studio, visit: Visit, tab: gr.Tab) -> None:
         label="Show",
         elem_id="benchmark-measure",
     )
+    with gr.Row():
+        beside = gr.Dropdown(
+            [NOTHING, *ours],
+            value=NOTHING,
+            label="Compare with",
+            info="A stored result, or an earlier one of this visit.",
+            elem_id="benchmark-beside",
+            min_width=240,
+        )
+        saved = gr.UploadButton(
+            "Open a result (JSON)",
+            file_types=[".json"],
+            type="filepath",
+            scale=0,
+            min_width=200,
+            elem_id="benchmark-open",
+        )
     table = gr.HTML("", elem_id="benchmark-table", padding=False)
     curves = gr.HTML("", elem_id="benchmark-curves", padding=False)
     links = gr.HTML("", elem_id="benchmark-files", padding=False)
@@ -194,9 +242,11 @@ def build(studio: Studio, visit: Visit, tab: gr.Tab) -> None:
         **hidden,
         **EVALUATION_LIMIT,
     )
-    over.then(end, board, [halt, start, links], **hidden)
+    over.then(end, [board, visit.library], [halt, start, links, beside], **hidden)
     halt.click(work.Stop.halt, stop, progress, **UNQUEUED)
     chosen.input(measure, [chosen, board], [table, curves, links], **hidden)
+    beside.input(compare, [beside, board], [table, curves], **hidden)
+    saved.upload(compare_file, [saved, board], [beside, table, curves], **hidden)
 
     with gr.Row(visible=False):
         texts = [gr.Textbox("1,2,3,5"), gr.Textbox("0,10,20,none"), gr.Textbox("both")]

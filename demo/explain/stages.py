@@ -245,6 +245,6 @@ def _bands(axes: Axes, places: dict[Track, int]) -> None:
         if number % 2:
             axes.axhspan(base, base + track.count, color=GREY, alpha=0.15, zorder=0)
     middles = [base + track.count / 2 for track, base in places.items()]
-    axes.set_yticks(middles, [track.title[:24] for track in places], fontsize=8)
+    axes.set_yticks(middles, [track.title[:24] for track in places], fontsize=9)
     axes.tick_params("y", length=0)
     axes.set_ylim(max(base + track.count for track, base in places.items()), 0)

@@ -19,6 +19,10 @@ from grafprint.library import LibraryError
 from grafprint.matching import MatchError
 
 LONGEST_S = 8.0  # of the clip: the plots of a longer one would be crowded
+# Plots are drawn for the page's width, so that their texts have the size of others.
+PHONE_PX = 660
+WIDE_IN, PHONE_IN = 9.0, 4.4
+_WITH_WIDTH = "(clip, library, second, width) => [clip, library, second, window.innerWidth]"
 
 
 class Stage(NamedTuple):
@@ -87,7 +91,9 @@ STAGES = (
 def build(studio: Studio, visit: Visit, tab: gr.Tab) -> None:
     """The components and events of the tab."""
 
-    def show(clip: Clip | None, library: str, second: float) -> tuple[Any, str]:
+    def show(
+        clip: Clip | None, library: str, second: float, width_px: float = 0
+    ) -> tuple[Any, str]:
         try:
             chosen = studio.identifier(library)
             clip = shorten(clip or example_clip(studio))
@@ -96,7 +102,8 @@ def build(studio: Studio, visit: Visit, tab: gr.Tab) -> None:
         except (ClipError, MatchError, LibraryError) as error:
             return gr.skip(), cards.problem(str(error))
         last_s = max(0.0, scene.duration_s - scene.fingerprinter.window_s)
-        return gr.update(maximum=max(0.1, round(last_s, 1))), page(scene, clip.name)
+        narrow = 0 < width_px <= PHONE_PX
+        return gr.update(maximum=max(0.1, round(last_s, 1))), page(scene, clip.name, narrow)
 
     def explain(path: str, second: float = 0.0, library: str = "") -> str:
         """Explain how a clip is identified: plots of all stages, as HTML."""
@@ -119,8 +126,13 @@ def build(studio: Studio, visit: Visit, tab: gr.Tab) -> None:
         elem_id="explain-second",
     )
     pictures = gr.HTML(elem_id="explain", padding=False)
-    inputs, outputs = [visit.clip, visit.library, second], [second, pictures]
-    options: dict[str, Any] = {"api_visibility": "private", "show_progress_on": pictures}
+    width = gr.Number(0, visible=False)
+    inputs, outputs = [visit.clip, visit.library, second, width], [second, pictures]
+    options: dict[str, Any] = {
+        "api_visibility": "private",
+        "show_progress_on": pictures,
+        "js": _WITH_WIDTH,
+    }
     tab.select(show, inputs, outputs, **options)
     second.release(show, inputs, outputs, trigger_mode="always_last", **options)
 
@@ -147,14 +159,15 @@ def shorten(clip: Clip) -> Clip:
     return Clip(clip.samples[: round(LONGEST_S * audio.SAMPLE_RATE)], clip.name, clip.offset_s)
 
 
-def page(scene: Scene, name: str) -> str:
-    """All stages as HTML."""
-    shown = "".join(
-        f'<section class="gp-stage"><h3>{number}. {stage.title}</h3><p>{stage.text}</p>'
-        f'<div class="gp-panels">{"".join(_panel(stage, panel, scene) for panel in stage.panels)}'
-        "</div></section>"
-        for number, stage in enumerate(STAGES, 1)
-    )
+def page(scene: Scene, name: str, narrow: bool = False) -> str:
+    """All stages as HTML; ``narrow``: for a phone, with each plot on a line of its own."""
+    shown = ""
+    for number, stage in enumerate(STAGES, 1):
+        panels = "".join(_panel(stage, panel, scene, narrow) for panel in stage.panels)
+        shown += (
+            f'<section class="gp-stage"><h2>{number}. {stage.title}</h2><p>{stage.text}</p>'
+            f'<div class="gp-panels">{panels}</div></section>'
+        )
     best = scene.answer.best
     if best is not None and scene.answer.identified:
         answer = cards.found(scene.answer, best)
@@ -163,9 +176,12 @@ def page(scene: Scene, name: str) -> str:
     return f'<div class="gp-small">{escape(name)}</div>{shown}{answer}'
 
 
-def _panel(stage: Stage, panel: tuple[str, Callable[[Axes, Scene], None]], scene: Scene) -> str:
+def _panel(
+    stage: Stage, panel: tuple[str, Callable[[Axes, Scene], None]], scene: Scene, narrow: bool
+) -> str:
     caption, draw = panel
-    with plots.drawing(9 / len(stage.panels), 2.6) as figure:
+    width_in = PHONE_IN if narrow else WIDE_IN / len(stage.panels)
+    with plots.drawing(width_in, 2.6) as figure:
         axes = plots.style_axes(figure.subplots())
         draw(axes, scene)
         drawn = plots.svg(figure, f"{stage.title} {caption}: {stage.text}")

@@ -21,6 +21,8 @@ CLUSTERS = ("#56b4e9", "#e69f00", "#2fbf8f", "#f0e442", "#cc79a7")
 _VIRIDIS = colormaps["viridis"](np.linspace(0.25, 1, 6))[:, :3]  # without the darkest colours
 SCALE = LinearSegmentedColormap.from_list("scale", list(_VIRIDIS))
 HERTZ = (100, 250, 500, 1000, 2000, 4000, 7000)
+# When zoomed in, where there is room.
+FINE_HERTZ = (150, 200, 300, 400, 600, 700, 800, 1200, 1500, 2500, 3000, 3500, 4500, 5000, 6000)
 
 NOTE = (
     "Each dot is a node: the network's features for a patch of the spectrogram in this block. It "
@@ -46,8 +48,9 @@ def value(view: SegmentView, config: FeatureConfig) -> str:
             "frames": config.window_frames,
             "k": view.graphs[0][0].neighbours.shape[1],
             "pictures": [_picture(amplitude) for amplitude in view.amplitude],
-            "hertz": hertz_ticks(config),
-            "seconds": second_ticks(config),
+            "hertz": hertz_ticks(config) + hertz_ticks(config, FINE_HERTZ),
+            "seconds": second_ticks(config) + second_ticks(config, 0.05),
+            "coarse": {"hertz": len(HERTZ), "seconds": len(second_ticks(config))},
             "colours": {
                 **EDGES,
                 "clusters": CLUSTERS,
@@ -60,20 +63,20 @@ def value(view: SegmentView, config: FeatureConfig) -> str:
     )
 
 
-def hertz_ticks(config: FeatureConfig) -> list[tuple[float, str]]:
+def hertz_ticks(config: FeatureConfig, hertz: tuple[int, ...] = HERTZ) -> list[tuple[float, str]]:
     """Mel bins and labels of round frequencies."""
     bins = np.arange(config.n_mels)
-    places = np.interp(HERTZ, mel_bin_hz(bins, config), bins)
+    places = np.interp(hertz, mel_bin_hz(bins, config), bins)
     return [
-        (round(float(place), 2), f"{hz // 1000} kHz" if hz >= 1000 else f"{hz} Hz")
-        for place, hz in zip(places, HERTZ, strict=True)
+        (round(float(place), 2), f"{hz / 1000:g} kHz" if hz >= 1000 else f"{hz} Hz")
+        for place, hz in zip(places, hertz, strict=True)
     ]
 
 
-def second_ticks(config: FeatureConfig) -> list[tuple[float, str]]:
-    """Frames and labels of quarters of a second."""
+def second_ticks(config: FeatureConfig, step_s: float = 0.25) -> list[tuple[float, str]]:
+    """Frames and labels of steps of a second, by default quarters."""
     rate = config.sample_rate_hz / config.hop_length
-    return [(round(s * rate, 2), f"{s:g}") for s in (0.0, 0.25, 0.5, 0.75)]
+    return [(round(s * rate, 2), f"{round(s, 2):g}") for s in np.arange(0, 1, step_s)]
 
 
 def title(graph: NodeGraph, blocks: int) -> str:

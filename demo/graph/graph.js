@@ -4,6 +4,7 @@ const root = part('root');
 const canvases = [part('canvas0'), part('canvas1')];
 let first = true;
 const state = { block: 0, colour: 'degree', edges: 'node', node: null, hover: null };
+state.view = { left: 0, bottom: 0, zoom: 1 }; // graph_view.js changes it
 let data = null;
 let pictures = [];
 
@@ -41,8 +42,11 @@ const redraw = () => {
   const block = data.blocks[state.block];
   canvases.forEach((c, i) => drawSide(c, data, block, i, pictures[i], state));
   showNode();
-  const { hover, ...chosen } = state; // a picture is saved without what the pointer hovers over
+  // A picture is saved whole, and without what the pointer hovers over.
+  const { hover, view, ...chosen } = state;
   root.dataset.choice = JSON.stringify(chosen);
+  root.dataset.zoom = view.zoom.toFixed(2);
+  for (const button of element.querySelectorAll('[data-hear=patch]')) button.disabled = state.node === null;
 };
 
 const showScale = () => {
@@ -117,7 +121,8 @@ const load = () => {
   canvases.forEach((canvas, i) => {
     part(`name${i}`).textContent = part(`name${i}`).title = data.names[i];
     canvas.setAttribute('aria-label', `Graph of the ${i ? 'degraded' : 'clean'} segment. The ` +
-      'arrow keys move from node to node, Escape clears the selection.');
+      'arrow keys move from node to node, Enter plays the patch of the node, plus and minus ' +
+      'zoom, 0 shows the whole, Escape clears the selection.');
   });
   pictures = data.pictures.map((source) => {
     const picture = new Image();
@@ -131,7 +136,7 @@ const load = () => {
 const under = (canvas, event) => {
   const box = canvas.getBoundingClientRect();
   const [x, y] = [event.clientX - box.left, event.clientY - box.top];
-  return nodeAt(canvas, data, data.blocks[state.block], x, y);
+  return nodeAt(canvas, state.view, data.blocks[state.block], x, y);
 };
 
 const ARROWS = { ArrowUp: [1, 0], ArrowDown: [-1, 0], ArrowLeft: [0, -1], ArrowRight: [0, 1] };
@@ -150,12 +155,12 @@ const press = (event) => {
     const column = Math.max(0, Math.min(columns - 1, (state.node % columns) + right));
     state.node = row * columns + column;
   }
-  redraw();
+  showSelected();
 };
 
 canvases.forEach((canvas) => {
   canvas.addEventListener('click', (event) => {
-    if (!data) return;
+    if (!data || dragged()) return;
     const node = under(canvas, event);
     state.hover = null;
     state.node = node === state.node ? null : node; // a second click clears the selection

@@ -1,26 +1,37 @@
-// Drawing for the tab Graph: a spectrogram with nodes and edges on a canvas, bars as SVG.
+// Drawing for the tab Graph: a spectrogram with nodes and edges on a canvas.
+// A view is {left, bottom, zoom}: the corner of what is shown, in shares of the whole, and the zoom.
 const INK = { left: 46, bottom: 34, top: 4, right: 4 };
 
-// The mapping from frames and mel bins to pixels of a canvas.
-const frame = (canvas, data) => {
+// The mapping from frames and mel bins, and from shares of the whole, to pixels of a canvas.
+const frame = (canvas, data, view) => {
   const width = canvas.clientWidth - INK.left - INK.right;
   const height = canvas.clientHeight - INK.top - INK.bottom;
+  const across = (share) => INK.left + (share - view.left) * view.zoom * width;
+  const up = (share) => INK.top + height - (share - view.bottom) * view.zoom * height;
   return {
-    width, height,
-    x: (t) => INK.left + ((t + 0.5) / data.frames) * width,
-    y: (m) => INK.top + height - ((m + 0.5) / data.mels) * height,
+    width, height, across, up, zoom: view.zoom,
+    x: (t) => across((t + 0.5) / data.frames),
+    y: (m) => up((m + 0.5) / data.mels),
   };
 };
+
+// The shares of the whole at a point of the canvas: time, frequency.
+const sharesAt = (canvas, view, px, py) => [
+  view.left + (px - INK.left) / (canvas.clientWidth - INK.left - INK.right) / view.zoom,
+  view.bottom + (1 - (py - INK.top) / (canvas.clientHeight - INK.top - INK.bottom)) / view.zoom,
+];
 
 const placeOf = (block, node) => [
   block.frame[node % block.columns], block.mel[Math.floor(node / block.columns)],
 ];
 
 // The node under a point of the canvas, or null outside the spectrogram.
-const nodeAt = (canvas, data, block, px, py) => {
-  const { width, height } = frame(canvas, data);
-  const column = Math.floor(((px - INK.left) / width) * block.columns);
-  const row = Math.floor((1 - (py - INK.top) / height) * block.rows);
+const nodeAt = (canvas, view, block, px, py) => {
+  if (px < INK.left || py < INK.top || px > canvas.clientWidth - INK.right
+    || py > canvas.clientHeight - INK.bottom) return null;
+  const [across, up] = sharesAt(canvas, view, px, py);
+  const column = Math.floor(across * block.columns);
+  const row = Math.floor(up * block.rows);
   const inside = column >= 0 && column < block.columns && row >= 0 && row < block.rows;
   return inside ? row * block.columns + column : null;
 };
@@ -42,43 +53,62 @@ const colourOf = (data, side, colour, span, node) => (colour === 'cluster'
   ? data.colours.clusters[side.cluster[node]]
   : mixed(data.colours.scale, (side[colour][node] - span[0]) / (span[1] - span[0] || 1)));
 
-const drawGround = (pen, canvas, data, block, at, picture) => {
+// Labels of an axis where they do not cover others; the fine ones only when zoomed in.
+const ticksOf = (ticks, coarse, zoom, place, low, high, apart) => {
+  const shown = [];
+  for (const [value, name] of zoom < 2 ? ticks.slice(0, coarse) : ticks) {
+    const at = place(value);
+    if (at < low || at > high || shown.some(([other]) => Math.abs(other - at) < apart)) continue;
+    shown.push([at, name]);
+  }
+  return shown;
+};
+
+const drawAxes = (pen, canvas, data, at) => {
+  const [right, base] = [INK.left + at.width, INK.top + at.height];
+  pen.fillStyle = getComputedStyle(canvas).color;
+  pen.font = '11px system-ui, sans-serif';
+  pen.textAlign = 'right';
+  pen.textBaseline = 'middle';
+  for (const [y, name] of ticksOf(data.hertz, data.coarse.hertz, at.zoom, at.y, INK.top + 3, base, 12))
+    pen.fillText(name, INK.left - 5, y);
+  pen.textAlign = 'center';
+  pen.textBaseline = 'top';
+  for (const [x, name] of ticksOf(data.seconds, data.coarse.seconds, at.zoom, at.x, INK.left, right, 30))
+    pen.fillText(name, x, base + 5);
+  pen.fillText('time in the segment (s)', INK.left + at.width / 2, base + 19);
+};
+
+const drawGround = (pen, data, block, at, picture) => {
   pen.fillStyle = '#000';
   pen.fillRect(INK.left, INK.top, at.width, at.height);
   pen.imageSmoothingEnabled = false;
-  if (picture.complete) pen.drawImage(picture, INK.left, INK.top, at.width, at.height);
+  if (picture.complete) pen.drawImage(picture, at.across(0), at.up(1), at.zoom * at.width, at.zoom * at.height);
   // The outlines of small cells are faint.
   pen.strokeStyle = `rgba(255,255,255,${block.columns > 8 ? 0.07 : 0.3})`;
   pen.lineWidth = 1;
   pen.beginPath();
   for (let c = 1; c < block.columns; c += 1) {
-    const x = INK.left + (c / block.columns) * at.width;
-    pen.moveTo(x, INK.top);
-    pen.lineTo(x, INK.top + at.height);
+    pen.moveTo(at.across(c / block.columns), at.up(0));
+    pen.lineTo(at.across(c / block.columns), at.up(1));
   }
   for (let r = 1; r < block.rows; r += 1) {
-    const y = INK.top + (r / block.rows) * at.height;
-    pen.moveTo(INK.left, y);
-    pen.lineTo(INK.left + at.width, y);
+    pen.moveTo(at.across(0), at.up(r / block.rows));
+    pen.lineTo(at.across(1), at.up(r / block.rows));
   }
   pen.stroke();
-  pen.fillStyle = getComputedStyle(canvas).color;
-  pen.font = '11px system-ui, sans-serif';
-  pen.textAlign = 'right';
-  pen.textBaseline = 'middle';
-  for (const [bin, name] of data.hertz) pen.fillText(name, INK.left - 5, at.y(bin));
-  pen.textAlign = 'center';
-  pen.textBaseline = 'top';
-  for (const [t, name] of data.seconds) pen.fillText(name, at.x(t), INK.top + at.height + 5);
-  pen.fillText('time in the segment (s)', INK.left + at.width / 2, INK.top + at.height + 19);
 };
 
 // Edges bend to the right as seen from their start, so that edges along one row or column, and
-// the two edges between a pair of nodes, do not cover each other.
+// the two edges between a pair of nodes, do not cover each other. A curve stays within the points
+// that define it, so these are kept inside the axes.
 const bow = (pen, at, from, to) => {
   const [x0, y0, x1, y1] = [at.x(from[0]), at.y(from[1]), at.x(to[0]), at.y(to[1])];
+  const [left, right, top, bottom] = [at.across(0), at.across(1), at.up(1), at.up(0)];
+  const x = Math.max(left + 2, Math.min(right - 2, (x0 + x1) / 2 - 0.15 * (y1 - y0)));
+  const y = Math.max(top + 2, Math.min(bottom - 2, (y0 + y1) / 2 + 0.15 * (x1 - x0)));
   pen.moveTo(x0, y0);
-  pen.quadraticCurveTo((x0 + x1) / 2 - 0.15 * (y1 - y0), (y0 + y1) / 2 + 0.15 * (x1 - x0), x1, y1);
+  pen.quadraticCurveTo(x, y, x1, y1);
 };
 
 // Edges of one kind: pairs of nodes, [from, to].
@@ -111,7 +141,7 @@ const writeDistances = (pen, at, block, node, edges, radius) => {
   const labels = edges.map((edge) => {
     const [t, m] = placeOf(block, edge.to);
     return { text: edge.distance.toFixed(2), x: at.x(t), y: at.y(m) };
-  }).sort((a, b) => a.y - b.y);
+  }).filter(({ x, y }) => x > INK.left && x < INK.left + at.width && y > INK.top && y < INK.top + at.height).sort((a, b) => a.y - b.y);
   for (const label of labels) {
     const end = INK.left + at.width - 50;
     const left = label.x > end || (label.x < at.x(placeOf(block, node)[0]) && label.x > INK.left + 50);
@@ -133,13 +163,23 @@ const drawSide = (canvas, data, block, number, picture, state) => {
   const pen = canvas.getContext('2d');
   pen.setTransform(ratio, 0, 0, ratio, 0, 0);
   pen.clearRect(0, 0, canvas.clientWidth, canvas.clientHeight);
+  const at = frame(canvas, data, state.view);
+  drawAxes(pen, canvas, data, at);
+  pen.save();
+  pen.beginPath();
+  pen.rect(INK.left, INK.top, at.width, at.height);
+  pen.clip(); // what is drawn from here on stays inside the axes
+  drawGround(pen, data, block, at, picture);
+  drawNodes(pen, data, block, number, at, state);
+  pen.restore();
+};
+
+// The nodes and edges of one side; `shown` are those of the node that is pointed at or selected.
+const drawNodes = (pen, data, block, number, at, state) => {
   const side = block.sides[number];
-  const at = frame(canvas, data);
   const other = number ? 'appeared' : 'vanished';
   const dashes = number ? [2, 3] : [6, 4];
   const shown = state.hover ?? state.node;
-  drawGround(pen, canvas, data, block, at, picture);
-
   if (state.edges === 'all') {
     const kinds = [[], []];
     side.to.forEach((to, i) => kinds[side.shared[i]].push([Math.floor(i / data.k), to]));
@@ -148,7 +188,8 @@ const drawSide = (canvas, data, block, number, picture, state) => {
     drawEdges(pen, at, block, kinds[1], data.colours.survived, 1.2, []);
     pen.globalAlpha = 1;
   }
-  const radius = Math.max(2.5, Math.min(10, 0.3 * at.width / block.columns, 0.3 * at.height / block.rows));
+  const cell = [at.width / block.columns, at.height / block.rows].map((v) => 0.3 * v * at.zoom);
+  const radius = Math.max(2.5, Math.min(10, ...cell));
   const span = spanOf(block, state.colour);
   const dot = (node, size) => {
     const [t, m] = placeOf(block, node);
@@ -181,45 +222,4 @@ const drawSide = (canvas, data, block, number, picture, state) => {
   pen.strokeStyle = '#fff';
   pen.stroke();
   writeDistances(pen, at, block, shown, own, radius);
-};
-
-// Shares [n] of clean and degraded as bars side by side; marks are [place 0..1, text] of the axis.
-const bars = (pair, colours, marks, unit, label) => {
-  const top = Math.max(...pair.flat(), 0.01);
-  const step = 300 / pair[0].length;
-  const parts = pair.map((shares, side) => shares.map((share, i) => {
-    const high = (80 * share) / top;
-    return `<rect x="${(34 + i * step + 1 + side * (step / 2 - 1)).toFixed(1)}" ` +
-      `y="${(88 - high).toFixed(1)}" width="${(step / 2 - 1.5).toFixed(1)}" ` +
-      `height="${high.toFixed(1)}" fill="${colours[side]}"/>`;
-  }).join('')).join('');
-  const ticks = marks.map(([place, text]) =>
-    `<text x="${34 + 300 * place}" y="101" text-anchor="middle">${text}</text>`).join('');
-  return `<svg viewBox="0 0 350 118" role="img" aria-label="${label}" font-size="10" ` +
-    `fill="currentColor">${parts}<path d="M34 8V88H334" fill="none" stroke="currentColor" ` +
-    `opacity=".5"/><text x="30" y="14" text-anchor="end">${Math.round(100 * top)} %</text>` +
-    `<text x="30" y="88" text-anchor="end">0</text>${ticks}` +
-    `<text x="184" y="114" text-anchor="middle">${unit}</text></svg>`;
-};
-
-// Mean edge length by block, a line for clean and one for degraded; a ring marks the shown block.
-const depths = (pair, colours, current, unit, label) => {
-  const top = Math.max(...pair.flat(), 0.01);
-  const x = (i) => (34 + (300 * (i + 0.5)) / pair[0].length).toFixed(1);
-  const y = (v) => (58 - (48 * v) / top).toFixed(1);
-  const lines = pair.map((means, side) => {
-    const dots = means.map((v, i) => `<circle cx="${x(i)}" cy="${y(v)}" r="2.5" ` +
-      `fill="${colours[side]}"/>`).join('');
-    const ring = `<circle cx="${x(current)}" cy="${y(means[current])}" r="5" fill="none" ` +
-      `stroke="${colours[side]}" stroke-width="1.5"/>`;
-    return `<polyline points="${means.map((v, i) => `${x(i)},${y(v)}`).join(' ')}" fill="none" ` +
-      `stroke="${colours[side]}" stroke-width="1.5"/>${dots}${ring}`;
-  }).join('');
-  const ticks = pair[0].map((_, i) =>
-    `<text x="${x(i)}" y="71" text-anchor="middle">${i + 1}</text>`).join('');
-  return `<svg viewBox="0 0 350 86" role="img" aria-label="${label}" font-size="10" ` +
-    `fill="currentColor">${lines}<path d="M34 4V58H334" fill="none" stroke="currentColor" ` +
-    `opacity=".5"/><text x="30" y="13" text-anchor="end">${top.toPrecision(2)}</text>` +
-    `<text x="30" y="60" text-anchor="end">0</text>${ticks}` +
-    `<text x="184" y="83" text-anchor="middle">block (mean length in ${unit})</text></svg>`;
 };

@@ -23,7 +23,7 @@ _STYLES: dict[str, Any] = {"survived": "-", "vanished": "--", "appeared": ":"}
 _LEGEND = {"survived": "in both", "vanished": "vanished", "appeared": "appeared"}
 _LABELS = {
     "degree": "in-degree",
-    "cluster": "cluster",
+    "cluster": "cluster, from low to high frequency",
     "change": "change by the block, relative to the node's length",
 }
 
@@ -50,7 +50,10 @@ def save(
                 _draw_edges(panel, graph, _edges_from(edges, node), name)
             _draw_nodes(panel, graph, colours.to_rgba(getattr(graph, colour)), node)
             panel.set_title(view.names[number], loc="left", fontsize=9)
-        figure.colorbar(colours, ax=panels, label=_LABELS[colour], shrink=0.8)
+        bar = figure.colorbar(colours, ax=panels, label=_LABELS[colour], shrink=0.8)
+        ticks = scale_ticks(clean, degraded, colour)
+        bar.set_ticks(list(ticks), labels=list(ticks.values()))
+        bar.minorticks_off()
         figure.legend(
             [Line2D([], [], color=graph_data.EDGES[k], linestyle=s) for k, s in _STYLES.items()],
             list(_LEGEND.values()),
@@ -78,6 +81,20 @@ def _colours(clean: NodeGraph, degraded: NodeGraph, colour: str) -> ScalarMappab
         return ScalarMappable(BoundaryNorm(np.arange(count + 1) - 0.5, count), kinds)
     values = np.concatenate([getattr(graph, colour) for graph in (clean, degraded)])
     return ScalarMappable(Normalize(values.min(), values.max()), graph_data.SCALE)
+
+
+def scale_ticks(clean: NodeGraph, degraded: NodeGraph, colour: str) -> dict[float, str]:
+    """The ticks of the colour scale and their labels, as the page writes them."""
+    values = np.concatenate([getattr(graph, colour) for graph in (clean, degraded)])
+    if colour == "cluster":
+        return {float(c): f"{c + 1}" for c in range(int(clean.cluster.max()) + 1)}
+    if colour == "change":
+        return {float(v): f"{v:.0%}".replace("%", " %") for v in np.linspace(*_span(values), 5)}
+    return {float(v): f"{v}" for v in np.linspace(*_span(values), 5).round().astype(int)}
+
+
+def _span(values: np.ndarray) -> tuple[float, float]:
+    return float(values.min()), float(values.max())
 
 
 def _draw_spectrogram(panel: Axes, amplitude: np.ndarray, config: FeatureConfig) -> None:

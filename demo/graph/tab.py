@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,18 +13,26 @@ import gradio as gr
 from demo import clips, downloads
 from demo.clips import Clip, ClipError
 from demo.graph import data as graph_data
+from demo.graph import degraded as degraded_by
 from demo.graph import plots as graph_plots
 from demo.graph import scene as graph_scene
 from demo.graph.scene import Scene, SegmentView
-from demo.studio import FORGET_S, Studio, Visit
+from demo.studio import FORGET_S, UNQUEUED, Studio, Visit
 from grafprint.explore import graph_export, graphs
 from grafprint.explore.graphs import compare
 
 _HERE = Path(__file__).parent
-_HTML, _DRAW, _SCRIPT = (
-    (_HERE / name).read_text(encoding="utf-8")
-    for name in ("graph.html", "graph_draw.js", "graph.js")
+_HTML = (_HERE / "graph.html").read_text(encoding="utf-8")
+_SCRIPT = "".join(
+    (_HERE / f"{name}.js").read_text(encoding="utf-8")
+    for name in ("graph_draw", "graph_lengths", "graph", "graph_view")
 )
+_PLAYER = "<audio></audio>"  # without controls, so nothing is seen
+_PLAY = """watch('value', () => {
+    const audio = element.querySelector('audio');
+    audio.src = JSON.parse(props.value).sound;
+    audio.play();
+});"""
 COLOURINGS = ("degree", "cluster", "change")
 KINDS = {"Picture (PNG)": "png", "Picture (SVG)": "svg", "GraphML": "graphml", "JSON": "json"}
 SIDES = ("clean", "degraded")
@@ -79,17 +88,33 @@ def build(studio: Studio, visit: Visit, tab: gr.Tab) -> None:
         degraded: Clip | None,
         library: str,
         start_s: float,
+        how: str,
+        snr_db: float,
+        before: Scene | None,
         progress: gr.Progress = gr.Progress(),  # noqa: B008
     ) -> tuple[Scene | None, Any, SegmentView | None, str]:
         progress(0.1, "Computing the graphs")
         try:
-            shown = graph_scene.scene(studio, clip, degraded, library)
+            shown = graph_scene.scene(studio, clip, degraded, library, how, snr_db)
         except ClipError as error:
             return None, gr.skip(), None, graph_data.problem(str(error))
-        start_s = min(start_s, shown.last_s)
+        same = before is None or before.origin is shown.origin
+        start_s = min(start_s, shown.last_s) if same else 0
         # Gradio cannot draw a slider whose minimum is its maximum.
         slider = gr.update(maximum=max(0.1, shown.last_s), value=start_s)
         return shown, slider, *draw(shown, start_s)
+
+    def hear(view: SegmentView | None, event: gr.EventData) -> str:
+        try:
+            if view is None:
+                raise ClipError("choose a clip first")
+            side, block, node = (event._data.get(key) for key in ("side", "block", "node"))
+            node = None if node is None else int(node)
+            heard = graph_scene.sound(view, int(side), int(block), node, fingerprinter.features)
+        except (ClipError, TypeError, ValueError, OverflowError) as error:
+            raise gr.Error(str(error), print_exception=False) from error
+        # The time, so that the same sound is played again.
+        return json.dumps({"sound": clips.wav_uri(heard), "time": time.monotonic_ns()})
 
     def graph(path: str, second: float = 0.0, block: int = 1) -> dict[str, Any]:
         """The graph of a block (1, 2, ...) for the segment of a clip that begins at a second.
@@ -107,28 +132,58 @@ def build(studio: Studio, visit: Visit, tab: gr.Tab) -> None:
             raise gr.Error(f"there are blocks 1 to {len(blocks)}", print_exception=False)
         return graph_export.to_json(graph_export.to_networkx(blocks[number - 1]))
 
-    second = gr.Slider(
-        0,
-        9,
-        0,
-        step=0.1,
-        label="Second of the clip",
-        info="The segment of 1 s that begins here is shown.",
-        elem_id="graph-second",
-    )
-    canvas = gr.HTML(
-        "", html_template=_HTML, js_on_load=_DRAW + _SCRIPT, elem_id="graph", padding=False
+    with gr.Row():
+        second = gr.Slider(
+            0,
+            9,
+            0,
+            step=0.1,
+            label="Second of the clip",
+            info="The segment of 1 s that begins here is shown.",
+            min_width=280,
+            scale=3,
+            elem_id="graph-second",
+        )
+        how = gr.Dropdown(
+            degraded_by.choices(),
+            value=degraded_by.OWN,
+            label="Degraded by",
+            info="Babble at 5 dB until you degrade a clip.",
+            min_width=220,
+            scale=2,
+            elem_id="graph-degraded",
+        )
+        snr = gr.Slider(
+            degraded_by.LOWEST_DB,
+            degraded_by.HIGHEST_DB,
+            degraded_by.SNR_DB,
+            step=0.5,
+            label="SNR (dB)",
+            info="0: as loud as the music.",
+            min_width=220,
+            scale=2,
+            visible=False,
+            elem_id="graph-snr",
+        )
+    canvas = gr.HTML("", html_template=_HTML, js_on_load=_SCRIPT, elem_id="graph", padding=False)
+    player = gr.HTML(
+        "", html_template=_PLAYER, js_on_load=_PLAY, elem_id="graph-sound", padding=False
     )
     scene = gr.State(None, time_to_live=FORGET_S)
     view = gr.State(None, time_to_live=FORGET_S)
     private: dict[str, Any] = {"api_visibility": "private", **GRAPH_LIMIT}
-    tab.select(
-        open_clip,
-        [visit.clip, visit.degraded, visit.library, second],
-        [scene, second, view, canvas],
-        show_progress_on=canvas,
+    opening: dict[str, Any] = {
+        "fn": open_clip,
+        "inputs": [visit.clip, visit.degraded, visit.library, second, how, snr, scene],
+        "outputs": [scene, second, view, canvas],
+        "show_progress_on": canvas,
         **private,
-    )
+    }
+    tab.select(**opening)
+    how.input(lambda kind: gr.update(visible=degraded_by.has_level(kind)), how, snr, **UNQUEUED)
+    how.input(**opening, trigger_mode="always_last")
+    snr.release(**opening, trigger_mode="always_last")
+    canvas.hear(hear, view, player, trigger_mode="multiple", show_progress="hidden", **private)
     second.input(
         draw,
         [scene, second],

@@ -119,7 +119,7 @@ const listen = async () => {
   source.stream.getTracks().forEach((track) => track.stop());
   source.context.close();
   element.classList.remove('listening');
-  button.textContent = 'Listen live';
+  button.textContent = 'Listen';
   if (answered) {
     card.innerHTML = '';
     trigger('recorded', { token });

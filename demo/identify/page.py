@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import logging
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 
 from demo import cards
+from demo.cards import Extras
 from demo.clips import Clip, ClipError, from_track, playable
 from demo.identifier import Identifier
-from demo.identify import compare
+from demo.identify import compare, finds, oddities
 from grafprint import audio
 from grafprint.matching import Match
 
@@ -23,7 +25,8 @@ _log = logging.getLogger(__name__)
 class Page:
     """The parts of the page for a clip: HTML, and the track's audio as (rate in Hz, int16 [n]).
 
-    ``sounds`` is the value of the switch between clip and track (see compare.py).
+    ``sounds`` is the value of the switch between clip and track (see compare.py), ``find`` the
+    entry of the history if the clip was identified, ``scan`` whether its file is worth a scan.
     """
 
     card: str
@@ -32,22 +35,38 @@ class Page:
     reference: tuple[int, np.ndarray] | None = None
     reference_label: str = ""
     sounds: str = ""
+    find: dict[str, Any] | None = None
+    scan: bool = False
 
 
-def page_for(identifier: Identifier, clip: Clip, confidence: float | None = None) -> Page:
-    """Identify a clip and return what to show; a problem becomes a card with the reason."""
+def page_for(
+    identifier: Identifier, clip: Clip, confidence: float | None = None, library: str = ""
+) -> Page:
+    """Identify a clip and return what to show; a problem becomes a card with the reason.
+
+    ``library`` is the name of the identifier's library, for links.
+    """
+    scan = clip.whole_s > oddities.SCAN_FROM_S
     try:
         answer = identifier.answer(clip, confidence=confidence)
     except ClipError as error:
-        return Page(cards.problem(str(error)))
+        return Page(cards.problem(str(error)), scan=scan)
     best = answer.best
+    remarks = oddities.remarks(identifier, clip, answer)
     if best is None:
-        return Page(cards.unknown(None))
+        return Page(cards.unknown(None, Extras(remarks=remarks)), scan=scan)
+    find = None
     if answer.identified:
-        card, label = cards.found(answer, best), "The track, from that moment on"
+        find = finds.entry(library, best, clip)
+        cover = finds.picture(identifier.library, best.track)
+        extras = Extras(cover, remarks, finds.footer(find))
+        part_of_s = oddities.part_of_s(clip, answer)
+        card = cards.found(answer, best, part_of_s=part_of_s, extras=extras)
+        label = "The track, from that moment on"
     else:
-        card, label = cards.unknown(best), "The nearest track, for comparison"
-    page = Page(card, candidates=cards.candidates(answer), reference_label=label)
+        card = cards.unknown(best, Extras(remarks=remarks))
+        label = "The nearest track, for comparison"
+    page = Page(card, "", cards.candidates(answer), None, label, find=find, scan=scan)
     samples = compare.used(clip, answer)
     reference = _reference(identifier, best, len(samples))
     if reference is None:

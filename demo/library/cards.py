@@ -9,6 +9,7 @@ from typing import Any
 
 from demo import cards, work
 from demo.library import shelf
+from demo.library.contents import contents
 from grafprint.library import Track
 from grafprint.library.add_folder import IndexReport, IndexStep
 
@@ -37,15 +38,18 @@ def facts(values: dict[str, Any]) -> str:
     return f'<dl class="gp-facts">{cells}</dl>{line}'
 
 
-def tracks(found: Sequence[Track], search: str, total: int) -> str:
-    """The tracks found by a search as a table, or a sentence if there are none."""
+def tracks(
+    found: Sequence[Track], search: str, total: int, order: str = "title", removable: bool = False
+) -> str:
+    """The tracks found by a search as a table (``contents``), or a sentence if none."""
     if not total:
         return '<div class="gp-small">This library is empty: add music below.</div>'
     if not found:
         return f'<div class="gp-small">No track matches “{escape(search.strip())}”.</div>'
     all_of_them = cards.count(total, "track")
     count = f"{len(found)} of {all_of_them}" if search.strip() else all_of_them
-    return f'<div class="gp-small" role="status">{count}</div>{cards.contents(found)}'
+    table = contents(found, order, removable)
+    return f'<div class="gp-small" role="status">{count}</div>{table}'
 
 
 def progress(step: IndexStep) -> str:
@@ -83,6 +87,11 @@ def card(kind: str, label: str, title: str, body: str = "") -> str:
         f'<div class="gp-card small {kind}" role="status"><div class="gp-label">{label}</div>'
         f"<div><b>{escape(title[:1].upper() + title[1:])}</b></div>{body}</div>"
     )
+
+
+def problem(error: Exception) -> str:
+    """The card of a change that failed, with the reason."""
+    return card("problem", "That did not work", str(error))
 
 
 def _name(path: str) -> str:

@@ -1,4 +1,4 @@
-"""The part of the tab Library that changes libraries: create one, add music, remove a track."""
+"""The part of the tab Library that changes libraries: create one, add music to it."""
 
 from __future__ import annotations
 
@@ -18,7 +18,6 @@ from demo.studio import UNQUEUED, Studio, Visit
 from grafprint.library import LibraryError
 from grafprint.library.add_folder import IndexReport, IndexStep
 
-MOST_CHOICES = 200  # tracks offered for removal; a search narrows them down
 # One change at a time on the whole server; others wait in the queue.
 CHANGE_LIMIT: dict[str, Any] = {"concurrency_id": "change", "concurrency_limit": 1}
 
@@ -28,12 +27,15 @@ Steps = Generator[IndexStep, None, None]
 def build(
     studio: Studio,
     visit: Visit,
-    chosen: gr.Dropdown,
+    here: list[Any],
     search: gr.Textbox,
-    refresh: Callable[[str, str], tuple[Any, ...]],
+    refresh: Callable[[str, str, str], tuple[Any, ...]],
     shown: list[Any],
 ) -> None:
-    """The controls. ``refresh(library, search)`` gives new values for the outputs ``shown``."""
+    """The controls. ``refresh(*here)`` gives new values for the outputs ``shown``.
+
+    ``here`` is the library, the search and the order.
+    """
     turn = work.Turn()
 
     def follow(steps: Steps, stop: work.Stop) -> Iterator[str]:
@@ -46,56 +48,29 @@ def build(
                     yield library_cards.progress(step)
             yield library_cards.summary(step)
         except (ShelfError, LibraryError) as error:
-            yield problem(error)
+            yield library_cards.problem(error)
 
     # Not named like the endpoints below: Gradio would append a number to the second of two names.
     def upload_files(paths: list[str] | None, name: str, stop: work.Stop) -> Iterator[str]:
         if not paths:
-            yield problem(ShelfError("Choose files first."))
+            yield library_cards.problem(ShelfError("Choose files first."))
             return
         yield from follow(shelf.add_uploads(studio, name, list(map(Path, paths))), stop)
 
     def scan_folder(folder: str, name: str, stop: work.Stop) -> Iterator[str]:
         yield from follow(shelf.add_folder(studio, name, folder), stop)
 
-    def create(wanted: str, name: str, search: str) -> tuple[Any, ...]:
+    def create(wanted: str, name: str, search: str, order: str) -> tuple[Any, ...]:
         try:
             created = shelf.create(studio, wanted)
         except ShelfError as error:
-            return problem(error), wanted, name, search, *refresh(name, search)
+            return library_cards.problem(error), wanted, name, search, *refresh(name, search, order)
         text = f"The library “{created}” has been created and is in use. Add music to it."
-        return library_cards.card("found", "Done", text), "", created, "", *refresh(created, "")
+        report = library_cards.card("found", "Done", text)
+        return report, "", created, "", *refresh(created, "", order)
 
-    def count_change(name: str, search: str, changes: int) -> tuple[Any, ...]:
-        return *refresh(name, search), changes + 1
-
-    def choices(name: str, search: str) -> Any:
-        removable = [] if shelf.why_not(studio, name) else tracks(name, search)
-        return gr.update(choices=removable, value=None)
-
-    def tracks(name: str, search: str) -> list[tuple[str, int]]:
-        try:
-            matching = studio.identifier(name).library.tracks(search)[:MOST_CHOICES]
-        except LibraryError:
-            return []
-        return [(" – ".join(filter(None, (t.title, t.artist))), t.id) for t in matching]
-
-    def confirm(track_id: int | None, name: str) -> tuple[Any, ...]:
-        if track_id is None:
-            return problem(ShelfError("Choose a track first.")), gr.update(visible=False)
-        try:
-            title = studio.identifier(name).library.track(track_id).title
-        except LibraryError as error:
-            return problem(error), gr.update(visible=False)
-        text = f"Remove “{title}” from the library “{name}”? Its audio file is not deleted."
-        return library_cards.card("unknown", "Remove", text), gr.update(visible=True)
-
-    def remove(track_id: int | None, name: str) -> tuple[Any, ...]:
-        try:
-            track = shelf.remove(studio, name, int(track_id or 0))
-        except (ShelfError, LibraryError) as error:
-            return problem(error), gr.update(visible=False)
-        return library_cards.card("found", "Removed", track.title), gr.update(visible=False)
+    def count_change(name: str, search: str, order: str, changes: int) -> tuple[Any, ...]:
+        return *refresh(name, search, order), changes + 1
 
     def allow(name: str) -> tuple[Any, ...]:
         refusal = shelf.why_not(studio, name)
@@ -111,7 +86,7 @@ def build(
             min_width=240,
         )
         make = gr.Button("Create", scale=0, min_width=130)
-    note = gr.Markdown(shelf.why_not(studio, studio.home.name), elem_id="library-note")
+    note = gr.Markdown(shelf.why_not(studio, studio.home_name), elem_id="library-note")
     with gr.Column(visible=False) as controls:
         with gr.Row():
             files = gr.File(
@@ -132,23 +107,9 @@ def build(
                 min_width=240,
             )
             add_all = gr.Button("Add folder", scale=0, min_width=130)
-        with gr.Row():
-            victim = gr.Dropdown(
-                [],
-                value=None,
-                label="Remove a track",
-                info="The choices are the results of the search above.",
-                elem_id="library-remove",
-                min_width=240,
-            )
-            ask = gr.Button("Remove…", scale=0, min_width=130)
     report = gr.HTML("", elem_id="library-report", padding=False)
-    with gr.Row(visible=False) as question:
-        yes = gr.Button("Yes, remove", variant="stop")
-        no = gr.Button("Cancel")
     end = gr.Button("Stop", visible=False, size="sm", elem_id="library-stop")
 
-    here = [visit.library, search]
     queued: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
     private: dict[str, Any] = {**queued, **CHANGE_LIMIT}
     for button, source, action in ((add, files, upload_files), (add_all, folder, scan_folder)):
@@ -165,8 +126,7 @@ def build(
             [end, add, add_all],
             **UNQUEUED,
         )
-        counted = over.then(count_change, [*here, visit.changes], [*shown, visit.changes], **queued)
-        counted.then(choices, here, victim, **UNQUEUED)
+        over.then(count_change, [*here, visit.changes], [*shown, visit.changes], **queued)
         if source is files:
             over.then(lambda: None, None, files, **UNQUEUED)
     end.click(work.Stop.halt, stop, report, **UNQUEUED)
@@ -177,13 +137,7 @@ def build(
         [report, wanted, visit.library, search, *shown],
         **private,
     )
-    ask.click(confirm, [victim, visit.library], [report, question], **UNQUEUED)
-    no.click(lambda: ("", gr.update(visible=False)), None, [report, question], **UNQUEUED)
-    removed = yes.click(remove, [victim, visit.library], [report, question], **private)
-    counted = removed.then(count_change, [*here, visit.changes], [*shown, visit.changes], **queued)
-    counted.then(choices, here, victim, **UNQUEUED)
     visit.library.change(allow, visit.library, [note, controls], **UNQUEUED)
-    gr.on([visit.library.change, search.change], choices, here, victim, **UNQUEUED)
 
 
 def endpoints(studio: Studio) -> None:
@@ -227,11 +181,6 @@ def endpoints(studio: Studio) -> None:
         public.click(add_files, [files, name], result, api_name="add_files", **CHANGE_LIMIT)
         public.click(add_folder, [folder, name], result, api_name="add_folder", **CHANGE_LIMIT)
         public.click(remove_track, [number, name], text, api_name="remove_track", **CHANGE_LIMIT)
-
-
-def problem(error: Exception) -> str:
-    """The card of a change that failed, with the reason."""
-    return library_cards.card("problem", "That did not work", str(error))
 
 
 def _as_json(report: IndexReport) -> dict[str, Any]:

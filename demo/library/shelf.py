@@ -43,7 +43,7 @@ def facts(studio: Studio, name: str) -> dict[str, Any]:
     for track in tracks:
         licences[track.licence] = licences.get(track.licence, 0) + 1
     return {
-        "name": studio.path(name).name,
+        "name": studio.called(name),
         "tracks": len(tracks),
         "hours": hours,
         "fingerprints": len(library),
@@ -71,7 +71,7 @@ def why_not(studio: Studio, name: str) -> str:
     """Why a library may not be changed, for the visitor; empty if it may be."""
     if not studio.editable:
         return HOW_TO_ALLOW
-    if name == studio.home.name:
+    if studio.called(name) == studio.home_name:
         return (
             f"The library “{name}”, with which the app was started, cannot be changed. To add "
             "music, create a new library or choose another one above."
@@ -93,7 +93,8 @@ def create(studio: Studio, name: str) -> str:
             "A name has up to 60 letters, digits, spaces, - or _, and begins with a letter or "
             "digit."
         )
-    if (studio.shelf / name).exists() or name.casefold() in map(str.casefold, studio.names()):
+    taken = [known.casefold() for known in (*studio.names(), studio.home.name)]
+    if (studio.shelf / name).exists() or name.casefold() in taken:
         raise ShelfError(f"There is already a library “{name}”: choose another name.")
     with _hide_path(studio.shelf / name, name):
         Library.create(studio.shelf / name, studio.fingerprinter).close()

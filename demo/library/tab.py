@@ -1,4 +1,4 @@
-"""The tab Library: choose a library, see what it contains and, if allowed, change it."""
+"""The tab Library: choose a library, see and hear what it contains and, if allowed, change it."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 import gradio as gr
 
 from demo.library import cards as library_cards
-from demo.library import changes, shelf
+from demo.library import changes, rows, shelf
 from demo.studio import UNQUEUED, Studio, Visit
 from grafprint.library import LibraryError
 
@@ -15,19 +15,21 @@ from grafprint.library import LibraryError
 def build(studio: Studio, visit: Visit, tab: gr.Tab) -> None:
     """The components and events of the tab."""
 
-    def describe(name: str, search: str) -> tuple[str, str]:
+    def describe(name: str, search: str, order: str) -> tuple[str, str]:
         try:
             library = studio.identifier(name).library
         except LibraryError:
             gone = f"The library “{name}” can no longer be used: choose another."
             return library_cards.card("problem", "That did not work", gone), ""
-        table = library_cards.tracks(library.tracks(search), search, len(library.tracks()))
+        removable = not shelf.why_not(studio, name)
+        found = library.tracks(search)
+        table = library_cards.tracks(found, search, len(library.tracks()), order, removable)
         return library_cards.facts(shelf.facts(studio, name)), table
 
-    def refresh(name: str, search: str) -> tuple[Any, ...]:
-        return gr.update(choices=studio.names(), value=name), *describe(name, search)
+    def refresh(name: str, search: str, order: str) -> tuple[Any, ...]:
+        return gr.update(choices=studio.names(), value=name), *describe(name, search, order)
 
-    def switch(chosen: str, name: str, search: str) -> tuple[Any, ...]:
+    def switch(chosen: str, name: str, search: str, order: str) -> tuple[Any, ...]:
         try:
             studio.identifier(chosen)
         except LibraryError:
@@ -36,25 +38,25 @@ def build(studio: Studio, visit: Visit, tab: gr.Tab) -> None:
                 "network."
             )
             chosen = name
-        return chosen, *refresh(chosen, search)
+        return chosen, *refresh(chosen, search, order)
 
     def tracks(search: str = "", library: str = "") -> list[dict[str, Any]]:
         """The tracks of a library that contain every word of the search; all, if that is empty."""
         try:
-            return shelf.listed(studio, library or studio.home.name, search or "")
+            return shelf.listed(studio, library or studio.home_name, search or "")
         except LibraryError as error:
             raise gr.Error(str(error), print_exception=False) from error
 
     def library_facts(library: str = "") -> dict[str, Any]:
         """Facts about a library: tracks, hours, fingerprints, size, index, network, licences."""
         try:
-            values = shelf.facts(studio, library or studio.home.name)
+            values = shelf.facts(studio, library or studio.home_name)
             return values | {"libraries": studio.names()}
         except LibraryError as error:
             raise gr.Error(str(error), print_exception=False) from error
 
-    home = studio.home.name
-    facts, contents = describe(home, "")
+    home = studio.home_name
+    facts, contents = describe(home, "", "title")
     with gr.Row():
         chosen = gr.Dropdown(
             studio.names(),
@@ -69,11 +71,11 @@ def build(studio: Studio, visit: Visit, tab: gr.Tab) -> None:
             elem_id="library-search",
             min_width=240,
         )
-    shown = [
-        gr.HTML(facts, elem_id="library-facts", padding=False),
-        gr.HTML(contents, elem_id="contents", padding=False),
-    ]
-    here, all_shown = [visit.library, search], [chosen, *shown]
+    overview = gr.HTML(facts, elem_id="library-facts", padding=False)
+    order = gr.State("title")
+    table = rows.build(studio, visit, contents, order)
+    shown = [overview, table.contents]
+    here, all_shown = [visit.library, search, order], [chosen, *shown]
     tab.select(refresh, here, all_shown, **UNQUEUED)
     # Queued, because only queued events trigger the change event of a state.
     chosen.input(
@@ -83,11 +85,22 @@ def build(studio: Studio, visit: Visit, tab: gr.Tab) -> None:
         show_progress="hidden",
         api_visibility="private",
     )
-    search.input(describe, here, shown, trigger_mode="always_last", **UNQUEUED)
+    # Not ``input``: Gradio raises no such event when the field is emptied.
+    search.change(describe, here, shown, trigger_mode="always_last", **UNQUEUED)
+    table.sorted_anew.then(describe, here, shown, **UNQUEUED)
+    # Queued, because only queued events trigger the change event of a state.
+    counted = table.removed.then(
+        lambda changes: changes + 1,
+        visit.changes,
+        visit.changes,
+        show_progress="hidden",
+        api_visibility="private",
+    )
+    counted.then(refresh, here, all_shown, **UNQUEUED)
 
     with gr.Accordion("Change libraries", open=False, elem_id="library-change"):
         if studio.editable:
-            changes.build(studio, visit, chosen, search, refresh, all_shown)
+            changes.build(studio, visit, here, search, refresh, all_shown)
         else:
             gr.Markdown(shelf.HOW_TO_ALLOW)
     changes.endpoints(studio)

@@ -11,11 +11,12 @@ from functools import cached_property
 
 import numpy as np
 
+from grafprint.explore import atlas
 from grafprint.explore.library_map import Map, Placer
 from grafprint.library import Library, Track
 
-BY = ("track", "artist", "time")  # what the colours can show
-SHADES = 256  # for the time in a track
+BY = ("track", "artist", "time", "density")  # what the colours can show
+SHADES = 256  # for the time in a track, and the density
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,6 +50,16 @@ class Chart:
         return np.array([numbers.setdefault(t.artist, len(numbers)) for t in self.tracks])
 
     @cached_property
+    def density(self) -> np.ndarray:
+        """For each point, how crowded its place is, as an index of :func:`shades`: uint8 [p]."""
+        return np.round(atlas.density(self.drawn.xy) * (SHADES - 1)).astype(np.uint8)
+
+    @cached_property
+    def regions(self) -> list[list[atlas.Region]]:
+        """The named regions, from the overview to the details."""
+        return atlas.name_regions(self.library, self.drawn)
+
+    @cached_property
     def placer(self) -> Placer:
         """Places clips on this map."""
         return Placer(self.library, self.drawn)
@@ -58,6 +69,8 @@ class Chart:
         if by == "time":
             counts = np.array([t.count for t in self.tracks])
             return shades()[self.hops * SHADES // counts[self.track]]
+        if by == "density":
+            return shades()[self.density]
         numbers = self.artist if by == "artist" else np.arange(len(self.tracks))
         return palette(int(numbers.max()) + 1)[numbers][self.track]
 
@@ -65,7 +78,7 @@ class Chart:
     def text(self) -> str:
         """The data for the canvas as JSON; arrays in base64, little-endian."""
         tracks = [
-            [t.id, t.title, t.artist, int(n), t.count]
+            [t.id, t.title, t.artist, int(n), t.count, t.album]
             for t, n in zip(self.tracks, np.bincount(self.track), strict=True)
         ]
         return json.dumps({
@@ -74,6 +87,11 @@ class Chart:
             "artist": self.artist.tolist(),
             "xy": _code(np.round(self.drawn.xy * 65_535).astype("<u2")),
             "hops": _code(self.hops.astype("<u4")),
+            "density": _code(self.density),
+            "regions": [
+                [[round(r.x, 4), round(r.y, 4), r.points, r.kind, r.name] for r in level]
+                for level in self.regions
+            ],
             "palette": _code(palette(len(tracks))),
             "shades": _code(shades()),
         })  # fmt: skip
@@ -106,7 +124,7 @@ def palette(count: int) -> np.ndarray:
 
 
 def shades() -> np.ndarray:
-    """Colours from a track's beginning (blue) to its end (orange), uint8 ``[SHADES, 3]``."""
+    """Colours from blue (a track's beginning) to orange (its end), uint8 ``[SHADES, 3]``."""
     hue = np.radians(np.linspace(265, 55, SHADES))
     return _srgb(np.linspace(0.55, 0.68, SHADES), 0.14, hue)
 

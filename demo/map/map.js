@@ -1,31 +1,32 @@
-// The tab Map: pointer, keyboard and search. map_draw.js, which precedes it, draws.
-// `props.value` is JSON: the library's name, the version of its map, and the paths. The points are
-// fetched from the server once per map.
+// The tab Map: its state, the view, pointer and keyboard. The files before it draw, and fill the
+// panel at the side. `props.value` is JSON: the library's name, the version of its map, and the
+// paths. The points are fetched from the server once per map.
 
 const MOST_ZOOM = 80;
-const MOST_NAMED = 200; // in the legend and among the suggestions
 const REACH = 12; // pixels from the pointer to a point
 
-const find = (name) => element.querySelector(`.gp-map${name}`);
-const [root, points, over, tip, line, key] = ['', '-points', '-over', '-tip', '-line', '-key'].map(find);
-const search = root.querySelector('input');
 const pointers = new Map();
 let chart = null;
 let shown = {};
 let colours = null;
+let dark = null; // the theme that the colours are for
 let view = { x: 0.5, y: 0.5, zoom: 1 };
-let front = null; // whether each track is highlighted, by number; null: no highlighting
+let matches = null; // whether each track is highlighted, by number; null: no highlighting
+let chosen = null; // whether each point is selected; null: none are
+let lit = null; // whether each point is to stand out: highlighted and selected
 let pointed = -1;
+let picked = -1; // the point whose card is shown
+let neighbours = []; // of it: [point, similarity]
+let lasso = null; // its corners on the map
+let lassoing = false; // whether a drag draws
 let pressed = null; // where the pointer went down, until it moves
 let stale = { points: false, over: false };
 
-const label = (track) => (track[2] ? `${track[1]}, ${track[2]}` : track[1]);
-const clock = (s) => `${Math.floor(s / 60)}:${String(Math.floor(s % 60)).padStart(2, '0')}`;
-const describe = (i) => `${label(chart.tracks[chart.track[i]])}, at ${clock(chart.hops[i] * chart.hop)}`;
 const pixelRatio = () => Math.min(2, window.devicePixelRatio || 1);
+const scale = () => scaleOf(points, view, chart).map((v) => v / pixelRatio());
 const toMap = (x, y) => {
-  const scale = scaleOf(points, view) / pixelRatio();
-  return [(x - over.clientWidth / 2) / scale + view.x, (y - over.clientHeight / 2) / scale + view.y];
+  const [across, down] = scale();
+  return [(x - over.clientWidth / 2) / across + view.x, (y - over.clientHeight / 2) / down + view.y];
 };
 
 // Draws at most once per frame.
@@ -44,11 +45,21 @@ function draw() {
     for (const canvas of [points, over]) [canvas.width, canvas.height] = [width, height];
     now.points = true;
   }
-  const opacity = [0.2, front || !shown.trails.length ? 1 : 0.5]; // keeps paths visible
-  if (now.points) drawPoints(points, chart, colours, view, front, opacity, ratio);
-  const computed = getComputedStyle(root);
-  const style = { ink: computed.color, ground: computed.getPropertyValue('--background-fill-primary') };
-  drawOver(over, chart, shown.trails, view, pointed, ratio, style);
+  if (dark !== isDark()) {
+    colour(root.dataset.by);
+    now.points = true;
+  }
+  const style = { ink: dark ? '#f1f5f9' : '#0f172a', ground: dark ? '#0b1120' : '#f8fafc' };
+  if (now.points) {
+    const opacity = [dark ? 0.3 : 0.22, lit || !shown.trails.length ? 1 : 0.85];
+    drawPoints(points, chart, colours, view, lit, opacity, ratio);
+    density.hidden = !pressedTool('density');
+    if (!density.hidden) drawDensity(density, points, chart, view, ratio, dark ? [148, 163, 184] : [71, 85, 105]);
+  }
+  over.getContext('2d').clearRect(0, 0, width, height);
+  const names = pressedTool('labels') ? drawLabels(over, chart, view, ratio, style) : [];
+  root.dataset.names = JSON.stringify(names);
+  drawOver(over, chart, shown.trails, view, { pointed, picked, neighbours, lasso }, ratio, style);
 }
 
 function setView(next) {
@@ -68,30 +79,24 @@ function zoomBy(factor, x = over.clientWidth / 2, y = over.clientHeight / 2) {
   setView({ x: view.x + before[0] - after[0], y: view.y + before[1] - after[1] });
 }
 
-const showAll = () => setView({ x: chart.middle[0], y: chart.middle[1], zoom: 1 });
+const showAll = () => setView({ x: chart.size[0] / 2, y: chart.size[1] / 2, zoom: 1 });
 
-// Selects the point nearest to pixel (x, y) and shows its label.
+// Points at the point nearest to pixel (x, y) and shows its label.
 function pointAt(x, y) {
-  const reach = (REACH * pixelRatio()) / scaleOf(points, view);
-  const found = nearest(chart, ...toMap(x, y), reach);
+  const found = nearest(chart, ...toMap(x, y), scale().map((v) => REACH / v));
   tip.hidden = found < 0;
   if (found >= 0) {
     tip.textContent = line.textContent = describe(found);
     tip.style.left = `${Math.max(4, Math.min(x + 14, over.clientWidth - tip.offsetWidth - 4))}px`;
     tip.style.top = `${y > over.clientHeight - 60 ? y - tip.offsetHeight - 12 : y + 16}px`;
   }
-  over.style.cursor = found < 0 ? 'grab' : 'pointer';
+  over.style.cursor = lassoing ? 'crosshair' : found < 0 ? 'grab' : 'pointer';
   if (found === pointed) return;
   pointed = found;
   redraw(false);
 }
 
-function play() {
-  if (pointed < 0) return;
-  trigger('pick', { track: chart.tracks[chart.track[pointed]][0], hop: chart.hops[pointed] });
-}
-
-// One pointer drags or selects, two pinch.
+// One pointer drags, selects or draws the lasso, two pinch.
 const at = (event) => {
   const box = over.getBoundingClientRect();
   return [event.clientX - box.left, event.clientY - box.top];
@@ -100,6 +105,8 @@ over.addEventListener('pointerdown', (event) => {
   over.setPointerCapture(event.pointerId);
   pointers.set(event.pointerId, at(event));
   pressed = pointers.size === 1 ? at(event) : null;
+  lasso = null;
+  if (chart && pressed && (lassoing || event.shiftKey)) lasso = [toMap(...pressed)];
 });
 over.addEventListener('pointermove', (event) => {
   if (!chart) return;
@@ -112,8 +119,12 @@ over.addEventListener('pointermove', (event) => {
   const other = [...pointers].find(([id]) => id !== event.pointerId)?.[1];
   pointers.set(event.pointerId, [x, y]);
   if (other) {
+    lasso = null;
     const apart = (p) => Math.max(10, Math.hypot(p[0] - other[0], p[1] - other[1]));
     zoomBy(apart([x, y]) / apart(last), (x + other[0]) / 2, (y + other[1]) / 2);
+  } else if (lasso) {
+    lasso.push(toMap(x, y));
+    redraw(false);
   } else {
     const [from, to] = [toMap(...last), toMap(x, y)];
     setView({ x: view.x + from[0] - to[0], y: view.y + from[1] - to[1] });
@@ -124,9 +135,13 @@ for (const kind of ['pointerup', 'pointercancel'])
     pointers.delete(event.pointerId);
     if (kind === 'pointerup' && pressed && chart) {
       pointAt(...pressed);
-      play();
+      pick(pointed);
+    } else if (kind === 'pointerup' && lasso?.length > 2) {
+      choose(pointsInside(chart, lasso));
+      setTool('lasso', (lassoing = false));
     }
-    pressed = null;
+    pressed = lasso = null;
+    redraw(false);
   });
 over.addEventListener('pointerleave', () => {
   tip.hidden = true;
@@ -141,78 +156,26 @@ over.addEventListener('wheel', (event) => {
 }, { passive: false });
 
 const MOVES = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] };
+const inView = () => {
+  const corners = [[0, 0], [1, 0], [1, 1], [0, 1]];
+  return corners.map(([x, y]) => toMap(x * over.clientWidth, y * over.clientHeight));
+};
 over.addEventListener('keydown', (event) => {
   if (!chart || event.ctrlKey || event.metaKey || event.altKey) return;
   const move = MOVES[event.key];
-  if (move) setView({ x: view.x + (0.08 * move[0]) / view.zoom, y: view.y + (0.08 * move[1]) / view.zoom });
+  const step = move?.map((v) => (0.08 * v) / view.zoom);
+  if (move) setView({ x: view.x + step[0], y: view.y + step[1] });
   else if (event.key === '+' || event.key === '=') zoomBy(1.4);
   else if (event.key === '-') zoomBy(1 / 1.4);
   else if (event.key === '0') showAll();
+  else if (event.key === 'l' || event.key === 'L') choose(pointsInside(chart, inView()));
+  else if (event.key === 'Escape') clearSelection();
   else if (event.key !== 'Enter' && event.key !== ' ') return;
   event.preventDefault();
+  if (event.key === 'Escape' || event.key.toLowerCase() === 'l') return;
   pointAt(over.clientWidth / 2, over.clientHeight / 2);
-  if (event.key === 'Enter' || event.key === ' ') play();
+  if (event.key === 'Enter' || event.key === ' ') pick(pointed);
 });
-root.querySelector('.gp-map-tools').addEventListener('click', (event) => {
-  const act = { in: () => zoomBy(1.6), out: () => zoomBy(1 / 1.6), all: showAll };
-  if (chart) act[event.target.dataset.do]?.();
-});
-
-// Highlights tracks whose name or artist is the text, or else those that contain all its words.
-function highlight() {
-  const wanted = search.value.trim().toLowerCase();
-  const words = wanted.split(/[\s,]+/).filter(Boolean);
-  const texts = chart.tracks.map((track) => [label(track), track[2]].map((t) => t.toLowerCase()));
-  const exact = texts.some((text) => text.includes(wanted));
-  const fits = (text) => (exact ? text.includes(wanted) : words.every((w) => text[0].includes(w)));
-  const found = texts.map(fits);
-  front = words.length ? found : null;
-  if (front) line.textContent = `${found.filter(Boolean).length} of ${found.length} tracks match.`;
-  for (const button of key.querySelectorAll('button'))
-    button.setAttribute('aria-pressed', String(!!front && button.dataset.words === search.value));
-  redraw(true);
-}
-search.addEventListener('input', () => chart && highlight());
-key.addEventListener('click', (event) => {
-  const words = event.target.closest('button')?.dataset.words;
-  if (words === undefined) return;
-  search.value = search.value === words ? '' : words;
-  highlight();
-});
-
-// Colours the points and fills the legend: names to click, or the time scale of a track.
-function colour(by) {
-  root.dataset.by = by;
-  if (!chart) return;
-  colours = colourPoints(chart, by);
-  const rgb = (table, i) => `rgb(${table.slice(3 * i, 3 * i + 3).join(' ')})`;
-  key.replaceChildren();
-  if (by === 'time') {
-    const bar = document.createElement('span');
-    const stops = [0, 64, 128, 192, 255].map((i) => rgb(chart.shades, i));
-    bar.className = 'gp-map-bar';
-    bar.style.background = `linear-gradient(to right, ${stops.join(', ')})`;
-    key.append('start of the track', bar, 'end');
-  } else {
-    const names = new Map();
-    chart.tracks.forEach((track, i) => {
-      const [name, at] = by === 'artist' ? [track[2], chart.artist[i]] : [label(track), i];
-      names.set(at, name || 'unknown artist');
-    });
-    for (const [i, name] of [...names].slice(0, MOST_NAMED)) {
-      const button = document.createElement('button');
-      const swatch = document.createElement('i');
-      swatch.style.background = rgb(chart.palette, i);
-      Object.assign(button, { type: 'button', title: 'Highlight' });
-      button.dataset.words = name;
-      button.append(swatch, name);
-      key.append(button);
-    }
-    if (names.size > MOST_NAMED) key.append(`and ${names.size - MOST_NAMED} more`);
-  }
-  highlight();
-}
-root.addEventListener('colour', (event) => colour(event.detail));
 
 // A new value brings other paths and, for another map, other points. Values are shown one after
 // another, so that a map that loads slowly does not overwrite a later one.
@@ -235,13 +198,14 @@ async function show(next) {
   const other = next.library !== shown.library || next.map !== shown.map;
   if (other) {
     chart = readChart(await server.chart_text(next.library));
-    const names = chart.tracks.slice(0, MOST_NAMED).map((track) => new Option(label(track)));
-    root.querySelector('datalist').replaceChildren(...names);
-    pointed = -1;
     search.value = '';
+    matches = null;
+    pointed = -1;
+    clearSelection();
   }
   shown = next;
   if (other) {
+    suggest();
     colour(root.dataset.by);
     showAll();
   }
@@ -251,4 +215,5 @@ async function show(next) {
 }
 watch('value', follow);
 new ResizeObserver(() => redraw(false)).observe(over);
+new MutationObserver(() => redraw(true)).observe(document.body, { attributes: true, attributeFilter: ['class'] });
 follow();

@@ -1,89 +1,28 @@
-// Draws the map: points as pixels, and over them the paths and the selected point.
+// Draws the map: points as pixels, under them where they crowd, and over them the names of regions,
+// the paths and what is selected.
 // A view is {x, y, zoom}: the point of the map (0 to 1) in the middle of the canvas, and the zoom.
 
-const FILL = 0.94; // share of the canvas's shorter side that the whole map takes at zoom 1
+const FILL = 0.94; // share of the canvas that the whole map takes at zoom 1
+const STRETCH = 1.6; // at most, of one axis over the other, to fill the canvas
+const BIN = 5; // CSS pixels of a cell of the density
+const BANDS = 4;
+const MOST_LABELS = 60;
+const LEVEL_ZOOMS = [2, 4.5]; // from which on the next level of names is shown
 
-// Base64 as a typed array (Uint16Array, ...); little-endian, like all machines with browsers.
-const decode = (text, Kind) => new Kind(Uint8Array.from(atob(text), (c) => c.charCodeAt(0)).buffer);
-
-// The points of a chart's JSON in typed arrays, with a grid for look-ups.
-function readChart(text) {
-  const chart = JSON.parse(text);
-  const xy = decode(chart.xy, Uint16Array);
-  const count = xy.length / 2;
-  chart.count = count;
-  chart.x = new Float32Array(count);
-  chart.y = new Float32Array(count);
-  for (let i = 0; i < count; i++) {
-    chart.x[i] = xy[2 * i] / 65535;
-    chart.y[i] = xy[2 * i + 1] / 65535;
-  }
-  chart.hops = decode(chart.hops, Uint32Array);
-  chart.palette = decode(chart.palette, Uint8Array);
-  chart.shades = decode(chart.shades, Uint8Array);
-  chart.middle = [chart.x, chart.y].map((v) => v.reduce((a, b) => Math.max(a, b), 0) / 2);
-  chart.track = new Uint32Array(count);
-  let at = 0;
-  chart.tracks.forEach(([, , , points], number) => chart.track.fill(number, at, (at += points)));
-  chart.grid = makeGrid(chart, 128);
-  return chart;
+// Pixels on the canvas per unit of the map, along both axes.
+function scaleOf(canvas, view, { size }) {
+  const [x, y] = [canvas.width / size[0], canvas.height / size[1]].map((v) => FILL * v * view.zoom);
+  return [Math.min(x, STRETCH * y), Math.min(y, STRETCH * x)];
 }
 
-// The points sorted by cell: those of cell c are order[starts[c]] to order[starts[c + 1] - 1].
-function makeGrid({ count, x, y }, side) {
-  const cell = (v) => Math.min(side - 1, Math.floor(v * side));
-  const starts = new Uint32Array(side * side + 1);
-  for (let i = 0; i < count; i++) starts[cell(y[i]) * side + cell(x[i]) + 1]++;
-  for (let c = 0; c < side * side; c++) starts[c + 1] += starts[c];
-  const next = starts.slice();
-  const order = new Uint32Array(count);
-  for (let i = 0; i < count; i++) order[next[cell(y[i]) * side + cell(x[i])]++] = i;
-  return { side, starts, order };
+function project(canvas, view, chart, x, y) {
+  const [across, down] = scaleOf(canvas, view, chart);
+  return [canvas.width / 2 + (x - view.x) * across, canvas.height / 2 + (y - view.y) * down];
 }
 
-// The point nearest to (px, py) within reach, or -1.
-function nearest({ x, y, grid }, px, py, reach) {
-  const clip = (v) => Math.max(0, Math.min(grid.side - 1, Math.floor(v * grid.side)));
-  let best = -1;
-  let least = reach * reach;
-  for (let row = clip(py - reach); row <= clip(py + reach); row++) {
-    const begin = grid.starts[row * grid.side + clip(px - reach)];
-    const end = grid.starts[row * grid.side + clip(px + reach) + 1];
-    for (let k = begin; k < end; k++) {
-      const i = grid.order[k];
-      const distance = (x[i] - px) ** 2 + (y[i] - py) ** 2;
-      if (distance <= least) [best, least] = [i, distance];
-    }
-  }
-  return best;
-}
-
-// The colour of each point as one number, ABGR as in an image; `by` is track, artist or time.
-function colourPoints(chart, by) {
-  const colours = new Uint32Array(chart.count);
-  for (let i = 0; i < chart.count; i++) {
-    const track = chart.track[i];
-    let table = chart.palette;
-    let at = by === 'artist' ? chart.artist[track] : track;
-    if (by === 'time') {
-      table = chart.shades;
-      at = Math.floor((chart.hops[i] * (table.length / 3)) / chart.tracks[track][4]);
-    }
-    colours[i] = table[3 * at] | (table[3 * at + 1] << 8) | (table[3 * at + 2] << 16);
-  }
-  return colours;
-}
-
-// Pixels on the canvas per unit of the map, and the pixel of a point of the map.
-const scaleOf = (canvas, view) => FILL * Math.min(canvas.width, canvas.height) * view.zoom;
-function project(canvas, view, x, y) {
-  const scale = scaleOf(canvas, view);
-  return [canvas.width / 2 + (x - view.x) * scale, canvas.height / 2 + (y - view.y) * scale];
-}
-
-// Draws all points as discs by writing pixels: ten times as fast as drawing circles. Points of
-// tracks that are not in `front` are faint; null: none are. `opacity` is [faint, others].
-function drawPoints(canvas, chart, colours, view, front, opacity, ratio) {
+// Draws all points as discs by writing pixels: ten times as fast as drawing circles. Points that
+// are not `lit` (null: all are) are faint. `opacity` is [faint, others].
+function drawPoints(canvas, chart, colours, view, lit, opacity, ratio) {
   const { width, height } = canvas;
   const context = canvas.getContext('2d');
   const image = context.createImageData(width, height);
@@ -94,50 +33,137 @@ function drawPoints(canvas, chart, colours, view, front, opacity, ratio) {
   for (let dy = -whole; dy <= whole; dy++)
     for (let dx = -whole; dx <= whole; dx++)
       if (dx * dx + dy * dy <= radius * radius) disc.push(dy * width + dx);
-  const scale = scaleOf(canvas, view);
-  const left = width / 2 - view.x * scale;
-  const top = height / 2 - view.y * scale;
+  const [across, down] = scaleOf(canvas, view, chart);
+  const left = width / 2 - view.x * across;
+  const top = height / 2 - view.y * down;
   const pass = (wanted, alpha) => {
     for (let i = 0; i < chart.count; i++) {
-      if (front && front[chart.track[i]] !== wanted) continue;
-      const px = Math.round(left + chart.x[i] * scale);
-      const py = Math.round(top + chart.y[i] * scale);
+      if (lit && !lit[i] === wanted) continue;
+      const px = Math.round(left + chart.x[i] * across);
+      const py = Math.round(top + chart.y[i] * down);
       if (px < whole || py < whole || px >= width - whole || py >= height - whole) continue;
       const colour = (colours[i] | (alpha << 24)) >>> 0;
       for (let k = 0; k < disc.length; k++) pixels[py * width + px + disc[k]] = colour;
     }
   };
-  if (front) pass(false, Math.round(255 * opacity[0]));
+  if (lit) pass(false, Math.round(255 * opacity[0]));
   pass(true, Math.round(255 * opacity[1]));
   context.putImageData(image, 0, 0);
 }
 
-// Draws the paths of queries, and a ring around the selected point.
-function drawOver(canvas, chart, trails, view, pointed, ratio, style) {
+// Shades where points crowd, as on a map of heights: in bands, on a small canvas that the style
+// sheet enlarges. `screen` is the canvas of the points, `ink` the colour [r, g, b].
+function drawDensity(canvas, screen, chart, view, ratio, ink) {
+  const cell = BIN * ratio;
+  const [wide, high] = [screen.width, screen.height].map((v) => Math.max(1, Math.ceil(v / cell)));
+  if (canvas.width !== wide || canvas.height !== high) [canvas.width, canvas.height] = [wide, high];
+  let grid = new Float32Array(wide * high);
+  const [across, down] = scaleOf(screen, view, chart);
+  for (let i = 0; i < chart.count; i++) {
+    const column = Math.floor((screen.width / 2 + (chart.x[i] - view.x) * across) / cell);
+    const row = Math.floor((screen.height / 2 + (chart.y[i] - view.y) * down) / cell);
+    if (column >= 0 && row >= 0 && column < wide && row < high) grid[row * wide + column] += 1;
+  }
+  for (const step of [1, wide, 1, wide]) grid = blurred(grid, step, wide);
+  const most = Math.log1p(grid.reduce((a, b) => Math.max(a, b), 0)) || 1;
   const context = canvas.getContext('2d');
-  context.clearRect(0, 0, canvas.width, canvas.height);
+  const image = context.createImageData(wide, high);
+  grid.forEach((crowd, i) => {
+    const band = Math.ceil(BANDS * (Math.log1p(crowd) / most) - 0.3) / BANDS;
+    image.data.set([...ink, Math.max(0, 70 * band)], 4 * i);
+  });
+  context.putImageData(image, 0, 0);
+}
+
+// The mean of five cells along rows (step 1) or columns (step: cells a row).
+function blurred(grid, step, wide) {
+  const result = new Float32Array(grid.length);
+  for (let i = 0; i < grid.length; i++) {
+    let sum = 0;
+    for (let k = -2; k <= 2; k++) {
+      const j = i + k * step;
+      const inside = step === 1 ? Math.floor(j / wide) === Math.floor(i / wide) : j >= 0 && j < grid.length;
+      if (inside) sum += grid[j];
+    }
+    result[i] = sum / 5;
+  }
+  return result;
+}
+
+// Writes the names of regions, those with the most points first, where they do not cover others.
+// Returns the names.
+function drawLabels(canvas, chart, view, ratio, style) {
+  const context = canvas.getContext('2d');
+  const level = LEVEL_ZOOMS.filter((zoom) => view.zoom >= zoom).length;
+  const taken = [];
+  const names = [];
+  context.textAlign = 'center';
+  context.textBaseline = 'middle';
+  context.lineJoin = 'round';
+  for (const [x, y, , kind, name] of chart.regions[level]) {
+    if (names.length >= MOST_LABELS) break;
+    const size = ratio * (kind === 'track' ? 11 : 13);
+    context.font = `${kind === 'track' ? 500 : 700} ${size}px system-ui, sans-serif`;
+    const text = name.length > 26 ? `${name.slice(0, 25)}…` : name;
+    const [px, py] = project(canvas, view, chart, x, y);
+    const half = [context.measureText(text).width / 2 + 3 * ratio, 0.7 * size];
+    const box = [px - half[0], py - half[1], px + half[0], py + half[1]];
+    if (box[0] < 0 || box[1] < 0 || box[2] > canvas.width || box[3] > canvas.height) continue;
+    if (taken.some((b) => box[0] < b[2] && b[0] < box[2] && box[1] < b[3] && b[1] < box[3])) continue;
+    taken.push(box);
+    names.push(name);
+    context.strokeStyle = style.ground;
+    context.lineWidth = 4 * ratio;
+    context.strokeText(text, px, py);
+    context.fillStyle = style.ink;
+    context.fillText(text, px, py);
+  }
+  return names;
+}
+
+// Draws the paths of queries, the lasso, and rings around the points that are pointed at or picked
+// and the neighbours of the latter.
+function drawOver(canvas, chart, trails, view, marks, ratio, style) {
+  const context = canvas.getContext('2d');
   context.lineJoin = context.lineCap = 'round';
+  const place = (i) => project(canvas, view, chart, chart.x[i], chart.y[i]);
+  const stroke = (places, ink, width) => {
+    context.strokeStyle = ink;
+    context.lineWidth = width * ratio;
+    context.beginPath();
+    places.forEach(([x, y]) => context.lineTo(x, y));
+    context.stroke();
+  };
   for (const { colour, points } of trails) {
-    const places = points.filter(Boolean).map(([x, y]) => project(canvas, view, x, y));
+    const places = points.filter(Boolean).map(([x, y]) => project(canvas, view, chart, x, y));
     if (!places.length) continue;
     // A rim in the background's colour sets the line off from the points.
-    for (const [ink, width] of [[style.ground, 4.5], [colour, 2]]) {
-      context.strokeStyle = ink;
-      context.lineWidth = width * ratio;
-      context.beginPath();
-      places.forEach(([x, y]) => context.lineTo(x, y));
-      context.stroke();
-    }
-    places.forEach((place, i) => dot(context, place, ratio * (i ? 2.6 : 6.5), colour, style.ground));
+    stroke(places, style.ground, 4.5);
+    stroke(places, colour, 2);
+    places.forEach((at, i) => dot(context, at, ratio * (i ? 2.6 : 6.5), colour, style.ground));
     dot(context, places[0], ratio * 2.6, style.ground, colour);
   }
-  if (pointed >= 0) {
-    const [x, y] = project(canvas, view, chart.x[pointed], chart.y[pointed]);
+  const ring = (i, radius, width) => {
     context.strokeStyle = style.ink;
-    context.lineWidth = 2 * ratio;
+    context.lineWidth = width * ratio;
     context.beginPath();
-    context.arc(x, y, 7 * ratio, 0, 2 * Math.PI);
+    context.arc(...place(i), radius * ratio, 0, 2 * Math.PI);
     context.stroke();
+  };
+  if (marks.picked >= 0) {
+    for (const [i] of marks.neighbours) {
+      stroke([place(marks.picked), place(i)], style.ground, 3);
+      stroke([place(marks.picked), place(i)], style.ink, 1);
+      ring(i, 5, 1.5);
+    }
+    ring(marks.picked, 8, 3);
+  }
+  if (marks.pointed >= 0) ring(marks.pointed, 7, 2);
+  if (marks.lasso) {
+    const places = marks.lasso.map(([x, y]) => project(canvas, view, chart, x, y));
+    context.setLineDash([5 * ratio, 4 * ratio]);
+    stroke([...places, places[0]], style.ink, 1.5);
+    context.setLineDash([]);
   }
 }
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
+from matplotlib.patheffects import Normal, Stroke
 
 from demo import plots
 from demo.map.chart import Chart, shades
@@ -12,6 +14,10 @@ from demo.map.trails import Trail
 
 INK = "#1f2937"
 MOST_NAMED = 40  # in the legend
+SCALES = {
+    "time": ("start of the track", "middle", "end"),
+    "density": ("few points", "more", "many"),
+}
 
 
 def save(path: Path, chart: Chart, by: str, trails: list[Trail]) -> None:
@@ -35,6 +41,7 @@ def save(path: Path, chart: Chart, by: str, trails: list[Trail]) -> None:
             axes.plot(
                 *trail.xy[:1].T, color=trail.colour, marker="o", markersize=9, fillstyle="none"
             )
+        _write_names(axes, chart)
         axes.set_title(
             f"{len(chart.drawn):,} fingerprints of {len(chart.tracks)} tracks by UMAP", color=INK
         )
@@ -48,10 +55,30 @@ def save(path: Path, chart: Chart, by: str, trails: list[Trail]) -> None:
         figure.savefig(path, dpi=200, metadata={"Date": None} if path.suffix == ".svg" else None)
 
 
+def _write_names(axes: Axes, chart: Chart) -> None:
+    """Write the names of regions, those with the most points first, where there is room."""
+    written: list[tuple[float, float, float, float]] = []
+    for region in chart.regions[0]:
+        name = _short(region.name, 26)
+        # A letter is about 0.008 of the map wide in this figure.
+        half, high = 0.004 * len(name) + 0.004, 0.012
+        box = (region.x - half, region.y - high, region.x + half, region.y + high)
+        if any(
+            box[0] < b[2] and b[0] < box[2] and box[1] < b[3] and b[1] < box[3] for b in written
+        ):
+            continue
+        written.append(box)
+        weight = "normal" if region.kind == "track" else "bold"
+        text = axes.text(
+            region.x, region.y, name, color=INK, fontsize=6, weight=weight, ha="center", va="center"
+        )
+        text.set_path_effects([Stroke(linewidth=1.5, foreground="white"), Normal()])
+
+
 def _legend(chart: Chart, by: str, trails: list[Trail]) -> list[Line2D]:
     handles = [Line2D([], [], color=t.colour, label=_short(t.name)) for t in trails]
-    if by == "time":
-        names = {0: "start of the track", 128: "middle", 255: "end"}
+    if by in SCALES:
+        names = dict(zip((0, 128, 255), SCALES[by], strict=True))
         table = shades() / 255
         return handles + [_swatch(table[i], name) for i, name in names.items()]
     colours, seen = chart.colours(by) / 255, dict[str, int]()
@@ -68,6 +95,6 @@ def _swatch(colour: object, label: str) -> Line2D:
     return Line2D([], [], linestyle="", marker="o", markersize=5, color=colour, label=label)  # type: ignore[arg-type]
 
 
-def _short(name: str) -> str:
+def _short(name: str, most: int = 36) -> str:
     # Matplotlib would read a dollar sign as the start of a formula.
-    return (name if len(name) <= 36 else f"{name[:35]}…").replace("$", r"\$") or "unknown"
+    return (name if len(name) <= most else f"{name[: most - 1]}…").replace("$", r"\$") or "unknown"

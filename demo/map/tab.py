@@ -2,34 +2,36 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import gradio as gr
-import numpy as np
 
 from demo import cards, clips, downloads
 from demo.clips import Clip, ClipError
+from demo.map import passages, trails, updates
 from demo.map import plots as map_plots
-from demo.map import trails
 from demo.map.chart import BY, Chart
 from demo.map.maps import MapError, Maps
 from demo.map.trails import Trail
-from demo.studio import FORGET_S, Studio, Visit
+from demo.studio import FORGET_S, UNQUEUED, Studio, Visit
 from grafprint.library import LibraryError
 
-PLAYED_S = 5.0
+COLOURINGS = ("Colour by track", "By artist", "By time in the track", "By density")
 KINDS = ("png", "svg", "csv")
 MAP_LIMIT: dict[str, Any] = {"concurrency_id": "map", "concurrency_limit": 2}
 
 _HERE = Path(__file__).parent
 _HTML = (_HERE / "map.html").read_text(encoding="utf-8")
-_SCRIPT = "".join((_HERE / f).read_text(encoding="utf-8") for f in ("map_draw.js", "map.js"))
+_SCRIPT = "".join(
+    (_HERE / f"{name}.js").read_text(encoding="utf-8")
+    for name in ("map_data", "map_draw", "map_side", "map_open", "map")
+)
 _COLOUR = """by => document.querySelector('.gp-map')?.dispatchEvent(
     new CustomEvent('colour', {detail: by}))"""
+_TO_GRAPH = """() => document.querySelector('#tabs [role=tab][data-tab-id="graph"]').click()"""
 _FETCH = "() => document.querySelector('#map-file').click()"
 
 
@@ -55,7 +57,7 @@ def build(studio: Studio, visit: Visit, tab: gr.Tab) -> None:
         try:
             return maps.find(library)
         except LibraryError as error:
-            raise _error(error, studio, library) from error
+            raise updates.refusal(error, studio, library) from error
 
     def chart_text(library: str) -> str:
         """The points of a library's map as JSON, for the canvas."""
@@ -67,7 +69,7 @@ def build(studio: Studio, visit: Visit, tab: gr.Tab) -> None:
     def show(library: str, drawn: Drawn | None) -> tuple[Any, ...]:
         chart = chart_of(library)
         new = chart is not None and (drawn is None or drawn.chart is not chart)
-        value = _value(library, chart, []) if chart and new else gr.skip()
+        value = updates.value(library, chart, []) if chart and new else gr.skip()
         exists = chart is not None
         return value, gr.update(visible=exists), gr.update(visible=not exists), ""
 
@@ -78,35 +80,52 @@ def build(studio: Studio, visit: Visit, tab: gr.Tab) -> None:
         if chart is None or (drawn and drawn.shows(chart, clip, degraded)):
             return gr.skip(), gr.skip(), gr.skip()
         visit_trails = trails.of_visit(studio, chart, clip, degraded)
-        value, text = _value(library, chart, visit_trails), trails.words(chart, visit_trails)
+        value, text = updates.value(library, chart, visit_trails), trails.words(chart, visit_trails)
         return value, text, Drawn(chart, clip, degraded, visit_trails)
 
     def draw(library: str) -> Iterator[str]:
         try:
             for share, stage in maps.draw(library):
-                yield _progress(share, stage)
+                yield updates.progress(share, stage)
         except (MapError, LibraryError) as error:
-            raise _error(error, studio, library) from error
+            raise updates.refusal(error, studio, library) from error
         yield ""
 
     def play(library: str, event: gr.EventData) -> Any:
-        collection = studio.identifier(library).library
-        try:
-            track = collection.track(int(event.track))
-            start_s = min(max(0, int(event.hop)) * collection.hop_s, max(0, track.duration_s - 1))
-            music = clips.from_track(collection, track, start_s, PLAYED_S)
-        except (ClipError, LibraryError, TypeError, ValueError) as error:
-            raise _error(error, studio, library) from error
-        label = f"{track.title}, from {cards.clock(int(start_s))} on"
+        music = passage(library, event.track, event.hop, passages.PLAYED_S)
+        label = f"{music.name}, from {cards.clock(int(music.offset_s))} on"
         return gr.update(value=music.playable(), label=label, visible=True)
+
+    def inspect(library: str, event: gr.EventData) -> tuple[Clip, None]:
+        return passage(library, event.track, event.hop, passages.OPENED_S), None
+
+    def passage_file(wanted: Any) -> dict[str, str]:
+        """A passage as a WAV file, for the tab Identify: of [library, track, hop]."""
+        library, track, hop = updates.arguments(wanted, 3)
+        return passages.to_file(passage(str(library), track, hop, passages.OPENED_S))
+
+    def nearest_to(wanted: Any) -> list[tuple[int, float]]:
+        """The passages most like that of a point, with their similarities: of [library, point]."""
+        library, point = updates.arguments(wanted, 2)
+        chart = chart_of(str(library))
+        try:
+            return passages.nearest(chart, point) if chart else []
+        except (ClipError, LibraryError) as error:
+            raise updates.refusal(error, studio, str(library)) from error
+
+    def passage(library: str, track: Any, hop: Any, duration_s: float) -> Clip:
+        try:
+            return passages.cut(studio.identifier(library).library, track, hop, duration_s)
+        except (ClipError, LibraryError) as error:
+            raise updates.refusal(error, studio, library) from error
 
     def export(
         kind: str = "png", by: str = "track", library: str = "", drawn: Drawn | None = None
     ) -> str:
         """The map of a library as a file.
 
-        Kind is png, svg or csv, and by is track, artist or time. An empty library name means the
-        first library.
+        Kind is png, svg or csv, and by is track, artist, time or density. An empty library name
+        means the first library.
         """
         chart = chart_of(library or studio.names()[0])
         if chart is None or kind not in KINDS or by not in BY:
@@ -131,7 +150,7 @@ def build(studio: Studio, visit: Visit, tab: gr.Tab) -> None:
             clip = clips.from_file(path)
             return trails.near(chart, trails.of_clip(studio, chart, clip, clip.name, ""))
         except (ClipError, MapError) as error:
-            raise _error(error, studio, library) from error
+            raise updates.refusal(error, studio, library) from error
 
     with gr.Column(visible=False) as missing:
         gr.HTML(
@@ -141,11 +160,11 @@ def build(studio: Studio, visit: Visit, tab: gr.Tab) -> None:
         )
         with gr.Row():
             begin = gr.Button("Draw the map", variant="primary", elem_id="map-draw")
-            stop = gr.Button("Cancel", elem_id="map-cancel")
+            stop = gr.Button("Cancel", elem_id="map-cancel", visible=False)
         work = gr.HTML("", elem_id="map-work", elem_classes="gp-map-work", padding=False)
     with gr.Column(visible=False) as present:
         by = gr.Radio(
-            list(zip(("Colour by track", "By artist", "By time in the track"), BY, strict=True)),
+            list(zip(COLOURINGS, BY, strict=True)),
             value="track",
             label="Colour by",
             show_label=False,
@@ -158,7 +177,7 @@ def build(studio: Studio, visit: Visit, tab: gr.Tab) -> None:
             html_template=_HTML,
             js_on_load=_SCRIPT,
             elem_id="map",
-            server_functions=[chart_text],
+            server_functions=[chart_text, nearest_to, passage_file],
             padding=False,
         )
         player = gr.Audio(
@@ -192,6 +211,8 @@ def build(studio: Studio, visit: Visit, tab: gr.Tab) -> None:
         **private,
     }
     tab.select(**show_map).success(**show_paths)
+    idle: dict[str, Any] = {"fn": lambda: updates.idle(True), "outputs": [begin, stop], **UNQUEUED}
+    begin.click(lambda: updates.idle(False), None, [begin, stop], **UNQUEUED)
     drawing = begin.click(
         draw,
         visit.library,
@@ -201,13 +222,24 @@ def build(studio: Studio, visit: Visit, tab: gr.Tab) -> None:
         concurrency_limit=8,
         **private,
     )
-    drawing.success(**show_map).success(**show_paths)
+    drawing.then(**idle).then(**show_map).success(**show_paths)  # also after a failure
     # Then what there is: a report on its way may arrive after the bar was cleared, or the map.
-    stop.click(lambda: "", None, work, cancels=[drawing], queue=False, **private).then(
+    stop.click(lambda: "", None, work, cancels=[drawing], queue=False, **private).then(**idle).then(
         **show_map
     ).success(**show_paths)
     by.change(None, by, None, js=_COLOUR, **private)
-    canvas.pick(play, visit.library, player, show_progress="hidden", **MAP_LIMIT, **private)
+    canvas.pick(
+        play,
+        visit.library,
+        player,
+        trigger_mode="multiple",  # a click while another one is answered counts, too
+        show_progress="hidden",
+        **MAP_LIMIT,
+        **private,
+    )
+    canvas.inspect(
+        inspect, visit.library, [visit.clip, visit.degraded], **MAP_LIMIT, **private
+    ).success(None, None, None, js=_TO_GRAPH, **private)
     for kind, button in savers.items():
         inputs = [gr.State(kind), by, visit.library, drawn]
         saved = button.click(export, inputs, download, **MAP_LIMIT, **private)
@@ -221,35 +253,3 @@ def build(studio: Studio, visit: Visit, tab: gr.Tab) -> None:
         )
         clip = gr.Audio(type="filepath")
         gr.Button().click(place, [clip, name], gr.JSON(), api_name="map_place", **MAP_LIMIT)
-
-
-def _value(library: str, chart: Chart, paths: list[Trail]) -> str:
-    """The canvas's value as JSON; the canvas requests the points if it does not have them."""
-    lines = [
-        {
-            "colour": trail.colour,
-            "points": [
-                None if np.isnan(x) else [round(float(x), 5), round(float(y), 5)]
-                for x, y in trail.xy
-            ],
-        }
-        for trail in paths
-    ]
-    state = f"{chart.drawn.state} {len(chart.drawn)}"
-    return json.dumps({"library": library, "map": state, "trails": lines})
-
-
-def _progress(share: float, stage: str) -> str:
-    return (
-        f'<progress max="1" value="{share:.3f}" aria-label="Drawing the map"></progress>'
-        f"<div>{round(100 * share)} %: {stage}</div>"
-    )
-
-
-def _error(error: Exception, studio: Studio, library: str) -> gr.Error:
-    """The error for the visitor, with the library's name instead of its path."""
-    text = str(error)
-    if library in studio.names():
-        for path in (studio.path(library).resolve(), studio.path(library)):
-            text = text.replace(str(path), library)
-    return gr.Error(f"{text[:1].upper()}{text[1:]}.", print_exception=False)

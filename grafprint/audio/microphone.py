@@ -1,4 +1,4 @@
-"""Record from a microphone as mono float32 samples at 16 kHz.
+"""Record from a microphone, or what the computer plays, as mono float32 samples at 16 kHz.
 
 sounddevice (PortAudio) is imported only when a microphone is used, so that everything else works
 without the PortAudio library.
@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import os
 import queue
 import threading
 from collections.abc import Callable, Generator, Iterator
@@ -27,6 +28,12 @@ _TIMEOUT_S = 5.0
 # and still little compared with the seconds that an identification needs.
 _LATENCY_S = 0.2
 _FLOOR_DB = -120.0
+
+# The name of the device for the sound that the computer itself plays.
+COMPUTER = "computer"
+# Names of inputs that record it, in small letters, on systems without PulseAudio or PipeWire:
+# sound cards for Windows have one, and programs for macOS make one.
+_LOOPBACKS = ("loopback", "stereo mix", "what u hear", "blackhole", "soundflower", "monitor of")
 
 _log = logging.getLogger(__name__)
 
@@ -55,14 +62,18 @@ def record(
 
 
 def listen(
-    *, device: str | int | None = None, block_s: float = 0.1
+    *,
+    device: str | int | None = None,
+    block_s: float = 0.1,
+    on_loss: Callable[[float], None] | None = None,
 ) -> Generator[NDArray[np.float32], None, None]:
     """Record without end, in blocks of ``block_s`` seconds: mono float32 [samples] at 16 kHz.
 
     ``device`` is a name from :func:`devices`, a part of one, or PortAudio's number; None is the
-    system's default. The device runs at its native rate with one or two channels, whose mean is
-    resampled without seams. It is opened with the first block and released when the iterator is
-    closed. A caller that falls a minute behind loses audio, which is logged.
+    system's default, and :data:`COMPUTER` what the computer plays. The device runs at its native
+    rate with one or two channels, whose mean is resampled without seams. It is opened with the
+    first block and released when the iterator is closed. A caller that falls a minute behind loses
+    audio, which is logged; ``on_loss`` gets the seconds lost just before the block that comes next.
 
     Raises :class:`MicrophoneError` if PortAudio is not installed, or if the device does not exist,
     cannot be opened (busy, not permitted) or stops delivering.
@@ -71,32 +82,40 @@ def listen(
     if n_block < 1:
         raise ValueError(f"block_s must be above 0, not {block_s}")
     sounddevice = _sounddevice()
-    info = _input_device(sounddevice, device)
+    info = _computer(sounddevice) if device == COMPUTER else _input_device(sounddevice, device)
     rate_hz = round(info["default_samplerate"])
-    captured: queue.Queue[NDArray[np.float32]] = queue.Queue()
-    lost = threading.Event()
+    # Each piece with the number of samples that were lost before it.
+    captured: queue.Queue[tuple[int, NDArray[np.float32]]] = queue.Queue()
+    overflowed = threading.Event()
+    n_lost = 0  # only used by PortAudio's thread
 
     def capture(block: NDArray[np.float32], n: int, time: Any, status: Any) -> None:
         """Runs in PortAudio's thread, so it must never block."""
-        is_late = captured.qsize() * n > _BACKLOG_S * rate_hz
-        if is_late or status.input_overflow:
-            lost.set()
-        if not is_late:
-            captured.put_nowait(block.mean(axis=1))
+        nonlocal n_lost
+        if status.input_overflow:  # how much the system lost is not known
+            overflowed.set()
+        if captured.qsize() * n > _BACKLOG_S * rate_hz:
+            n_lost += n
+        else:
+            captured.put_nowait((n_lost, block.mean(axis=1)))
+            n_lost = 0
 
     resampler = Resampler(rate_hz)
     held = np.empty(0, np.float32)
-    with _open_stream(sounddevice, info, rate_hz, capture):
+    source = _MONITOR if device == COMPUTER else {}
+    with _open_stream(sounddevice, info, rate_hz, capture, source):
         while True:
             try:
-                piece = captured.get(timeout=_TIMEOUT_S)
+                missing, piece = captured.get(timeout=_TIMEOUT_S)
             except queue.Empty:
                 raise MicrophoneError(
                     f"the microphone {info['name']!r} has stopped delivering sound; "
                     "check that it is still plugged in and not in use elsewhere"
                 ) from None
-            if lost.is_set():
-                lost.clear()
+            if missing and on_loss:
+                on_loss(missing / rate_hz)
+            if missing or overflowed.is_set():
+                overflowed.clear()
                 _log.warning("audio was lost: processing fell behind the microphone")
             held = np.concatenate([held, resampler.push(piece)])
             while len(held) >= n_block:
@@ -116,6 +135,22 @@ def devices() -> list[str]:
         for device in sounddevice.query_devices()
         if device["max_input_channels"] > 0
     ]
+
+
+def _computer(sounddevice: Any) -> dict[str, Any]:
+    """PortAudio's description of the input that records what the computer plays."""
+    inputs = [d for d in sounddevice.query_devices() if d["max_input_channels"] > 0]
+    for device in inputs:  # PulseAudio, or PipeWire in its place: a monitor by _MONITOR
+        if device["name"] == "pulse":
+            return dict(device)
+    for device in inputs:
+        if any(name in device["name"].lower() for name in _LOOPBACKS):
+            return dict(device)
+    raise MicrophoneError(
+        "what the computer plays cannot be recorded here: on Linux, PulseAudio or PipeWire must "
+        "run (and ALSA have its plugin for it: apt install libasound2-plugins); on Windows, enable "
+        "'Stereo Mix' in the sound settings; on macOS, install a loopback device such as BlackHole"
+    )
 
 
 def level_db(block: NDArray[np.float32]) -> float:
@@ -164,11 +199,24 @@ def _input_device(sounddevice: Any, device: str | int | None) -> dict[str, Any]:
         ) from None
 
 
+# PulseAudio reads this variable when a stream is opened.
+_MONITOR = {"PULSE_SOURCE": "@DEFAULT_MONITOR@"}
+
+
 @contextlib.contextmanager
 def _open_stream(
-    sounddevice: Any, info: dict[str, Any], rate_hz: int, callback: Callable[..., None]
+    sounddevice: Any,
+    info: dict[str, Any],
+    rate_hz: int,
+    callback: Callable[..., None],
+    variables: dict[str, str],
 ) -> Iterator[None]:
-    """Run an input stream that passes its audio to the callback."""
+    """Run an input stream that passes its audio to the callback.
+
+    It is opened with environment ``variables`` set.
+    """
+    before = {name: os.environ.get(name) for name in variables}
+    os.environ.update(variables)
     try:
         stream = sounddevice.InputStream(
             samplerate=rate_hz,
@@ -180,9 +228,20 @@ def _open_stream(
         )
         with contextlib.closing(stream):
             stream.start()
+            _restore(before)
             yield
     except sounddevice.PortAudioError as error:
         raise MicrophoneError(
             f"cannot use the microphone {info['name']!r} ({error}); close other programs that "
             "use it, and let this one use the microphone in the privacy settings of the system"
         ) from None
+    finally:
+        _restore(before)
+
+
+def _restore(variables: dict[str, str | None]) -> None:
+    for name, value in variables.items():
+        if value is None:
+            os.environ.pop(name, None)
+        else:
+            os.environ[name] = value

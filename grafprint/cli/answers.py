@@ -65,7 +65,7 @@ def show_answer(answer: Answer, what: str, values: dict[str, Any] | None = None)
             escape(match.track.album),
             clock(match.start_s),
             f"{match.score:.3f}",
-            _percent(match),
+            percent(match),
         )
         for place, match in enumerate(answer.matches, 1)
     ]
@@ -85,7 +85,7 @@ def show_outcomes(outcomes: Sequence[Outcome]) -> None:
             escape(match.track.album),
             clock(match.track.duration_s),
             clock(match.start_s),
-            _percent(match),
+            percent(match),
         )
         for outcome in outcomes
         if (match := outcome.match)
@@ -127,5 +127,6 @@ def print_as_csv(outcomes: Sequence[Outcome]) -> None:
     print_text(text.getvalue())
 
 
-def _percent(match: Match) -> str:
+def percent(match: Match) -> str:
+    """How confident a match is, as text."""
     return f"{100 * match.confidence:.0f} %"

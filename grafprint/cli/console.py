@@ -78,7 +78,8 @@ DeviceOption = Annotated[
 ]
 
 
-def _note_json(value: bool) -> bool:
+def note_json(value: bool) -> bool:
+    """Say whether errors are to be JSON, too; returns the value, as option callbacks do."""
     global _as_json
     _as_json = value
     return value
@@ -86,7 +87,7 @@ def _note_json(value: bool) -> bool:
 
 JsonOption = Annotated[
     bool,
-    typer.Option("--json", help="Print JSON for programs, errors included.", callback=_note_json),
+    typer.Option("--json", help="Print JSON for programs, errors included.", callback=note_json),
 ]
 
 
@@ -132,7 +133,7 @@ def set_up(
     """Identify music: which recording is it, and where in it?"""
     global _debug
     _debug = debug
-    _note_json(False)
+    note_json(False)
 
 
 def escape(text: str) -> str:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from rich.console import Console
 from rich.table import Table
 
 from grafprint.cli import recordings as real
@@ -21,8 +22,10 @@ from grafprint.cli.console import (
     positive,
 )
 from grafprint.cli.network import load_fingerprinter
-from grafprint.cli.progress import progress
+from grafprint.cli.progress import progress, status
 from grafprint.errors import ConfigError
+
+LOG_WIDTH = 200  # of tables that no terminal shows
 
 # Options that make sense only with, or only without, --recordings.
 _OF_RECORDINGS = ("by", "windows", "tolerance")
@@ -109,17 +112,18 @@ def evaluate(
         lengths_s = _numbers("--lengths", "1,2,3,5,10" if lengths is None else lengths)
         real.measure(recordings, library, model, device, by, lengths_s, windows, tolerance, save)
         return
-    from grafprint.degradation.banks import noise_bank, room_bank
-    from grafprint.evaluation import (
-        RERECORDINGS,
-        EvaluationConfig,
-        query_tracks,
-        rerecording_table,
-        table,
-    )
-    from grafprint.evaluation import evaluate as run_evaluation
-    from grafprint.evaluation.plots import hit_rates
-    from grafprint.library import Library
+    with status("loading PyTorch"):
+        from grafprint.degradation.banks import noise_bank, room_bank
+        from grafprint.evaluation import (
+            RERECORDINGS,
+            EvaluationConfig,
+            query_tracks,
+            rerecording_table,
+            table,
+        )
+        from grafprint.evaluation import evaluate as run_evaluation
+        from grafprint.evaluation.plots import hit_rates
+        from grafprint.library import Library
 
     choices = {"without": (False,), "with": (True,), "both": (False, True)}
     if reverb not in choices:
@@ -140,8 +144,9 @@ def evaluate(
         protocol=protocol,
         rerecordings={name: RERECORDINGS[name] for name in names},
     )
-    noises = noise_bank(noise, "test", 30, 9000 + seed)
-    responses = room_bank(rooms, "test", 20, 9000 + seed)
+    with status("preparing noises and rooms"):
+        noises = noise_bank(noise, "test", 30, 9000 + seed)
+        responses = room_bank(rooms, "test", 20, 9000 + seed)
     fingerprinter = load_fingerprinter(model, device, library)
     with Library.open(library, model_id=fingerprinter.model_id) as opened:
         chosen = None if tracks is None else query_tracks(opened, tracks)
@@ -163,6 +168,8 @@ def evaluate(
         f"{queries} queries per cell",
         highlight=False,
     )
+    # In a file there is room for each interval on a line.
+    shown_on = out if out.is_terminal else Console(width=max(out.width, LOG_WIDTH), emoji=False)
     for measure, title in (
         ("hit_50ms", "right track within 50 ms"),
         ("right_track", "right track"),
@@ -170,10 +177,12 @@ def evaluate(
         for shown, kind in ((parts, table), (names, rerecording_table)):
             if shown:
                 rows = list(kind(report, measure))
-                view = Table(*rows[0], title=title, title_justify="left")
+                view = Table(title=title, title_justify="left")
+                for name in rows[0]:
+                    view.add_column(name, overflow="fold")  # no digit is left out
                 for row in rows[1:]:
                     view.add_row(*row)
-                out.print(view)
+                shown_on.print(view)
     if save is not None:
         save.mkdir(parents=True, exist_ok=True)
         text = json.dumps(report.to_json(), indent=1)

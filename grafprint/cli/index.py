@@ -25,13 +25,12 @@ from grafprint.cli.console import (
     printable,
 )
 from grafprint.cli.network import load_fingerprinter
+from grafprint.cli.passed_over import show_passed_over
 from grafprint.cli.progress import progress
 from grafprint.errors import AudioError, ConfigError
 
 if TYPE_CHECKING:
     from grafprint.library import IndexReport
-
-_PASSED_OVER = 20  # lines about files that were passed over
 
 
 def register(app: typer.Typer) -> None:
@@ -133,8 +132,6 @@ def _require_music(folder: Path, prune: bool, force: bool) -> None:
 
 
 def _show_report(report: IndexReport, tracks: int, fingerprints: int) -> None:
-    from grafprint.library.add_file import shown
-
     for path in report.missing:
         verb = "removed" if path in report.removed else "no longer there (--prune removes it)"
         out.print(escape(f"{path}: {verb}"), highlight=False, soft_wrap=True)
@@ -149,8 +146,4 @@ def _show_report(report: IndexReport, tracks: int, fingerprints: int) -> None:
     )
     for failure in report.failed:
         out.print(escape(f"left out: {failure.reason}"), highlight=False, soft_wrap=True)
-    for path, reason in report.passed_over[:_PASSED_OVER]:
-        line = f"passed over: {shown(Path(path))}: {reason}"
-        out.print(escape(line), highlight=False, soft_wrap=True)
-    if (more := len(report.passed_over) - _PASSED_OVER) > 0:
-        out.print(f"passed over: {more} more", highlight=False)
+    show_passed_over(report.passed_over, out)

@@ -62,12 +62,12 @@ def list_tracks(
 def info(library: LibraryOption = BUNDLED_LIBRARY, as_json: JsonOption = False) -> None:
     """Show the size of a library, and the network that made it."""
     from grafprint.library import Library
-    from grafprint.library.catalogue import network_file
 
     with Library.open(library) as opened:
         tracks = opened.tracks()
         fingerprints, model_id, hop_s = len(opened), opened.model_id, opened.hop_s
-        network = network_file(library)
+        stored = opened.catalogue.network
+        network = None if stored is None else str(opened.located(stored))
         kept_out = [str(opened.located(path)) for path in opened.catalogue.kept_out]
     size = sum(file.stat().st_size for file in library.iterdir() if file.is_file())
     hours = sum(track.duration_s for track in tracks) / 3600
@@ -75,14 +75,14 @@ def info(library: LibraryOption = BUNDLED_LIBRARY, as_json: JsonOption = False) 
         facts = {
             "path": str(opened.path), "tracks": len(tracks), "hours": round(hours, 3),
             "fingerprints": fingerprints, "hop_s": hop_s, "bytes": size, "model_id": model_id,
-            "network": None if network is None else str(network), "kept_out": kept_out,
+            "network": network, "kept_out": kept_out,
         }  # fmt: skip
         print_json(facts)
         return
     out.print(
         f"{len(tracks)} tracks, {hours:.2f} hours, {fingerprints} fingerprints (one every "
         f"{1000 * hop_s:g} ms), {size / 1e6:.1f} MB; made by network {model_id}"
-        + (f" ({escape(str(network))})" if network else ""),
+        + (f" ({escape(network)})" if network else ""),
         highlight=False,
     )
     for path in kept_out:

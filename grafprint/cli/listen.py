@@ -45,7 +45,8 @@ def listen(
     microphone: Annotated[
         str | None,
         typer.Option(
-            help="Name of the microphone, from --devices. Default: the system's.",
+            help="Name of the microphone, from --devices, or 'computer' for what this computer "
+            "plays. Default: the system's.",
             show_default=False,
         ),
     ] = None,

@@ -31,14 +31,13 @@ def network_of(library: Path, model: Path) -> Path:
     return network or model
 
 
-def load_fingerprinter(model: Path, device: str, library: Path | None = None) -> Fingerprinter:
-    """Load the network of ``--model``, or of a library, on ``--device``; see :func:`network_of`.
+def load_fingerprinter(model: Path, device: str, library: Path) -> Fingerprinter:
+    """Load the network of ``--model``, or of the library, on ``--device``; see :func:`network_of`.
 
     Imports torch, which takes seconds. Raises CheckpointError for a file that is not a network,
     ConfigError for a device that cannot be used.
     """
-    if library is not None:
-        model = network_of(library, model)
+    model = network_of(library, model)
     with status("loading the network"):
         from grafprint.fingerprint import Fingerprinter
 

@@ -6,8 +6,6 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from types import TracebackType
-from typing import Self
 
 from rich.progress import (
     BarColumn,
@@ -54,8 +52,12 @@ def status(text: str) -> Iterator[Callable[[str], None]]:
     def tell() -> None:
         err.print(f"{current[0]}  {clock(time.monotonic() - began)}", soft_wrap=True)
 
-    with _Repeated(tell):
+    repeated = _Repeated(tell)
+    repeated.start()
+    try:
         yield lambda changed: current.__setitem__(0, changed)
+    finally:
+        repeated.stop()
 
 
 class _Repeated:
@@ -65,16 +67,10 @@ class _Repeated:
         self._tell, self._ended = tell, threading.Event()
         self._thread = threading.Thread(target=self._run, daemon=True)
 
-    def __enter__(self) -> Self:
+    def start(self) -> None:
         self._thread.start()
-        return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def stop(self) -> None:
         self._ended.set()
         self._thread.join()
 
@@ -98,10 +94,10 @@ class _Log(Progress):
         self._finished: set[TaskID] = set()  # tasks whose last line has been printed
 
     def start(self) -> None:
-        self._repeated.__enter__()
+        self._repeated.start()
 
     def stop(self) -> None:
-        self._repeated.__exit__(None, None, None)
+        self._repeated.stop()
 
     def _tell(self) -> None:
         tasks = self.tasks

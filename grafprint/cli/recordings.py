@@ -34,7 +34,7 @@ def measure(
     from grafprint.library import Library
 
     config = RecordingsConfig(lengths_s, windows, tolerance_s)
-    fingerprinter = load_fingerprinter(model, device)
+    fingerprinter = load_fingerprinter(model, device, library)
     with Library.open(library, model_id=fingerprinter.model_id) as opened, progress() as bar:
         recordings = read_truth(table, opened, by)
         task = bar.add_task("recordings", total=len(recordings))

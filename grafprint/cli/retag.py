@@ -8,9 +8,11 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.table import Table
 
+from grafprint.cli.answers import percent
 from grafprint.cli.console import (
     BUNDLED_LIBRARY,
     BUNDLED_MODEL,
+    FAILED,
     ConfidenceOption,
     DeviceOption,
     LibraryOption,
@@ -50,7 +52,7 @@ def retag(
     from grafprint.library import Library
     from grafprint.matching import identify_file
 
-    fingerprinter = load_fingerprinter(model, device)
+    fingerprinter = load_fingerprinter(model, device, library)
     view = Table("file", "title", "artist", "album", "confidence")
     found: list[tuple[Path, dict[str, str]]] = []
     failed = False
@@ -75,9 +77,7 @@ def retag(
             if texts:
                 found.append((path, texts))
                 shown = (texts.get(name, "") for name in ("title", "artist", "album"))
-                view.add_row(
-                    escape(str(path)), *map(escape, shown), f"{100 * answer.best.confidence:.0f} %"
-                )
+                view.add_row(escape(str(path)), *map(escape, shown), percent(answer.best))
     if found:
         out.print(view)
     if found and not yes:
@@ -91,7 +91,7 @@ def retag(
         else:
             out.print(escape(f"written: {path}"), highlight=False, soft_wrap=True)
     if failed:
-        raise typer.Exit(2)
+        raise typer.Exit(FAILED)
 
 
 def _missing(tags: Tags, track: Track) -> dict[str, str]:

@@ -2,48 +2,46 @@
 
 from __future__ import annotations
 
-import json
-from enum import StrEnum
+import errno
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.progress import (
     BarColumn,
+    Progress,
     TaskID,
     TextColumn,
     TimeElapsedColumn,
     TimeRemainingColumn,
 )
-from rich.table import Table
 
 from grafprint.cli.console import (
     BUNDLED_LIBRARY,
     BUNDLED_MODEL,
+    FAILED,
+    NOTHING_FOUND,
     DeviceOption,
+    JsonOption,
     LibraryOption,
     ModelOption,
     clock,
     err,
     escape,
-    out,
-    print_json,
-    print_text,
+    note_json,
+    printable,
 )
 from grafprint.cli.network import load_fingerprinter
+from grafprint.cli.passed_over import show_passed_over
 from grafprint.cli.progress import progress
+from grafprint.cli.timelines import OF_ONE, Format, Printer
+from grafprint.errors import ConfigError, DataError, GraFPrintError, LibraryError, WriteError
 
 if TYPE_CHECKING:
+    from grafprint.fingerprint import Fingerprinter
+    from grafprint.library import Library
     from grafprint.scan import Scan
-
-
-class Format(StrEnum):
-    """Output formats of a scan."""
-
-    table = "table"
-    json = "json"
-    csv = "csv"
-    cue = "cue"
+    from grafprint.scan.outputs import Outputs, Recording
 
 
 def register(app: typer.Typer) -> None:
@@ -52,41 +50,62 @@ def register(app: typer.Typer) -> None:
 
 
 def scan(
-    recordings: Annotated[
-        list[Path], typer.Argument(help="Audio or video files, or folders of them.")
+    places: Annotated[
+        list[Path],
+        typer.Argument(metavar="RECORDINGS...", help="Audio or video files, or folders of them."),
     ],
     library: LibraryOption = BUNDLED_LIBRARY,
     model: ModelOption = BUNDLED_MODEL,
     device: DeviceOption = "cpu",
-    form: Annotated[Format, typer.Option("--format", help="Output format.")] = Format.table,
+    form: Annotated[
+        Format,
+        typer.Option(
+            "--format",
+            help="What to print. JSON and CSV of several recordings are one array, and one table "
+            "with a column 'recording'. Labels are for Audacity, chapters for podcasts and videos.",
+        ),
+    ] = Format.table,
     folder: Annotated[
         Path | None,
         typer.Option(
             "--out",
-            help="Folder for a JSON file, a CSV file and a cue sheet per recording. With it, an "
-            "interrupted scan resumes and finished recordings are skipped.",
+            help="Folder for the results of each recording in every format. With it, an "
+            "interrupted scan resumes, and finished recordings are skipped unless they changed.",
             show_default=False,
         ),
     ] = None,
+    as_json: JsonOption = False,
 ) -> None:
-    """List what plays when in a mix, a radio show or a film, gaps included."""
-    from grafprint.audio import AudioError
-    from grafprint.audio.folders import Failure, audio_files
-    from grafprint.library import Library
-    from grafprint.scan import scan as scan_recording
+    """List what plays when in a mix, a radio show or a film, gaps included.
 
+    Music is found up to about 4 % faster or slower than the track, where some is missed already; at
+    6 %, nearly all of it is. The exit status is 0 if anything was found, 1 if nothing was, 2 if
+    there was an error.
+    """
+    from grafprint.audio import AudioError
+    from grafprint.audio.folders import Failure
+    from grafprint.library import Library
+    from grafprint.library.add_file import shown
+    from grafprint.scan.outputs import Outputs, recordings
+
+    form = Format.json if as_json else form
+    note_json(form is Format.json)
     unreadable: list[Failure] = []
-    files: list[Path] = []
-    for path in recordings:
-        files += audio_files(path, unreadable) if path.is_dir() else [path]
+    passed_over: list[Failure] = []
+    recorded = recordings(places, unreadable, passed_over)
     for folder_failure in unreadable:
-        err.print(escape(f"left out: {folder_failure.reason}"), highlight=False)
-    if not files:
+        _leave_out(folder_failure.reason, Path(folder_failure.path))
+    show_passed_over(passed_over, err)
+    if not recorded:
         raise AudioError("there is no audio or video file: name one, or a folder that holds some")
+    several = len(recorded) > 1 or any(place.is_dir() for place in places)
+    if several and form in OF_ONE and not folder:
+        raise ConfigError(f"--format {form} is for one recording: use --out for one file of each")
     fingerprinter = load_fingerprinter(model, device, library)
-    failed = len(unreadable)
+    outputs = Outputs(folder) if folder else None
+    failed, found = bool(unreadable), False
     columns = (
-        TextColumn("{task.description}"),
+        TextColumn("{task.description}", markup=False),
         BarColumn(),
         TextColumn("{task.fields[at]}"),
         TimeElapsedColumn(),
@@ -95,80 +114,79 @@ def scan(
     with (
         Library.open(library, model_id=fingerprinter.model_id) as opened,
         progress(*columns) as bar,
+        Printer(form, several) as printer,
     ):
-        for path in files:
-            if folder and _target(folder, path, "json").is_file():
-                err.print(escape(f"{path}: has been scanned"), highlight=False)
-                continue
-            task = bar.add_task(escape(path.name[:40]), total=1.0, at="")
-
-            def on_progress(so_far: Scan, share: float, task: TaskID = task) -> None:
-                at = f"{clock(so_far.duration_s)}, {len(so_far.plays)} plays"
-                bar.update(task, completed=share, at=at)
-
-            if folder:
-                folder.mkdir(parents=True, exist_ok=True)
-            state = _target(folder, path, "partial.json") if folder else None
+        for recording in recorded:
             try:
-                result = scan_recording(
-                    opened, fingerprinter, path, state=state, on_progress=on_progress
-                )
-            except AudioError as failure:
-                if len(files) == 1:
+                result = _scan_one(opened, fingerprinter, recording, outputs, bar)
+            except (GraFPrintError, OSError) as failure:
+                if not several:
                     raise
-                failed += 1
-                err.print(escape(f"left out: {failure}"), highlight=False, soft_wrap=True)
+                failed = True
+                _leave_out(str(failure), recording.path)
+                printer.show_failure(shown(recording.path), str(failure))
+                if _stops_all(failure):
+                    err.print("[bold red]error:[/] nothing more can be scanned", highlight=False)
+                    break
                 continue
-            if folder:
-                _write(folder, path, result)
-            _print(result, form)
-    if failed:
-        raise typer.Exit(1)
+            if result:
+                found |= bool(result.plays)
+                printer.show(result)
+            elif outputs:
+                found |= outputs.has_plays(recording)
+    raise typer.Exit(FAILED if failed else 0 if found else NOTHING_FOUND)
 
 
-def _target(folder: Path, path: Path, ending: str) -> Path:
-    return folder / f"{path.name}.{ending}"
+def _scan_one(
+    library: Library,
+    fingerprinter: Fingerprinter,
+    recording: Recording,
+    outputs: Outputs | None,
+    bar: Progress,
+) -> Scan | None:
+    """Scan a recording and write its results; None if they are there already."""
+    from grafprint.scan import scan as scan_recording
+
+    path = recording.path
+    state = None
+    if outputs:
+        if outputs.finished(recording):
+            err.print(escape(f"{path}: has been scanned"), highlight=False)
+            return None
+        state = outputs.state(recording)
+    task = bar.add_task(printable(path.name[:40]), total=1.0, at="")
+
+    def on_progress(so_far: Scan, share: float, task: TaskID = task) -> None:
+        at = f"{clock(so_far.duration_s)}, {len(so_far.plays)} plays"
+        bar.update(task, completed=share, at=at)
+
+    def run() -> Scan:
+        return scan_recording(library, fingerprinter, path, state=state, on_progress=on_progress)
+
+    try:
+        result = run()
+    except DataError as failure:  # the state is damaged, or from before the library changed
+        if state is None:
+            raise
+        why = f"the state of an interrupted scan cannot be used ({failure.__cause__})"
+        err.print(escape(f"{path}: starting again, {why}"), highlight=False, soft_wrap=True)
+        state.unlink()
+        result = run()
+    if outputs:
+        outputs.write(recording, result)
+    return result
 
 
-def _write(folder: Path, path: Path, found: Scan) -> None:
-    from grafprint import files
-    from grafprint.scan import export
-
-    texts = {
-        "csv": export.to_csv(found),
-        "cue": export.to_cue(found),
-        # The last one: it marks the recording as finished.
-        "json": json.dumps(found.to_json(), indent=1, ensure_ascii=False) + "\n",
-    }
-    for ending, text in texts.items():
-        files.replace_text(_target(folder, path, ending), text)
+def _stops_all(failure: Exception) -> bool:
+    """Whether a failure is of the library or the disk, so that every recording would have it."""
+    if isinstance(failure, WriteError):
+        cause = failure.__cause__
+        full = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
+        return isinstance(cause, OSError) and cause.errno in full
+    return isinstance(failure, LibraryError)
 
 
-def _print(found: Scan, form: Format) -> None:
-    from grafprint.scan import export
-
-    if form is Format.json:
-        print_json(found.to_json())
-    elif form is Format.csv:
-        print_text(export.to_csv(found))
-    elif form is Format.cue:
-        print_text(export.to_cue(found))
-    else:
-        out.print(_table(found))
-
-
-def _table(found: Scan) -> Table:
-    from grafprint.scan.plays import Play
-
-    columns = ("from", "to", "title", "artist", "of the track", "score")
-    view = Table(*columns, title=escape(found.path), title_justify="left")
-    for entry in found.entries:
-        times = clock(entry.start_s), clock(entry.end_s)
-        if isinstance(entry, Play):
-            title = escape(entry.track.title)
-            title += "".join(f"\n[dim]or {escape(t.title)}[/]" for t in entry.alternatives)
-            part = f"{clock(entry.track_start_s)}-{clock(entry.track_end_s)}"
-            view.add_row(*times, title, escape(entry.track.artist), part, f"{entry.score:.2f}")
-        else:
-            view.add_row(*times, "[dim]silence[/]" if entry.silent else "[dim]unknown[/]")
-    return view
+def _leave_out(reason: str, path: Path | None = None) -> None:
+    if path and path.name not in reason:
+        reason = f"{path}: {reason}"
+    err.print(escape(f"left out: {reason}"), highlight=False, soft_wrap=True)

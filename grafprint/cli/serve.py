@@ -2,43 +2,21 @@
 
 from __future__ import annotations
 
-import ctypes
 import importlib.util
-import signal
-import sys
+import re
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
-from grafprint.bundled import app_folder, asset
 from grafprint.cli.console import BUNDLED_LIBRARY, BUNDLED_MODEL, ModelOption, needs, run
 from grafprint.cli.network import network_of
-from grafprint.errors import ConfigError, GraFPrintError
+from grafprint.cli.start_app import Options, launch
+from grafprint.errors import ConfigError
 
 AUTH = "GRAFPRINT_AUTH"
 HERE = ("127.0.0.1", "localhost", "::1")  # hosts that only this computer reaches
-
-
-@dataclass(frozen=True)
-class Options:
-    """The options of the command, checked and complete."""
-
-    library: Path
-    libraries: Path
-    model: Path
-    edit: bool
-    noise: Path | None
-    rooms: Path | None
-    host: str
-    port: int | None
-    ssl_key: Path | None
-    ssl_certificate: Path | None
-    users: list[tuple[str, str]] | None
-    share: bool
-    mcp: bool
 
 
 def register(app: typer.Typer) -> None:
@@ -72,7 +50,8 @@ def serve(
         typer.Option(
             "--edit/--no-edit",
             help="Let visitors make libraries, add music (also from folders of this computer) and "
-            "remove it. Default: only if no other computer can reach the app.",
+            "remove it. Default: only if no other computer can reach the app (with neither --share "
+            "nor --root-path).",
             show_default=False,
         ),
     ] = None,
@@ -97,6 +76,16 @@ def serve(
         int | None,
         typer.Option(
             min=1, max=65535, help="Default: the first free one from 7860.", show_default=False
+        ),
+    ] = None,
+    root_path: Annotated[
+        str | None,
+        typer.Option(
+            envvar="GRADIO_ROOT_PATH",
+            metavar="/PATH",
+            help="Path at which a reverse proxy offers the app, or the whole address, such as "
+            "https://example.org/music.",
+            show_default=False,
         ),
     ] = None,
     ssl_key: Annotated[
@@ -140,16 +129,18 @@ def serve(
         raise ConfigError(f"--libraries: {libraries} is a file; name a folder")
     if mcp and importlib.util.find_spec("mcp") is None:
         raise ConfigError('--mcp needs the package mcp: pip install "gradio[mcp]"')
+    below = None if root_path is None else read_root_path(root_path)
     launch(
         Options(
             library=library,
             libraries=libraries,
             model=network_of(library, model),
-            edit=host in HERE and not share if edit is None else edit,
+            edit=host in HERE and not (share or below) if edit is None else edit,
             noise=noise,
             rooms=rooms,
             host=host,
             port=port,
+            root_path=below,
             ssl_key=ssl_key,
             ssl_certificate=ssl_certificate,
             users=None if auth is None else read_users(auth),
@@ -157,6 +148,19 @@ def serve(
             mcp=mcp,
         )
     )
+
+
+def read_root_path(text: str) -> str | None:
+    """The path of ``--root-path`` without a slash at its end; None for the root itself.
+
+    Raises ConfigError if it is neither a path nor an http(s) address.
+    """
+    path = text.strip().rstrip("/")
+    if not path:
+        return None
+    if not re.fullmatch(r"(https?://[^/?#\s]+)?(/[^/?#\s]+)*", path):
+        raise ConfigError(f"--root-path is like /music or https://example.org/music, not {text}")
+    return path
 
 
 def read_users(text: str) -> list[tuple[str, str]]:
@@ -177,74 +181,3 @@ def read_users(text: str) -> list[tuple[str, str]]:
     if not pairs or not all(name and password for name, _, password in pairs):
         raise ConfigError("--auth: give USER:PASSWORD, or a file with such a line for each user")
     return [(name, password) for name, _, password in pairs]
-
-
-def launch(options: Options) -> None:
-    """Open the library and serve the page until Ctrl-C or SIGTERM."""
-    _limit_arenas()
-    # SIGTERM, which service managers send, then ends the app as Ctrl-C does and deletes visitors'
-    # clips.
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
-    _import_app()
-
-    from demo.app import launch as launch_page
-    from demo.studio import Studio
-
-    studio = Studio.load(
-        options.library,
-        options.model,
-        examples=asset("examples"),
-        shelf=options.libraries,
-        noise=options.noise,
-        rooms=options.rooms,
-        editable=options.edit,
-    )
-    print(f"{len(studio.identifier().library.tracks())} tracks in {options.library}", flush=True)
-    page: Any = launch_page(  # Gradio's types declare its addresses to be None
-        studio,
-        server_name=options.host,
-        server_port=options.port,
-        ssl_keyfile=options.ssl_key and str(options.ssl_key),
-        ssl_certfile=options.ssl_certificate and str(options.ssl_certificate),
-        ssl_verify=False,  # Gradio asks its own server, whose certificate may be self-signed
-        auth=options.users,
-        share=options.share,
-        mcp_server=options.mcp,
-        prevent_thread_lock=True,
-        quiet=True,  # its greeting advertises a public link
-    )
-    if options.share and not page.share_url:
-        raise GraFPrintError("Gradio's servers gave no public address: start without --share")
-    print(f"Running on local URL: {page.local_url} (Ctrl-C ends it)", flush=True)
-    if options.share:
-        print(f"Public address: {page.share_url}", flush=True)
-    page.block_thread()
-
-
-def _limit_arenas() -> None:
-    """Let glibc's malloc use two arenas for all threads.
-
-    By default it gives each of the server's many threads one that is never given back: hundreds of
-    megabytes with 50 visitors at once.
-    """
-    mallopt = getattr(ctypes.CDLL(None), "mallopt", None) if sys.platform == "linux" else None
-    if mallopt:
-        mallopt(-8, 2)  # M_ARENA_MAX
-
-
-def _import_app() -> None:
-    """Import the package ``demo`` from the app's folder, wherever that is.
-
-    An ordinary import finds it only in a checkout: installed, it lies inside ``grafprint``, as the
-    name is too common for site-packages, where another ``demo`` may be.
-    """
-    if "demo" in sys.modules:
-        return
-    folder = app_folder()
-    spec = importlib.util.spec_from_file_location(
-        "demo", folder / "__init__.py", submodule_search_locations=[str(folder)]
-    )
-    assert spec and spec.loader
-    package = importlib.util.module_from_spec(spec)
-    sys.modules["demo"] = package
-    spec.loader.exec_module(package)

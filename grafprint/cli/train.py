@@ -12,7 +12,7 @@ import typer
 
 from grafprint.cli.console import err, needs, out, until_interrupted
 from grafprint.cli.network import check_device
-from grafprint.cli.progress import progress
+from grafprint.cli.progress import progress, status
 from grafprint.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -82,14 +82,16 @@ def train(
 
     On several GPUs: torchrun --nproc-per-node N -m grafprint train ... Ctrl-C saves and stops.
     """
-    from grafprint.training import train as run_training
-    from grafprint.training.config import TrainConfig, load_config
+    with status("loading PyTorch and Lightning"):
+        from grafprint.training import train as run_training
+        from grafprint.training.config import TrainConfig, load_config
 
     if accelerator != "auto":
         check_device(accelerator, "--accelerator")
     if snr_db is not None and not snr_db[0] <= snr_db[1]:
         raise ConfigError(f"--snr-db is the lowest and the highest, not {snr_db[0]} {snr_db[1]}")
-    logging.getLogger("lightning").setLevel(logging.ERROR)
+    for name in ("lightning", "lightning.pytorch.utilities.rank_zero"):  # the second has its own
+        logging.getLogger(name).setLevel(logging.ERROR)
     if resume:
         saved = load_config(run / "config.json")
         config = replace(saved, steps=steps or saved.steps)
@@ -121,7 +123,12 @@ def train(
         def on_decode(done: int, total: int) -> None:
             bar.update(decoding, completed=done, total=total)
             if done == total:
-                bar.update(training, visible=True)
+                bar.update(training, description="preparing noises and rooms", visible=True)
+
+        def on_step(step: int) -> None:
+            if bar.tasks[training].description == "preparing noises and rooms":
+                bar.update(training, description="training")
+            bar.update(training, completed=step)
 
         result = run_training(
             config,
@@ -134,6 +141,7 @@ def train(
             start_from=start_from,
             accelerator=accelerator,
             on_progress=on_progress,
+            on_step=on_step,
             stop=interrupted,
             on_decode=on_decode,
         )

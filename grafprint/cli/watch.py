@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import json
 from contextlib import closing
-from datetime import datetime, timedelta
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -23,9 +25,14 @@ from grafprint.cli.console import (
 )
 from grafprint.cli.network import load_fingerprinter
 from grafprint.cli.progress import status
+from grafprint.errors import ConfigError
 
 if TYPE_CHECKING:
+    from grafprint.audio.sound_clock import SoundClock
     from grafprint.scan.monitor import Event
+
+# The columns of an airplay report: who, when, how long.
+REPORT = ("began", "ended", "seconds", "artist", "title", "album", "source")
 
 
 def register(app: typer.Typer) -> None:
@@ -38,8 +45,8 @@ def watch(
         str | None,
         typer.Argument(
             help="The http(s) address of a radio station, a file that is being written, or the "
-            "name of a microphone (`grafprint listen --devices` lists them). Default: the "
-            "system's microphone.",
+            "name of a microphone (`grafprint listen --devices` lists them), or 'computer' for "
+            "what this computer plays. Default: the system's microphone.",
             show_default=False,
         ),
     ] = None,
@@ -50,6 +57,14 @@ def watch(
         Path | None,
         typer.Option(
             help="Append every play to this file, one JSON object per line.", show_default=False
+        ),
+    ] = None,
+    report: Annotated[
+        Path | None,
+        typer.Option(
+            help="Append every play to this CSV file, an airplay report: when it began and ended, "
+            "how long it was heard, artist, title, album and source.",
+            show_default=False,
         ),
     ] = None,
     seconds: Annotated[
@@ -71,28 +86,35 @@ def watch(
     """Listen without end and report which tracks play."""
     from grafprint import audio
     from grafprint.audio import live_sources
+    from grafprint.audio.sound_clock import SoundClock
     from grafprint.library import Library
     from grafprint.scan import monitor
 
-    if log:  # not only when the first play has ended
-        _append(log, "")
+    for option, path in (("--log", log), ("--report", report)):
+        if path:
+            _check(option, path)
     fingerprinter = load_fingerprinter(model, device, library)
-    began = datetime.now().astimezone()
+    times = SoundClock()
     with (
         Library.open(library, model_id=fingerprinter.model_id) as opened,
-        closing(live_sources.blocks(source, idle_s=idle)) as blocks,
+        closing(live_sources.blocks(source, idle_s=idle, clock=times)) as blocks,
         status("listening (Ctrl-C ends it)"),
     ):
         sound = blocks if seconds is None else _first(blocks, seconds * audio.SAMPLE_RATE)
         for event in monitor.watch(opened, fingerprinter, _until_interrupted(sound)):
-            _show(event, began)
-            if log and event.kind == "ended":
-                _append(log, json.dumps(_entry(event, began), ensure_ascii=False) + "\n")
+            _show(event, times)
+            if event.kind == "began":
+                continue
+            entry = _entry(event, times)
+            if log:
+                _append(log, json.dumps(entry, ensure_ascii=False) + "\n")
+            if report:
+                _append(report, _row(entry, source or "microphone", report))
 
 
 def _first(blocks: Any, samples: float) -> Any:
     for block in blocks:
-        yield block
+        yield block[: round(samples)]
         samples -= len(block)
         if samples <= 0:
             return
@@ -106,30 +128,54 @@ def _until_interrupted(blocks: Any) -> Any:
         return
 
 
-def _show(event: Event, began: datetime) -> None:
+def _check(option: str, path: Path) -> None:
+    """Raise ConfigError or WriteError if ``path`` cannot be appended to, before a play is lost."""
+    from grafprint.files import writing
+
+    if not path.parent.is_dir():
+        raise ConfigError(f"{option} {path}: there is no folder {path.parent}; make it first")
+    with writing(path):
+        path.open("a", encoding="utf-8").close()
+
+
+def _show(event: Event, times: SoundClock) -> None:
     play = event.play
     by = f" by {play.track.artist}" if play.track.artist else ""
     if event.kind == "began":
-        at = began + timedelta(seconds=play.start_s)
+        at = times.began(play.start_s)
         what = f"from {clock(play.track_start_s)} on"
     else:
-        at = began + timedelta(seconds=play.end_s)
+        at = times.ended(play.end_s)
         what = f"ended, after {clock(play.end_s - play.start_s)}"
-    line = f"{at:%H:%M:%S}  [bold]{escape(play.track.title)}[/]{escape(by)}, {what}"
+    day = "" if at.date() == datetime.now().date() else f"{at:%Y-%m-%d} "
+    line = f"{day}{at:%H:%M:%S}  [bold]{escape(play.track.title)}[/]{escape(by)}, {what}"
     out.print(line, highlight=False, soft_wrap=True)
 
 
-def _entry(event: Event, began: datetime) -> dict[str, Any]:
+def _entry(event: Event, times: SoundClock) -> dict[str, Any]:
     play = event.play
-    times = {
-        name: (began + timedelta(seconds=seconds)).isoformat(timespec="milliseconds")
-        for name, seconds in (("began", play.start_s), ("ended", play.end_s))
+    began, ended = times.began(play.start_s), times.ended(play.end_s)
+    return {
+        "began": began.isoformat(timespec="milliseconds"),
+        "ended": ended.isoformat(timespec="milliseconds"),
+        **play.to_json(),
     }
-    return {**times, **play.to_json()}
 
 
-def _append(log: Path, text: str) -> None:
+def _row(entry: dict[str, Any], source: str, report: Path) -> str:
+    """The entry as a row of the report, below the header if the file is empty."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    if not report.stat().st_size:
+        writer.writerow(REPORT)
+    length_s = round(entry["end_s"] - entry["start_s"], 1)
+    values = {**entry, "seconds": length_s, "source": source}
+    writer.writerow([values[column] for column in REPORT])
+    return text.getvalue()
+
+
+def _append(file: Path, text: str) -> None:
     from grafprint.files import writing
 
-    with writing(log), log.open("a", encoding="utf-8") as file:
-        file.write(text)
+    with writing(file), file.open("a", encoding="utf-8") as opened:
+        opened.write(text)

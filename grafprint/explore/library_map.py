@@ -132,7 +132,7 @@ class Placer:
         """
         if not fits(library, drawn):
             raise LibraryError(f"the map of {library.path} is out of date: make it again")
-        self._map = drawn
+        self._map, self._library = drawn, library
         state = with_changes(drawn.state, factory=row_index.EXACT)
         self._index = RowIndex.train(library.dim, state, np.empty((0, library.dim), np.float32))
         self._index.add(np.arange(len(drawn)), library.vectors(drawn.rows))
@@ -150,6 +150,37 @@ class Placer:
         silent = ~fingerprints.any(axis=1)
         xy[silent], rows[silent] = np.nan, -1
         return xy, rows
+
+    def nearest(
+        self, point: int, count: int = 8, per_track: int = 8, apart_s: float = 1.0
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """The passages most similar to that of a point of the map.
+
+        Returns at most ``count`` points, nearest first, and their cosine similarities: int64 and
+        float32 ``[m]``. Those of one track are at least ``apart_s`` apart and away from ``point``,
+        and at most ``per_track``. Raises IndexError if there is no such point.
+        """
+        if not 0 <= point < len(self._map):
+            raise IndexError(f"the map has points 0 to {len(self._map) - 1}")
+        query = self._library.vectors(self._map.rows[point : point + 1]).astype(np.float32)
+        ids, firsts, _ = self._library.spans(self._map.rows)
+        hops, apart = self._map.rows - firsts, apart_s / self._library.hop_s
+        asked = min(len(self._map), 32 * count)
+        while True:
+            products, points = (found[0] for found in self._index.search(query, asked))
+            taken = {int(ids[point]): [int(hops[point])]}
+            chosen: list[int] = []
+            for i, (track, hop) in enumerate(zip(ids[points], hops[points], strict=True)):
+                same = taken.setdefault(int(track), [])
+                most = per_track + (track == ids[point])  # the point itself does not count
+                if len(same) < most and all(abs(other - hop) >= apart for other in same):
+                    same.append(int(hop))
+                    chosen.append(i)
+                    if len(chosen) == count:
+                        break
+            if len(chosen) == count or asked == len(self._map):
+                return points[chosen], products[chosen]
+            asked = min(len(self._map), 4 * asked)
 
 
 def _map_state(library: Library) -> IndexState:

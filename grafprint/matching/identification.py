@@ -42,12 +42,13 @@ class Match:
     """A track that the query may come from.
 
     ``start_s`` is the time in the track at which the query begins; negative if it begins before
-    the track does. ``score`` is the mean inner product of Eq. 8 (1: identical), ``segment_scores``
-    its terms, float32 [m], NaN for segments that are silent or outside the track. ``confidence``
-    is the probability (0..1) that the match is right, by confidence.py. ``alternative``: this track
-    has the same audio there as the best match (another release, a compilation, a shared loop).
-    ``landmarks`` is how much louder the clip is at the track's spectral peaks than around them, in
-    standard deviations; None if they were not asked.
+    the track does. ``score`` is the mean inner product of Eq. 8 (1: identical), less where the
+    query hangs over an end of the track (alignment.py), ``segment_scores`` its terms, float32 [m],
+    NaN for segments that are silent or outside the track. ``confidence`` is the probability (0..1)
+    that the match is right, by confidence.py. ``alternative``: this track has the same audio there
+    as the best match (another release, a compilation, a shared loop). ``landmarks`` is how much
+    louder the clip is at the track's spectral peaks than around them, in standard deviations; None
+    if they were not asked.
     """
 
     track: Track
@@ -137,13 +138,13 @@ def identify(
     ``k`` neighbours of each segment propose candidates (None: as many as the library's index needs,
     at least 20); the best candidate of each of the ``top_k`` best tracks is returned. Silent
     segments (zero vectors) are ignored. A query may begin before a track or end after it: the score
-    is the mean over the segments inside, which must be at least half of the query's, or the whole
-    track if that is shorter. The start is refined between the fingerprints of the track (a parabola
-    through the scores one hop before and after). ``spectrum [frames, 256]``
-    (:func:`grafprint.audio.landmarks.contrast`) is the clip's spectrogram: with it, the landmarks
-    of a library that has them decide too. ``confidence`` is the threshold (0 to 1, both
-    excluded) from which the best match counts as identified; None: the one with a false positive
-    rate of about 1 %. Time grows with the square of ``m``, memory does not.
+    is that of the segments inside (see :func:`~grafprint.matching.alignment.score_candidates`),
+    which must be at least half of the query's, or the whole track if that is shorter. The start is
+    refined between the fingerprints of the track (a parabola through the scores one hop before and
+    after). ``spectrum [frames, 256]`` (:func:`grafprint.audio.landmarks.contrast`) is the clip's
+    spectrogram: with it, the landmarks of a library that has them decide too. ``confidence`` is the
+    threshold (0 to 1, both excluded) from which the best match counts as identified; None: the one
+    with a false positive rate of about 1 %. Time grows with the square of ``m``, memory does not.
 
     Raises MatchError if the library is empty or all segments are silent, LibraryError if the
     fingerprints of a returned track are damaged, ValueError if ``fingerprints`` have the wrong

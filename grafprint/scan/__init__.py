@@ -2,6 +2,7 @@
 
 from grafprint.scan.plays import Play
 from grafprint.scan.recording import Gap, Scan, gaps, scan, scans
+from grafprint.scan.speed import speed_of
 from grafprint.scan.timeline import Timeline, TimelineConfig
 
 __all__ = [
@@ -13,4 +14,5 @@ __all__ = [
     "gaps",
     "scan",
     "scans",
+    "speed_of",
 ]

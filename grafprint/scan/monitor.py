@@ -8,6 +8,7 @@ from typing import Literal
 
 import numpy as np
 
+from grafprint.audio import SAMPLE_RATE
 from grafprint.fingerprint import Fingerprinter
 from grafprint.matching.collection import Collection
 from grafprint.scan.plays import Play, rivals
@@ -39,7 +40,7 @@ def watch(
     library.check_query(fingerprinter)
     timeline, live = Timeline(library, config), fingerprinter.live()
     announced: list[Play] = []
-    for block in blocks:
+    for block in _gathered(blocks, timeline.config.every_s):
         ended = timeline.push(live.push(block))
         yield from (Event("ended", play) for play in ended)
         announced = [p for p in announced if not any(_same(p, play) for play in ended)]
@@ -50,6 +51,18 @@ def watch(
                 announced.append(play)
                 yield Event("began", play)
     yield from (Event("ended", play) for play in timeline.finish())
+
+
+def _gathered(blocks: Iterable[np.ndarray], least_s: float) -> Iterator[np.ndarray]:
+    """Join blocks up to a query step: many fingerprints at once cost less than one by one."""
+    held: list[np.ndarray] = []
+    for block in blocks:
+        held.append(block)
+        if sum(map(len, held)) >= least_s * SAMPLE_RATE:
+            yield np.concatenate(held)
+            held.clear()
+    if held:
+        yield np.concatenate(held)
 
 
 def _same(a: Play, b: Play) -> bool:

@@ -12,8 +12,9 @@ from typing import Any
 import numpy as np
 
 from grafprint import audio, files
-from grafprint.errors import DataError, LibraryError
+from grafprint.errors import AudioError, DataError, LibraryError
 from grafprint.fingerprint import Fingerprinter
+from grafprint.library.add_file import shown
 from grafprint.matching.collection import Collection
 from grafprint.scan.plays import Play, merge_rivals
 from grafprint.scan.timeline import Timeline, TimelineConfig
@@ -43,7 +44,10 @@ class Gap:
 
 @dataclass(frozen=True)
 class Scan:
-    """The ``plays`` in a recording in order of time (they may overlap), and the gaps."""
+    """The ``plays`` in a recording in order of time (they may overlap), and the gaps.
+
+    ``path`` is printable: bytes of a name that are not UTF-8 are replaced.
+    """
 
     path: str
     duration_s: float
@@ -149,6 +153,12 @@ class _Follower:
             for chunk in audio.stream(path, chunk_s=CHUNK_S, start_s=begin_s):
                 samples += len(chunk)
                 yield chunk
+            length_s, needed_s = begin_s + samples / audio.SAMPLE_RATE, fingerprinter.window_s
+            if length_s < needed_s:
+                raise AudioError(
+                    f"cannot scan {shown(path)!r}: it is {length_s:.2f} s long; "
+                    f"at least {needed_s:g} s is needed"
+                )
 
         for vectors in fingerprinter.stream(chunks()):
             self._note_silence(vectors, hop_s, fingerprinter.window_s)
@@ -162,7 +172,7 @@ class _Follower:
     def scan(self, path: Path, duration_s: float) -> Scan:
         """The scan of the first ``duration_s`` seconds."""
         plays = merge_rivals([*self.plays, *self.timeline.playing])
-        return Scan(str(path), duration_s, plays, gaps(plays, self.silences, duration_s))
+        return Scan(shown(path), duration_s, plays, gaps(plays, self.silences, duration_s))
 
     def _note_silence(self, vectors: np.ndarray, hop_s: float, window_s: float) -> None:
         """Add the silent segments to ``silences``, merging those that touch."""
@@ -175,7 +185,7 @@ class _Follower:
     def keep(self, state: Path, path: Path) -> None:
         """Save the state atomically."""
         kept = {
-            "recording": [path.name, path.stat().st_size],
+            "recording": _mark(path),
             "plays": [play.numbers() for play in self.plays],
             "silences": self.silences,
             "timeline": self.timeline.state(),
@@ -189,7 +199,7 @@ class _Follower:
         """Resume from what :meth:`keep` wrote. Raises DataError if it cannot be used."""
         try:
             kept = json.loads(state.read_text(encoding="utf-8"))
-            if kept["recording"] != [path.name, path.stat().st_size]:
+            if kept["recording"] != _mark(path):
                 raise ValueError("it is of another recording")
             follower = cls(Timeline.resumed(library, kept["timeline"], config))
             follower.plays = [Play.of_numbers(library, numbers) for numbers in kept["plays"]]
@@ -199,3 +209,9 @@ class _Follower:
                 f"cannot resume from {state}: {failure}; delete it to start again"
             ) from failure
         return follower
+
+
+def _mark(path: Path) -> list[Any]:
+    """What tells a recording from another one in its place."""
+    status = path.stat()
+    return [path.name, status.st_size, status.st_mtime_ns]

@@ -21,10 +21,14 @@ from grafprint.matching.alignment import Candidates
 from grafprint.matching.collection import Collection
 from grafprint.matching.confidence import FINGERPRINTS
 from grafprint.scan.plays import Play, merge_rivals, rivals
+from grafprint.scan.speed import slope
 
 _NEAR = np.arange(-2, 3)  # hops around the expected place of a play that are compared
 _UNRELATED = 0.15  # cosine similarity of unrelated fingerprints
 _SPEED_NEEDS_S = 15.0  # length of a play from which its speed is estimated
+# One look at a short track decides, not two, so it has to be surer than a query.
+_WHOLE_CONFIDENCE = 0.995
+_WHOLE_SHARE = 0.9  # of a short track's segments must have been heard
 _SNAP_S = 0.5  # a play this close to the beginning or end of its track is extended to it
 
 
@@ -36,6 +40,10 @@ class TimelineConfig:
     every_s: float = 2.0  # between two query steps
     patience_s: float = 6.0  # how long an open play may be inaudible, under speech for instance
     least_s: float = 3.0  # shorter plays are not reported
+    # Two query steps confirm a play: this far apart at least, or with a mean score of this
+    # confidence, since steps that share most of their audio may share an error.
+    apart_s: float = 2.9
+    certain: float = 0.97
     # An open play continues at a lower score than a new one needs: this share of the threshold.
     continues_at: float = 0.75
 
@@ -60,11 +68,19 @@ class _Line:
     track: Track
     hits: list[_Hit] = field(default_factory=list)
     start: tuple[int, float] | None = None  # (index, place), once established
+    end: tuple[int, float] | None = None  # likewise, of a short track that was heard whole
+    apart: int = 1  # hops between two query steps that confirm it, at least,
+    certain: float = 1.0  # or their mean score
 
     @property
     def established(self) -> bool:
-        """Whether two query steps confirm it."""
-        return sum(hit.strong for hit in self.hits) >= 2
+        """Whether two query steps confirm it, or all of a short track."""
+        strong = [hit for hit in self.hits if hit.strong]
+        if self.end is not None or len(strong) < 2:
+            return self.end is not None
+        if strong[-1].index - strong[0].index >= self.apart:
+            return True
+        return float(np.mean([hit.score for hit in strong])) >= self.certain
 
     @property
     def score(self) -> float:
@@ -76,7 +92,7 @@ class _Line:
         if (last.index - first.index) * hop_s < _SPEED_NEEDS_S:
             return 1.0
         indices, places = np.array([(hit.index, hit.place) for hit in self.hits]).T
-        return float(np.polyfit(indices, places, 1)[0])
+        return slope(indices, places)
 
     def places(self, indices: np.ndarray, hop_s: float, near: _Hit | None = None) -> np.ndarray:
         """The expected places of segments in the track, from the hit ``near`` (None: the last)."""
@@ -100,7 +116,9 @@ class Timeline:
         c, hop_s = self.config, library.hop_s
         self._query = max(1, round((c.look_s - library.window_s) / hop_s) + 1)
         self._every = max(1, round(c.every_s / hop_s))
+        self._apart = max(1, round(c.apart_s / hop_s))
         self._patience = round(c.patience_s / hop_s)
+        self._short = self._query + self._every  # segments of a track that two steps may miss
         self._kept = 3 * self._query + self._patience + 2 * self._every
         self._recent = np.empty((0, library.dim), np.float32)  # the last fingerprints
         self._end = 0  # index of the next one
@@ -126,11 +144,15 @@ class Timeline:
 
     def push(self, fingerprints: np.ndarray) -> list[Play]:
         """Take the next fingerprints ``[m, dim]``; returns the plays that have now ended."""
-        for part in _portions(fingerprints, self._every):
+        begin = 0
+        while begin < len(fingerprints):  # from query step to query step
+            due = max(self._queried + self._every, self._query)
+            part = fingerprints[begin : begin + due - self._end]
+            begin += len(part)
             self._recent = np.concatenate([self._recent, part])[-self._kept :]
             self._end += len(part)
-            if self._end - self._queried >= self._every and self._end >= self._query:
-                self._queried = self._end
+            if self._end == due:
+                self._queried = due
                 self._query_step()
         return self._settled()
 
@@ -154,7 +176,7 @@ class Timeline:
             "looked": self._queried,
             "recent": base64.b64encode(recent).decode("ascii"),
             "open": [
-                [line.track.id, [astuple(hit) for hit in line.hits], line.start]
+                [line.track.id, [astuple(hit) for hit in line.hits], line.start, line.end]
                 for line in self._open
             ],
             "finished": [play.numbers() for play in self._finished],
@@ -171,9 +193,10 @@ class Timeline:
         recent = np.frombuffer(base64.b64decode(state["recent"]), "<f4")
         timeline._recent = recent.reshape(-1, library.dim).astype(np.float32)
         timeline._end, timeline._queried = state["end"], state["looked"]
-        for track, hits, start in state["open"]:
-            line = _Line(library.track(track), [_Hit(*hit) for hit in hits])
-            line.start = (start[0], start[1]) if start else None
+        for track, hits, *edges in state["open"]:
+            found = [_Hit(*hit) for hit in hits]
+            line = timeline._line(library.track(track), found)
+            line.start, line.end = ((edge[0], edge[1]) if edge else None for edge in edges)
             timeline._open.append(line)
         timeline._finished = [Play.of_numbers(library, numbers) for numbers in state["finished"]]
         return timeline
@@ -191,6 +214,9 @@ class Timeline:
         if len(positions) > self._query // 2:
             with self._library.locked():
                 self._follow(index, queries, positions)
+        for line in self._open:
+            if line.track.count <= self._short and line.end is None:
+                self._hear_whole(line)
         for line in [line for line in self._open if self._over(line, index)]:
             self._open.remove(line)
             self._close(line)
@@ -213,7 +239,17 @@ class Timeline:
             if match.score < now.get(match.track.id, 0.0) + 0.1:
                 continue
             place = match.start_s / self._library.hop_s
-            self._open.append(_Line(match.track, [_Hit(index, place, match.score, True)]))
+            if any(self._is_short_play(line, match.track, index, place) for line in self._open):
+                continue
+            hit = _Hit(index, place, match.score, True)
+            self._open.append(self._line(match.track, [hit]))
+
+    def _line(self, track: Track, hits: list[_Hit]) -> _Line:
+        c = self.config
+        certain = FINGERPRINTS.score_needed(c.look_s, len(self._library), c.certain)
+        if track.count <= self._short:  # half of it is in both steps: it must be heard whole
+            certain = math.inf
+        return _Line(track, hits, apart=self._apart, certain=certain)
 
     def _continue(
         self,
@@ -240,6 +276,35 @@ class Timeline:
         score = float(means[best])
         return _Hit(index, place, score, score >= threshold)
 
+    def _is_short_play(self, line: _Line, track: Track, index: int, place: float) -> bool:
+        """Whether a line is of this short track, at this place. It may be too short to continue."""
+        if track.count > self._short or line.track.id != track.id:
+            return False
+        return abs(line.place(index, self._library.hop_s) - place) < len(_NEAR)
+
+    def _hear_whole(self, line: _Line) -> None:
+        """Establish a short track if it was heard from its beginning to its end.
+
+        It may be shorter than two query steps need; the score of all of it decides.
+        """
+        library, count = self._library, line.track.count
+        begin = line.hits[0].index - round(line.hits[0].place)
+        oldest = self._end - len(self._recent)
+        first, stop = max(begin, oldest), min(begin + count, self._end)
+        if stop - first < _WHOLE_SHARE * count or stop < begin + count - 2:  # 2: rounding
+            return
+        heard = self._recent[first - oldest : stop - oldest]
+        rows = line.track.first + np.arange(first - begin, stop - begin)
+        terms = (heard * library.vectors(rows)).sum(axis=1)[heard.any(axis=1)]
+        if len(terms) < _WHOLE_SHARE * count:
+            return
+        length_s = (len(terms) - 1) * library.hop_s + library.window_s
+        needed = FINGERPRINTS.score_needed(length_s, len(library), _WHOLE_CONFIDENCE)
+        # A part of it, before other music, is not all of it: its thirds must be about as similar.
+        thirds = [part.mean() for part in np.array_split(terms, 3)]
+        if terms.mean() >= needed and min(thirds) >= 0.6 * max(thirds):
+            line.start, line.end = (first, first - begin), (stop - 1, stop - 1 - begin)
+
     def _over(self, line: _Line, index: int) -> bool:
         inaudible = index - line.hits[-1].index
         return inaudible > (self._patience if line.established else 2 * self._every)
@@ -252,7 +317,7 @@ class Timeline:
         if line.start is None:
             line.start = self._edge(line, -1)
         play = self._play(line, None)
-        if play.end_s - play.start_s >= self.config.least_s:
+        if play.end_s - play.start_s >= self.config.least_s - 0.5 * self._library.hop_s:
             self._finished.append(play)
 
     def _play(self, line: _Line, end: int | None) -> Play:
@@ -260,7 +325,12 @@ class Timeline:
         hop_s, window_s = self._library.hop_s, self._library.window_s
         speed = line.speed(hop_s)
         first = line.start or self._edge(line, -1)
-        last = self._edge(line, 1) if end is None else (end, line.place(end, hop_s))
+        if line.end:
+            last = line.end
+        elif end is None:
+            last = self._edge(line, 1)
+        else:
+            last = end, line.place(end, hop_s)
         # A segment is similar to a track as soon as half of it is from that track.
         half_s = 0.5 * window_s
         start_s, end_s = (index * hop_s + half_s for index, _ in (first, last))
@@ -314,8 +384,3 @@ class Timeline:
         settled = [p for p in self._finished if not any(rivals(p, q) for q in [*playing, *waiting])]
         self._finished = [p for p in self._finished if p not in settled]
         return merge_rivals(settled)
-
-
-def _portions(fingerprints: np.ndarray, size: int) -> list[np.ndarray]:
-    pieces = math.ceil(len(fingerprints) / size)
-    return np.array_split(fingerprints, pieces) if pieces else []

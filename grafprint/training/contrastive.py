@@ -68,6 +68,7 @@ def train(
     devices: int | str = "auto",
     on_progress: Callable[[Progress], None] | None = None,
     on_decode: Callable[[int, int], None] | None = None,
+    on_step: Callable[[int], None] | None = None,
     stop: Callable[[], bool] | None = None,
     report_every: int = 10,
 ) -> Path:
@@ -83,6 +84,8 @@ def train(
         cache: folder for decoded music; ``out / "cache"`` if None.
         resume: continue from ``state.safetensors``; otherwise an existing run is refused.
         start_from: a trained network to start from, instead of random weights.
+        on_progress, on_decode, on_step: told about every report, every file decoded (with the
+            number of all), and before every step the number of those done.
         stop: asked before every step; on True the state is saved and training ends early.
 
     Raises:
@@ -122,7 +125,7 @@ def train(
     if fabric.is_global_zero:
         save_config(out / "config.json", config)
     run.set_up()
-    training = _Contrastive(run, crops, validation, on_progress)
+    training = _Contrastive(run, crops, validation, on_progress, on_step)
     cadence = Cadence(
         config.steps,
         validate_every=config.validate_every,
@@ -142,9 +145,11 @@ class _Contrastive:
         crops: Crops,
         validation: Validation | None,
         on_progress: Callable[[Progress], None] | None,
+        on_step: Callable[[int], None] | None,
     ) -> None:
         self.run, self.fabric, self.config = run, run.fabric, run.config
-        self.crops, self.validation, self.on_progress = crops, validation, on_progress
+        self.crops, self.validation = crops, validation
+        self.on_progress, self.on_step = on_progress, on_step
         self.scores: dict[str, float] | None = None
 
     def batches(self, first: int) -> Iterable[tuple[int, Tensor]]:
@@ -159,6 +164,8 @@ class _Contrastive:
 
     def step(self, step: int, batch: Tensor) -> Tensor:
         """Loss and in-batch accuracy, [2]."""
+        if self.on_step and self.fabric.is_global_zero:
+            self.on_step(step)
         return self.run.step(step, batch)
 
     def validate(self, done: int) -> None:

@@ -114,6 +114,36 @@ print(len(levels), max(levels))
     assert done.stderr == ""
 
 
+def test_what_the_computer_plays_is_recorded(server, playing, tmp_path):
+    """The default microphone is another one, which is silent."""
+    setup = (
+        ["pactl", "load-module", "module-null-sink", "sink_name=silent"],
+        ["pactl", "set-default-source", "silent.monitor"],
+        ["pactl", "set-default-sink", "speaker"],
+    )
+    for command in setup:
+        subprocess.run(command, env=server, check=True, capture_output=True)
+    code = f"""
+import os
+import numpy as np
+from grafprint.audio import microphone
+np.save({str(tmp_path / "recorded.npy")!r}, microphone.record(3, device="computer"))
+print(microphone.level_db(microphone.record(1)), "PULSE_SOURCE" in os.environ)
+"""
+    done = python(code, server)
+    restore = ["pactl", "set-default-source", "microphone"]
+    subprocess.run(restore, env=server, check=True, capture_output=True)
+    assert done.returncode == 0, done.stderr
+    assert best_lag(np.load(tmp_path / "recorded.npy")[RATE:], playing)[1] > 0.99
+    assert done.stdout.split() == ["-120.0", "False"]
+
+
+def test_a_computer_whose_sound_cannot_be_recorded(tmp_path):
+    code = "from grafprint.audio import microphone; microphone.record(1, device='computer')"
+    done = python(code, without_server(tmp_path))
+    assert "cannot be recorded here" in done.stderr and "Stereo Mix" in done.stderr
+
+
 def test_listening_loses_nothing_between_blocks(server, playing, tmp_path):
     """A caller that pauses (to identify a clip) still gets every sample, in order."""
     code = f"""

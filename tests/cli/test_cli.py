@@ -129,7 +129,7 @@ def files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The working folder, with files of kinds that a user may name by mistake."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(Fingerprinter, "load", load)
-    for folder in ("empty", "damaged", "silence", "noises", "rooms", "scans", "run", "results"):
+    for folder in ("empty", "damaged", "silence", "noises", "rooms", "run", "results"):
         Path(folder).mkdir()
     for name, samples in (
         ("short.wav", np.full(4800, 0.1)),
@@ -145,7 +145,6 @@ def files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     Path("types.json").write_text('{"steps": "many"}')
     Path("manifest.csv").write_text("name\nx\n")
     Path("damaged/library.sqlite3").write_text("not a database")
-    Path("scans/gigalomania-warm-ink.opus.partial.json").write_text("{not JSON")
     Path("run/state.safetensors").write_text("not weights")
     Path("run/config.json").write_text("{}")
     Path("results/outcomes.jsonl").write_text("of something else\n")
@@ -178,7 +177,6 @@ EVALUATE = ("evaluate", "--noise", "noises", "--rooms", "rooms")
         (("scan", "nan.wav"), "NaN"),
         (("scan", "empty"), "there is no audio"),
         (("scan", TRACK, "--out", "text.json"), "text.json"),
-        (("scan", TRACK, "--out", "scans"), "gigalomania-warm-ink.opus.partial.json"),
         (("index", "nowhere", "-l", "new"), "no folder or file nowhere"),
         (("index", TRACK, "-l", "new", "--factory", "Bogus7"), "'Bogus7' is not an index"),
         (("index", TRACK, "-l", "new", "--factory", "IVF0,Flat"), "an index without lists"),

@@ -4,6 +4,7 @@ import json
 import shutil
 from pathlib import Path
 
+from grafprint.cli import console
 from grafprint.fingerprint import Fingerprinter
 from grafprint.library import Library
 from tests.cli.commands import grafprint
@@ -13,7 +14,7 @@ from tests.libraries import excerpt, write_wav
 def test_duplicates_are_listed_with_places_and_equal_files(
     library: Library, fingerprinter: Fingerprinter, tmp_path: Path, monkeypatch
 ):
-    monkeypatch.setenv("COLUMNS", "200")
+    monkeypatch.setattr(console.out, "width", 200)
     music = tmp_path / "music"
     write_wav(music / "a/01.wav", excerpt(3, 10, 12.0))
     write_wav(music / "b/01.wav", excerpt(3, 14, 8.0))

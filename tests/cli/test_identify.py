@@ -63,7 +63,7 @@ def test_a_folder_is_identified_with_one_loading(discs: Path, clips: Path, loads
 
 
 def test_the_table_tells_files_of_the_same_name_apart(discs: Path, clips: Path, monkeypatch):
-    monkeypatch.setenv("COLUMNS", "200")
+    monkeypatch.setattr(console.out, "width", 200)
     output = grafprint("identify", clips, "-l", discs, status=2)
     assert "2 named, 1 not in this library, 1 left out" in output
     assert f"not in this library: {clips / 'other.wav'}" in output

@@ -42,6 +42,10 @@ def test_a_library_of_an_own_network_opens_without_naming_it(
     assert answer["matches"][0]["title"] == "track 1"
     assert "3 unchanged" in grafprint("index", folder, "-l", own)
     assert json.loads(grafprint("library", "info", "-l", own, "--json"))["network"] == str(network)
+    grafprint("retag", clip, "-l", own)
+    table = clip.with_name("truth.csv")
+    table.write_text("clip,track,start\ntrack 1.wav,track 1.wav,0\n")
+    assert "1 recordings" in grafprint("evaluate", "--recordings", table, "-l", own)
 
 
 def test_a_missing_network_is_named_with_its_place(

@@ -33,7 +33,7 @@ def test_names_are_printed_in_every_encoding(named: Path, encoding: str):
 
 
 def test_names_with_colons_and_brackets_stay_as_they_are(named: Path, monkeypatch):
-    monkeypatch.setenv("COLUMNS", "200")
+    monkeypatch.setattr(console.out, "width", 200)
     assert TITLE in grafprint("library", "list", "-l", named)
 
 

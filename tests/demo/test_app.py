@@ -160,12 +160,12 @@ def test_files_of_the_project_are_not_served(address: str, path: str):
 
 def test_live_listening_stops_when_a_match_is_confirmed(identify: Page):
     page = identify
-    page.get_by_role("button", name="Listen live").click()
+    page.get_by_role("button", name="Listen", exact=True).click()
     expect(page.get_by_role("button", name="Stop listening")).to_be_visible(timeout=PATIENCE)
     expect(page.locator("#live canvas")).to_be_visible()
     expect(page.locator("#live .gp-live-card")).to_contain_text("Listening", timeout=PATIENCE)
     assert "Musicbox" in answer(page, "found")
-    expect(page.get_by_role("button", name="Listen live")).to_be_visible()
+    expect(page.get_by_role("button", name="Listen", exact=True)).to_be_visible()
     # The recording can be played, and identified again.
     expect(page.locator("#clip a[download]")).to_be_attached(timeout=PATIENCE)
     page.get_by_role("button", name="Identify", exact=True).click()

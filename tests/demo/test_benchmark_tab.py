@@ -5,16 +5,19 @@ import csv
 import io
 import json
 import re
+from pathlib import Path
 
 import pytest
 from gradio_client import Client
 from playwright.sync_api import Page, expect
 
 from demo.benchmark import cards as benchmark_cards
+from demo.benchmark import stored
 from demo.benchmark import tab as benchmark
 from grafprint.evaluation import MEASURES, Cell, EvaluationConfig, Outcome, Report, to_csv
 from grafprint.evaluation.queries import Setting
 from tests.demo.conftest import PATIENCE
+from tests.paths import ROOT
 
 SETTINGS = [Setting(1.0, 0.0, False), Setting(1.0, None, False)]
 
@@ -79,6 +82,57 @@ def test_an_impossible_evaluation_is_refused_with_a_reason(choices, words):
         benchmark.configuration(*choices)
 
 
+def dashes(curves: str) -> set[str]:
+    """The colours of the dashed lines in a picture."""
+    styles = re.findall(r'style="([^"]*stroke-dasharray: \d[^"]*)"', curves)
+    return {found for style in styles for found in re.findall(r"stroke: (#\w+)", style)}
+
+
+def test_dashed_lines_have_the_colours_of_their_lengths():
+    config = EvaluationConfig((1.0, 3.0), (0.0, None), (False,), queries=1)
+    cells = [
+        Cell(Setting(length, snr, False), [outcome(1)])
+        for length in config.lengths_s
+        for snr in config.snrs_db
+    ]
+    run = Report(config, "network", 10, 1000, 8, 0.096, cells)
+    curves = benchmark_cards.curves(run, "hit_50ms", stored.of_report(run, "again"))
+    assert len(dashes(curves)) == 2
+
+
+def test_a_stored_result_stands_beside_each_rate_that_it_has():
+    other = stored.of_report(report(hits=1), "An <old> run")
+    table, curves = benchmark_cards.results(report(), "hit_50ms", other)
+    assert re.findall(r'class="beside">([\d.]+)<', table) == ["25.0", "100.0"]
+    assert "below: An &lt;old&gt; run (dashed)" in table
+    assert len(dashes(curves)) == 1 and not dashes(benchmark_cards.curves(report(), "hit_50ms"))
+    elsewhere = stored.Stored("Elsewhere", {(9.0, True, 3.0): {"hit_50ms": (0.5, 0.4, 0.6)}})
+    table, _ = benchmark_cards.results(report(), "hit_50ms", elsewhere)
+    assert "Elsewhere has none of these cells" in table and "beside" not in table
+
+
+def test_the_projects_results_can_be_compared_with():
+    ours = stored.of_the_project()
+    released = ours["The bundled network, 1,384 tracks"]
+    file = ROOT / "benchmarks" / "results" / "table2-released.json"
+    written = json.loads(file.read_text(encoding="utf-8"))
+    assert written["references"] == 1384
+    for cell in written["cells"]:
+        place = (cell["length_s"], cell["reverb"], cell["snr_db"])
+        for measure in MEASURES:
+            assert released.rate(measure, place) == tuple(cell[measure])
+
+
+@pytest.mark.parametrize(
+    "text", ["words", "{}", "[]", '{"cells": []}', '{"cells": [{"snr_db": 0}]}']
+)
+def test_a_file_that_is_no_result_is_refused(tmp_path: Path, text: str):
+    file = tmp_path / "mine.json"
+    file.write_text(text)
+    with pytest.raises(stored.StoredError, match=r"“mine\.json” is not"):
+        stored.from_file(file)
+
+
 def choose(page: Page, lengths: set[str], snrs: set[str]) -> None:
     """Open the tab and tick only these boxes."""
     page.get_by_role("tab", name="Benchmark").click()
@@ -122,6 +176,31 @@ def test_a_small_evaluation_fills_table_curves_and_downloads(shared_page: Page):
     page.get_by_label(absent).check()
     table = page.locator("#benchmark-table")
     expect(table).to_contain_text(absent[:1].upper() + absent[1:], timeout=PATIENCE)
+
+
+def test_a_run_is_compared_with_an_earlier_one_and_a_saved_file(shared_page: Page, tmp_path: Path):
+    page = shared_page
+    choose(page, {"1 s"}, {"no noise"})
+    page.locator("#benchmark-queries input[type=number]").fill("5")
+    page.locator("#benchmark-queries input[type=number]").blur()
+    expect(page.locator("#benchmark-plan")).to_contain_text("1 cell of 5", timeout=PATIENCE)
+    page.locator("#benchmark-start").click()
+    progress = page.locator("#benchmark-progress")
+    expect(progress).to_contain_text("5 of 5 queries", timeout=PATIENCE)
+    expect(page.locator("#benchmark-start")).to_be_enabled(timeout=PATIENCE)
+    page.get_by_label("Compare with").click()
+    page.get_by_role("option", name="Run 1 of this visit").click()
+    table = page.locator("#benchmark-table")
+    expect(table).to_contain_text("below: Run 1 of this visit", timeout=PATIENCE)
+    own = table.locator("td.n").first.inner_text().split("\n")[0]
+    expect(table.locator(".beside")).to_have_text([own])
+    file = tmp_path / "earlier.json"
+    file.write_text(json.dumps(report(hits=1).to_json()))
+    page.locator("#benchmark-open").locator("xpath=..").locator("input[type=file]").set_input_files(
+        file
+    )
+    expect(table).to_contain_text("below: earlier.json", timeout=PATIENCE)
+    expect(table.locator(".beside")).to_have_text(["100.0"])
 
 
 def test_a_stopped_evaluation_keeps_its_results(shared_page: Page):

@@ -6,16 +6,25 @@ import json
 import shutil
 import xml.etree.ElementTree as ElementTree
 from dataclasses import replace
+from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
+import av
 import numpy as np
 import pytest
+from mutagen import flac
+from PIL import Image
 from scipy.io import wavfile
+from scipy.signal import resample_poly
 
-from demo import cards, clips, plots
+from demo import cards, clips, covers, links, plots
 from demo.clips import ClipError
 from demo.identifier import Identifier
+from demo.identify import finds, oddities
 from demo.identify.page import Page, page_for
+from demo.library.contents import contents
+from demo.studio import Studio
 from grafprint import audio
 from grafprint.fingerprint import Fingerprinter
 from grafprint.library import Library, Track
@@ -63,16 +72,16 @@ def test_tags_cannot_add_to_the_page():
         cards.found(answer, match),
         cards.unknown(match),
         cards.candidates(answer),
-        cards.contents([track]),
+        contents([track]),
         cards.problem(bad),
     ):
         assert "<img" not in html and "href" not in html
     quoted = replace(TRACK, source='https://a.org/"onclick="x()')
-    assert '"onclick' not in cards.contents([quoted])
+    assert '"onclick' not in contents([quoted])
 
 
 def test_only_a_part_of_a_large_library_is_listed():
-    html = cards.contents([TRACK] * (cards.MOST_LISTED + 7))
+    html = contents([TRACK] * (cards.MOST_LISTED + 7))
     assert html.count("<tr>") == cards.MOST_LISTED + 1 and "and 7 more" in html
 
 
@@ -165,3 +174,107 @@ def test_an_unexpected_error_goes_to_the_log(
     page = page_of(Identifier(identifier.library, broken), ASSETS / "examples" / "cafe.opus")
     assert "The program failed" in page.card and "secret" not in page.card
     assert "secret" in caplog.text
+
+
+def rival_of(match: Match, **changes: Any) -> Match:
+    return replace(match, track=replace(TRACK, id=2, title="Other"), **changes)
+
+
+def test_a_lead_over_nothing_is_not_mentioned():
+    answer, match = answer_of()
+    assert "ahead" not in cards.found(replace(answer, lead=match.score), match)
+    led = replace(answer, matches=[match, rival_of(match, score=0.5)], lead=0.3)
+    assert "0.30 ahead of other music" in cards.found(led, match)
+
+
+def test_the_matching_part_of_a_clip_is_named():
+    text = cards.where(*answer_of(used_from_s=3.0, used_s=6.0), part_of_s=15.0)
+    assert text == "Your clip from 0:03 to 0:09 begins at <b>0:31</b> of 1:15"
+
+
+def heard_at(identifier: Identifier, speed: Fraction, start_s: float = 20.0) -> str:
+    """The remarks on 8 s of a track played at another speed."""
+    track = identifier.library.tracks("Hypatia")[0]
+    music = clips.from_track(identifier.library, track, start_s, 8.0 * float(speed)).samples
+    played = resample_poly(music, speed.denominator, speed.numerator).astype(np.float32)
+    clip = clips.Clip(played, "played")
+    return oddities.remarks(identifier, clip, identifier.answer(clip))
+
+
+def test_a_clip_at_another_speed_is_told(identifier: Identifier):
+    assert "about 3 % fast" in heard_at(identifier, Fraction(103, 100))
+    assert "about 3 % slow" in heard_at(identifier, Fraction(97, 100))
+    assert heard_at(identifier, Fraction(1)) == ""
+
+
+def test_several_tracks_and_parts_of_a_clip_are_told(identifier: Identifier):
+    tracks = [identifier.library.tracks(name)[0] for name in ("Hypatia", "Musicbox")]
+    first, second = (
+        clips.from_track(identifier.library, t, 20.0, s).samples
+        for t, s in zip(tracks, (14.0, 10.0), strict=True)
+    )
+    both = clips.Clip(np.concatenate([first, second]), "both")
+    text = oddities.remarks(identifier, both, identifier.answer(both))
+    assert "More than one track" in text and tracks[1].title in text
+    hiss = np.random.default_rng(0).normal(0, 0.1, 6 * audio.SAMPLE_RATE).astype(np.float32)
+    part = clips.Clip(np.concatenate([first, hiss]), "part")
+    text = oddities.remarks(identifier, part, identifier.answer(part))
+    assert "Only the part from 0:00 to 0:14 matches" in text
+
+
+def test_a_long_file_says_which_part_was_used_and_offers_a_scan(tmp_path: Path):
+    quiet = np.full(70 * audio.SAMPLE_RATE, 100, np.int16)
+    quiet[30 * audio.SAMPLE_RATE :: 7] = 9000
+    wavfile.write(tmp_path / "long.wav", audio.SAMPLE_RATE, quiet)
+    clip = clips.from_file(str(tmp_path / "long.wav"))
+    text = oddities.about_length(clip)
+    assert "loudest 30 s of your 1:10 min" in text and "Scan it" in text
+    assert "Scan" not in oddities.about_length(replace(clip, whole_s=45.0))
+    assert oddities.about_length(replace(clip, whole_s=30.0)) == ""
+
+
+def test_covers_are_small_and_anything_else_is_none(tmp_path: Path):
+    audio_file = tmp_path / "cover.flac"
+    with av.open(audio_file, "w") as container:
+        stream = container.add_stream("flac", rate=16_000, layout="mono")
+        frame = av.AudioFrame.from_ndarray(np.zeros((1, 4096), np.int16), "s16", "mono")
+        frame.sample_rate = 16_000
+        container.mux([*stream.encode(frame), *stream.encode()])
+    assert covers.cover(audio_file) == "" and covers.cover(None) == ""
+    packed = io.BytesIO()
+    Image.new("RGB", (900, 600), "teal").save(packed, "PNG")
+    tagged = flac.FLAC(audio_file)
+    for data in (packed.getvalue(), b"no picture"):
+        picture = flac.Picture()
+        picture.type, picture.mime, picture.data = 3, "image/png", data
+        tagged.clear_pictures()
+        tagged.add_picture(picture)
+        tagged.save()
+        uri = covers.cover(audio_file)
+        if data == b"no picture":
+            assert uri == ""
+        else:
+            with Image.open(io.BytesIO(base64.b64decode(uri.split(",")[1]))) as small:
+                assert small.size == (240, 160) and len(uri) < 100_000
+
+
+def test_links_are_read_as_they_are_written():
+    find = links.Find("Demo music", 7, 31.3)
+    address = links.address("identify", find.library, find.track, find.at_s)
+    assert links.read(address, "home") == links.Link("identify", "Demo music", find)
+    assert links.read("?tab=map&library=mine", "home") == links.Link("map", "mine")
+    assert links.read("?track=x&at=inf", "home") == links.Link()
+    assert links.read("?track=7&at=nan", "home").find is None
+
+
+@pytest.mark.parametrize("bad", [None, {}, {"library": 1, "track": 1, "start_s": 1.0}])
+def test_a_malformed_find_is_not_replayed(studio: Studio, bad: Any):
+    assert "no find" in finds.replay(studio, bad)["problem"]
+
+
+def test_a_find_is_replayed_from_its_moment(studio: Studio):
+    track = studio.identifier().library.tracks("Musicbox")[0]
+    wanted = {"library": "Demo music", "track": track.id, "start_s": 31.0}
+    assert finds.replay(studio, wanted)["sound"].startswith("data:audio/wav")
+    assert "problem" in finds.replay(studio, {**wanted, "track": 10**30})
+    assert "no library" in finds.replay(studio, {**wanted, "library": "../etc"})["problem"]

@@ -1,5 +1,7 @@
 """The tab Graph in Chromium: nodes, blocks, colours, keyboard, saving; and its endpoint."""
 
+import base64
+import io
 import json
 import re
 from pathlib import Path
@@ -11,9 +13,12 @@ import numpy as np
 import pytest
 from gradio_client import Client, handle_file
 from playwright.sync_api import Browser, Locator, Page, expect
+from scipy.io import wavfile
 
 from demo.clips import Clip, ClipError, from_file
 from demo.graph import data as graph_data
+from demo.graph import degraded
+from demo.graph import plots as graph_plots
 from demo.graph import scene as graph_scene
 from demo.graph import tab as graph
 from demo.graph.tab import Choice
@@ -62,6 +67,7 @@ def opened(shared_page: Page) -> Page:
     for label in ("in-degree", "of the selected node"):
         page.locator(".gp-graph").get_by_label(label, exact=True).check()
     page.get_by_label("clean", exact=True).check()
+    part(page, "canvas0").press("0")
     part(page, "canvas0").press("Escape")
     expect(part(page, "node")).to_contain_text("Click a node")
     return page
@@ -175,6 +181,113 @@ def test_the_slider_shows_another_second_of_the_clip(opened: Page):
         expect(part(opened, "title")).to_contain_text("block 1 of 12")
 
 
+def heard(page: Page, name: str) -> np.ndarray:
+    """The sound that a button plays."""
+    before = page.locator("#graph-sound audio").evaluate("audio => audio.src")
+    page.get_by_role("button", name=name).click()
+    page.wait_for_function(
+        "before => document.querySelector('#graph-sound audio').src !== before",
+        arg=before,
+        timeout=PATIENCE,
+    )
+    source = page.locator("#graph-sound audio").evaluate("audio => audio.src")
+    rate, samples = wavfile.read(io.BytesIO(base64.b64decode(source.split(",")[1])))
+    assert rate == 16_000
+    return np.asarray(samples, np.float64)
+
+
+def test_the_second_and_the_patch_of_a_node_are_heard(opened: Page, studio: Studio):
+    shown = graph_scene.scene(studio, None, None, "")
+    for side, samples in (("clean", shown.clean), ("degraded", shown.degraded)):
+        played = heard(opened, f"Hear this second, {side}")
+        assert np.corrcoef(played, samples[:16_000])[0, 1] > 0.999
+    patch = opened.get_by_role("button", name="Hear the patch of the selected node, clean")
+    expect(patch).to_be_disabled()
+    choose_block(opened, 11)
+    click_node(opened, "canvas0", 3, 1, (4, 2))
+    played = heard(opened, "Hear the patch of the selected node, clean")
+    power = np.abs(np.fft.rfft(played)) ** 2
+    high = np.fft.rfftfreq(len(played), 1 / 16_000) > 2500
+    assert 7000 < len(played) < 9000 and power[high].sum() > 0.95 * power.sum()
+
+
+def test_zooming_shows_less_and_dragging_moves_it(opened: Page):
+    before, root = pictures(opened), opened.locator(".gp-graph")
+    for _ in range(2):
+        opened.get_by_role("button", name="Zoom in", exact=True).locator("visible=true").click()
+    expect(root).to_have_attribute("data-zoom", "2.25")
+    zoomed = pictures(opened)
+    box = part(opened, "canvas0").bounding_box()
+    assert box
+    x, y = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
+    opened.mouse.move(x, y)
+    opened.mouse.down()
+    opened.mouse.move(x + 60, y + 30, steps=4)
+    opened.mouse.up()
+    opened.mouse.move(5, 5)
+    moved = pictures(opened)
+    assert len({before[0], zoomed[0], moved[0]}) == len({before[1], zoomed[1], moved[1]}) == 3
+    expect(part(opened, "node")).to_contain_text("Click a node")  # a drag is no click
+    # The keys bring a node into view, and a click finds what is drawn.
+    part(opened, "canvas0").press("ArrowUp")
+    expect(part(opened, "node")).to_contain_text("edges to 3 nodes")
+    part(opened, "canvas0").press("0")
+    part(opened, "canvas0").press("Escape")
+    opened.mouse.move(5, 5)
+    assert pictures(opened) == before
+
+
+def test_edges_stay_inside_the_axes(opened: Page):
+    """Of the margins, only the labels change: they are the same with and without edges."""
+    margins = """canvas => {
+        const [pen, w, h] = [canvas.getContext('2d'), canvas.width, canvas.height];
+        const boxes = [[0, 0, 46, h], [0, h - 34, w, 34], [0, 0, w, 4], [w - 4, 0, 4, h]];
+        return boxes.map((box) => [...pen.getImageData(...box).data].join()).join();
+    }"""
+    for block in (1, 12):
+        choose_block(opened, block)
+        both = []
+        for edges in ("of the selected node", "all"):
+            opened.locator(".gp-graph").get_by_label(edges, exact=True).check()
+            both.append([part(opened, c).evaluate(margins) for c in ("canvas0", "canvas1")])
+        assert both[0] == both[1]
+
+
+def test_the_degradation_is_chosen_here(opened: Page):
+    name, before = part(opened, "name1"), pictures(opened)
+    for option, caption in (
+        ("Pink noise", "synthetic pink noise, 5 dB SNR"),
+        ("Car radio", "car radio"),
+        ("As on Degrade", "synthetic babble, 5 dB SNR"),
+    ):
+        opened.locator("#graph-degraded input").click()
+        opened.get_by_role("option", name=option).click()
+        expect(name).to_have_text(f"Degraded: {caption}", timeout=PATIENCE)
+        slider = expect(opened.locator("#graph-snr"))
+        (slider.to_be_visible if option == "Pink noise" else slider.to_be_hidden)()
+    opened.mouse.move(5, 5)
+    opened.wait_for_function(
+        "before => document.querySelector('.gp-graph [data-part=canvas1]').toDataURL() === before",
+        arg=before[1],
+    )
+
+
+@pytest.mark.parametrize("value", [value for _, value in degraded.choices()])
+def test_every_choice_degrades_a_clip(studio: Studio, value: str):
+    clip = from_file(str(EXAMPLES / "cafe.opus"))
+    own = Clip(clip.samples[::-1].copy(), "own")
+    shown = graph_scene.scene(studio, clip, own, "", value, 0.0)
+    assert len(shown.degraded) == len(shown.clean) and shown.origin is clip
+    assert (shown.names[1] == "Degraded: own") == (value == degraded.OWN)
+    assert not np.allclose(shown.degraded, shown.clean, atol=0.01)
+
+
+def test_a_choice_that_does_not_exist_is_refused(studio: Studio):
+    for kind, level in (("nothing", 5.0), ("pink", "loud"), (None, 5.0)):
+        with pytest.raises(ClipError):
+            degraded.plan(kind, level)
+
+
 def test_the_visitors_clip_is_shown(new_page: Page):
     new_page.get_by_text("At a loud party").first.click()
     expect(new_page.locator("#answer .gp-card.found")).to_be_visible(timeout=PATIENCE)
@@ -206,6 +319,29 @@ def test_pictures_are_saved_as_png_and_svg(opened: Page, tmp_path: Path):
     text = saved(opened, "Picture (SVG)", tmp_path).read_text(encoding="utf-8")
     assert ElementTree.fromstring(text).tag.endswith("svg")
     assert "block 1 of 12" in text and "cluster" in text and "edges survived" in text
+    # The scale is that of the page: whole numbers from 1 on, not the limits of the colours.
+    texts = [element.text for element in ElementTree.fromstring(text).iter() if element.text]
+    assert not {"-0.5", "−0.5", "4.5"} & set(texts) and set("12345") <= set(texts)
+
+
+def test_the_scales_of_saved_pictures_are_those_of_the_page(view: graph_scene.SegmentView):
+    clean, degraded = (graphs[0] for graphs in view.graphs)
+    both = np.concatenate([clean.degree, degraded.degree])
+    ticks = graph_plots.scale_ticks(clean, degraded, "degree")
+    assert next(iter(ticks.values())) == str(both.min())
+    assert list(ticks.values())[-1] == str(both.max())
+    both = np.concatenate([clean.change, degraded.change])
+    names = list(graph_plots.scale_ticks(clean, degraded, "change").values())
+    assert names[0] == f"{both.min():.0%}".replace("%", " %") and names[-1].endswith(" %")
+    names = list(graph_plots.scale_ticks(clean, degraded, "cluster").values())
+    assert names == [str(c + 1) for c in range(clean.cluster.max() + 1)]
+
+
+def test_sounds_that_do_not_exist_are_refused(view: graph_scene.SegmentView, studio: Studio):
+    features = studio.fingerprinter.features
+    for side, block, node in ((2, 0, 1), (-1, 0, 1), (0, 12, 1), (0, 0, 512), (0, 0, -1)):
+        with pytest.raises(ClipError, match="no such node"):
+            graph_scene.sound(view, side, block, node, features)
 
 
 def test_it_fits_a_phone(chromium: Browser, address: str):

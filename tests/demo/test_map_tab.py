@@ -4,6 +4,8 @@ import base64
 import csv
 import io
 import itertools
+import json
+import re
 import shutil
 import threading
 from collections.abc import Callable, Iterator
@@ -17,9 +19,10 @@ from PIL import Image
 from playwright.sync_api import Browser, Page, expect
 from scipy.io import wavfile
 
-from demo import clips, plots
+from demo import cards, clips, plots
 from demo.app import launch
-from demo.map import trails
+from demo.clips import ClipError
+from demo.map import passages, trails
 from demo.map.chart import Chart, palette, shades
 from demo.map.maps import Maps
 from demo.studio import Studio
@@ -27,13 +30,14 @@ from grafprint import audio
 from grafprint.explore import library_map
 from grafprint.explore.library_map import MAP
 from grafprint.fingerprint import Fingerprinter
-from grafprint.library import Library
+from grafprint.library import Library, LibraryError
 from tests.conftest import EXAMPLES
 from tests.demo.conftest import PATIENCE
 from tests.libraries import fill, unit, walk
 from tests.paths import ASSETS
 
-FILL = 0.94  # share of the canvas's shorter side that the whole map takes
+FILL = 0.94  # share of the canvas that the whole map takes
+STRETCH = 1.6  # at most, of one axis over the other
 POINTS, OVER = ".gp-map-points", ".gp-map-over"
 PLAYER = "#map-player a[download]"
 
@@ -62,6 +66,8 @@ def map_tab(shared_page: Page) -> Page:
     page.wait_for_selector(".gp-map[data-by=track]")
     page.locator(".gp-map-tools input").fill("")
     page.get_by_role("button", name="All", exact=True).click()
+    page.locator(OVER).press("Escape")
+    page.mouse.move(5, 5)
     return page
 
 
@@ -107,17 +113,25 @@ def play(page: Page, action: Callable[[], object]) -> str:
     return link.get_attribute("href") or ""
 
 
-def lonely(page: Page, chart: Chart) -> tuple[int, float, float]:
-    """The point farthest from all others, and its place on the page."""
+def on_page(page: Page, chart: Chart, points: np.ndarray | int) -> np.ndarray:
+    """Where points of the whole map are on the page, [..., 2]."""
     box = page.locator(OVER).bounding_box()
     assert box
+    size, xy = np.array([box["width"], box["height"]]), chart.drawn.xy
+    scale = FILL * size / xy.max(axis=0)
+    scale = np.minimum(scale, STRETCH * scale[::-1])
+    corner = np.array([box["x"], box["y"]])
+    return corner + size / 2 + (xy[points] - xy.max(axis=0) / 2) * scale
+
+
+def lonely(page: Page, chart: Chart) -> tuple[int, float, float]:
+    """The point farthest from all others, and its place on the page."""
     xy = chart.drawn.xy
     some = np.random.default_rng(0).choice(len(xy), 1000, replace=False)
     apart = np.linalg.norm(xy[some, None] - xy, axis=2)
     point = int(some[np.argmax(np.partition(apart, 1, axis=1)[:, 1])])
-    size = np.array([box["width"], box["height"]])
-    x, y = size / 2 + (xy[point] - xy.max(axis=0) / 2) * FILL * size.min()
-    return point, box["x"] + x, box["y"] + y
+    x, y = on_page(page, chart, point)
+    return point, x, y
 
 
 def test_hovering_shows_the_track_and_clicking_plays_that_second(map_tab: Page, chart: Chart):
@@ -136,13 +150,144 @@ def test_hovering_shows_the_track_and_clicking_plays_that_second(map_tab: Page, 
     assert np.corrcoef(played, original)[0, 1] > 0.99
 
 
-def test_the_colours_show_track_artist_or_time(map_tab: Page):
+def test_the_colours_show_track_artist_time_or_density(map_tab: Page):
     page = map_tab
     pictures = [picture(page)]
-    for name in ("By artist", "By time in the track"):
+    for name in ("By artist", "By time in the track", "By density"):
         pictures.append(picture_after(page, page.get_by_label(name).click))
-    assert all(a != b for a, b in itertools.pairwise(pictures))
-    expect(page.locator(".gp-map-key")).to_contain_text("start of the track")
+    assert len(set(pictures)) == 4
+    expect(page.locator(".gp-map-key")).to_have_text(re.compile("few points.*many"))
+
+
+def test_the_map_fills_its_frame(map_tab: Page):
+    seen = pixels(picture(map_tab))[:, :, 3] > 0
+    rows, columns = np.flatnonzero(seen.any(axis=1)), np.flatnonzero(seen.any(axis=0))
+    assert np.ptp(rows) > 0.85 * seen.shape[0] and np.ptp(columns) > 0.85 * seen.shape[1]
+
+
+def test_regions_are_named_and_more_of_them_when_zoomed_in(map_tab: Page, chart: Chart):
+    page = map_tab
+    titles = {track.title for track in chart.tracks}
+    albums = {track.album for track in chart.tracks}
+    names = json.loads(page.locator(".gp-map").get_attribute("data-names") or "")
+    assert len(names) > 15 and set(names) & albums and set(names) <= titles | albums
+    page.get_by_role("button", name="Names").click()
+    expect(page.locator(".gp-map")).to_have_attribute("data-names", "[]")
+    page.get_by_role("button", name="Names").click()
+    for _ in range(4):
+        page.get_by_role("button", name="Zoom in").click()
+    page.wait_for_function(
+        "before => document.querySelector('.gp-map').dataset.names !== before",
+        arg=json.dumps(names, separators=(",", ":"), ensure_ascii=False),
+    )
+    closer = json.loads(page.locator(".gp-map").get_attribute("data-names") or "")
+    assert closer and set(closer) <= titles
+
+
+def test_the_density_can_be_hidden(map_tab: Page):
+    density = map_tab.locator(".gp-map-density")
+    assert (pixels(picture(map_tab, ".gp-map-density"))[:, :, 3] > 0).mean() > 0.1
+    map_tab.get_by_role("button", name="Density", exact=True).click()
+    expect(density).to_be_hidden()
+    map_tab.get_by_role("button", name="Density", exact=True).click()
+    expect(density).to_be_visible()
+
+
+def test_the_points_in_a_lasso_are_listed_and_exported(map_tab: Page, chart: Chart, tmp_path: Path):
+    page = map_tab
+    track = next(i for i, track in enumerate(chart.tracks) if track.title == "Azum")
+    own = np.flatnonzero(chart.track == track)
+    places = on_page(page, chart, own)
+    (left, top), (right, bottom) = places.min(axis=0) - 4, places.max(axis=0) + 4
+    page.get_by_role("button", name="Lasso").click()
+    page.mouse.move(left, top)
+    page.mouse.down()
+    for x, y in ((right, top), (right, bottom), (left, bottom)):
+        page.mouse.move(x, y, steps=3)
+    page.mouse.up()
+    expect(page.locator(".gp-map-chosen h4")).to_have_text("771 points of 1 track")
+    expect(page.locator(".gp-map-table tbody tr")).to_have_text(
+        "AzumDeceased Superior Technician0:00–1:14771"
+    )
+    expect(page.get_by_role("button", name="Lasso")).to_have_attribute("aria-pressed", "false")
+    saved = {}
+    for kind in ("csv", "json"):
+        with page.expect_download() as waiting:
+            page.get_by_role("button", name=kind.upper(), exact=True).click()
+        assert waiting.value.suggested_filename == f"selection.{kind}"
+        waiting.value.save_as(tmp_path / kind)
+        saved[kind] = (tmp_path / kind).read_text(encoding="utf-8")
+    (row,) = csv.DictReader(io.StringIO(saved["csv"]))
+    (listed,) = json.loads(saved["json"])["tracks"]
+    assert int(row["track"]) == listed["id"] == chart.tracks[track].id
+    assert (row["title"], listed["title"], listed["points"]) == ("Azum", "Azum", 771)
+    assert [float(row["from_s"]), float(row["to_s"])] == listed["passages"][0]
+    assert listed["passages"][0][1] == pytest.approx(chart.tracks[track].duration_s, abs=0.1)
+    page.get_by_role("button", name="Clear", exact=True).click()
+    expect(page.locator(".gp-map-chosen")).to_be_hidden()
+    page.locator(OVER).press("l")  # without a pointer: all that is in view
+    expect(page.locator(".gp-map-chosen h4")).to_have_text("24,227 points of 32 tracks")
+
+
+def test_a_points_neighbours_are_listed_and_lead_on(map_tab: Page, chart: Chart):
+    page = map_tab
+    point, x, y = lonely(page, chart)
+    page.mouse.click(x, y)
+    entries = page.locator(".gp-map-nearest li")
+    expect(entries).to_have_count(8, timeout=PATIENCE)
+    points, similar = chart.placer.nearest(point, 8, 3)
+    track = chart.tracks[chart.track[points[0]]]
+    second = int(chart.hops[points[0]] * chart.library.hop_s)
+    expect(entries.first).to_have_text(
+        re.compile(rf"^{re.escape(track.title)}, .*at \d:\d\d{similar[0]:.2f}$")
+    )
+    entries.first.get_by_role("button").click()  # while the point itself may still be loading
+    expect(page.locator("#map-player")).to_contain_text(
+        f"{track.title}, from {cards.clock(second)} on", timeout=PATIENCE
+    )
+    expect(page.locator(".gp-map-point h4")).to_contain_text(track.title)
+
+
+def test_a_passage_opens_in_graph_and_identify(new_page: Page, chart: Chart):
+    page = new_page
+    open_map(page)
+    point, x, y = lonely(page, chart)
+    page.mouse.click(x, y)
+    other = next(
+        p for p in chart.placer.nearest(point, 8, 3)[0] if chart.track[p] != chart.track[point]
+    )
+    for passage in (point, other):  # the second time a clip is already there
+        track = chart.tracks[chart.track[passage]]
+        if passage == other:
+            page.locator(".gp-map-nearest button", has_text=track.title).first.click()
+        page.get_by_role("button", name="Open in Identify").click()
+        answer = page.locator("#answer .gp-card.found")
+        expect(answer).to_contain_text(track.title, timeout=PATIENCE)
+        page.get_by_role("tab", name="Map").click()
+    expect(page.locator("#map-paths")).to_contain_text(track.title, timeout=PATIENCE)
+    page.get_by_role("button", name="Open in Graph").click()
+    name = page.locator(".gp-graph [data-part=name0]")
+    expect(name).to_have_text(f"Clean: {track.title}", timeout=PATIENCE)
+
+
+@pytest.mark.parametrize("wanted", [(1, -1), (99, 0), ("x", 0), (None, None), (1, 1e400)])
+def test_a_passage_that_does_not_exist_is_refused(chart: Chart, wanted: tuple[object, object]):
+    track, hop = wanted
+    if wanted == (1, -1):
+        assert passages.cut(chart.library, track, hop, 1.0).offset_s == 0
+        return
+    with pytest.raises((ClipError, LibraryError)):
+        passages.cut(chart.library, track, hop, 1.0)
+    with pytest.raises(ClipError, match="no such point"):
+        passages.nearest(chart, None if track is None else -1)
+
+
+def test_a_passages_file_has_a_name_that_every_system_takes(chart: Chart):
+    clip = replace(passages.cut(chart.library, 12, 400, 2.0), name='a/b: "c"?')
+    file = passages.to_file(clip)
+    assert file["name"] == "a b   c 0.38.wav"
+    rate, samples = wavfile.read(io.BytesIO(base64.b64decode(file["uri"].split(",")[1])))
+    assert len(samples) == 2 * rate
 
 
 def test_the_path_of_a_clip_is_drawn(new_page: Page):
@@ -207,6 +352,17 @@ def test_a_track_can_be_highlighted(map_tab: Page):
     page.locator(".gp-map-key button", has_text="Musicbox").click()
     expect(page.locator(".gp-map-key [aria-pressed=true]")).to_have_count(1)
     page.locator(".gp-map-key button", has_text="Musicbox").click()
+    assert picture(page) == before
+
+
+def test_an_emptied_search_shows_all_again(map_tab: Page):
+    page, search = map_tab, map_tab.locator(".gp-map-tools input")
+    before, line = picture(page), page.locator(".gp-map-line")
+    search.fill("no such track")
+    expect(line).to_have_text("0 of 32 tracks match.")
+    assert picture(page) != before
+    search.fill("")
+    expect(line).to_contain_text("Each point is a second of music")
     assert picture(page) == before
 
 
@@ -310,13 +466,17 @@ def test_drawing_can_be_cancelled(chromium: Browser, fingerprinter: Fingerprinte
     assert served.local_url
     page.goto(served.local_url)
     page.get_by_role("tab", name="Map").click()
-    page.get_by_role("button", name="Draw the map").click(timeout=PATIENCE)
+    expect(page.get_by_role("button", name="Draw the map")).to_be_visible(timeout=PATIENCE)
+    expect(page.locator("#map-cancel")).to_be_hidden()  # nothing is being drawn yet
+    page.get_by_role("button", name="Draw the map").click()
     expect(page.locator("#map-work progress")).to_be_visible(timeout=PATIENCE)
+    expect(page.locator("#map-draw")).to_be_hidden()
     page.get_by_role("button", name="Cancel").click()
     expect(page.locator("#map-work progress")).to_have_count(0, timeout=PATIENCE)
     wait_for_drawing()
     assert not (tmp_path / "large" / MAP).exists()
     expect(page.get_by_role("button", name="Draw the map")).to_be_visible()
+    expect(page.locator("#map-cancel")).to_be_hidden()
     context.close()
     served.close()
 

@@ -2,6 +2,7 @@
 
 import csv
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -37,7 +38,14 @@ def test_the_timeline_puts_overlapping_plays_on_lanes(result: Scan):
     assert "--lanes: 2" in html and "--lane: 0" in html and "--lane: 1" in html
     assert "left: 33.750%; width: 28.750%" in html
     assert f"0:00 to 0:30 {result.plays[0].track.title}" in html
+    assert [f"{tick}</div>" in html for tick in ("0:15", "0:30", "1:00", "0:11")] == [1, 1, 1, 0]
     assert scan_cards.timeline(Scan("x", 0.0, [], [])) == ""
+
+
+def test_the_axis_stays_while_it_fills(result: Scan):
+    half = scan_cards.timeline(result, 0.5)
+    assert "left: 16.875%; width: 14.375%" in half
+    assert "2:00</div>" in half and "0:30</div>" in half and "0:15</div>" not in half
 
 
 def test_the_table_lists_plays_and_gaps(result: Scan):
@@ -47,6 +55,10 @@ def test_the_table_lists_plays_and_gaps(result: Scan):
     summary = scan_cards.summary(result, 1.0)
     assert "2 plays in 1:20 min, of which 0:30 min are unknown." in summary
     assert "Stopped" in scan_cards.summary(result, 0.5)
+    known = replace(result, gaps=[])
+    assert "unknown" not in scan_cards.summary(known, 1.0)
+    slow = replace(result, plays=[replace(result.plays[0], speed=0.97)])
+    assert "−3.0 %" in scan_cards.table(slow) and "%</td>" not in html
 
 
 def test_no_path_is_shown(result: Scan):
@@ -74,7 +86,17 @@ def test_an_example_show_becomes_a_timeline(new_page: Page):
     expect(new_page.locator("#scan-progress")).to_contain_text("plays in 1:", timeout=PATIENCE)
     bars = new_page.locator("#scan-timeline .play")
     assert bars.count() >= 3
+    lanes = new_page.locator("#scan-timeline .lanes").bounding_box()
+    for number in range(bars.count()):  # no bar is cut by the frame
+        bar = bars.nth(number).bounding_box()
+        assert lanes and bar and lanes["y"] < bar["y"]
+        assert bar["y"] + bar["height"] < lanes["y"] + lanes["height"]
     assert new_page.locator("#scan-table tr.gap").count() >= 1
+    for place in (bars.first, new_page.locator("#scan-table .hear").last):
+        place.click()
+        expect(new_page.locator("#scan-mix")).to_contain_text("The recording", timeout=PATIENCE)
+        title = (place.text_content() or "").strip()
+        expect(new_page.locator("#scan-track")).to_contain_text(title, timeout=PATIENCE)
     for ending, read in (("json", json.loads), ("csv", None), ("cue", None)):
         with new_page.expect_download() as download:
             new_page.locator(f"#scan-files a[download='show.{ending}']").click()

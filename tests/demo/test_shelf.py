@@ -39,12 +39,12 @@ def titles(studio: Studio, name: str = "mine") -> list[str]:
 def test_a_name_that_could_be_a_path_is_refused(own: Studio, name: str):
     with pytest.raises(ShelfError, match="letters, digits"):
         shelf.create(own, name)
-    assert own.names() == ["library", "mine"]
+    assert own.names() == ["Demo music", "mine"]
 
 
 def test_new_libraries_never_replace_others(own: Studio):
     assert shelf.create(own, " Müllers 2_Platten ") == "Müllers 2_Platten"
-    assert own.names() == ["library", "Müllers 2_Platten", "mine"]
+    assert own.names() == ["Demo music", "Müllers 2_Platten", "mine"]
     for name in ("mine", "MINE", "Library"):
         with pytest.raises(ShelfError, match="already a library"):
             shelf.create(own, name)
@@ -108,7 +108,7 @@ def test_a_read_only_studio_refuses_all_changes(own: Studio, tmp_path: Path):
     for change in changes:
         with pytest.raises(ShelfError, match="start the app with"):
             change()
-    assert own.names() == ["library", "mine"] and titles(own) == []
+    assert own.names() == ["Demo music", "mine"] and titles(own) == []
 
 
 def test_the_message_about_another_writer_contains_no_path(own: Studio, tmp_path: Path):

@@ -1,6 +1,7 @@
 """The calibration: its monotonicity, its inverse, and how it is fitted."""
 
 import json
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -40,7 +41,7 @@ def test_a_close_rival_costs_confidence():
 
 def test_weights_change_steadily_between_the_lengths_that_were_measured():
     knots = LANDMARKS.knots
-    for one, other in zip(knots, knots[1:], strict=False):
+    for one, other in pairwise(knots):
         middle = LANDMARKS.at((one.length_s * other.length_s) ** 0.5)
         assert middle.per_score == pytest.approx((one.per_score + other.per_score) / 2)
     assert LANDMARKS.at(knots[2].length_s) == knots[2]

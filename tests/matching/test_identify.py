@@ -258,7 +258,12 @@ def test_a_library_without_similar_tracks_gives_no_matches(tmp_path):
     with Library.create(tmp_path / "silent library", Network()) as library:
         fill(library, [np.zeros((20, DIM), np.float32)])
         answer = identify(library, queries)
-        assert (answer.matches, answer.best, answer.identified, answer.lead) == ([], None, False, 0)
+        assert (answer.matches, answer.best, answer.identified, answer.lead) == (
+            [],
+            None,
+            False,
+            None,
+        )
 
 
 # Decisions ------------------------------------------------------------------------------------

@@ -107,4 +107,4 @@ def test_only_the_command_that_serves_the_app_imports_it():
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
         if isinstance(node, ast.ImportFrom) and (node.module or "").split(".")[0] == "demo"
     }
-    assert importing == {"cli/serve.py"}
+    assert importing == {"cli/start_app.py"}

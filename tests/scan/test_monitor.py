@@ -1,10 +1,14 @@
 """Endless audio: a growing file, a station over HTTP, a microphone; and the log."""
 
+import csv
 import functools
 import json
+import os
+import shutil
 import threading
 import time
 from collections.abc import Iterator
+from datetime import datetime
 from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 
@@ -17,6 +21,7 @@ from typer.testing import CliRunner
 from grafprint import audio
 from grafprint.audio import SAMPLE_RATE as RATE
 from grafprint.audio import AudioError, live_sources
+from grafprint.audio.sound_clock import SoundClock, now
 from grafprint.cli import app
 from grafprint.evaluation.mixes import Mix
 from grafprint.library import Library
@@ -198,7 +203,7 @@ def test_the_command_writes_a_log(mp3, show, tmp_path):
 
 
 def test_an_interrupt_reports_what_still_plays(mp3, show, monkeypatch, tmp_path):
-    def interrupted(source, idle_s):
+    def interrupted(source, idle_s, clock):
         yield from np.array_split(audio.load(mp3, duration_s=12), 24)
         raise KeyboardInterrupt
 
@@ -206,3 +211,64 @@ def test_an_interrupt_reports_what_still_plays(mp3, show, monkeypatch, tmp_path)
     result = CliRunner().invoke(app, ["watch", "--log", str(tmp_path / "log")])
     assert result.exit_code == 0, result.output
     assert json.loads((tmp_path / "log").read_text())["title"] == show.parts[0].track.title
+
+
+def test_a_break_off_moves_the_times_of_what_comes_later(host, show, monkeypatch):
+    monkeypatch.setattr(live_sources, "_RETRIES_S", (3,))
+    clock = SoundClock()
+    received = 0
+    for block in live_sources.blocks(f"{host}/live", clock=clock):
+        received += len(block)
+        if received > 1.5 * len(show.samples):
+            break
+    assert (now() - clock.began(show.length_s)).total_seconds() < 2.5  # after the pause
+    assert (now() - clock.began(0.0)).total_seconds() > 3  # before it
+
+
+def test_a_file_is_dated_by_when_it_was_written(mp3, show, tmp_path):
+    path, log, report = tmp_path / "old.mp3", tmp_path / "log", tmp_path / "plays.csv"
+    shutil.copy(mp3, path)
+    written = datetime.fromisoformat("2020-02-03T12:00:00+00:00")
+    os.utime(path, (written.timestamp(), written.timestamp()))
+    arguments = ["watch", str(path), "--idle", "0.1", "--log", str(log), "--report", str(report)]
+    result = CliRunner().invoke(app, arguments)
+    assert result.exit_code == 0, result.output
+    entries = [json.loads(line) for line in log.read_text().splitlines()]
+    for entry, part in zip(entries, show.parts, strict=True):
+        left_s = show.length_s - part.start_s
+        began = datetime.fromisoformat(entry["began"])
+        assert (written - began).total_seconds() == pytest.approx(left_s, abs=0.7)
+    assert "2020-02-03 " in result.stdout
+    CliRunner().invoke(app, arguments)
+    rows = list(csv.DictReader(report.read_text().splitlines()))
+    assert len(rows) == 4 and [row["title"] for row in rows[:2]] == [e["title"] for e in entries]
+    assert rows[0]["artist"] == show.parts[0].track.artist and rows[0]["source"] == str(path)
+    assert float(rows[0]["seconds"]) == pytest.approx(16, abs=1)
+    assert rows[0]["began"] == entries[0]["began"]
+
+
+def test_a_file_that_is_recorded_now_is_dated_as_now(show, tmp_path):
+    path = tmp_path / "recording.wav"
+    wavfile.write(path, RATE, (show.samples[: 5 * RATE] * 32767).astype(np.int16))
+    clock = SoundClock()
+    for _ in live_sources.blocks(str(path), idle_s=0.1, clock=clock):
+        pass
+    written = path.stat().st_mtime
+    assert clock.ended(5.0).timestamp() == pytest.approx(written, abs=0.1)
+
+
+@pytest.mark.parametrize("option", ["--log", "--report"])
+def test_a_log_that_cannot_be_written_is_found_at_the_start(option, mp3, tmp_path):
+    for path, reason in ((tmp_path / "none" / "x", "there is no folder"), (tmp_path, "cannot")):
+        result = CliRunner().invoke(app, ["watch", str(mp3), option, str(path)])
+        assert result.exit_code == 1 and reason in str(result.exception)
+        assert not result.stdout
+
+
+def test_what_a_file_holds_comes_in_long_blocks(show, tmp_path):
+    path = tmp_path / "long.wav"
+    long = np.tile(show.samples, 4)
+    wavfile.write(path, RATE, (long * 32767).astype(np.int16))
+    lengths = [len(block) / RATE for block in live_sources.blocks(str(path), idle_s=0.1)]
+    assert sum(lengths) == pytest.approx(len(long) / RATE, abs=0.1)
+    assert max(lengths) == 10 and lengths[-1] <= 0.5 and len(lengths) < sum(lengths)

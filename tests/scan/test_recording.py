@@ -12,11 +12,9 @@ import numpy as np
 import pytest
 from scipy.io import wavfile
 from scipy.signal import resample_poly
-from typer.testing import CliRunner
 
 from grafprint import audio
 from grafprint.audio import SAMPLE_RATE as RATE
-from grafprint.cli import app
 from grafprint.degradation.synthetic_noise import cafe
 from grafprint.evaluation.mixes import Mix
 from grafprint.library import Library
@@ -263,42 +261,33 @@ def test_cue_sheets(made):
     assert all(a < b for a, b in pairwise(starts))
 
 
+def test_tables_of_several_recordings_say_which(made):
+    rows = list(csv.DictReader(io.StringIO(export.to_csv(made, recording=True))))
+    assert {row["recording"] for row in rows} == {"shows/my show.mp3"} and len(rows) == 4
+    more = export.to_csv(made, recording=True, header=False)
+    assert "recording" not in more and more.count("shows/my show.mp3") == 4
+
+
+def test_labels(made):
+    rows = [line.split("\t") for line in export.to_labels(made).splitlines()]
+    assert rows[0] == ["0.000000", "12.500000", "(unknown)"]
+    assert rows[1] == ["12.500000", "75.250000", 'Ä - A "fine" track, really']
+    assert rows[3] == ["100.000000", "130.000000", "(silence)"]
+
+
+def test_chapters(made):
+    lines = export.to_chapters(made).splitlines()
+    assert lines[0] == "00:00:00.000 (unknown)"
+    assert lines[1] == '00:00:12.500 Ä - A "fine" track, really'
+    late = replace(made, plays=[replace(made.plays[0], start_s=3661.0, end_s=3700.0)], gaps=[])
+    late.plays.insert(0, made.plays[1])
+    assert export.to_chapters(late).splitlines()[1].startswith("01:01:01.000 ")
+
+
 def test_json(made):
     value = json.loads(json.dumps(made.to_json()))
     assert [e["title"] is None for e in value["entries"]] == [True, False, False, True]
     assert value["entries"][3]["silent"] is True
-
-
-# Command line ---------------------------------------------------------------------------------
-
-
-def test_a_folder_is_scanned_only_once(show, library, tmp_path):
-    shows = tmp_path / "shows"
-    shows.mkdir()
-    part = audio.load(show[0], duration_s=15)
-    wavfile.write(shows / "one.wav", RATE, part)
-    (shows / "bad.mp3").write_text("this is text")
-    (shows / "notes.txt").write_text("no audio")
-    arguments = ["scan", str(shows), "--library", str(library.path), "--out", str(tmp_path / "o")]
-    result = CliRunner().invoke(app, arguments)
-    assert result.exit_code == 1 and "bad.mp3" in result.stderr
-    written = {path.name for path in (tmp_path / "o").iterdir()}
-    assert written == {"one.wav.json", "one.wav.csv", "one.wav.cue"}
-    title = json.loads((tmp_path / "o/one.wav.json").read_text())["entries"][0]["title"]
-    assert title == show[1].parts[0].track.title and title[:8] in result.stdout
-    again = CliRunner().invoke(app, arguments)
-    assert "one.wav: has been scanned" in again.stderr.replace("\n", "")
-
-
-@pytest.mark.parametrize("form", ["json", "csv", "cue", "table"])
-def test_forms(show, library, tmp_path, form):
-    wavfile.write(tmp_path / "one.wav", RATE, audio.load(show[0], duration_s=12))
-    arguments = ["scan", str(tmp_path / "one.wav"), "--library", str(library.path)]
-    result = CliRunner().invoke(app, [*arguments, "--format", form])
-    assert result.exit_code == 0, result.output
-    assert show[1].parts[0].track.title[:10] in result.stdout
-    if form == "json":
-        assert json.loads(result.stdout)["duration_s"] == 12
 
 
 def test_the_configuration_is_kept_with_the_state(library, fingerprinter, show):

@@ -315,6 +315,7 @@ a, b = unit(layer(mine.reshape(8, 10)), dim=1).chunk(2)
 fabric.backward(nt_xent(_gather(fabric, a), _gather(fabric, b)))
 torch.testing.assert_close(raw.weight.grad, alone, atol=1e-5, rtol=1e-4)
 print("equal")
+torch.distributed.destroy_process_group()
 """)
     assert run_in_two_processes(script, port=29512).count("equal") == 2
 
