@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
@@ -30,7 +31,8 @@ LOG_WIDTH = 200  # of tables that no terminal shows
 # Options that make sense only with, or only without, --recordings.
 _OF_RECORDINGS = ("by", "windows", "tolerance")
 _OF_QUERIES = (
-    "queries", "snr", "reverb", "rerecording", "tracks", "noise", "rooms", "protocol", "seed",
+    "queries", "snr", "reverb", "rerecording", "tracks", "noise", "rooms", "protocol",
+    "landmarks", "seed",
 )  # fmt: skip
 
 
@@ -95,6 +97,15 @@ def evaluate(
     protocol: Annotated[
         str, typer.Option(help="clean, or published: as in the paper's code.")
     ] = "clean",
+    landmarks: Annotated[
+        bool | None,
+        typer.Option(
+            "--landmarks/--no-landmarks",
+            help="Let landmarks decide beside the fingerprints, as in use. Default: if the library "
+            "has them and the protocol is clean.",
+            show_default=False,
+        ),
+    ] = None,
     seed: int = 0,
     save: Annotated[
         Path | None,
@@ -142,6 +153,7 @@ def evaluate(
         queries=queries,
         seed=seed,
         protocol=protocol,
+        landmarks=bool(landmarks),
         rerecordings={name: RERECORDINGS[name] for name in names},
     )
     with status("preparing noises and rooms"):
@@ -149,6 +161,10 @@ def evaluate(
         responses = room_bank(rooms, "test", 20, 9000 + seed)
     fingerprinter = load_fingerprinter(model, device, library)
     with Library.open(library, model_id=fingerprinter.model_id) as opened:
+        if landmarks is None and protocol == "clean":
+            config = replace(config, landmarks=opened.has_landmarks)
+        elif landmarks and not opened.has_landmarks:
+            raise ConfigError(f"--landmarks: {library} has none; index its music again")
         chosen = None if tracks is None else query_tracks(opened, tracks)
         with progress() as bar:
             task = bar.add_task("queries", total=queries)
@@ -165,7 +181,7 @@ def evaluate(
     out.print(
         f"Top-1 hit rate in % (95 % interval), {protocol} protocol, "
         f"{report.references} references, {report.fingerprints} fingerprints, "
-        f"{queries} queries per cell",
+        f"{queries} queries per cell, {'with' if config.landmarks else 'without'} landmarks",
         highlight=False,
     )
     # In a file there is room for each interval on a line.

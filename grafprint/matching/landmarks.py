@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from grafprint.audio.landmarks import BINS, EMPTY, PER_ROW, ROW_FRAMES
+from grafprint.audio.landmarks import BINS, PER_ROW, ROW_FRAMES
 from grafprint.jit import njit
 
+_ENTRIES = ROW_FRAMES * BINS  # what an entry of a row can be
 _EXPECTED = PER_ROW / ROW_FRAMES  # landmarks met by a frame of the clip
 _LARGEST = 4.0  # contrasts are cut off here
 _FINEST = 16.0  # steps of a contrast of 1
@@ -52,7 +53,7 @@ def _lay_over(landmarks: np.ndarray, backwards: np.ndarray, sums: np.ndarray) ->
     for row in range(landmarks.shape[0]):
         for i in range(landmarks.shape[1]):
             entry = np.int64(landmarks[row, i])
-            if entry == EMPTY:
+            if entry >= _ENTRIES:  # EMPTY; or the file is damaged, which may not harm memory
                 break
             at, bin = row * ROW_FRAMES + entry // BINS, entry % BINS
             for t in range(frames):
