@@ -79,7 +79,7 @@ def without_versions(report: Report) -> list[int]:
         if cell.setting.length_s == longest
         and cell.setting.snr_db is None
         and not cell.setting.reverb
-        and cell.setting.rerecording is None
+        and not cell.setting.rerecording
     )
     versions = {outcome.track for outcome in clean if outcome.wrong_score >= VERSION}
     return [i for i, outcome in enumerate(clean) if outcome.track not in versions]

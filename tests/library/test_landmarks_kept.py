@@ -80,22 +80,22 @@ def test_damaged_landmarks_do_no_harm(library, folder, fingerprinter):
     rng = np.random.default_rng(0)
     file.write_bytes(rng.integers(0, 256, file.stat().st_size, np.uint8).tobytes())
     with Library.open(library.path) as reader:
-        found = identify_file(reader, fingerprinter, folder / "track 2.wav")
-        assert found.best.track.title == "track 2"
+        found = identify_file(reader, fingerprinter, folder / "track 2.wav").matches[0]
+        assert found.track.title == "track 2"
 
 
 def test_an_older_library_works_and_gets_landmarks_when_indexed(library, folder, fingerprinter):
     library.add_folder(folder, fingerprinter)
     clip = folder / "track 2.wav"
-    answer = identify_file(library, fingerprinter, clip)
-    assert answer.best.landmarks > 0.5
+    with_them = identify_file(library, fingerprinter, clip).matches[0]
+    assert with_them.landmarks is not None and with_them.landmarks > 0.5
     path = without_landmarks(library)
     with Library.open(path) as reader:
         assert not reader.has_landmarks
-        plain = identify_file(reader, fingerprinter, clip)
-        assert plain.best.track.id == answer.best.track.id
-        assert plain.best.landmarks is None
-        assert plain.best.score == answer.best.score
+        plain = identify_file(reader, fingerprinter, clip).matches[0]
+        assert plain.track.id == with_them.track.id
+        assert plain.landmarks is None
+        assert plain.score == with_them.score
     with Library.open(path, writable=True) as opened:
         assert not opened.has_landmarks
         report = opened.add_folder(folder, fingerprinter)
@@ -127,11 +127,9 @@ def test_what_an_older_version_adds_has_none(library, folder, fingerprinter):
     with Library.open(path, writable=True) as opened:
         assert opened.has_landmarks  # of three tracks of four
         last = opened.tracks()[-1]
-        assert not opened.landmark_store.filled(
-            np.arange(last.first, last.first + last.count)
-        ).any()
-        found = identify_file(opened, fingerprinter, more[4])
-        assert found.best.track.id == last.id and found.best.landmarks == 0
+        assert (of_track(opened, last.id) == EMPTY).all()
+        found = identify_file(opened, fingerprinter, more[4]).matches[0]
+        assert found.track.id == last.id and found.landmarks == 0
         opened.add(more[4], fingerprinter)
         assert keeps_those_of(opened)
 
