@@ -52,13 +52,15 @@ class Calibration:
         fingerprints: int,
         confidence: float | None = None,
         rival: float | None = None,
+        looks: int = 1,
     ) -> float:
         """The evidence at which a match is as confident as ``confidence`` (0 to 1, excluded).
 
-        None: as it needs by default.
+        None: as it needs by default. If it is the best of several ``looks``, each of which may be
+        wrong, its odds must be as many times as high.
         """
         at = self.at(duration_s)
-        wanted = float(logit(at.threshold if confidence is None else confidence))
+        wanted = float(logit(at.threshold if confidence is None else confidence)) + math.log(looks)
         rest = wanted - at.intercept - self._of_size(fingerprints)
         if rival is None:
             return rest / at.per_score

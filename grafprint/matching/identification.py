@@ -7,17 +7,12 @@ uncompressed fingerprints from there on (Eq. 8), but never across the end of a t
 
 from __future__ import annotations
 
-import math
-import os
-from collections import deque
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
-from grafprint import audio
-from grafprint.audio.landmarks import contrast
 from grafprint.errors import MatchError
 from grafprint.library.records import Track
 from grafprint.matching import alignment, witness
@@ -26,10 +21,6 @@ from grafprint.matching.collection import Collection
 from grafprint.matching.confidence import FINGERPRINTS, LANDMARKS
 from grafprint.matching.landmarks import ClipContrast
 
-if TYPE_CHECKING:
-    from grafprint.fingerprint import Fingerprinter
-
-LONGEST_S = 30.0  # how much of a clip is used
 # Mean inner product from which two places have the same audio; between different music, even clean
 # seconds stay below 0.7 (benchmarks/calibration.py).
 SAME_MUSIC = 0.75
@@ -165,12 +156,14 @@ def identify_many(
     top_k: int = 5,
     k: int | None = None,
     confidence: float | None = None,
+    looks: int = 1,
     spectra: Sequence[np.ndarray | None] | None = None,
 ) -> list[Answer | None]:
     """:func:`identify` for many ``clips``, each ``[m, dim]``; None for silent ones.
 
-    ``spectra`` are those of each clip, if there are any. If search is exact, all their segments
-    are searched for together.
+    ``spectra`` are those of each clip, if there are any. ``looks`` is how many parts of a recording
+    are tried: a match counts as identified at odds as many times as high, since each is another
+    chance to be wrong. If search is exact, all segments are searched for together.
     """
     if confidence is not None and not 0 < confidence < 1:
         raise ValueError(f"the confidence threshold must be between 0 and 1, not {confidence}")
@@ -191,7 +184,7 @@ def identify_many(
         else:  # one by one: nprobe and k depend on the clip's length
             neighbours = [library.search(part, k)[1] for part in segments]
         return [
-            _answer(library, q, positions, near, top_k, confidence, heard)
+            _answer(library, q, positions, near, top_k, confidence, looks, heard)
             if len(positions)
             else None
             for q, positions, near, heard in zip(
@@ -207,6 +200,7 @@ def _answer(
     neighbours: np.ndarray,
     top_k: int,
     confidence: float | None,
+    looks: int,
     spectrum: np.ndarray | None,
 ) -> Answer:
     """Align and decide; ``neighbours [n, k]`` are rows near the segments at ``positions [n]``."""
@@ -229,7 +223,7 @@ def _answer(
     leader = float(evidence[best[0]]) if len(best) else 0.0
     rival = float(evidence[rivals[0]]) if rivals else None
     sounding_s, size = (len(queries) - 1) * library.hop_s + library.window_s, len(library)
-    needed = calibration.score_needed(sounding_s, size, confidence, rival)
+    needed = calibration.score_needed(sounding_s, size, confidence, rival, looks)
     named = best[:top_k]
     places = candidates.take(named)
     tracks = [library.track(int(number)) for number in library.spans(places.firsts)[0]]
@@ -277,106 +271,6 @@ def _alternatives(
     return {int(number) for number in others[alike >= SAME_MUSIC]}
 
 
-def identify_audio(
-    library: Collection,
-    fingerprinter: Fingerprinter,
-    samples: np.ndarray,
-    *,
-    longest_s: float = LONGEST_S,
-    top_k: int = 5,
-    k: int | None = None,
-    confidence: float | None = None,
-) -> Answer:
-    """Find the recording that mono ``samples [n]`` at 16 kHz come from; see :func:`identify`.
-
-    If the clip is longer than ``longest_s``, only its loudest ``longest_s`` seconds are used (the
-    first of equally loud ones); the answer says which.
-
-    Raises MatchError if the clip is silent or shorter than a segment, LibraryError if another
-    network made the library, ValueError if samples are not finite or not ``[n]``.
-    """
-    samples = np.asarray(samples)
-    if samples.ndim != 1:
-        raise ValueError(f"mono audio [samples] is expected, got an array of {samples.shape}")
-    pieces = np.split(samples, range(audio.SAMPLE_RATE, len(samples), audio.SAMPLE_RATE))
-    library.check_query(fingerprinter)
-    clip, start_s = loudest(pieces, longest_s)
-    return _identify_clip(
-        library, fingerprinter, clip, start_s, top_k=top_k, k=k, confidence=confidence
-    )
-
-
-def identify_file(
-    library: Collection,
-    fingerprinter: Fingerprinter,
-    path: str | os.PathLike[str],
-    *,
-    start_s: float = 0.0,
-    duration_s: float | None = None,
-    longest_s: float = LONGEST_S,
-    top_k: int = 5,
-    k: int | None = None,
-    confidence: float | None = None,
-) -> Answer:
-    """Find the recording that a file comes from, or ``duration_s`` seconds of it from ``start_s``.
-
-    Like :func:`identify_audio`, with ``query_start_s`` counted from the beginning of the file.
-    Memory is bounded however long the file is. Also raises AudioError if it cannot be read.
-    """
-    library.check_query(fingerprinter)
-    # In pieces of a second, to choose the loudest part in one pass without holding the whole file.
-    pieces = audio.stream(path, chunk_s=1.0, start_s=start_s, duration_s=duration_s)
-    clip, offset_s = loudest(pieces, longest_s)
-    return _identify_clip(
-        library, fingerprinter, clip, start_s + offset_s, top_k=top_k, k=k, confidence=confidence
-    )
-
-
 def shift_answer(answer: Answer, seconds: float) -> Answer:
     """The answer for a clip that begins ``seconds`` into the audio it is a part of."""
     return replace(answer, query_start_s=answer.query_start_s + seconds)
-
-
-def _identify_clip(
-    library: Collection,
-    fingerprinter: Fingerprinter,
-    clip: np.ndarray,
-    start_s: float,
-    *,
-    top_k: int,
-    k: int | None,
-    confidence: float | None,
-) -> Answer:
-    duration_s = len(clip) / audio.SAMPLE_RATE
-    if duration_s < fingerprinter.window_s:
-        raise MatchError(
-            f"the clip is {duration_s:.2f} s long, and at least {fingerprinter.window_s:g} s is "
-            "needed: record or choose more"
-        )
-    answer = identify(
-        library,
-        fingerprinter(clip),
-        top_k=top_k,
-        k=k,
-        confidence=confidence,
-        spectrum=contrast(clip) if library.has_landmarks else None,
-    )
-    return replace(answer, query_start_s=start_s, query_duration_s=duration_s)
-
-
-def loudest(pieces: Iterable[np.ndarray], longest_s: float = LONGEST_S) -> tuple[np.ndarray, float]:
-    """The loudest ``longest_s`` seconds of audio in one-second pieces, and where they begin.
-
-    The first of equally loud parts. One pass, which holds no more than these seconds.
-    """
-    size = max(1, round(longest_s))
-    window: deque[np.ndarray] = deque(maxlen=size)
-    energies: deque[float] = deque(maxlen=size)
-    loudest, most, begin = [np.empty(0, np.float32)], -1.0, 0
-    for number, piece in enumerate(pieces):
-        window.append(piece)
-        energies.append(float(np.square(piece, dtype=np.float64).sum()))
-        total = math.fsum(energies)
-        if len(window) < size or number < size or total > most:
-            loudest, most, begin = list(window), total, number + 1 - len(window)
-    return np.concatenate(loudest), float(begin)
