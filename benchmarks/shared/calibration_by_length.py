@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+from scipy.special import expit
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import log_loss
 
@@ -35,52 +36,60 @@ def by_length(
     The thresholds let through ``wrong_names`` of the absent clips of each length, of all kinds and
     in all libraries together.
     """
-    score, log_length, log_size, lead, present = rows.T
-    lengths = np.unique(log_length)
-    of_length = np.stack([log_length == length for length in lengths], axis=1).astype(float)
-    parts = (of_length, of_length * score[:, None], of_length * lead[:, None], log_size[:, None])
-    features = np.concatenate(parts, axis=1)
-    model = LogisticRegression(C=1e3, fit_intercept=False, max_iter=50_000).fit(features, right)
-    weights = np.round(model.coef_[0], 2)
-    odds = features @ weights
-    confidences = 1 / (1 + np.exp(-odds))
-    intercepts, per_score, per_lead = weights[:-1].reshape(3, -1).tolist()
-    knots, table = [], []
-    for i, length in enumerate(lengths):
-        here, absent = log_length == length, present == 0
-        allowed = float(np.quantile(confidences[here & absent], 1 - wrong_names))
-        threshold = float(np.ceil(1e3 * max(_LEAST, allowed)) / 1e3)
-        seconds = round(float(np.exp(length)), 3)
-        knots.append([seconds, intercepts[i], per_score[i], per_lead[i], threshold])
-        named = confidences >= threshold
+    lengths = np.unique(rows[:, 1])
+    calibration, confidences = _fit(rows, right, wrong_names, with_lead=True)
+    alone, of_score = _fit(rows, right, wrong_names, with_lead=False)
+    table = []
+    for length, knot in zip(lengths, calibration["knots"], strict=True):
+        here, absent = rows[:, 1] == length, rows[:, 4] == 0
+        named = confidences >= knot[-1]
         for kind in dict.fromkeys(kinds):
             of_kind = here & (kinds == kind)
             found = of_kind & right
             table.append({
-                "length_s": seconds,
+                "length_s": knot[0],
                 "kind": str(kind),
                 "right": _share(right[of_kind & ~absent]),
                 "named_of_right": _share(named[found]),
                 "named_when_absent": _share(named[of_kind & absent]),
             })  # fmt: skip
     return {
-        "calibration": {"per_log_size": float(weights[-1]), "knots": knots},
+        "calibration": {**calibration, "alone": alone},
         "log_loss": float(log_loss(right, confidences)),
-        "log_loss_score_only": _of_score_only(features, len(lengths), right),
+        "log_loss_score_only": float(log_loss(right, of_score)),
         "kinds": table,
         **reliability(confidences, right),
     }
 
 
+def _fit(
+    rows: np.ndarray, right: np.ndarray, wrong_names: float, *, with_lead: bool
+) -> tuple[dict[str, Any], np.ndarray]:
+    """The numbers of :func:`calibration_of`, and the confidence of each answer, [n]."""
+    score, log_length, log_size, lead, present = rows.T
+    lengths = np.unique(log_length)
+    of_length = np.stack([log_length == length for length in lengths], axis=1).astype(float)
+    lead = lead * with_lead
+    parts = (of_length, of_length * score[:, None], of_length * lead[:, None], log_size[:, None])
+    features = np.concatenate(parts, axis=1)
+    model = LogisticRegression(C=1e3, fit_intercept=False, max_iter=50_000).fit(features, right)
+    # Rounded before use, so that the constants in the code are those that were measured.
+    weights = np.round(model.coef_[0], 2)
+    confidences = expit(features @ weights)
+    knots = []
+    for length, *numbers in zip(lengths, *weights[:-1].reshape(3, -1).tolist(), strict=True):
+        absent = (log_length == length) & (present == 0)
+        allowed = float(np.quantile(confidences[absent], 1 - wrong_names))
+        threshold = float(np.ceil(1e3 * max(_LEAST, allowed)) / 1e3)
+        knots.append([round(float(np.exp(length)), 3), *numbers, threshold])
+    return {"per_log_size": float(weights[-1]), "knots": knots}, confidences
+
+
 def calibration_of(numbers: dict[str, Any]) -> Calibration:
     """The calibration that was written."""
-    return Calibration(numbers["per_log_size"], tuple(Knot(*knot) for knot in numbers["knots"]))
-
-
-def _of_score_only(features: np.ndarray, lengths: int, right: np.ndarray) -> float:
-    some = np.delete(features, np.s_[2 * lengths : 3 * lengths], axis=1)
-    model = LogisticRegression(C=1e3, fit_intercept=False, max_iter=50_000).fit(some, right)
-    return float(log_loss(right, model.predict_proba(some)[:, 1]))
+    alone = calibration_of(numbers["alone"]) if "alone" in numbers else None
+    knots = tuple(Knot(*knot) for knot in numbers["knots"])
+    return Calibration(numbers["per_log_size"], knots, alone)
 
 
 def _share(passed: np.ndarray) -> tuple[float, float, float]:

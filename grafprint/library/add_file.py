@@ -105,6 +105,7 @@ def add_file(
                 if same.path != stored and not library.located(same.path).exists():
                     # Moved or renamed: what came from the names follows them.
                     catalogue.put_tags(same, metadata.read(file, root))
+            _add_missing_landmarks(library, file, same, progress)
             unchanged = known is not None and known.track == same.id
             return AddResult("unchanged" if unchanged else "duplicate", catalogue.tracks[same.id])
         vectors = library.vector_store

@@ -1,5 +1,6 @@
 """Landmarks on disk: kept with their tracks, and found later for those of older libraries."""
 
+import os
 import sqlite3
 from pathlib import Path
 
@@ -110,6 +111,17 @@ def test_tracks_without_details_get_landmarks_too(library, folder, fingerprinter
         database.execute("DELETE FROM details")
     with Library.open(path, writable=True) as opened:
         opened.add_folder(folder, fingerprinter)
+        assert opened.has_landmarks and keeps_those_of(opened)
+
+
+def test_files_that_were_copied_with_an_older_library_count_too(library, folder, fingerprinter):
+    """As in a checkout, where files have the time of the checkout."""
+    library.add_folder(folder, fingerprinter)
+    path = without_landmarks(library)
+    for file in folder.iterdir():
+        os.utime(file, ns=(1, 1))
+    with Library.open(path, writable=True) as opened:
+        assert len(opened.add_folder(folder, fingerprinter).unchanged) == 3
         assert opened.has_landmarks and keeps_those_of(opened)
 
 
