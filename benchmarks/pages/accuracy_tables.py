@@ -196,11 +196,40 @@ def ablation() -> str:
     return markdown(header, ([name, *cells(row["scores"])] for name, row in rows.items()))
 
 
+def rerecordings(measure: str) -> Callable[[], str]:
+    """Virtual re-recordings and the old conditions, by fingerprints alone and with landmarks."""
+
+    def table() -> str:
+        report = common.read("rerecordings")
+        lengths = report["fingerprints"]["config"]["lengths_s"]
+        kinds = dict.fromkeys(_kind(cell) for cell in report["fingerprints"]["cells"])
+        rows = [
+            [kind, how, *(percent(cells[length, kind][measure]) for length in lengths)]
+            for kind in kinds
+            for how in ("fingerprints", "with landmarks")
+            for cells in [{(c["length_s"], _kind(c)): c for c in report[how]["cells"]}]
+        ]
+        header = ["query", "", *(f"{length:g} s" for length in lengths)]
+        return f"{markdown(header, rows)}\n\n{_searched(report['fingerprints'])}"
+
+    return table
+
+
+def _kind(cell: dict[str, Any]) -> str:
+    """What happened to the queries of a cell."""
+    if name := cell.get("rerecording"):
+        return str(name)
+    return f"{cell['snr_db']:g} dB{' and reverb' if cell['reverb'] else ''}"
+
+
 TABLES: dict[str, Callable[[], str]] = {
     "noise": lambda: grid(reverb=False),
     "reverb": lambda: grid(reverb=True),
     **{f"released {measure}": released(measure) for measure in MEASURES},
     "beside paper": beside_paper,
+    "rerecordings": rerecordings("right_track"),
+    "rerecordings named": rerecordings("named_right"),
+    "rerecordings absent": rerecordings("named_when_absent"),
     "scale": scale,
     "granularity": granularity,
     "times": times,

@@ -154,9 +154,15 @@ def opened(system: str, fingerprinter: Fingerprinter, work: Path) -> Library:
 
 
 def fingerprints_of(library: Library, track: Track, every: int = 1) -> FileFingerprints:
-    """A track's fingerprints for another library; every ``every``-th, for a coarser hop."""
-    rows = np.arange(track.first, track.first + track.count, every)
-    return FileFingerprints(library.vectors(rows).astype("<f2"), track.duration_s)
+    """A track's fingerprints for another library; every ``every``-th, for a coarser hop.
+
+    With its landmarks, if there are any and all fingerprints are taken.
+    """
+    end = track.first + track.count
+    vectors = library.vectors(np.arange(track.first, end, every)).astype("<f2")
+    kept = every == 1 and library.has_landmarks
+    landmarks = np.array(library.landmarks(track.first, end)) if kept else None
+    return FileFingerprints(vectors, track.duration_s, landmarks=landmarks)
 
 
 def take(
