@@ -215,6 +215,20 @@ def rerecordings(measure: str) -> Callable[[], str]:
     return table
 
 
+def calibration_kinds() -> str:
+    """By kind of query and length: how much of what is right is named, and false positives."""
+    rows = common.read("calibration-landmarks")["kinds"]
+    lengths = sorted({row["length_s"] for row in rows})
+    found = {(row["kind"], row["length_s"]): row for row in rows}
+    header = ["query", *(f"{length:g} s" for length in lengths),
+              *(f"absent, {length:g} s" for length in lengths)]  # fmt: skip
+    return markdown(header, (
+        [kind, *(percent(found[kind, length][what])
+                 for what in ("named_of_right", "named_when_absent") for length in lengths)]
+        for kind in dict.fromkeys(row["kind"] for row in rows)
+    ))  # fmt: skip
+
+
 def _kind(cell: dict[str, Any]) -> str:
     """What happened to the queries of a cell."""
     if name := cell.get("rerecording"):
@@ -227,6 +241,7 @@ TABLES: dict[str, Callable[[], str]] = {
     "reverb": lambda: grid(reverb=True),
     **{f"released {measure}": released(measure) for measure in MEASURES},
     "beside paper": beside_paper,
+    "calibration kinds": calibration_kinds,
     "rerecordings": rerecordings("right_track"),
     "rerecordings named": rerecordings("named_right"),
     "rerecordings absent": rerecordings("named_when_absent"),

@@ -49,7 +49,8 @@ def report(
         f"{escape(_settings(values))}</div>"
         f'<div class="gp-plot">{drawn or plot(points, values.snr_db)}</div>'
         '<div class="gp-small">Filled: right track and position. Half filled: right track, wrong '
-        "position. Hollow: wrong track. Scores below the dashed line are not reported as matches."
+        "position. Hollow: wrong track. Scores below the dashed line of their colour are not "
+        "reported as matches."
         "</div></div>"
     )
 
@@ -62,8 +63,6 @@ def plot(points: Sequence[Point], slider_db: float) -> str:
         axes.set_ylim(0, 1.03)
         axes.set_xlabel("SNR (dB)", color=plots.GREY)
         axes.set_ylabel("score", color=plots.GREY)
-        if points:
-            axes.axhline(points[0].threshold, color=plots.GREY, linewidth=1, linestyle="--")
         for reverb in (False, True):
             _curve(axes, [p for p in points if p.reverb == reverb], reverb)
         slider = axes.axvline(slider_db, color=plots.GREY, linewidth=2, alpha=0.7)
@@ -80,6 +79,8 @@ def plot(points: Sequence[Point], slider_db: float) -> str:
 
 def _curve(axes: Axes, points: Sequence[Point], reverb: bool) -> None:
     colour = _COLOURS[reverb]
+    needed = [p.threshold for p in points]
+    axes.plot([p.snr_db for p in points], needed, color=colour, linewidth=1, linestyle="--")
     axes.plot([p.snr_db for p in points], [p.score for p in points], color=colour, linewidth=1.2)
     axes.plot([], [], color=colour, linewidth=1.2, marker=_SHAPES[reverb], label=_NAMES[reverb])
     judgements: tuple[Judgement, ...] = ("place", "track", "wrong")

@@ -46,6 +46,9 @@ def show_answer(answer: Answer, what: str, values: dict[str, Any] | None = None)
         print_json(values)
         return
     best = answer.best
+    if answer.part:
+        end_s = answer.query_start_s + answer.query_duration_s
+        what += f", from {clock(answer.query_start_s)} to {clock(end_s)},"
     if best is not None and answer.identified:
         by = f" by {best.track.artist}" if best.track.artist else ""
         name = f"[bold]{title_of(best.track)}[/]{escape(by)}"

@@ -81,6 +81,9 @@ def identify(
 ) -> None:
     """Identify clips: which track of the library is it, and where in the track does it start?
 
+    Of a clip longer than 30 s the loudest 30 s are used. If a clip is not identified as a whole,
+    parts of it may be: music before or after other sound.
+
     The exit status is 0 if a clip was named, 1 if none was, 2 if there was an error.
     """
     from grafprint.library import Library

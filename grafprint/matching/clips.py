@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import os
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -49,9 +49,10 @@ def identify_audio(
     pieces = np.split(samples, range(audio.SAMPLE_RATE, len(samples), audio.SAMPLE_RATE))
     library.check_query(fingerprinter)
     clip, start_s = loudest(pieces, longest_s)
-    return _identify_clip(
+    answer = _identify_clip(
         library, fingerprinter, clip, start_s, top_k=top_k, k=k, confidence=confidence
     )
+    return replace(answer, part=answer.part or len(clip) < len(samples))
 
 
 def identify_file(
@@ -74,10 +75,19 @@ def identify_file(
     library.check_query(fingerprinter)
     # In pieces of a second, to choose the loudest part in one pass without holding the whole file.
     pieces = audio.stream(path, chunk_s=1.0, start_s=start_s, duration_s=duration_s)
-    clip, offset_s = loudest(pieces, longest_s)
-    return _identify_clip(
+    total = 0
+
+    def counted() -> Iterator[np.ndarray]:
+        nonlocal total
+        for piece in pieces:
+            total += len(piece)
+            yield piece
+
+    clip, offset_s = loudest(counted(), longest_s)
+    answer = _identify_clip(
         library, fingerprinter, clip, start_s + offset_s, top_k=top_k, k=k, confidence=confidence
     )
+    return replace(answer, part=answer.part or len(clip) < total)
 
 
 def _identify_clip(

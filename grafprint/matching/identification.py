@@ -80,11 +80,11 @@ class Answer:
     """The best match of each track, best first.
 
     ``identified``: the best match reaches the confidence threshold, that is, its score reaches
-    ``threshold``, which depends on its landmarks and its lead; if not, the query is probably not in
-    the library. ``lead`` is the evidence for the best match minus that for the best track that is
-    not an alternative; None if there is no such track.
-    ``query_start_s`` and ``query_duration_s`` tell which part of the clip was used; the matches'
-    ``start_s`` is where that part begins in the track.
+    ``threshold``, which depends on its landmarks and its lead (0: with these any score would do);
+    if not, the query is probably not in the library. ``lead`` is the evidence for the best match
+    minus that for the best track that is not an alternative; None if there is no such track.
+    ``query_start_s`` and ``query_duration_s`` tell which part of the clip was used, ``part``
+    whether there is more of it; the matches' ``start_s`` is where that part begins in the track.
     """
 
     matches: list[Match]
@@ -93,6 +93,7 @@ class Answer:
     lead: float | None
     query_start_s: float
     query_duration_s: float
+    part: bool = False
 
     @property
     def best(self) -> Match | None:
@@ -253,7 +254,8 @@ def _answer(
         )
     duration_s = (len(fingerprints) - 1) * library.hop_s + library.window_s
     identified = bool(matches) and leader >= needed
-    threshold = needed - (witness.WEIGHT * (matches[0].landmarks or 0.0) if matches else 0.0)
+    of_landmarks = witness.WEIGHT * (matches[0].landmarks or 0.0) if matches else 0.0
+    threshold = max(0.0, needed - of_landmarks)
     lead = None if rival is None else leader - rival
     return Answer(matches, identified, threshold, lead, 0.0, duration_s)
 

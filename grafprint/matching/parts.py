@@ -101,4 +101,6 @@ def _window(spectrum: np.ndarray | None, span: _Span, library: Collection) -> np
 def _placed(answer: Answer, span: _Span, library: Collection) -> Answer:
     begin, end = span
     duration_s = (end - 1 - begin) * library.hop_s + library.window_s
-    return replace(answer, query_start_s=begin * library.hop_s, query_duration_s=duration_s)
+    return replace(
+        answer, query_start_s=begin * library.hop_s, query_duration_s=duration_s, part=True
+    )
