@@ -64,7 +64,7 @@ def of_line(
     return Calibration(
         per_log_size,
         tuple(
-            Knot(s, intercept + per_log_second * math.log(s), per_score, 0.0, threshold)
+            Knot(s, intercept + per_log_second * math.log(s), per_score, 0.0, 0.0, threshold)
             for s in (1.0, 10.0)
         ),
     )

@@ -33,12 +33,24 @@ def by_length(
 ) -> dict[str, Any]:
     """Fit and measure; ``rows [n, 5]`` are score, log length, log size, lead, and presence.
 
+    A lead counts no more than one over the median of other music in the smallest library: in one
+    of few tracks the best of these is no measure of chance.
     The thresholds let through ``wrong_names`` of the absent clips of each length, of all kinds and
     in all libraries together.
     """
-    lengths = np.unique(rows[:, 1])
-    calibration, confidences = _fit(rows, right, wrong_names, with_lead=True)
-    alone, of_score = _fit(rows, right, wrong_names, with_lead=False)
+    rows = rows.copy()
+    lengths, rivals = np.unique(rows[:, 1]), []
+    for length in lengths:
+        here = rows[:, 1] == length
+        score, _, log_size, lead, present = rows[here].T
+        some = (present == 1) & (log_size == log_size.min())
+        rivals.append(round(float(np.median((score - lead)[some])), 2))
+        rows[here, 3] = np.minimum(lead, score - rivals[-1])
+    calibration, confidences = _fit(rows, right, wrong_names)
+    without = rows.copy()
+    without[:, 3] = 0
+    for knot, rival in zip(calibration["knots"], rivals, strict=True):
+        knot.insert(-1, rival)
     table = []
     for length, knot in zip(lengths, calibration["knots"], strict=True):
         here, absent = rows[:, 1] == length, rows[:, 4] == 0
@@ -54,22 +66,21 @@ def by_length(
                 "named_when_absent": _share(named[of_kind & absent]),
             })  # fmt: skip
     return {
-        "calibration": {**calibration, "alone": alone},
+        "calibration": calibration,
         "log_loss": float(log_loss(right, confidences)),
-        "log_loss_score_only": float(log_loss(right, of_score)),
+        "log_loss_score_only": float(log_loss(right, _fit(without, right, wrong_names)[1])),
         "kinds": table,
         **reliability(confidences, right),
     }
 
 
 def _fit(
-    rows: np.ndarray, right: np.ndarray, wrong_names: float, *, with_lead: bool
+    rows: np.ndarray, right: np.ndarray, wrong_names: float
 ) -> tuple[dict[str, Any], np.ndarray]:
     """The numbers of :func:`calibration_of`, and the confidence of each answer, [n]."""
     score, log_length, log_size, lead, present = rows.T
     lengths = np.unique(log_length)
     of_length = np.stack([log_length == length for length in lengths], axis=1).astype(float)
-    lead = lead * with_lead
     parts = (of_length, of_length * score[:, None], of_length * lead[:, None], log_size[:, None])
     features = np.concatenate(parts, axis=1)
     model = LogisticRegression(C=1e3, fit_intercept=False, max_iter=50_000).fit(features, right)
@@ -87,9 +98,7 @@ def _fit(
 
 def calibration_of(numbers: dict[str, Any]) -> Calibration:
     """The calibration that was written."""
-    alone = calibration_of(numbers["alone"]) if "alone" in numbers else None
-    knots = tuple(Knot(*knot) for knot in numbers["knots"])
-    return Calibration(numbers["per_log_size"], knots, alone)
+    return Calibration(numbers["per_log_size"], tuple(Knot(*knot) for knot in numbers["knots"]))
 
 
 def _share(passed: np.ndarray) -> tuple[float, float, float]:

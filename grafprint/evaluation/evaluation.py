@@ -214,7 +214,8 @@ def _outcome(query: Query, track: Track, answer: matching.Answer | None) -> Outc
     if answer is not None:  # None: the track is silent throughout the query
         if (best := answer.best) is not None:
             found, found_s = best.track.id, best.start_s
-            score, lead = best.evidence, answer.lead or 0.0
+            score = best.evidence
+            lead = score if answer.lead is None else answer.lead
         wrong = [m.evidence for m in answer.matches if m.track.id != track.id][:2] + wrong
     return Outcome(
         track=track.id,

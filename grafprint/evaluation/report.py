@@ -73,7 +73,8 @@ class EvaluationConfig:
 class Outcome:
     """The result of one query.
 
-    ``score`` is the evidence for the best match and ``lead`` its lead over other music;
+    ``score`` is the evidence for the best match and ``lead`` its lead over other music, or all of
+    it where there is none;
     ``wrong_score`` and ``wrong_lead`` are those of the best other track: the result if the query's
     track were not in the library.
     """

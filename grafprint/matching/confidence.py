@@ -11,12 +11,17 @@ from scipy.special import expit, logit
 
 @dataclass(frozen=True)
 class Knot:
-    """The model for clips of one length; ``threshold`` is the confidence needed by default."""
+    """The model for clips of one length.
+
+    ``rival`` is the evidence that other music has at least by chance, where there is enough of it;
+    ``threshold`` the confidence needed by default.
+    """
 
     length_s: float
     intercept: float
     per_score: float
     per_lead: float
+    rival: float
     threshold: float
 
 
@@ -27,13 +32,13 @@ class Calibration:
     The log-odds are linear in the evidence (score, or score and landmarks), in its lead over the
     best other music, and in the logarithm of the library's size. The weights and the threshold
     depend on the clip's length: they are fitted at some lengths (``knots``, shortest first), and
-    linear in its logarithm between them. Longer clips count as the longest. ``alone`` is the model
-    without the lead, for a match that has no rival: a lead over nothing is no lead.
+    linear in its logarithm between them. Longer clips count as the longest. In a library of few
+    tracks the best other music may have little evidence, or there is none: a lead over that says
+    little, so it is never counted as larger than the one over a knot's ``rival``.
     """
 
     per_log_size: float
     knots: tuple[Knot, ...]
-    alone: Calibration | None = None
 
     def confidence(
         self, score: float, duration_s: float, fingerprints: int, rival: float | None = None
@@ -42,13 +47,10 @@ class Calibration:
 
         ``rival`` is the evidence of the best other music; None if there is none.
         """
-        if rival is None and self.alone:
-            return self.alone.confidence(score, duration_s, fingerprints)
         at = self.at(duration_s)
-        odds = at.intercept + at.per_score * score + self._of_size(fingerprints)
-        if rival is not None:
-            odds += at.per_lead * (score - rival)
-        return float(expit(odds))
+        lead = score - max(at.rival, rival or 0.0)
+        odds = at.intercept + at.per_score * score + at.per_lead * lead
+        return float(expit(odds + self._of_size(fingerprints)))
 
     def score_needed(
         self,
@@ -63,20 +65,17 @@ class Calibration:
         None: as it needs by default. If it is the best of several ``looks``, each of which may be
         wrong, its odds must be as many times as high.
         """
-        if rival is None and self.alone:
-            return self.alone.score_needed(duration_s, fingerprints, confidence, None, looks)
         at = self.at(duration_s)
         wanted = float(logit(at.threshold if confidence is None else confidence)) + math.log(looks)
         rest = wanted - at.intercept - self._of_size(fingerprints)
-        if rival is None:
-            return rest / at.per_score
-        return (rest + at.per_lead * rival) / (at.per_score + at.per_lead)
+        rest += at.per_lead * max(at.rival, rival or 0.0)
+        return rest / (at.per_score + at.per_lead)
 
     def at(self, duration_s: float) -> Knot:
         """The weights for clips of this length."""
         lengths = np.log([knot.length_s for knot in self.knots])
         where = math.log(max(duration_s, self.knots[0].length_s))
-        names = ("length_s", "intercept", "per_score", "per_lead", "threshold")
+        names = ("length_s", "intercept", "per_score", "per_lead", "rival", "threshold")
         values = [[getattr(knot, name) for knot in self.knots] for name in names]
         return Knot(*(float(np.interp(where, lengths, v)) for v in values))
 
@@ -88,28 +87,18 @@ class Calibration:
 FINGERPRINTS = Calibration(
     -0.6,
     (
-        Knot(1.0, -19.27, 30.53, 0.0, 0.885),
-        Knot(10.0, -19.27 + 2.69 * math.log(10.0), 30.53, 0.0, 0.885),
+        Knot(1.0, -19.27, 30.53, 0.0, 0.0, 0.885),
+        Knot(10.0, -19.27 + 2.69 * math.log(10.0), 30.53, 0.0, 0.0, 0.885),
     ),
 )
 # Where landmarks decide, too, by benchmarks/calibration.py --landmarks.
 LANDMARKS = Calibration(
-    -0.09,
+    -0.23,
     (
-        Knot(1.0, -5.91, 3.4, 20.46, 0.707),
-        Knot(2.0, -5.73, 3.21, 25.12, 0.755),
-        Knot(3.0, -6.14, 3.73, 30.7, 0.621),
-        Knot(5.0, -7.97, 8.34, 32.13, 0.5),
-        Knot(10.0, -9.04, 13.22, 27.18, 0.5),
-    ),
-    Calibration(
-        -0.77,
-        (
-            Knot(1.0, -12.81, 13.95, 0.0, 0.864),
-            Knot(2.0, -13.56, 18.83, 0.0, 0.719),
-            Knot(3.0, -13.32, 21.21, 0.0, 0.776),
-            Knot(5.0, -15.74, 30.57, 0.0, 0.505),
-            Knot(10.0, -14.95, 33.81, 0.0, 0.5),
-        ),
+        Knot(1.0, -3.21, -0.28, 24.94, 0.62, 0.679),
+        Knot(2.0, -3.84, 0.11, 28.57, 0.48, 0.734),
+        Knot(3.0, -3.19, -1.61, 32.34, 0.4, 0.587),
+        Knot(5.0, -6.84, 6.37, 30.4, 0.32, 0.5),
+        Knot(10.0, -8.69, 12.71, 26.23, 0.25, 0.5),
     ),
 )

@@ -73,8 +73,9 @@ def place(tmp_path_factory: pytest.TempPathFactory, fingerprinter: Fingerprinter
         for path in MUSIC[:3]:
             library.add(path, fingerprinter)
         titles = [track.title for track in library.tracks()]
-    for number in range(4):  # the last one is of a track that is not in the library
-        write_wav(folder / "clips" / f"{number}.wav", rerecorded(MUSIC[number], number))
+    # The last one is of other music, which is not in the library.
+    for number, track in enumerate((*MUSIC[:3], MUSIC[12])):
+        write_wav(folder / "clips" / f"{number}.wav", rerecorded(track, number))
     rows = [
         ("clip", "track", "start", "device"),
         ("clips/0.wav", titles[0], START_S, "phone"),

@@ -32,10 +32,22 @@ def test_short_queries_and_large_libraries_need_more(calibration):
 
 
 def test_a_close_rival_costs_confidence():
-    ahead, close, alone = (LANDMARKS.confidence(0.9, 3, 10**5, r) for r in (0.4, 0.85, None))
+    ahead, close = (LANDMARKS.confidence(0.9, 3, 10**5, rival) for rival in (0.45, 0.85))
     assert ahead > 0.9 > 0.5 > close
-    assert alone > 0.9
     assert LANDMARKS.score_needed(3, 10**5, rival=0.6) > LANDMARKS.score_needed(3, 10**5, rival=0.4)
+
+
+def test_a_lead_over_less_than_chance_counts_no_more():
+    """As in libraries of one track, or of a few."""
+    usual = LANDMARKS.at(3).rival
+    assert 0.2 < usual < 0.6
+    for score in (0.3, 0.6, 0.9):
+        confident = LANDMARKS.confidence(score, 3, 10**5, usual)
+        assert LANDMARKS.confidence(score, 3, 10**5, None) == confident
+        assert LANDMARKS.confidence(score, 3, 10**5, usual / 2) == confident
+    needed = LANDMARKS.score_needed(3, 10**5)
+    assert needed == LANDMARKS.score_needed(3, 10**5, rival=usual)
+    assert usual + 0.1 < needed < usual + 0.3
 
 
 def test_weights_change_steadily_between_the_lengths_that_were_measured():
@@ -90,6 +102,9 @@ def test_a_fit_by_length_finds_the_weight_of_the_lead():
     truth = {"intercept": -9.0, "per_score": 14.0, "per_log_second": 1.5, "per_log_size": -0.5}
     rows, _ = synthetic(60_000, truth)
     rng = np.random.default_rng(1)
+    # Mostly, the best other music has what it has by chance.
+    rival = np.where(rng.random(len(rows)) < 0.6, 0.25, rng.uniform(0.25, 0.7, len(rows)))
+    rows[:, 3] = rows[:, 0] - rival
     odds = -9 + 14 * rows[:, 0] + 1.5 * rows[:, 1] - 0.5 * rows[:, 2] + 8 * rows[:, 3]
     right = rng.random(len(rows)) < expit(odds)
     rows[:, 4] = right
@@ -98,6 +113,7 @@ def test_a_fit_by_length_finds_the_weight_of_the_lead():
     found = calibration_by_length.calibration_of(result["calibration"])
     assert [knot.length_s for knot in found.knots] == [1.0, 5.0]
     for knot in found.knots:
+        assert knot.rival == 0.25
         assert knot.intercept == pytest.approx(-9 + 1.5 * np.log(knot.length_s), rel=0.1)
         assert (knot.per_score, knot.per_lead) == (pytest.approx(14, rel=0.1),
                                                    pytest.approx(8, rel=0.15))  # fmt: skip
