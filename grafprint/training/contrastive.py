@@ -23,7 +23,7 @@ from grafprint.audio.datasets import find_music
 from grafprint.degradation.augmentation import Degrade
 from grafprint.degradation.banks import NoiseBank, RoomBank, noise_bank, room_bank
 from grafprint.errors import DataError
-from grafprint.models.encoders import build, features_of
+from grafprint.models.encoders import OwnEncoder, build, features_of
 from grafprint.models.fast.precision import computes_bf16
 from grafprint.threads import prefetch
 from grafprint.training.config import TrainConfig, learning_rate_at, save_config
@@ -96,8 +96,11 @@ def train(
     """
     state = state_path(out, resume)
     fabric = _fabric(config, out, accelerator, devices)
-    features = features_of(config.encoder)
-    build(config.encoder, config.encoder_options)  # a network that cannot be is refused at once
+    # Before the music is decoded: what cannot be built is refused at once.
+    encoder = build(config.encoder, config.encoder_options)
+    features = (
+        encoder.feature_config if isinstance(encoder, OwnEncoder) else features_of(config.encoder)
+    )
     data = _decode_once(fabric, music, cache or out / "cache", on_decode)
     noises = noise_bank(noise, "train", 20, config.seed)
     responses = room_bank(rooms, "train", 40, config.seed)

@@ -32,7 +32,7 @@ class OwnEncoder(Encoder):
     It gets the log-mels of windows, ``[n, n_mels, window_frames]`` (float32, 0 to 1, relative to
     the loudest bin of each window; silence is all zeros), and returns ``[n, dim]``, which is
     scaled to unit length here. ``dim`` is a multiple of 32. A module may declare ``dim``, which is
-    then checked, and ``feature_config``, a :class:`FeatureConfig`, on its class. Its methods
+    then checked, and ``feature_config``, a :class:`FeatureConfig`. Its methods
     ``auxiliary_loss`` and ``bucket_centres`` are used if it has them.
     """
 
@@ -60,7 +60,7 @@ class OwnEncoder(Encoder):
             json.dumps(self.options)
         except (TypeError, ValueError) as error:
             raise ConfigError(f"options of {self.name} that JSON cannot hold: {error}") from error
-        self.feature_config = features or features_of(type(network), self.name)
+        self.feature_config = features or features_of(network, self.name)
         self.dim = self._try()
 
     def forward(self, x: Tensor) -> Tensor:
@@ -179,8 +179,8 @@ def import_network(name: str) -> type[nn.Module]:
     return network
 
 
-def features_of(network: type[nn.Module], name: str) -> FeatureConfig:
-    """The features that a class declares as ``feature_config``, or the default ones."""
+def features_of(network: nn.Module | type[nn.Module], name: str) -> FeatureConfig:
+    """The features that a network declares as ``feature_config``, or the default ones."""
     features = getattr(network, "feature_config", None)
     if features is None:
         return FeatureConfig()
