@@ -133,16 +133,17 @@ def _rebuild(
     if not is_own(name):
         if network is not None:
             raise CheckpointError(
-                f"{path} holds the encoder {name}, which comes with the program, and no network of "
-                "your own: leave out --encoder, in Python network"
+                f"{path} holds the encoder {name}, which comes with the program: leave out "
+                "--encoder (in Python: network)"
             )
         return build(name, options)
-    network = network or own.registered(name)
+    if network is None:
+        network = own.registered(name)
     if network is None:
         raise CheckpointError(
-            f"{path} holds a network of the class {name}, which does not come with the program, "
-            "and no code is imported because a file says so: if you know that code, name the "
-            f"class with --encoder {name}, in Python Fingerprinter.load(path, network=...)"
+            f"{path}: a network of the class {name}, which does not come with the program and is "
+            f"imported only if you name it: add --encoder {name} if you trust that code (in "
+            "Python: Fingerprinter.load(path, network=...))"
         )
     # Under the name in the file, wherever the class is now: the network's identity depends on it.
     return own.build(network, name, options, features)

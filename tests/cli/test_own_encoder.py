@@ -18,13 +18,16 @@ from tests.libraries import write_music, write_wav
 
 CODE = """
 from torch import nn
+from grafprint.models.features import FeatureConfig
 
 class Net(nn.Module):
+    feature_config = FeatureConfig(n_mels=32, hop_frames=4)
+
     def __init__(self, width=4):
         super().__init__()
         self.layers = nn.Sequential(
-            nn.Unflatten(1, (1, 64)), nn.Conv2d(1, width, 3, stride=4), nn.ReLU(), nn.Flatten(),
-            nn.Linear(16 * 8 * width, 32),
+            nn.Unflatten(1, (1, 32)), nn.Conv2d(1, width, 3, stride=4), nn.ReLU(), nn.Flatten(),
+            nn.Linear(8 * 8 * width, 32),
         )
 
     def forward(self, mels):
@@ -77,7 +80,7 @@ def test_the_commands_take_a_network_of_ones_own(place, forget, capsys):
               "--steps", 1, *options)  # fmt: skip
     described = {"name": "researcher:Net", "options": {"width": 6}}
     _, header = checkpoint.read(model)
-    assert header["encoder"] == described
+    assert header["encoder"] == described and header["features"]["n_mels"] == 32
     config = json.loads((place / "run/config.json").read_text())
     assert (config["encoder"], config["encoder_options"]) == tuple(described.values())
 
@@ -98,7 +101,7 @@ def test_the_commands_take_a_network_of_ones_own(place, forget, capsys):
     answer = json.loads(grafprint(*clip, *named))
     assert answer["matches"][0]["title"] == "track 1"
     with Library.open("library") as library:
-        assert library.dim == 32
+        assert library.dim == 32 and library.hop_s == 4 * 512 / 16_000
 
 
 def test_a_class_that_has_moved_is_taken_by_its_new_name(place, forget):
@@ -115,7 +118,7 @@ def test_mistakes_are_explained_before_the_music_is_read(place, capsys):
     assert "there is no module 'nosuch'" in refusal(capsys, *train, "nosuch:Net")
     assert "no class 'Nat': it has Net, Wrong" in refusal(capsys, *train, "researcher:Nat")
     wrong = refusal(capsys, *train, "researcher:Wrong")
-    assert "returns [2, 64, 32] for log-mels" in wrong and "[2, dim]" in wrong
+    assert "returns [2, 32, 32] for log-mels" in wrong and "[2, dim]" in wrong
     index = ("index", "music", "-l", "library", "--encoder")
     assert "named module:Class, not 'nafp'" in refusal(capsys, *index, "nafp")
     assert "leave out --encoder" in refusal(capsys, *index, "researcher:Net")

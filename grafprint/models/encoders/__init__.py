@@ -63,9 +63,9 @@ def _registered(name: str) -> type[nn.Module]:
     network = own.registered(name)
     if network is None:
         raise ConfigError(
-            f"the encoder {name} does not come with the program, and no code is imported because "
-            f"settings say so: name it with --encoder {name}, in Python register its class "
-            "(grafprint.models.encoders.register)"
+            f"the encoder {name} does not come with the program and is imported only if you name "
+            f"it: add --encoder {name} if you trust that code (in Python: "
+            "grafprint.models.encoders.register(its class))"
         )
     return network
 
