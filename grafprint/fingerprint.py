@@ -9,13 +9,14 @@ from typing import Any, cast
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from grafprint import bundled
 from grafprint.audio import unusable_reason
+from grafprint.errors import CheckpointError
 from grafprint.models import checkpoint
 from grafprint.models.chunking import stream_chunks
-from grafprint.models.encoders import Encoder, GraFPrint, build
+from grafprint.models.encoders import Encoder, GraFPrint, OwnEncoder, build
 from grafprint.models.encoders.sliding import Sliding
 from grafprint.models.fast.grafprint import FastGraFPrint, supports
 from grafprint.models.fast.precision import faster_in_bf16
@@ -45,21 +46,27 @@ class Fingerprinter:
 
     def __init__(
         self,
-        encoder: Encoder,
+        encoder: nn.Module,
         features: FeatureConfig | None = None,
         device: str | torch.device = "cpu",
         batch: int = 64,
         precision: str = "auto",
         facts: dict[str, Any] | None = None,
     ) -> None:
-        """Wrap a network.
+        """Wrap a network: one of the project's encoders, or any torch module.
 
+        A module of one's own gets log-mels ``[n, n_mels, window_frames]`` and returns ``[n, dim]``
+        (:class:`grafprint.models.encoders.OwnEncoder`); ConfigError if it does not.
         ``batch`` segments are encoded at once. ``precision`` is ``fp32``, ``bf16`` or ``auto``:
         bf16 where that is faster (twice as fast on many CPUs; the cosine similarity to fp32 drops
         by about 0.001). ``facts`` tell how the network was trained.
         """
         if precision not in ("auto", "bf16", "fp32"):
             raise ValueError(f"precision is auto, bf16 or fp32, not {precision!r}")
+        if not isinstance(encoder, Encoder):
+            encoder = OwnEncoder(encoder, features)
+        if features is None and isinstance(encoder, OwnEncoder):
+            features = encoder.feature_config
         self.features = features or FeatureConfig()
         self.device = torch.device(device)
         self.facts = facts or {}
@@ -68,8 +75,7 @@ class Fingerprinter:
         self.model_id: str = self.facts.get("imitates") or checkpoint.identity(
             encoder, self.features
         )
-        # The graph layers need nodes to be contiguous, as they are in channels-last layout.
-        self.encoder = encoder.to(self.device, memory_format=torch.channels_last).eval()  # type: ignore[call-overload]
+        self.encoder = encoder.to(self.device, memory_format=encoder.memory_format).eval()  # type: ignore[call-overload]
         if precision == "auto":
             precision = "bf16" if faster_in_bf16(self.device) else "fp32"
         self.precision = precision
@@ -89,9 +95,14 @@ class Fingerprinter:
         model: str | Path = DEFAULT_MODEL,
         device: str | torch.device = "cpu",
         precision: str = "auto",
+        network: type[nn.Module] | nn.Module | None = None,
     ) -> Fingerprinter:
-        """Load a trained network. Raises CheckpointError if the file cannot be used."""
-        encoder, features, facts = checkpoint.load_encoder(model)
+        """Load a trained network. Raises CheckpointError if the file cannot be used.
+
+        A network of one's own needs its class, or a module that gets the weights, as ``network``:
+        a file alone never makes code be imported.
+        """
+        encoder, features, facts = checkpoint.load_encoder(model, network)
         loaded = cls(encoder, features, device, precision=precision, facts=facts)
         loaded.file = Path(model)
         return loaded
@@ -102,6 +113,11 @@ class Fingerprinter:
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
             return cls(build(encoder))
+
+    def save(self, file: str | Path) -> None:
+        """Write the network to a file for ``--model`` and :meth:`load`. Raises WriteError."""
+        self.file = Path(file)
+        checkpoint.save_encoder(self.file, self.encoder, self.features, self.facts)
 
     @property
     def imitates(self) -> str | None:
@@ -206,6 +222,11 @@ class Fingerprinter:
         """
         vectors: np.ndarray = self.encode(inputs).flatten(0, -2).numpy()[own]
         vectors[silent.numpy()] = 0
+        if not np.isfinite(vectors).all():
+            raise CheckpointError(
+                f"the network {self.model_id} made a fingerprint of NaN or infinity: its weights "
+                "are broken, or it divides by zero"
+            )
         return vectors
 
 

@@ -73,6 +73,16 @@ ModelOption = Annotated[
         show_default=False,
     ),
 ]
+EncoderOption = Annotated[
+    str | None,
+    typer.Option(
+        "--encoder",
+        metavar="MODULE:CLASS",
+        help="The class of a network of your own, in this folder or an installed package. Its code "
+        "is imported only if it is named here.",
+        show_default=False,
+    ),
+]
 DeviceOption = Annotated[
     str, typer.Option(help="Where the network runs: cpu, cuda, cuda:1, mps ...")
 ]

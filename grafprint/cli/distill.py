@@ -11,6 +11,7 @@ import typer
 from grafprint.cli.console import (
     BUNDLED_MODEL,
     DeviceOption,
+    EncoderOption,
     ModelOption,
     needs,
     out,
@@ -34,6 +35,7 @@ def distill(
     ],
     run: Annotated[Path, typer.Option("--out", help="Folder of the run.")],
     model: ModelOption = BUNDLED_MODEL,
+    encoder: EncoderOption = None,
     steps: Annotated[int | None, typer.Option(min=1, show_default="4800")] = None,
     hours: Annotated[
         float | None, typer.Option(help="Hours of music to use at most.", show_default="20")
@@ -51,7 +53,7 @@ def distill(
     from grafprint.training.distillation import distill as run_distillation
 
     check_device(device)
-    fingerprinter = load_fingerprinter(model, "cpu", library)
+    fingerprinter = load_fingerprinter(model, "cpu", library, encoder)
     config = load_distillation_config(run / "config.json") if resume else DistillationConfig()
     config = replace(config, steps=steps or config.steps, hours=hours or config.hours)
     interrupted = until_interrupted()

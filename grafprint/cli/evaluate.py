@@ -16,6 +16,7 @@ from grafprint.cli.console import (
     BUNDLED_LIBRARY,
     BUNDLED_MODEL,
     DeviceOption,
+    EncoderOption,
     LibraryOption,
     ModelOption,
     needs,
@@ -45,6 +46,7 @@ def evaluate(
     context: typer.Context,
     library: LibraryOption = BUNDLED_LIBRARY,
     model: ModelOption = BUNDLED_MODEL,
+    encoder: EncoderOption = None,
     device: DeviceOption = "cpu",
     queries: Annotated[int, typer.Option(min=1, help="Queries per cell of the table.")] = 100,
     lengths: Annotated[
@@ -121,7 +123,9 @@ def evaluate(
     _refuse(context, _OF_RECORDINGS if recordings is None else _OF_QUERIES, recordings)
     if recordings is not None:
         lengths_s = _numbers("--lengths", "1,2,3,5,10" if lengths is None else lengths)
-        real.measure(recordings, library, model, device, by, lengths_s, windows, tolerance, save)
+        real.measure(
+            recordings, library, model, encoder, device, by, lengths_s, windows, tolerance, save
+        )
         return
     with status("loading PyTorch"):
         from grafprint.degradation.banks import noise_bank, room_bank
@@ -159,7 +163,7 @@ def evaluate(
     with status("preparing noises and rooms"):
         noises = noise_bank(noise, "test", 30, 9000 + seed)
         responses = room_bank(rooms, "test", 20, 9000 + seed)
-    fingerprinter = load_fingerprinter(model, device, library)
+    fingerprinter = load_fingerprinter(model, device, library, encoder)
     with Library.open(library, model_id=fingerprinter.model_id) as opened:
         if landmarks is None and protocol == "clean":
             config = replace(config, landmarks=opened.has_landmarks)

@@ -26,6 +26,7 @@ from grafprint.cli.console import (
     NOTHING_FOUND,
     ConfidenceOption,
     DeviceOption,
+    EncoderOption,
     JsonOption,
     LibraryOption,
     ModelOption,
@@ -59,6 +60,7 @@ def identify(
     ],
     library: LibraryOption = BUNDLED_LIBRARY,
     model: ModelOption = BUNDLED_MODEL,
+    encoder: EncoderOption = None,
     device: DeviceOption = "cpu",
     start: Annotated[
         float, typer.Option(min=0, callback=finite, help="Skip this many seconds of the clip.")
@@ -94,7 +96,7 @@ def identify(
         raise ConfigError("--json and --csv exclude each other: give one")
     files, outcomes = _find_clips(clips)
     alone = len(clips) == 1 and not clips[0].is_dir()
-    fingerprinter = load_fingerprinter(model, device, library)
+    fingerprinter = load_fingerprinter(model, device, library, encoder)
     with Library.open(library, model_id=fingerprinter.model_id) as opened:
         opened.check_query(fingerprinter)
         if not len(opened):

@@ -14,6 +14,7 @@ from grafprint.cli.console import (
     FAILED,
     FAST_MODEL,
     DeviceOption,
+    EncoderOption,
     JsonOption,
     ModelOption,
     OwnLibraryOption,
@@ -42,6 +43,7 @@ def index(
     folder: Annotated[Path, typer.Argument(help="Folder of music, or one file.")],
     library: OwnLibraryOption,
     model: ModelOption = BUNDLED_MODEL,
+    encoder: EncoderOption = None,
     fast: Annotated[
         bool,
         typer.Option(
@@ -79,7 +81,7 @@ def index(
     known = (library / "library.sqlite3").is_file()
     # Before the network is loaded, and before a library is made for a name that was mistyped.
     _require_music(folder, known and prune, force)
-    fingerprinter = load_fingerprinter(FAST_MODEL if fast else model, device, library)
+    fingerprinter = load_fingerprinter(FAST_MODEL if fast else model, device, library, encoder)
     if known:
         opened = Library.open(library, model_id=fingerprinter.model_id, writable=True)
     else:

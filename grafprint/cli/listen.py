@@ -14,6 +14,7 @@ from grafprint.cli.console import (
     NOTHING_FOUND,
     ConfidenceOption,
     DeviceOption,
+    EncoderOption,
     JsonOption,
     LibraryOption,
     ModelOption,
@@ -38,6 +39,7 @@ def register(app: typer.Typer) -> None:
 def listen(
     library: LibraryOption = BUNDLED_LIBRARY,
     model: ModelOption = BUNDLED_MODEL,
+    encoder: EncoderOption = None,
     device: DeviceOption = "cpu",
     seconds: Annotated[
         float, typer.Option(min=1.0, callback=finite, help="Seconds to listen.")
@@ -70,7 +72,7 @@ def listen(
         for name in capture.devices():
             out.print(escape(name), highlight=False)
         return
-    fingerprinter = load_fingerprinter(model, device, library)
+    fingerprinter = load_fingerprinter(model, device, library, encoder)
     with Library.open(library, model_id=fingerprinter.model_id) as opened:
         recorded: list[np.ndarray] = []
         with (

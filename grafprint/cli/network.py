@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -10,6 +11,8 @@ from grafprint.cli.progress import status
 from grafprint.errors import CheckpointError, ConfigError
 
 if TYPE_CHECKING:
+    from torch import nn
+
     from grafprint.fingerprint import Fingerprinter
 
 
@@ -31,18 +34,34 @@ def network_of(library: Path, model: Path) -> Path:
     return network or model
 
 
-def load_fingerprinter(model: Path, device: str, library: Path) -> Fingerprinter:
+def load_fingerprinter(
+    model: Path, device: str, library: Path, encoder: str | None = None
+) -> Fingerprinter:
     """Load the network of ``--model``, or of the library, on ``--device``; see :func:`network_of`.
 
-    Imports torch, which takes seconds. Raises CheckpointError for a file that is not a network,
-    ConfigError for a device that cannot be used.
+    ``encoder`` is the class of a network of one's own (``--encoder``). Imports torch, which takes
+    seconds. Raises CheckpointError for a file that is not a network, ConfigError for a device or
+    a class that cannot be used.
     """
     model = network_of(library, model)
     with status("loading the network"):
         from grafprint.fingerprint import Fingerprinter
 
         check_device(device)
-        return Fingerprinter.load(model, device)
+        network = None if encoder is None else import_network(encoder)
+        return Fingerprinter.load(model, device, network=network)
+
+
+def import_network(encoder: str) -> type[nn.Module]:
+    """Import the class of ``--encoder``, also from the current folder.
+
+    Raises ConfigError if it cannot be had.
+    """
+    from grafprint.models import encoders
+
+    if "" not in sys.path and str(Path.cwd()) not in sys.path:  # as with python -m
+        sys.path.insert(0, str(Path.cwd()))
+    return encoders.import_network(encoder)
 
 
 def check_device(device: str, option: str = "--device") -> None:

@@ -16,6 +16,7 @@ def measure(
     table: Path,
     library: Path,
     model: Path,
+    encoder: str | None,
     device: str,
     by: str | None,
     lengths_s: tuple[float, ...],
@@ -34,7 +35,7 @@ def measure(
     from grafprint.library import Library
 
     config = RecordingsConfig(lengths_s, windows, tolerance_s)
-    fingerprinter = load_fingerprinter(model, device, library)
+    fingerprinter = load_fingerprinter(model, device, library, encoder)
     with Library.open(library, model_id=fingerprinter.model_id) as opened, progress() as bar:
         recordings = read_truth(table, opened, by)
         task = bar.add_task("recordings", total=len(recordings))

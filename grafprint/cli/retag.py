@@ -15,6 +15,7 @@ from grafprint.cli.console import (
     FAILED,
     ConfidenceOption,
     DeviceOption,
+    EncoderOption,
     LibraryOption,
     ModelOption,
     err,
@@ -38,6 +39,7 @@ def retag(
     clip: Annotated[list[Path], typer.Argument(help="Audio files that have no title or artist.")],
     library: LibraryOption = BUNDLED_LIBRARY,
     model: ModelOption = BUNDLED_MODEL,
+    encoder: EncoderOption = None,
     device: DeviceOption = "cpu",
     confidence: ConfidenceOption = None,
     yes: Annotated[
@@ -52,7 +54,7 @@ def retag(
     from grafprint.library import Library
     from grafprint.matching import identify_file
 
-    fingerprinter = load_fingerprinter(model, device, library)
+    fingerprinter = load_fingerprinter(model, device, library, encoder)
     view = Table("file", "title", "artist", "album", "confidence")
     found: list[tuple[Path, dict[str, str]]] = []
     failed = False

@@ -22,6 +22,7 @@ from grafprint.cli.console import (
     FAILED,
     NOTHING_FOUND,
     DeviceOption,
+    EncoderOption,
     JsonOption,
     LibraryOption,
     ModelOption,
@@ -56,6 +57,7 @@ def scan(
     ],
     library: LibraryOption = BUNDLED_LIBRARY,
     model: ModelOption = BUNDLED_MODEL,
+    encoder: EncoderOption = None,
     device: DeviceOption = "cpu",
     form: Annotated[
         Format,
@@ -101,7 +103,7 @@ def scan(
     several = len(recorded) > 1 or any(place.is_dir() for place in places)
     if several and form in OF_ONE and not folder:
         raise ConfigError(f"--format {form} is for one recording: use --out for one file of each")
-    fingerprinter = load_fingerprinter(model, device, library)
+    fingerprinter = load_fingerprinter(model, device, library, encoder)
     outputs = Outputs(folder) if folder else None
     failed, found = bool(unreadable), False
     columns = (

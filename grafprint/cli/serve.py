@@ -10,7 +10,14 @@ from typing import Annotated
 
 import typer
 
-from grafprint.cli.console import BUNDLED_LIBRARY, BUNDLED_MODEL, ModelOption, needs, run
+from grafprint.cli.console import (
+    BUNDLED_LIBRARY,
+    BUNDLED_MODEL,
+    EncoderOption,
+    ModelOption,
+    needs,
+    run,
+)
 from grafprint.cli.network import network_of
 from grafprint.cli.start_app import Options, launch
 from grafprint.errors import ConfigError
@@ -45,6 +52,7 @@ def serve(
         Path, typer.Option(help="Folder of more libraries; new ones are made in it.")
     ] = Path("libraries"),
     model: ModelOption = BUNDLED_MODEL,
+    encoder: EncoderOption = None,
     edit: Annotated[
         bool | None,
         typer.Option(
@@ -135,6 +143,7 @@ def serve(
             library=library,
             libraries=libraries,
             model=network_of(library, model),
+            encoder=encoder,
             edit=host in HERE and not (share or below) if edit is None else edit,
             noise=noise,
             rooms=rooms,

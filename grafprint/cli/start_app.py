@@ -15,6 +15,7 @@ from typing import Any
 
 from grafprint.bundled import app_folder, asset
 from grafprint.cli.console import err, escape
+from grafprint.cli.network import import_network
 from grafprint.errors import CheckpointError, ConfigError, GraFPrintError, LibraryError
 
 
@@ -25,6 +26,7 @@ class Options:
     library: Path
     libraries: Path
     model: Path
+    encoder: str | None
     edit: bool
     noise: Path | None
     rooms: Path | None
@@ -52,6 +54,8 @@ def launch(options: Options) -> None:
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     _say("loading PyTorch and Gradio")
     _import_app()
+    if options.encoder is not None:
+        import_network(options.encoder)
 
     from demo.app import launch as launch_page
     from demo.studio import Studio

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from grafprint.cli.console import err, needs, out, until_interrupted
-from grafprint.cli.network import check_device
+from grafprint.cli.network import check_device, import_network
 from grafprint.cli.progress import progress, status
 from grafprint.errors import ConfigError
 
@@ -37,7 +37,8 @@ def train(
     resume: Annotated[
         bool,
         typer.Option(
-            help="Resume the run in --out with its settings; of the options only --steps counts."
+            help="Resume the run in --out with its settings; of the options only --steps counts, "
+            "and --encoder for a network of your own."
         ),
     ] = False,
     recipe: Annotated[
@@ -49,7 +50,8 @@ def train(
     encoder: Annotated[
         str | None,
         typer.Option(
-            help="grafprint, nafp, transformer or hash-transformer.", show_default="grafprint"
+            help="grafprint, nafp, transformer, hash-transformer, or MODULE:CLASS of your own.",
+            show_default="grafprint",
         ),
     ] = None,
     options: Annotated[str | None, typer.Option(help="Encoder options as JSON.")] = None,
@@ -92,6 +94,8 @@ def train(
         raise ConfigError(f"--snr-db is the lowest and the highest, not {snr_db[0]} {snr_db[1]}")
     for name in ("lightning", "lightning.pytorch.utilities.rank_zero"):  # the second has its own
         logging.getLogger(name).setLevel(logging.ERROR)
+    if encoder is not None and ":" in encoder:
+        import_network(encoder)
     if resume:
         saved = load_config(run / "config.json")
         config = replace(saved, steps=steps or saved.steps)
@@ -147,6 +151,8 @@ def train(
         )
     if interrupted():
         again = f"grafprint train {music} --out {run} --resume"
+        if ":" in config.encoder:
+            again += f" --encoder {config.encoder}"
         out.print(f"stopped; resume with: {again}", soft_wrap=True)
     else:
         out.print(f"trained: {result}", soft_wrap=True)

@@ -16,6 +16,7 @@ from grafprint.cli.console import (
     BUNDLED_LIBRARY,
     BUNDLED_MODEL,
     DeviceOption,
+    EncoderOption,
     LibraryOption,
     ModelOption,
     clock,
@@ -52,6 +53,7 @@ def watch(
     ] = None,
     library: LibraryOption = BUNDLED_LIBRARY,
     model: ModelOption = BUNDLED_MODEL,
+    encoder: EncoderOption = None,
     device: DeviceOption = "cpu",
     log: Annotated[
         Path | None,
@@ -93,7 +95,7 @@ def watch(
     for option, path in (("--log", log), ("--report", report)):
         if path:
             _check(option, path)
-    fingerprinter = load_fingerprinter(model, device, library)
+    fingerprinter = load_fingerprinter(model, device, library, encoder)
     times = SoundClock()
     with (
         Library.open(library, model_id=fingerprinter.model_id) as opened,

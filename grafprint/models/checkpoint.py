@@ -12,11 +12,11 @@ from typing import Any
 import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
-from torch import Tensor
+from torch import Tensor, nn
 
-from grafprint.errors import CheckpointError
+from grafprint.errors import CheckpointError, ConfigError
 from grafprint.files import replace, writing
-from grafprint.models.encoders import Encoder, build, describe
+from grafprint.models.encoders import Encoder, build, describe, is_own, own
 from grafprint.models.features import FeatureConfig
 
 FORMAT = 1
@@ -28,6 +28,12 @@ def write(path: Path, tensors: dict[str, Tensor], header: dict[str, Any]) -> Non
     Raises WriteError if that fails.
     """
     plain = {k: v.detach().cpu().contiguous() for k, v in tensors.items()}
+    seen: set[int] = set()
+    for name, value in plain.items():
+        # Weights that two layers share are stored for each: safetensors refuses shared memory.
+        place = value.untyped_storage().data_ptr()
+        plain[name] = value.clone() if place in seen else value
+        seen.add(place)
 
     def save(partial: Path) -> None:
         try:
@@ -85,11 +91,17 @@ def save_encoder(
     write(path, half, header)
 
 
-def load_encoder(path: str | Path) -> tuple[Encoder, FeatureConfig, dict[str, Any]]:
+def load_encoder(
+    path: str | Path, network: type[nn.Module] | nn.Module | None = None
+) -> tuple[Encoder, FeatureConfig, dict[str, Any]]:
     """Read a network: ``(encoder in eval mode and fp32, features, facts)``.
 
-    Raises CheckpointError if the file is not an encoder or is damaged, or if its weights do not
-    fit its configuration.
+    ``network`` is the class of a network of one's own, or one that is built already and gets the
+    weights. It need not be given if the class is registered under the name in the file. The file
+    alone never makes code be imported.
+
+    Raises CheckpointError if the file is not an encoder or is damaged, if its weights do not fit
+    its configuration, or if its class was not named.
     """
     tensors, header = read(path)
     if header.get("kind") != "encoder":
@@ -99,14 +111,42 @@ def load_encoder(path: str | Path) -> tuple[Encoder, FeatureConfig, dict[str, An
         written = header.get("identity")
         if written and written != _digest(header["encoder"], header["features"], tensors):
             raise CheckpointError(f"{path}: the file is damaged: get it again")
-        encoder = build(header["encoder"]["name"], header["encoder"]["options"])
-        encoder.load_state_dict(tensors)
         features, facts = FeatureConfig(**header["features"]), dict(header["facts"])
+        encoder = _rebuild(path, header["encoder"], features, network)
+        encoder.load_state_dict(tensors)
     except CheckpointError:
         raise
+    except ConfigError as error:
+        raise CheckpointError(f"{path}: {error}") from error
     except (KeyError, TypeError, ValueError, RuntimeError, ArithmeticError) as error:
         raise CheckpointError(f"{path}: the weights do not fit: {error}") from error
     return encoder.eval(), features, facts
+
+
+def _rebuild(
+    path: str | Path,
+    described: dict[str, Any],
+    features: FeatureConfig,
+    network: type[nn.Module] | nn.Module | None,
+) -> Encoder:
+    name, options = described["name"], described["options"]
+    if not is_own(name):
+        if network is not None:
+            raise CheckpointError(
+                f"{path} holds the encoder {name}, which comes with the program: leave out "
+                "--encoder (in Python: network)"
+            )
+        return build(name, options)
+    if network is None:
+        network = own.registered(name)
+    if network is None:
+        raise CheckpointError(
+            f"{path}: a network of the class {name}, which does not come with the program and is "
+            f"imported only if you name it: add --encoder {name} if you trust that code (in "
+            "Python: Fingerprinter.load(path, network=...))"
+        )
+    # Under the name in the file, wherever the class is now: the network's identity depends on it.
+    return own.build(network, name, options, features)
 
 
 def identity(encoder: Encoder, features: FeatureConfig) -> str:

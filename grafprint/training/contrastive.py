@@ -23,8 +23,9 @@ from grafprint.audio.datasets import find_music
 from grafprint.degradation.augmentation import Degrade
 from grafprint.degradation.banks import NoiseBank, RoomBank, noise_bank, room_bank
 from grafprint.errors import DataError
-from grafprint.models.encoders import features_of
+from grafprint.models.encoders import OwnEncoder, build, features_of
 from grafprint.models.fast.precision import computes_bf16
+from grafprint.models.features import FeatureConfig
 from grafprint.threads import prefetch
 from grafprint.training.config import TrainConfig, learning_rate_at, save_config
 from grafprint.training.data import Crops, PcmCache
@@ -96,7 +97,7 @@ def train(
     """
     state = state_path(out, resume)
     fabric = _fabric(config, out, accelerator, devices)
-    features = features_of(config.encoder)
+    features = _features(config)  # before the music is decoded: it may refuse the encoder
     data = _decode_once(fabric, music, cache or out / "cache", on_decode)
     noises = noise_bank(noise, "train", 20, config.seed)
     responses = room_bank(rooms, "train", 40, config.seed)
@@ -228,6 +229,14 @@ def _fabric(config: TrainConfig, out: Path, accelerator: str, devices: int | str
     )
     fabric.launch()
     return fabric
+
+
+def _features(config: TrainConfig) -> FeatureConfig:
+    """The features of the run's encoder. Raises ConfigError if that cannot be built."""
+    encoder = build(config.encoder, config.encoder_options)
+    if isinstance(encoder, OwnEncoder):  # an object may declare others than its class
+        return encoder.feature_config
+    return features_of(config.encoder)
 
 
 def _decode_once(

@@ -151,7 +151,9 @@ def distill(
     state = state_path(out, resume)
     out.mkdir(parents=True, exist_ok=True)
     data = DistillationData(library, features, config, on_decode)
-    training = _Distillation(data, config, state, library.model_id, device, on_progress)
+    training = _Distillation(
+        data, config, state, library.model_id, library.dim, device, on_progress
+    )
     first = training.resume() if resume else 0
     save_config(out / "config.json", config)
     every = config.save_every
@@ -169,6 +171,7 @@ class _Distillation:
         config: DistillationConfig,
         state: Path,
         teacher: str,
+        dim: int,
         device: str,
         on_progress: Callable[[DistillationProgress], None] | None,
     ) -> None:
@@ -176,7 +179,10 @@ class _Distillation:
         self.device, self.on_progress = torch.device(device), on_progress
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(config.seed)
-            encoder = build(DISTILLED, config.encoder_options)
+            f = data.features
+            # As the teacher's, which may be a network of one's own.
+            same = {"input_shape": (f.n_mels, f.window_frames), "hop": f.hop_frames, "dim": dim}
+            encoder = build(DISTILLED, same | config.encoder_options)
         self.encoder: Encoder = encoder.to(memory_format=torch.channels_last).to(self.device)
         self.optimiser = torch.optim.AdamW(
             self.encoder.parameters(), config.learning_rate, weight_decay=config.weight_decay

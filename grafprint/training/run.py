@@ -38,7 +38,7 @@ class Run:
         self.started_from: str | None = None  # identity of the network given to start_from
         torch.manual_seed(config.seed)
         network = build(config.encoder, config.encoder_options)
-        self.raw = network.to(memory_format=torch.channels_last)
+        self.raw = network.to(memory_format=network.memory_format)
         self.raw_optimiser = torch.optim.Adam(self.raw.parameters(), config.learning_rate)
         self.memory = torch.zeros(config.memory, self.raw.dim, device=fabric.device)
         self.average: AveragedModel | None = None

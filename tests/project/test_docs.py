@@ -7,6 +7,7 @@ on the line before a block changes this:
 
 - ``<!-- options checked only: REASON -->``: commands are parsed, not run;
 - ``<!-- ends with status 1: REASON -->``: the last command finds nothing;
+- ``<!-- saved as FILE -->``: the block is that file, for the blocks after it;
 - ``<!-- shown only: REASON -->``: the block is not a command of this program.
 """
 
@@ -37,8 +38,9 @@ PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").g
 OTHER_PAGES = [ROOT / "CHANGELOG.md", *ASSETS.rglob("*.md"), *(ROOT / "benchmarks").rglob("*.md")]
 EVERY_PAGE = [*PAGES, *sorted(OTHER_PAGES)]
 FINDS_NOTHING = "ends with status 1: "
+SAVED = "saved as "
 MARKERS = (
-    "options checked only: ", "shown only: ", FINDS_NOTHING, "run command", "test command",
+    "options checked only: ", "shown only: ", FINDS_NOTHING, SAVED, "run command", "test command",
 )  # fmt: skip
 
 
@@ -142,6 +144,8 @@ def test_examples_run(document: Path, folder: Path):
         assert not block.marker or block.marker.startswith(MARKERS), (block.page, block.line)
         if block.marker.startswith("options checked only"):
             assert check_options(block)
+        elif block.marker.startswith(SAVED):
+            (folder / block.marker.removeprefix(SAVED)).write_text(block.code, encoding="utf-8")
         elif block.language in ("sh", "python") and (
             not block.marker or block.marker.startswith(FINDS_NOTHING)
         ):

@@ -9,11 +9,12 @@ import pytest
 import torch
 
 from grafprint import audio, matching
-from grafprint.errors import CheckpointError
+from grafprint.errors import CheckpointError, ConfigError
 from grafprint.fingerprint import FAST_MODEL, Fingerprinter
 from grafprint.library import Library, LibraryError
 from grafprint.matching.live import LiveQuery
 from grafprint.models.checkpoint import load_encoder
+from grafprint.models.features import FeatureConfig
 from grafprint.training.config import DistillationConfig
 from grafprint.training.distillation import (
     DistillationData,
@@ -21,6 +22,7 @@ from grafprint.training.distillation import (
     cosine_similarity,
     distill,
 )
+from tests.libraries import write_music
 from tests.models.test_sliding import SMALL
 from tests.paths import ASSETS
 
@@ -201,3 +203,33 @@ def test_the_bundled_fast_network_reproduces_the_bundled_one(library, teacher, t
         app, ["index", str(music), "-l", place, "--fast", "--model", "mine.safetensors"]
     )
     assert "give your own with --model alone" in str(refused.exception)
+
+
+class Flat(torch.nn.Module):
+    """A network of one's own, with features and dimensions unlike the default ones."""
+
+    def __init__(self, n_mels: int) -> None:
+        super().__init__()
+        self.feature_config = FeatureConfig(n_mels=n_mels, window_frames=30, hop_frames=4)
+        self.layer = torch.nn.Linear(30 * n_mels, 32)
+
+    def forward(self, mels: torch.Tensor) -> torch.Tensor:
+        return self.layer(mels.flatten(1))
+
+
+@pytest.mark.parametrize("n_mels", [96, 48])
+def test_a_network_of_ones_own_is_distilled(tmp_path, n_mels):
+    teacher = Fingerprinter(Flat(n_mels))
+    with Library.create(tmp_path / "library", teacher) as library:
+        for number, file in enumerate(write_music(tmp_path / "music", 2, 8.0)):
+            assert library.add(file, teacher).track.id == number + 1
+        config = replace(CONFIG, steps=2)
+        if n_mels % 32:
+            with pytest.raises(ConfigError, match="48 mel bins are no multiple of 32"):
+                distill(library, teacher.features, config, tmp_path)
+            return
+        fast = Fingerprinter.load(distill(library, teacher.features, config, tmp_path))
+        assert fast.model_id == teacher.model_id and fast.dim == 32
+        assert fast.features == teacher.features
+        clip = audio.load(tmp_path / "music/track 0.wav")
+        assert fast(clip).shape == teacher(clip).shape

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict, field, fields
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 
 
@@ -34,6 +35,8 @@ class Encoder(nn.Module):
     dim: int
     # Whether it maps chunks of any number of windows, ``[n, 3, F, T']``, to ``[n, windows, dim]``.
     reads_chunks: bool = False
+    # Of the weights, for :meth:`torch.nn.Module.to`. The graph layers need nodes to be contiguous.
+    memory_format: torch.memory_format = torch.channels_last
 
     def forward(self, x: Tensor) -> Tensor:
         """Fingerprints ``[n, dim]`` of windows ``x [n, 3, F, T]``."""

@@ -73,6 +73,9 @@ class Sliding(Encoder):
             downsample(a, b, (2, 1)) for a, b in zip(c.widths[:-1], c.widths[1:], strict=True)
         )
         self.blocks, self.ffns, self.stages = nn.ModuleList(), nn.ModuleList(), []
+        halvings = 4 << (len(c.widths) - 1)
+        if c.input_shape[0] % halvings:
+            raise ValueError(f"{c.input_shape[0]} mel bins are no multiple of {halvings}")
         rows = c.input_shape[0] // 4
         self.columns = 1 + (c.input_shape[1] - 1) // c.hop  # in a window
         for stage, (depth, width) in enumerate(zip(c.depths, c.widths, strict=True)):
