@@ -186,6 +186,7 @@ def test_options_are_kept_and_impossible_ones_refused():
     assert config.labels == 7 and config.widths == VARIANTS["small"].widths
     assert config_of(json.loads(json.dumps(config.options()))) == config
     assert variant("iso", label_nodes=False).label_stage is None
+    assert variant("small", label_nodes=False, label_blocks=[1, 1, 1, 1]).label_stage is None
     assert variant("small").label_stage == 1
     wrong: list[tuple[dict[str, Any], str]] = [
         ({"name": "big"}, "unknown tagger 'big'; there are: iso, pyr-s, pyr-med, small"),

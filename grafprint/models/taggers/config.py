@@ -108,10 +108,11 @@ def variant(name: str, *, label_nodes: bool = True, **changes: Any) -> ATGNNConf
     known = {f.name for f in fields(ATGNNConfig)}
     if unknown := sorted(set(changes) - known):
         raise ConfigError(f"a tagger has no option {', '.join(unknown)}")
-    config = VARIANTS[name]
+    options = VARIANTS[name].options() | changes
     if not label_nodes:
-        changes = {"label_blocks": (0,) * len(config.depths), "interleaved": False} | changes
-    return config_of(config.options() | changes)
+        stages = len(options["key_pooling"])
+        options |= {"label_blocks": (0,) * stages, "interleaved": False}
+    return config_of(options)
 
 
 def config_of(options: Mapping[str, Any]) -> ATGNNConfig:
