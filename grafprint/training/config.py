@@ -7,16 +7,13 @@ import math
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, TypeVar, cast
 
 from grafprint.degradation.augmentation import DegradeConfig
 from grafprint.degradation.rerecording import RerecordingConfig
 from grafprint.errors import ConfigError
 
-if TYPE_CHECKING:
-    from _typeshed import DataclassInstance
-
-_Settings = TypeVar("_Settings", bound="DataclassInstance")
+_Settings = TypeVar("_Settings")
 
 # Fabric's precisions that every encoder can be trained in.
 PRECISIONS = ("bf16-mixed", "16-mixed", "32-true")
@@ -127,8 +124,8 @@ def load_distillation_config(path: Path) -> DistillationConfig:
     return load_settings(path, lambda values: settings_of(DistillationConfig, values))
 
 
-def save_config(path: Path, config: DataclassInstance) -> None:
-    """Write settings as JSON."""
+def save_config(path: Path, config: Any) -> None:
+    """Write settings, a dataclass, as JSON."""
     path.write_text(json.dumps(asdict(config), indent=2) + "\n", encoding="utf-8")
 
 
@@ -153,7 +150,7 @@ def load_settings(path: Path, parse: Callable[[Mapping[str, Any]], _Settings]) -
 
 def settings_of(kind: type[_Settings], values: Mapping[str, Any]) -> _Settings:
     """Settings of a kind from parsed JSON; ConfigError for unknown names."""
-    known = {f.name for f in fields(kind)}
+    known = {f.name for f in fields(cast(Any, kind))}
     if unknown := sorted(set(values) - known):
         raise ConfigError(f"there is no setting {', '.join(unknown)}")
     # JSON has lists where the settings have tuples.

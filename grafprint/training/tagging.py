@@ -31,6 +31,7 @@ from grafprint.training.tagging_data import ClipSet, find_labelled_clips
 from grafprint.training.tagging_validation import TaggingValidation
 
 _KIND = "tagging"
+_Batch = tuple[Tensor, Tensor]  # inputs [B, F, T], targets [B, S]
 
 
 @dataclass(frozen=True)
@@ -169,7 +170,7 @@ class _Tagging:
         """The learning rate of a step."""
         return learning_rate_at(step, self.clips.steps_per_epoch, self.config)
 
-    def batches(self, first: int) -> Iterable[tuple[int, Clips]]:
+    def batches(self, first: int) -> Iterable[tuple[int, _Batch]]:
         """Inputs and targets, prefetched."""
         steps = range(first, self.steps)
         loader = self.fabric.setup_dataloaders(
@@ -178,15 +179,15 @@ class _Tagging:
         )
         return prefetch(self._inputs(zip(steps, cast(Iterable[Clips], loader), strict=True)))
 
-    def _inputs(self, clips: Iterable[tuple[int, Clips]]) -> Iterator[tuple[int, Clips]]:
+    def _inputs(self, batches: Iterable[tuple[int, Clips]]) -> Iterator[tuple[int, _Batch]]:
         c = self.config
-        for step, (audio, targets) in clips:
+        for step, clips in batches:
             seed = torch_seed(c.seed, step, self.fabric.global_rank)
             generator = torch.Generator().manual_seed(seed)
-            inputs = mask(self.inputs(audio), c.frequency_mask, c.time_mask, generator)
-            yield step, Clips(inputs, targets)
+            inputs = mask(self.inputs(clips.audio), c.frequency_mask, c.time_mask, generator)
+            yield step, (inputs, clips.targets)
 
-    def step(self, step: int, batch: Clips) -> Tensor:
+    def step(self, step: int, batch: _Batch) -> Tensor:
         """Take one optimiser step; its loss, [1]."""
         if self.on_step and self.fabric.is_global_zero:
             self.on_step(step)

@@ -5,7 +5,7 @@ Every draw follows from (seed, step, rank), so that a resumed run sees the same 
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -20,8 +20,12 @@ from grafprint.training.tagging_data import ClipSet
 _MIXUP_BETA = 10.0
 
 
-class Clips(NamedTuple):
-    """Audio ``[B, samples]`` at 16 kHz and targets ``[B, S]``, NaN where nothing is known."""
+@dataclass
+class Clips:
+    """Audio ``[B, samples]`` at 16 kHz and targets ``[B, S]``, NaN where nothing is known.
+
+    It is not frozen because Fabric moves the tensors to the device by assignment.
+    """
 
     audio: Tensor
     targets: Tensor

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from grafprint.errors import ConfigError
-from grafprint.models.taggers import ATGNNConfig, variant
+from grafprint.models.taggers import ATGNNConfig, features_of, variant
 from grafprint.training.config import PRECISIONS, load_settings, settings_of
 
 _LEAST = {
@@ -66,12 +66,35 @@ class TaggingConfig:
             raise ConfigError(
                 f"the precision is one of {', '.join(PRECISIONS)}, not {self.precision!r}"
             )
-        self.network(1)  # names and options
+        bins, has = features_of(self.variant).n_mels, self.network(1).input_shape[0]
+        if has != bins:
+            raise ConfigError(
+                f"the spectrograms of {self.variant} have {bins} mel bins: input_shape must begin "
+                f"with that, not with {has}"
+            )
 
     def network(self, labels: int) -> ATGNNConfig:
         """The dimensions of the network for so many labels; ConfigError if they are impossible."""
         options = {"labels": labels} | self.network_options
         return variant(self.variant, label_nodes=self.label_nodes, **options)
+
+
+# By the data set. AudioSet's balanced set is balanced already; its clips last 10 s, and the paper
+# pads them to 1,056 frames.
+RECIPES = {
+    "fsd50k": TaggingConfig(),
+    "audioset": TaggingConfig(
+        epochs=60,
+        halve_after_epochs=35,
+        balanced=False,
+        network_options={"input_shape": [128, 1056]},
+    ),
+}
+
+
+def tagging_recipe(name: str) -> TaggingConfig:
+    """The paper's settings for ``fsd50k`` or ``audioset``, or those of a JSON file."""
+    return RECIPES[name] if name in RECIPES else load_tagging_config(Path(name))
 
 
 def load_tagging_config(path: Path) -> TaggingConfig:

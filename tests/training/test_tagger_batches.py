@@ -66,7 +66,8 @@ def test_an_epoch_has_every_clip_once_with_its_targets(data):
     for epoch in range(2):
         order = []
         for step in range(3):
-            audio, target = batches[3 * epoch + step]
+            clips = batches[3 * epoch + step]
+            audio, target = clips.audio, clips.targets
             assert audio.shape == (2, SAMPLES) and target.shape == (2, 3)
             order += which(audio.numpy())
             np.testing.assert_array_equal(target.numpy(), targets[order[-2:]])
@@ -103,7 +104,7 @@ def test_mixed_clips_have_mixed_targets(data):
     targets = np.delete(data[1].targets, 3, axis=0)
     mixed = 0
     for step in range(20):
-        audio, target = batches[step]
+        audio, target = batches[step].audio, batches[step].targets
         for row, number in enumerate(which(plain[step].audio.numpy())):
             level = float(audio[row, 0])
             # The share of the clip and the other clip follow from level and targets.

@@ -17,12 +17,17 @@ from safetensors.torch import load_file
 from grafprint.errors import CheckpointError, ConfigError, DataError, DivergedError
 from grafprint.models.taggers import ClipInput, load_tagger
 from grafprint.training.tagging import TaggingProgress, tagging_loss, train_tagger
-from grafprint.training.tagging_config import TaggingConfig, learning_rate_at, load_tagging_config
+from grafprint.training.tagging_config import (
+    TaggingConfig,
+    learning_rate_at,
+    load_tagging_config,
+    tagging_recipe,
+)
 from grafprint.training.tagging_data import find_labelled_clips
 from tests.paths import ROOT
 from tests.training import labelled_clips
 
-TINY = {
+TINY: dict[str, Any] = {
     "input_shape": [64, 64],  # two seconds
     "depths": [1, 1, 1, 1],
     "widths": [8, 16, 24, 32],
@@ -235,6 +240,7 @@ def test_settings_are_read_from_a_file_and_errors_name_them(tmp_path: Path):
         ('{"epoch": 7}', "no setting epoch"),
         ('{"variant": "large"}', "unknown tagger 'large'"),
         ('{"network_options": {"width": 1}}', "no option width"),
+        ('{"network_options": {"input_shape": [64, 320]}}', "pyr-s have 128 mel bins"),
         ('{"batch": 1}', "batch must be at least 2"),
         ('{"mixup": 1.5}', "mixup is a share"),
         ('{"precision": "8"}', "one of bf16-mixed"),
@@ -243,3 +249,13 @@ def test_settings_are_read_from_a_file_and_errors_name_them(tmp_path: Path):
         path.write_text(text)
         with pytest.raises(ConfigError, match=says):
             load_tagging_config(path)
+
+
+def test_the_papers_recipes_are_there(tmp_path: Path):
+    fsd50k, audioset = tagging_recipe("fsd50k"), tagging_recipe("audioset")
+    assert (fsd50k.epochs, fsd50k.batch, fsd50k.balanced) == (50, 24, True)
+    assert fsd50k.network(200).input_shape == (128, 1024)
+    assert (audioset.epochs, audioset.halve_after_epochs, audioset.balanced) == (60, 35, False)
+    assert audioset.network(527).input_shape == (128, 1056)
+    (tmp_path / "own.json").write_text('{"epochs": 7}')
+    assert tagging_recipe(str(tmp_path / "own.json")).epochs == 7

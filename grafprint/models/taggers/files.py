@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from grafprint.errors import CheckpointError
 from grafprint.models import checkpoint
@@ -16,7 +16,8 @@ from grafprint.models.taggers.config import config_of
 _KIND = "tagger"
 
 
-class Tagger(NamedTuple):
+@dataclass(frozen=True)
+class Tagger:
     """A network, the names of its labels in order, its features, and facts of its training."""
 
     network: ATGNN
