@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from itertools import pairwise
 
 import torch
@@ -92,11 +93,14 @@ def position_bias(channels: int, grid: tuple[int, int], pool: int, device: torch
     of two embeddings is the sum of those of their rows and of their columns, hence no product of
     all pairs of nodes is needed.
     """
-    terms = []
-    for size in grid:
-        p = sine_cosine(size, channels)
-        key = F.avg_pool1d(p.T[None], pool, ceil_mode=True)[0] if pool > 1 else p.T
-        terms.append((-2 * p @ key / (2 * p.shape[1])).float().to(device))
-    rows, columns = terms
+    rows, columns = (_position_term(channels, size, pool, device) for size in grid)
     bias = rows[:, None, :, None] + columns[None, :, None, :]
     return bias.reshape(grid[0] * grid[1], -1)
+
+
+@lru_cache(maxsize=128)  # blocks of a stage share them, and so do clips of a length
+def _position_term(channels: int, size: int, pool: int, device: torch.device) -> Tensor:
+    """The part of one axis, between each of its nodes and each of its keys."""
+    p = sine_cosine(size, channels)
+    key = F.avg_pool1d(p.T[None], pool, ceil_mode=True)[0] if pool > 1 else p.T
+    return (-2 * p @ key / (2 * p.shape[1])).float().to(device)
