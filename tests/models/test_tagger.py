@@ -34,10 +34,7 @@ def seed():
 
 @pytest.fixture(scope="module")
 def size_of() -> dict[tuple[str, bool], tagger_sizes.Size]:
-    return {
-        (name, labels): tagger_sizes.measure(variant(name, label_nodes=labels))
-        for name, labels in [*tagger_sizes.PAPER, *tagger_sizes.ALSO]
-    }
+    return tagger_sizes.measure_all()
 
 
 @pytest.mark.parametrize(("name", "labels"), tagger_sizes.PAPER)
@@ -57,9 +54,9 @@ def test_the_small_network_is_small(size_of):
     assert size.macs_g == pytest.approx(0.53, rel=0.05)
 
 
-def test_the_page_has_the_sizes_that_were_counted():
+def test_the_page_has_the_sizes_that_were_counted(size_of):
     page = (ROOT / "docs" / "tagging.md").read_text(encoding="utf-8")
-    assert tagger_sizes.table() in page
+    assert tagger_sizes.table(size_of) in page
 
 
 def test_the_isotropic_network_has_512_nodes_and_twice_the_neighbours_at_its_end():
@@ -145,6 +142,15 @@ def test_gradients_reach_every_label_embedding():
     network(torch.rand(4, 32, 64)).square().sum().backward()
     assert network.label_embeddings.grad is not None
     assert network.label_embeddings.grad.norm(dim=1).min() > 0
+
+
+def test_a_network_that_has_tagged_can_be_trained_further():
+    network, x = ATGNN(TINY).eval(), torch.rand(2, 32, 48)
+    with torch.inference_mode():
+        network(x)
+    network.train()(x).sum().backward()
+    assert network.position.grad is not None and network.position.grad[..., :12].any()
+    assert not network.position.grad[..., 12:].any()
 
 
 def test_training_in_mixed_precision_is_stable_and_learns():

@@ -113,7 +113,7 @@ def test_position_terms_of_pooled_keys_are_means_over_their_squares():
 @pytest.mark.parametrize("pool", [1, 2, 4])
 @pytest.mark.parametrize("near", [False, True])
 def test_patch_block_equals_eq_1_to_3(pool: int, near: bool):
-    block = PatchBlock(8, k=3, dilation=2, pool=pool, near=near).eval()
+    block = PatchBlock(8, k=3, dilation=2, pool=pool, relative_position=near).eval()
     x = torch.randn(2, 8, 6, 5)
     y, graph = block(x)
     inside = block.linear_in(x)

@@ -49,10 +49,10 @@ class PatchBlock(GraphBlock):
         groups: int = 4,
         drop_path: float = 0.0,
         pool: int = 1,
-        near: bool = True,
+        relative_position: bool = True,
     ) -> None:
         super().__init__(channels, (1, 1), k, dilation, groups, drop_path)
-        self.pool, self.near = pool, near
+        self.pool, self.near = pool, relative_position
 
     def forward_with_weights(self, x: Tensor) -> tuple[Tensor, KNNGraph, Tensor]:
         """As :meth:`forward`, with the share of channels that each edge wins, ``[B, N, k]``."""
