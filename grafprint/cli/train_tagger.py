@@ -15,7 +15,7 @@ from grafprint.cli.progress import progress, status
 from grafprint.cli.train import parse_options
 
 if TYPE_CHECKING:
-    from grafprint.training.tagging import TaggingProgress
+    from grafprint.training.tagging_run import TaggingProgress
 
 
 def register(app: typer.Typer) -> None:

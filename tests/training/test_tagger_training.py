@@ -16,7 +16,7 @@ from safetensors.torch import load_file
 
 from grafprint.errors import CheckpointError, ConfigError, DataError, DivergedError
 from grafprint.models.taggers import ClipInput, load_tagger
-from grafprint.training.tagging import TaggingProgress, tagging_loss, train_tagger
+from grafprint.training.tagging import train_tagger
 from grafprint.training.tagging_config import (
     TaggingConfig,
     learning_rate_at,
@@ -24,6 +24,7 @@ from grafprint.training.tagging_config import (
     tagging_recipe,
 )
 from grafprint.training.tagging_data import find_labelled_clips
+from grafprint.training.tagging_run import TaggingProgress, tagging_loss
 from tests.paths import ROOT
 from tests.training import labelled_clips
 
