@@ -13,6 +13,7 @@ from grafprint.cli import (
     scan,
     serve,
     train,
+    train_tagger,
     watch,
 )
 from grafprint.cli.console import app, run
@@ -29,6 +30,7 @@ for group in (
     serve,
     train,
     distill,
+    train_tagger,
     evaluate,
 ):
     group.register(app)

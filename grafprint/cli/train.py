@@ -102,7 +102,7 @@ def train(
     else:
         config = TrainConfig() if recipe is None else load_config(recipe)
         given: dict[str, Any] = {
-            "encoder": encoder, "encoder_options": _parse_options(options), "steps": steps,
+            "encoder": encoder, "encoder_options": parse_options(options), "steps": steps,
             "batch": batch, "learning_rate": learning_rate,
             "final_learning_rate": final_learning_rate, "temperature": temperature,
             "precision": precision, "seed": seed, "validate_every": validate_every,
@@ -158,7 +158,8 @@ def train(
         out.print(f"trained: {result}", soft_wrap=True)
 
 
-def _parse_options(options: str | None) -> dict[str, Any] | None:
+def parse_options(options: str | None) -> dict[str, Any] | None:
+    """Options of a network from JSON; ConfigError if it is anything else."""
     try:
         values = None if options is None else json.loads(options)
     except json.JSONDecodeError as error:

@@ -109,7 +109,7 @@ def load_encoder(
     try:
         # Checked before the network is built: a damaged width could fill the memory.
         written = header.get("identity")
-        if written and written != _digest(header["encoder"], header["features"], tensors):
+        if written and written != digest(header["encoder"], header["features"], tensors):
             raise CheckpointError(f"{path}: the file is damaged: get it again")
         features, facts = FeatureConfig(**header["features"]), dict(header["facts"])
         encoder = _rebuild(path, header["encoder"], features, network)
@@ -151,18 +151,19 @@ def _rebuild(
 
 def identity(encoder: Encoder, features: FeatureConfig) -> str:
     """Hash the weights and every setting that affects fingerprints: 16 hex digits."""
-    return _digest(describe(encoder), asdict(features), encoder.state_dict())
+    return digest(describe(encoder), asdict(features), encoder.state_dict())
 
 
-def _digest(encoder: dict[str, Any], features: dict[str, Any], tensors: dict[str, Tensor]) -> str:
-    digest = hashlib.sha256()
-    digest.update(json.dumps({"encoder": encoder, "features": features}, sort_keys=True).encode())
+def digest(network: dict[str, Any], features: dict[str, Any], tensors: dict[str, Tensor]) -> str:
+    """Hash a network's description, the settings of its features and its weights."""
+    hashed = hashlib.sha256()
+    hashed.update(json.dumps({"encoder": network, "features": features}, sort_keys=True).encode())
     for name, tensor in sorted(tensors.items()):
-        digest.update(name.encode())
+        hashed.update(name.encode())
         # In fp16, as stored, so that saving and loading keeps the identity.
         values = tensor.half() if tensor.is_floating_point() else tensor
-        digest.update(values.cpu().contiguous().numpy().tobytes())
-    return digest.hexdigest()[:16]
+        hashed.update(values.cpu().contiguous().numpy().tobytes())
+    return hashed.hexdigest()[:16]
 
 
 def pack_optimiser(optimiser: torch.optim.Optimizer) -> tuple[dict[str, Tensor], dict[str, Any]]:

@@ -36,11 +36,13 @@ class KNNGraph:
 
     ``neighbours [B, N, k]`` are node numbers, nearest first and never the node itself;
     ``distances [B, N, k]`` are Euclidean distances between L2-normalised node features (0..2),
-    plus the relative-position term if one is used.
+    plus the relative-position term if one is used. If the edges lead to other nodes than the
+    graph's own, these are the ``keys [B, M, C]``.
     """
 
     neighbours: Tensor
     distances: Tensor
+    keys: Tensor | None = None
 
 
 @dataclass(frozen=True)
@@ -74,8 +76,9 @@ def knn(
     dilation: int = 1,
     bias: Tensor | None = None,
     own: Tensor | None = None,
+    keys: Tensor | None = None,
 ) -> KNNGraph:
-    """k nearest neighbours of every node among the nodes of its own graph.
+    """k nearest neighbours of every node among the nodes of its own graph, or among ``keys``.
 
     Args:
         nodes: features ``[B, N, C]``; compared after L2 normalisation, in fp32.
@@ -86,80 +89,108 @@ def knn(
             infinite if two cannot be neighbours), or None.
         own: indices ``[M]`` of the nodes to find neighbours for; the bias then has ``M`` rows.
             None finds them for all nodes.
+        keys: ``[B, M, C]``, other nodes to find the neighbours among; the bias then has ``M``
+            columns, and neighbours are numbers of keys. None: the nodes themselves.
 
     Raises:
-        ValueError: if the graph has fewer than ``k * dilation + 1`` nodes.
+        ValueError: if there are fewer than ``k * dilation`` nodes to choose among.
     """
     n = nodes.shape[1]
-    if k * dilation > n - 1:
-        raise ValueError(f"{k} neighbours at dilation {dilation} need more than {n} nodes")
-    if nodes.is_cuda and _KERNELS and bias is None and own is None and n <= MOST_FUSED:
+    among = n - 1 if keys is None else keys.shape[1]
+    if k * dilation > among:
+        have = n if keys is None else among
+        raise ValueError(f"{k} neighbours at dilation {dilation} need more than {have} nodes")
+    plain = bias is None and own is None and keys is None
+    if nodes.is_cuda and _KERNELS and plain and n <= MOST_FUSED:
         neighbours, cosines = _KERNELS.nearest(nodes.contiguous(), k, dilation)
         return KNNGraph(neighbours, (2 - 2 * cosines).clamp_min(0).sqrt())
     with torch.autocast(nodes.device.type, enabled=False):
         unit = F.normalize(nodes.float(), dim=-1)
         # |a - b|^2 = 2 - 2<a, b> for unit vectors, so the nearest have the largest product.
         queries = unit if own is None else unit[:, own]
-        closeness = torch.bmm(queries, unit.transpose(1, 2))
+        others = unit if keys is None else F.normalize(keys.float(), dim=-1)
+        closeness = torch.bmm(queries, others.transpose(1, 2))
     if bias is not None:
         closeness -= bias / 2
-    if own is None:
+    if keys is None and own is None:
         closeness.diagonal(dim1=1, dim2=2).fill_(-torch.inf)
-    else:
+    elif keys is None and own is not None:
         closeness[:, torch.arange(len(own), device=own.device), own] = -torch.inf
     best = closeness.topk(k * dilation, dim=-1)
     squared = (2 - 2 * best.values[..., ::dilation]).clamp_min(0)
-    return KNNGraph(best.indices[..., ::dilation], squared.sqrt())
+    return KNNGraph(best.indices[..., ::dilation], squared.sqrt(), keys)
 
 
-def max_relative(nodes: Tensor, neighbours: Tensor) -> Tensor:
+def max_relative(nodes: Tensor, neighbours: Tensor, keys: Tensor | None = None) -> Tensor:
     """Eq. 2's second half: ``max_j (x_j - x_i)`` over the neighbours, ``[B, N, C]``.
 
-    ``x_i`` does not depend on ``j``, so ``max_j(x_j) - x_i`` is the same and saves k - 1
-    subtractions and their memory.
+    The neighbours are nodes, or ``keys [B, M, C]`` if these are given. ``x_i`` does not depend on
+    ``j``, so ``max_j(x_j) - x_i`` is the same and saves k - 1 subtractions and their memory.
     """
-    if nodes.is_cuda and _KERNELS:
+    if nodes.is_cuda and _KERNELS and keys is None:
         maxima: Tensor = _KERNELS.neighbour_maxima(nodes.contiguous(), neighbours)
         return maxima - nodes
-    b, n, c = nodes.shape
-    first = torch.arange(b, device=nodes.device).view(b, 1, 1) * n
-    rows = (neighbours + first).reshape(-1)
-    gathered = nodes.reshape(b * n, c).index_select(0, rows).view(b, n, -1, c)
+    gathered = _gather(nodes if keys is None else keys, neighbours)
     # amax is much faster in the forward pass, max in the backward pass (one winner per channel).
-    best = gathered.max(dim=2).values if nodes.requires_grad else gathered.amax(dim=2)
+    best = gathered.max(dim=2).values if gathered.requires_grad else gathered.amax(dim=2)
     return best - nodes
+
+
+def _gather(keys: Tensor, neighbours: Tensor) -> Tensor:
+    """Features ``[B, N, k, C]`` of the neighbours."""
+    b, m, c = keys.shape
+    first = torch.arange(b, device=keys.device).view(b, 1, 1) * m
+    rows = (neighbours + first).reshape(-1)
+    return keys.reshape(b * m, c).index_select(0, rows).view(b, neighbours.shape[1], -1, c)
+
+
+@torch.no_grad()
+def winner_shares(keys: Tensor, neighbours: Tensor) -> Tensor:
+    """The share of channels in which each neighbour has the maximum: ``[B, N, k]``, sums of 1.
+
+    Only these neighbours have a part in the node's update. Equal maxima share their channel.
+    """
+    gathered = _gather(keys, neighbours)
+    won = (gathered == gathered.amax(dim=2, keepdim=True)).float()
+    return (won / won.sum(dim=2, keepdim=True)).mean(dim=-1)
 
 
 class MaxRelativeConv(nn.Module):
     """Max-relative graph convolution, Eq. 2 and 3: ``[x_i, max_j(x_j - x_i)] W_update``.
 
-    ``[B, C, H, W] -> [B, 2C, H, W]``. The two halves are interleaved channel by channel, so each
-    of the ``groups`` of the 1 x 1 convolution sees both halves of its channels.
+    ``[B, C, H, W] -> [B, 2C, H, W]``, or as many channels as ``c_out`` says. The two halves are
+    interleaved channel by channel, so each of the ``groups`` of the 1 x 1 convolution sees both
+    halves of its channels.
     """
 
-    def __init__(self, channels: int, groups: int = 4) -> None:
+    def __init__(self, channels: int, groups: int = 4, c_out: int | None = None) -> None:
         super().__init__()
+        c_out = c_out or 2 * channels
         self.update = nn.Sequential(
-            nn.Conv2d(2 * channels, 2 * channels, 1, groups=groups, bias=False),
-            nn.BatchNorm2d(2 * channels),
+            nn.Conv2d(2 * channels, c_out, 1, groups=groups, bias=False), nn.BatchNorm2d(c_out)
         )
 
-    def forward(self, x: Tensor, neighbours: Tensor) -> Tensor:
+    def forward(self, x: Tensor, neighbours: Tensor, keys: Tensor | None = None) -> Tensor:
         """Update the map ``x`` with the messages of ``neighbours [B, N, k]``."""
         b, c, h, w = x.shape
         nodes = to_nodes(x)
-        both = torch.stack([nodes, max_relative(nodes, neighbours)], dim=-1)
+        both = torch.stack([nodes, self.messages(nodes, neighbours, keys)], dim=-1)
         both = both.reshape(b, h * w, 2 * c)
         if x.is_cuda:
             # As one product with a block-diagonal matrix: cuDNN's grouped convolutions are far
             # slower than multiplying by its zeros.
             groups = cast(nn.Conv2d, self.update[0]).weight.flatten(1)
             whole = torch.block_diag(*groups.chunk(cast(nn.Conv2d, self.update[0]).groups))
-            return cast(Tensor, self.update[1](_to_map(F.linear(both, whole), h, w)))
-        return cast(Tensor, self.update(_to_map(both, h, w)))
+            return cast(Tensor, self.update[1](to_map(F.linear(both, whole), h, w)))
+        return cast(Tensor, self.update(to_map(both, h, w)))
+
+    def messages(self, nodes: Tensor, neighbours: Tensor, keys: Tensor | None) -> Tensor:
+        """What each node is told by its neighbours, ``[B, N, C]``."""
+        return max_relative(nodes, neighbours, keys)
 
 
-def _to_map(nodes: Tensor, height: int, width: int) -> Tensor:
+def to_map(nodes: Tensor, height: int, width: int) -> Tensor:
+    """Nodes ``[B, H * W, C]`` to a map ``[B, C, H, W]``; undoes :func:`to_nodes`."""
     # The channels-last layout of [B, C, H, W] is exactly [B, N, C] in memory.
     return nodes.view(nodes.shape[0], height, width, nodes.shape[2]).permute(0, 3, 1, 2)
 
@@ -180,7 +211,8 @@ class DropPath(nn.Module):
         return x * x.new_empty(shape).bernoulli_(keep).div_(keep)
 
 
-def _linear(c_in: int, c_out: int) -> nn.Sequential:
+def pointwise(c_in: int, c_out: int) -> nn.Sequential:
+    """A layer applied to each node separately: 1 x 1 convolution and batch normalisation."""
     return nn.Sequential(nn.Conv2d(c_in, c_out, 1, bias=False), nn.BatchNorm2d(c_out))
 
 
@@ -201,9 +233,9 @@ class GraphBlock(nn.Module):
     ) -> None:
         super().__init__()
         self.k, self.dilation = k, dilation
-        self.linear_in = _linear(channels, channels)
+        self.linear_in = pointwise(channels, channels)
         self.conv = MaxRelativeConv(channels, groups)
-        self.linear_out = _linear(2 * channels, channels)
+        self.linear_out = pointwise(2 * channels, channels)
         self.drop_path = DropPath(drop_path)
         bias = relative_position_bias(channels, grid) if relative_position else None
         self.register_buffer("position_bias", bias, persistent=False)
@@ -212,12 +244,16 @@ class GraphBlock(nn.Module):
         """Return the updated map ``[B, C, H, W]`` and the graph it was updated on."""
         y = self.linear_in(x)
         graph = self.graph(y)
-        y = self.linear_out(F.gelu(self.conv(y, graph.neighbours)))
-        return x + self.drop_path(y), graph
+        return x + self.residual(y, graph), graph
 
     def graph(self, y: Tensor) -> KNNGraph:
         """The graph of the nodes of a map ``[B, C, H, W]``."""
         return knn(to_nodes(y), self.k, self.dilation, self.position_bias)
+
+    def residual(self, y: Tensor, graph: KNNGraph) -> Tensor:
+        """What the block adds to its input, from ``y = W_in x`` and its graph."""
+        y = self.linear_out(F.gelu(self.conv(y, graph.neighbours, graph.keys)))
+        return cast(Tensor, self.drop_path(y))
 
 
 class FFN(nn.Module):
@@ -225,8 +261,8 @@ class FFN(nn.Module):
 
     def __init__(self, channels: int, expansion: int = 4, drop_path: float = 0.0) -> None:
         super().__init__()
-        self.linear_in = _linear(channels, expansion * channels)
-        self.linear_out = _linear(expansion * channels, channels)
+        self.linear_in = pointwise(channels, expansion * channels)
+        self.linear_out = pointwise(expansion * channels, channels)
         self.drop_path = DropPath(drop_path)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -241,17 +277,18 @@ def relative_position_bias(channels: int, grid: tuple[int, int]) -> Tensor:
     row, half for the column. Close nodes get a lower (more negative) term, so they seem closer.
     """
     height, width = grid
-    quarter = channels // 4
-    omega = 10_000.0 ** (-torch.arange(quarter, dtype=torch.float64) / quarter)
-
-    def embed(size: int) -> Tensor:
-        angle = torch.arange(size, dtype=torch.float64)[:, None] * omega
-        return torch.cat([angle.sin(), angle.cos()], dim=1)
-
-    rows = embed(height)[:, None, :].expand(height, width, -1)
-    columns = embed(width)[None, :, :].expand(height, width, -1)
+    rows = sine_cosine(height, channels)[:, None, :].expand(height, width, -1)
+    columns = sine_cosine(width, channels)[None, :, :].expand(height, width, -1)
     p = torch.cat([rows, columns], dim=-1).reshape(height * width, -1)
     return (-2 * p @ p.T / p.shape[1]).float()
+
+
+def sine_cosine(size: int, channels: int) -> Tensor:
+    """One axis of the position embeddings of a map with ``channels``: ``[size, channels / 2]``."""
+    quarter = channels // 4
+    omega = 10_000.0 ** (-torch.arange(quarter, dtype=torch.float64) / quarter)
+    angle = torch.arange(size, dtype=torch.float64)[:, None] * omega
+    return torch.cat([angle.sin(), angle.cos()], dim=1)
 
 
 def relative_change(before: Tensor, after: Tensor) -> Tensor:

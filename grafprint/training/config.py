@@ -7,16 +7,13 @@ import math
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 from grafprint.degradation.augmentation import DegradeConfig
 from grafprint.degradation.rerecording import RerecordingConfig
 from grafprint.errors import ConfigError
 
-_Settings = TypeVar(
-    "_Settings", "TrainConfig", "DistillationConfig", DegradeConfig, RerecordingConfig
-)
-_RunSettings = TypeVar("_RunSettings", "TrainConfig", "DistillationConfig")
+_Settings = TypeVar("_Settings")
 
 # Fabric's precisions that every encoder can be trained in.
 PRECISIONS = ("bf16-mixed", "16-mixed", "32-true")
@@ -119,16 +116,16 @@ def load_config(path: Path) -> TrainConfig:
 
     Raises FileNotFoundError if there is no such file, ConfigError if it holds anything else.
     """
-    return _load(path, config_of)
+    return load_settings(path, config_of)
 
 
 def load_distillation_config(path: Path) -> DistillationConfig:
     """Distillation settings from a JSON file; raises as :func:`load_config` does."""
-    return _load(path, lambda values: _settings(DistillationConfig, values))
+    return load_settings(path, lambda values: settings_of(DistillationConfig, values))
 
 
-def save_config(path: Path, config: TrainConfig | DistillationConfig) -> None:
-    """Write settings as JSON."""
+def save_config(path: Path, config: Any) -> None:
+    """Write settings, a dataclass, as JSON."""
     path.write_text(json.dumps(asdict(config), indent=2) + "\n", encoding="utf-8")
 
 
@@ -136,12 +133,13 @@ def config_of(values: Mapping[str, Any]) -> TrainConfig:
     """Training settings from parsed JSON; ConfigError for unknown names."""
     values = dict(values)
     chain = dict(values.pop("degrade", {}))
-    rerecording = _settings(RerecordingConfig, chain.pop("rerecording", {}))
-    degrade = replace(_settings(DegradeConfig, chain), rerecording=rerecording)
-    return replace(_settings(TrainConfig, values), degrade=degrade)
+    rerecording = settings_of(RerecordingConfig, chain.pop("rerecording", {}))
+    degrade = replace(settings_of(DegradeConfig, chain), rerecording=rerecording)
+    return replace(settings_of(TrainConfig, values), degrade=degrade)
 
 
-def _load(path: Path, parse: Callable[[Mapping[str, Any]], _RunSettings]) -> _RunSettings:
+def load_settings(path: Path, parse: Callable[[Mapping[str, Any]], _Settings]) -> _Settings:
+    """What ``parse`` makes of a JSON file; raises as :func:`load_config` does."""
     if not path.is_file():
         raise FileNotFoundError(f"{path}: no such file of settings")
     try:
@@ -150,8 +148,9 @@ def _load(path: Path, parse: Callable[[Mapping[str, Any]], _RunSettings]) -> _Ru
         raise ConfigError(f"{path}: not the settings of a training run: {error}") from error
 
 
-def _settings(kind: type[_Settings], values: Mapping[str, Any]) -> _Settings:
-    known = {f.name for f in fields(kind)}
+def settings_of(kind: type[_Settings], values: Mapping[str, Any]) -> _Settings:
+    """Settings of a kind from parsed JSON; ConfigError for unknown names."""
+    known = {f.name for f in fields(cast(Any, kind))}
     if unknown := sorted(set(values) - known):
         raise ConfigError(f"there is no setting {', '.join(unknown)}")
     # JSON has lists where the settings have tuples.

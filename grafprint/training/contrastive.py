@@ -6,16 +6,12 @@ with the weights of an uninterrupted one.
 
 from __future__ import annotations
 
-import logging
-import os
 from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import cast
 
-import torch
 from lightning.fabric import Fabric
-from lightning.fabric.loggers.tensorboard import TensorBoardLogger
 from torch import Tensor
 from torch.utils.data import DataLoader
 
@@ -24,17 +20,15 @@ from grafprint.degradation.augmentation import Degrade
 from grafprint.degradation.banks import NoiseBank, RoomBank, noise_bank, room_bank
 from grafprint.errors import DataError
 from grafprint.models.encoders import OwnEncoder, build, features_of
-from grafprint.models.fast.precision import computes_bf16
 from grafprint.models.features import FeatureConfig
 from grafprint.threads import prefetch
 from grafprint.training.config import TrainConfig, learning_rate_at, save_config
 from grafprint.training.data import Crops, PcmCache
+from grafprint.training.fabric import launch_fabric
 from grafprint.training.loop import Cadence, run_loop, state_path
 from grafprint.training.pairs import Pairs
 from grafprint.training.run import Run
 from grafprint.training.validation import Validation
-
-log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -96,7 +90,7 @@ def train(
         DivergedError: the loss or the weights have become infinite or NaN.
     """
     state = state_path(out, resume)
-    fabric = _fabric(config, out, accelerator, devices)
+    fabric = launch_fabric(config.precision, out, accelerator, devices)
     features = _features(config)  # before the music is decoded: it may refuse the encoder
     data = _decode_once(fabric, music, cache or out / "cache", on_decode)
     noises = noise_bank(noise, "train", 20, config.seed)
@@ -204,31 +198,6 @@ class _Contrastive:
             }
             self.run.save(done, facts)
         self.fabric.barrier()
-
-
-def _fabric(config: TrainConfig, out: Path, accelerator: str, devices: int | str) -> Fabric:
-    out.mkdir(parents=True, exist_ok=True)
-    strategy, nodes = "auto", 1
-    if torch.distributed.is_torchelastic_launched():  # torchrun decides how many processes
-        devices = int(os.environ["LOCAL_WORLD_SIZE"])
-        nodes = int(os.environ["WORLD_SIZE"]) // devices
-        strategy = "ddp"
-    logger = TensorBoardLogger(out, name="tensorboard", version="")
-    precision = config.precision
-    on_cpu = accelerator == "cpu" or (accelerator == "auto" and not torch.cuda.is_available())
-    if precision == "bf16-mixed" and on_cpu and not computes_bf16(torch.device("cpu")):
-        log.warning("this CPU has no bfloat16: training in float32")
-        precision = "32-true"
-    fabric = Fabric(
-        accelerator=accelerator,
-        devices=devices,
-        num_nodes=nodes,
-        strategy=strategy,
-        precision=precision,  # type: ignore[arg-type]
-        loggers=logger,
-    )
-    fabric.launch()
-    return fabric
 
 
 def _features(config: TrainConfig) -> FeatureConfig:

@@ -22,7 +22,7 @@ from grafprint.models import checkpoint
 _Batch = TypeVar("_Batch")
 
 # The kinds of state file, by the name written in them.
-_KINDS = {"training": "training run", "imitation": "distillation"}
+_KINDS = {"training": "training run", "imitation": "distillation", "tagging": "tagger"}
 
 
 class Training(Protocol[_Batch]):

@@ -22,7 +22,7 @@ from grafprint.training.losses import nt_xent, triplet
 from grafprint.training.pairs import Pairs
 
 
-def _seed(*parts: int) -> int:
+def torch_seed(*parts: int) -> int:
     """One 64-bit seed for torch from several numbers, the same on every machine."""
     return int(np.random.SeedSequence(parts).generate_state(1, np.uint64)[0])
 
@@ -60,7 +60,7 @@ class Run:
 
     def inputs(self, step: int, crops: Tensor) -> Tensor:
         """The pairs of a step from its crops: a pure function of both."""
-        seed = _seed(self.config.seed, step, self.fabric.global_rank)
+        seed = torch_seed(self.config.seed, step, self.fabric.global_rank)
         pairs: Tensor = self.pairs(crops, torch.Generator().manual_seed(seed))
         return pairs
 
@@ -85,7 +85,7 @@ class Run:
             inputs.record_stream(torch.cuda.current_stream())
         fabric, config = self.fabric, self.config
         # For drop-path, which uses the global generator.
-        torch.manual_seed(_seed(config.seed, step, fabric.global_rank))
+        torch.manual_seed(torch_seed(config.seed, step, fabric.global_rank))
         for group in self.optimiser.param_groups:
             group["lr"] = learning_rate_at(step, config)
         a, b = self.encoder(inputs).chunk(2)
