@@ -9,6 +9,9 @@ from typing import Any
 from grafprint.library.records import Track
 from grafprint.matching.collection import Collection
 
+PAUSE_S = 6.0  # how long a play may be inaudible and still go on
+_OFF_LINE_S, _OFF_SPEED = 0.3, 0.03  # how far from one line two parts of a play may be
+
 
 @dataclass(frozen=True)
 class Play:
@@ -74,6 +77,46 @@ def merge_rivals(plays: Iterable[Play]) -> list[Play]:
             others = {t.id: t for t in (*best.alternatives, play.track, *play.alternatives)}
             chosen[rival] = replace(best, alternatives=tuple(others.values()))
     return sorted(chosen, key=lambda p: p.start_s)
+
+
+def add_plays(plays: Iterable[Play], more: Iterable[Play]) -> list[Play]:
+    """``plays`` and ``more``, which were found between them; a play that goes on is one play."""
+    result = list(plays)
+    for play in more:
+        for number, other in enumerate(result):
+            if (joined := _joined(other, play)) is not None:
+                result[number] = joined
+                break
+        else:
+            result.append(play)
+    return merge_rivals(result)
+
+
+def _joined(a: Play, b: Play) -> Play | None:
+    """Two plays as one, if it is the same track and ``b`` lies on the line through both."""
+    first, last = sorted((a, b), key=lambda play: play.start_s)
+    if a.track.id != b.track.id or last.start_s - first.end_s > PAUSE_S:
+        return None
+    # Middles, since the speed of a short play is not known.
+    apart_s = (last.start_s + last.end_s - first.start_s - first.end_s) / 2
+    of_track_s = (
+        last.track_start_s + last.track_end_s - first.track_start_s - first.track_end_s
+    ) / 2
+    if abs(of_track_s - b.speed * apart_s) > max(_OFF_LINE_S, _OFF_SPEED * apart_s):
+        return None
+    ending = max((a, b), key=lambda play: play.end_s)
+    lengths = [play.end_s - play.start_s for play in (first, last)]
+    others = {track.id: track for track in (*first.alternatives, *last.alternatives)}
+    return Play(
+        first.track,
+        first.start_s,
+        ending.end_s,
+        first.track_start_s,
+        ending.track_end_s,
+        (ending.track_end_s - first.track_start_s) / max(1e-9, ending.end_s - first.start_s),
+        (first.score * lengths[0] + last.score * lengths[1]) / max(1e-9, sum(lengths)),
+        tuple(others.values()),
+    )
 
 
 def rivals(a: Play, b: Play) -> bool:
