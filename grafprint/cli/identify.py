@@ -74,6 +74,14 @@ def identify(
     ] = None,
     top: TopOption = 5,
     confidence: ConfidenceOption = None,
+    other_speeds: Annotated[
+        bool,
+        typer.Option(
+            "--other-speeds",
+            help="If a clip is not identified, look again as if it were played up to 8 % faster or "
+            "slower than the track. Takes three times as long for such clips.",
+        ),
+    ] = False,
     as_json: JsonOption = False,
     as_csv: Annotated[
         bool, typer.Option("--csv", help="Print a CSV table for programs, a row for each clip.")
@@ -86,6 +94,7 @@ def identify(
     from grafprint.library import Library
     from grafprint.library.add_file import shown
     from grafprint.matching import identify_file
+    from grafprint.scan.other_speeds import identify_at_other_speeds
 
     if as_json and as_csv:
         raise ConfigError("--json and --csv exclude each other: give one")
@@ -99,7 +108,7 @@ def identify(
 
         def identify_one(clip: Path) -> Answer:
             with _file_of(clip) as file:
-                return identify_file(
+                answer = identify_file(
                     opened,
                     fingerprinter,
                     file,
@@ -108,6 +117,11 @@ def identify(
                     top_k=top,
                     confidence=confidence,
                 )
+                if other_speeds:
+                    answer = identify_at_other_speeds(
+                        opened, fingerprinter, file, answer, top_k=top, confidence=confidence
+                    )
+                return answer
 
         if alone:
             outcomes = [Outcome(shown(files[0]), identify_one(files[0]))]

@@ -1,0 +1,183 @@
+"""Music played faster or slower: what scan and identify find, also with --other-speeds.
+
+    python -m benchmarks.speed
+
+On the demo music. A mix of --parts parts of 8 to 28 s with hard cuts, every third of a track that
+is not in the library, is played at each speed, in tempo and pitch. A play is right as in
+benchmarks.scan. The first 8 s of each part are identified, too. The cost is the number of
+fingerprints beside that of a scan without other speeds.
+
+--unknown FOLDER instead scans the music there, none of which may be in the --library, and counts
+the plays, all of them wrong. The results of either command are kept by the other.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import shutil
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from benchmarks.scan import KINDS, LENGTHS_S, faster, make_mix, right
+from benchmarks.shared import common
+from grafprint import audio
+from grafprint.audio.folders import audio_files
+from grafprint.evaluation.intervals import wilson
+from grafprint.evaluation.mixes import Mix, Part
+from grafprint.fingerprint import Fingerprinter
+from grafprint.library import Library, Track
+from grafprint.matching import Answer, identify_file
+from grafprint.scan import OTHER_SPEEDS, scan
+from grafprint.scan.other_speeds import identify_at_other_speeds
+
+SPEEDS = (1.0, 1.04, 0.96, 1.06, 0.94, 1.08, 0.92, 1.02, 0.98)
+CLIP_S = LENGTHS_S[0]
+NEAR_S = 0.5  # largest error of the time in the track
+
+
+class Remembering(Fingerprinter):
+    """Fingerprints the same audio once, and counts how many fingerprints were asked for."""
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self.asked = 0
+        self._known: dict[str, list[np.ndarray]] = {}
+
+    def stream(self, chunks: Iterable[np.ndarray]) -> Iterator[np.ndarray]:
+        """See ``Fingerprinter.stream``."""
+        held = list(chunks)
+        key = hashlib.sha256(np.concatenate(held).tobytes()).hexdigest()
+        if key not in self._known:
+            self._known[key] = list(super().stream(held))
+        for vectors in self._known[key]:
+            self.asked += len(vectors)
+            yield vectors
+
+    def forget(self) -> None:
+        """Free the memory."""
+        self._known.clear()
+
+
+@contextmanager
+def without_strangers(work: Path) -> Iterator[tuple[Library, list[Track], list[Path]]]:
+    """The bundled library without every third track; its tracks, and the audio of the others."""
+    copy = work / "without-strangers"
+    shutil.rmtree(copy, ignore_errors=True)
+    shutil.copytree(common.ROOT / "assets/library", copy / "library")
+    (copy / "music").symlink_to(common.ROOT / "assets/music")
+    with Library.open(copy / "library", writable=True) as library:
+        long = [t for t in library.tracks() if t.duration_s > LENGTHS_S[1]]
+        strangers = [library.audio_path(track) for track in long[::3]]
+        for track in long[::3]:
+            library.remove(track.id)
+        known = [track for number, track in enumerate(long) if number % 3]
+        yield library, known, [path for path in strangers if path]
+    shutil.rmtree(copy)
+
+
+def measure(
+    library: Library, fingerprinter: Remembering, mix: Mix, speed: float, work: Path
+) -> dict[str, Any]:
+    """What is found in a mix that is played at a speed."""
+    path = work / "mix.wav"
+    mix.write(path)
+    row: dict[str, Any] = {"speed": speed, "parts": len(mix.parts), "minutes": mix.length_s / 60}
+    for name, speeds in (("plain", ()), ("other_speeds", OTHER_SPEEDS)):
+        before = fingerprinter.asked
+        plays = scan(library, fingerprinter, path, speeds=speeds).plays
+        asked = fingerprinter.asked - before
+        found = [any(right(play, part, speed) for play in plays) for part in mix.parts]
+        errors = [
+            abs(play.speed - speed) for play in plays for part in mix.parts
+            if right(play, part, speed)
+        ]  # fmt: skip
+        hits = sum(any(right(play, part, speed) for part in mix.parts) for play in plays)
+        row[name] = {
+            "plays": len(plays),
+            "wrong": len(plays) - hits,
+            "recall": wilson(sum(found), len(found)),
+            "median_speed_error": float(np.median(errors)) if errors else None,
+            "fingerprints": asked,
+        }
+    named = {"plain": 0, "other_speeds": 0}
+    for part in mix.parts:
+        clip = work / "clip.wav"
+        begin = round(part.start_s * audio.SAMPLE_RATE)
+        Mix(library, mix.samples[begin:][: round(CLIP_S * audio.SAMPLE_RATE)]).write(clip)
+        plain = identify_file(library, fingerprinter, clip)
+        named["plain"] += _names(plain, part)
+        answer = identify_at_other_speeds(library, fingerprinter, clip, plain)
+        named["other_speeds"] += _names(answer, part)
+    row["identified"] = {name: wilson(count, len(mix.parts)) for name, count in named.items()}
+    return row
+
+
+def _names(answer: Answer, part: Part) -> bool:
+    """Whether an answer names the part, and the right time in its track."""
+    best = answer.best
+    if not answer.identified or best is None:
+        return False
+    return best.track.id == part.track.id and abs(best.start_s - part.track_start_s) <= NEAR_S
+
+
+def measure_unknown(
+    library: Library, fingerprinter: Remembering, folder: Path, most: int | None
+) -> dict[str, Any]:
+    """Wrong plays in music that is not in the library."""
+    paths = audio_files(folder, [])[:most]
+    row: dict[str, Any] = {"recordings": len(paths), "library": len(library), "hours": 0.0}
+    row |= {"plain": 0, "other_speeds": 0}
+    for path in paths:
+        for name, speeds in (("plain", ()), ("other_speeds", OTHER_SPEEDS)):
+            found = scan(library, fingerprinter, path, speeds=speeds)
+            row[name] += len(found.plays)
+        row["hours"] += found.duration_s / 3600
+        fingerprinter.forget()
+    return row
+
+
+def main() -> None:
+    """Measure and write."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--parts", type=int, default=24, help="of the mix, unknown ones included")
+    parser.add_argument("--speed", type=float, action="append", help="of the mix; can be repeated")
+    parser.add_argument("--unknown", type=Path, help="folder of music that is in no library")
+    parser.add_argument("--most", type=int, help="scan so many files of it")
+    parser.add_argument("--library", type=Path, help="for --unknown; default: the bundled one")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--work", type=Path, default=Path("runs"), help="for mixes")
+    args = parser.parse_args()
+    args.work.mkdir(parents=True, exist_ok=True)
+    fingerprinter = Remembering.load()
+    assert isinstance(fingerprinter, Remembering)
+    result: dict[str, Any] = {"model_id": fingerprinter.model_id}
+    if args.unknown:
+        place = args.library or common.ROOT / "assets/library"
+        with Library.open(place, model_id=fingerprinter.model_id) as library:
+            result["unknown"] = measure_unknown(library, fingerprinter, args.unknown, args.most)
+        print(result["unknown"], flush=True)
+    else:
+        result["rows"] = []
+        with without_strangers(args.work) as (library, known, strangers):
+            rng = np.random.default_rng(args.seed)
+            mix = make_mix(library, known, strangers, KINDS["hard cuts"], rng, args.parts)
+            for speed in args.speed or SPEEDS:
+                played = faster(mix, speed)
+                row = measure(library, fingerprinter, played, speed, args.work)
+                result["rows"].append(row)
+                fingerprinter.forget()
+                print(row, flush=True)
+    try:
+        before = common.read("speed")
+    except FileNotFoundError:
+        before = {}
+    common.write("speed", before | result)
+
+
+if __name__ == "__main__":
+    main()
