@@ -7,8 +7,11 @@ is not in the library, is played at each speed, in tempo and pitch. A play is ri
 benchmarks.scan. The first 8 s of each part are identified, too. The cost is the number of
 fingerprints beside that of a scan without other speeds.
 
+--keep-pitch instead changes the tempo alone, by 6 %, as DJs' players do with 'key lock' (FFmpeg's
+atempo), and identifies these parts.
+
 --unknown FOLDER instead scans the music there, none of which may be in the --library, and counts
-the plays, all of them wrong. The results of either command are kept by the other.
+the plays, all of them wrong. Each command keeps the others' results.
 """
 
 from __future__ import annotations
@@ -21,6 +24,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import av
 import numpy as np
 
 from benchmarks.scan import KINDS, LENGTHS_S, faster, make_mix, right
@@ -31,7 +35,7 @@ from grafprint.evaluation.intervals import wilson
 from grafprint.evaluation.mixes import Mix, Part
 from grafprint.fingerprint import Fingerprinter
 from grafprint.library import Library, Track
-from grafprint.matching import Answer, identify_file
+from grafprint.matching import Answer, identify_audio, identify_file
 from grafprint.scan import OTHER_SPEEDS, scan
 from grafprint.scan.other_speeds import identify_at_other_speeds
 
@@ -125,11 +129,41 @@ def _names(answer: Answer, part: Part) -> bool:
     return best.track.id == part.track.id and abs(best.start_s - part.track_start_s) <= NEAR_S
 
 
+def with_tempo(samples: np.ndarray, tempo: float) -> np.ndarray:
+    """Audio played at another tempo, with its pitch kept."""
+    graph = av.filter.Graph()
+    source = graph.add_abuffer(sample_rate=audio.SAMPLE_RATE, format="flt", layout="mono")
+    graph.link_nodes(source, graph.add("atempo", str(tempo)), graph.add("abuffersink")).configure()
+    frame = av.AudioFrame.from_ndarray(samples[None], format="flt", layout="mono")
+    frame.sample_rate = audio.SAMPLE_RATE
+    graph.push(frame)
+    graph.push(None)
+    pieces = []
+    while True:
+        try:
+            pieces.append(graph.pull().to_ndarray()[0])
+        except (av.EOFError, av.BlockingIOError):
+            return np.concatenate(pieces)
+
+
+def measure_tempo(
+    library: Library, fingerprinter: Fingerprinter, mix: Mix, tempo: float
+) -> dict[str, Any]:
+    """How many parts are identified at another tempo."""
+    named = 0
+    for part in mix.parts:
+        begin = round(part.start_s * audio.SAMPLE_RATE)
+        music = mix.samples[begin:][: round(CLIP_S * audio.SAMPLE_RATE)]
+        named += _names(identify_audio(library, fingerprinter, with_tempo(music, tempo)), part)
+    return {"tempo": tempo, "parts": len(mix.parts), "identified": named}
+
+
 def measure_unknown(
     library: Library, fingerprinter: Remembering, folder: Path, most: int | None
 ) -> dict[str, Any]:
     """Wrong plays in music that is not in the library."""
-    paths = audio_files(folder, [])[:most]
+    paths = audio_files(folder, [])
+    paths = paths[:: max(1, len(paths) // most)][:most] if most else paths
     row: dict[str, Any] = {"recordings": len(paths), "library": len(library), "hours": 0.0}
     row |= {"plain": 0, "other_speeds": 0}
     for path in paths:
@@ -146,8 +180,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--parts", type=int, default=24, help="of the mix, unknown ones included")
     parser.add_argument("--speed", type=float, action="append", help="of the mix; can be repeated")
+    parser.add_argument("--keep-pitch", action="store_true", help="change the tempo alone")
     parser.add_argument("--unknown", type=Path, help="folder of music that is in no library")
-    parser.add_argument("--most", type=int, help="scan so many files of it")
+    parser.add_argument("--most", type=int, help="scan only so many files of it")
     parser.add_argument("--library", type=Path, help="for --unknown; default: the bundled one")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--work", type=Path, default=Path("runs"), help="for mixes")
@@ -162,11 +197,15 @@ def main() -> None:
             result["unknown"] = measure_unknown(library, fingerprinter, args.unknown, args.most)
         print(result["unknown"], flush=True)
     else:
-        result["rows"] = []
+        result["tempos" if args.keep_pitch else "rows"] = []
         with without_strangers(args.work) as (library, known, strangers):
             rng = np.random.default_rng(args.seed)
             mix = make_mix(library, known, strangers, KINDS["hard cuts"], rng, args.parts)
-            for speed in args.speed or SPEEDS:
+            tempos = (1.06, 0.94) if args.keep_pitch else ()
+            for tempo in tempos:
+                result["tempos"].append(measure_tempo(library, fingerprinter, mix, tempo))
+                print(result["tempos"][-1], flush=True)
+            for speed in () if tempos else args.speed or SPEEDS:
                 played = faster(mix, speed)
                 row = measure(library, fingerprinter, played, speed, args.work)
                 result["rows"].append(row)
@@ -176,6 +215,7 @@ def main() -> None:
         before = common.read("speed")
     except FileNotFoundError:
         before = {}
+    before.pop("machine", None)
     common.write("speed", before | result)
 
 

@@ -94,7 +94,7 @@ def identify(
     from grafprint.library import Library
     from grafprint.library.add_file import shown
     from grafprint.matching import identify_file
-    from grafprint.scan.other_speeds import identify_at_other_speeds
+    from grafprint.scan import identify_at_other_speeds
 
     if as_json and as_csv:
         raise ConfigError("--json and --csv exclude each other: give one")

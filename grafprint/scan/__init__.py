@@ -1,7 +1,7 @@
 """What plays when in long or endless audio."""
 
 from grafprint.scan.config import TimelineConfig
-from grafprint.scan.other_speeds import OTHER_SPEEDS
+from grafprint.scan.other_speeds import OTHER_SPEEDS, identify_at_other_speeds
 from grafprint.scan.plays import Play
 from grafprint.scan.recording import scan, scans
 from grafprint.scan.results import Gap, Scan, gaps
@@ -16,6 +16,7 @@ __all__ = [
     "Timeline",
     "TimelineConfig",
     "gaps",
+    "identify_at_other_speeds",
     "scan",
     "scans",
     "speed_of",

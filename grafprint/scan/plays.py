@@ -104,18 +104,20 @@ def _joined(a: Play, b: Play) -> Play | None:
     ) / 2
     if abs(of_track_s - b.speed * apart_s) > max(_OFF_LINE_S, _OFF_SPEED * apart_s):
         return None
-    ending = max((a, b), key=lambda play: play.end_s)
-    lengths = [play.end_s - play.start_s for play in (first, last)]
-    others = {track.id: track for track in (*first.alternatives, *last.alternatives)}
-    return Play(
-        first.track,
-        first.start_s,
-        ending.end_s,
-        first.track_start_s,
-        ending.track_end_s,
-        (ending.track_end_s - first.track_start_s) / max(1e-9, ending.end_s - first.start_s),
-        (first.score * lengths[0] + last.score * lengths[1]) / max(1e-9, sum(lengths)),
-        tuple(others.values()),
+    lengths = [play.end_s - play.start_s for play in (a, b)]
+    longer, shorter = (a, b) if lengths[0] > lengths[1] else (b, a)  # its speed is known better
+    start_s, end_s = first.start_s, max(a.end_s, b.end_s)
+    from_s = longer.track_start_s - (longer.start_s - start_s) * longer.speed
+    to_s = longer.track_end_s + (end_s - longer.end_s) * longer.speed
+    tracks = {track.id: track for track in (*longer.alternatives, *shorter.alternatives)}
+    return replace(
+        longer,
+        start_s=start_s,
+        end_s=end_s,
+        track_start_s=max(0.0, from_s),
+        track_end_s=min(longer.track.duration_s, to_s),
+        score=(a.score * lengths[0] + b.score * lengths[1]) / max(1e-9, sum(lengths)),
+        alternatives=tuple(tracks.values()),
     )
 
 
