@@ -39,7 +39,8 @@ from grafprint.matching import Answer, identify_audio, identify_file
 from grafprint.scan import OTHER_SPEEDS, scan
 from grafprint.scan.other_speeds import identify_at_other_speeds
 
-SPEEDS = (1.0, 1.04, 0.96, 1.06, 0.94, 1.08, 0.92, 1.02, 0.98)
+SPEEDS = (1.06, 0.94, 1.08, 0.92, 1.04, 0.96, 1.0)
+TEMPOS = (1.06, 0.94)
 CLIP_S = LENGTHS_S[0]
 NEAR_S = 0.5  # largest error of the time in the track
 
@@ -178,7 +179,7 @@ def measure_unknown(
 def main() -> None:
     """Measure and write."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--parts", type=int, default=24, help="of the mix, unknown ones included")
+    parser.add_argument("--parts", type=int, default=15, help="of the mix, unknown ones included")
     parser.add_argument("--speed", type=float, action="append", help="of the mix; can be repeated")
     parser.add_argument("--keep-pitch", action="store_true", help="change the tempo alone")
     parser.add_argument("--unknown", type=Path, help="folder of music that is in no library")
@@ -190,33 +191,36 @@ def main() -> None:
     args.work.mkdir(parents=True, exist_ok=True)
     fingerprinter = Remembering.load()
     assert isinstance(fingerprinter, Remembering)
-    result: dict[str, Any] = {"model_id": fingerprinter.model_id}
     if args.unknown:
         place = args.library or common.ROOT / "assets/library"
         with Library.open(place, model_id=fingerprinter.model_id) as library:
-            result["unknown"] = measure_unknown(library, fingerprinter, args.unknown, args.most)
-        print(result["unknown"], flush=True)
-    else:
-        result["tempos" if args.keep_pitch else "rows"] = []
-        with without_strangers(args.work) as (library, known, strangers):
-            rng = np.random.default_rng(args.seed)
-            mix = make_mix(library, known, strangers, KINDS["hard cuts"], rng, args.parts)
-            tempos = (1.06, 0.94) if args.keep_pitch else ()
-            for tempo in tempos:
-                result["tempos"].append(measure_tempo(library, fingerprinter, mix, tempo))
-                print(result["tempos"][-1], flush=True)
-            for speed in () if tempos else args.speed or SPEEDS:
-                played = faster(mix, speed)
-                row = measure(library, fingerprinter, played, speed, args.work)
-                result["rows"].append(row)
-                fingerprinter.forget()
-                print(row, flush=True)
+            found = measure_unknown(library, fingerprinter, args.unknown, args.most)
+        keep(fingerprinter, "unknown", found)
+        return
+    with without_strangers(args.work) as (library, known, strangers):
+        rng = np.random.default_rng(args.seed)
+        mix = make_mix(library, known, strangers, KINDS["hard cuts"], rng, args.parts)
+        if args.keep_pitch:
+            rows = [measure_tempo(library, fingerprinter, mix, tempo) for tempo in TEMPOS]
+            keep(fingerprinter, "tempos", rows)
+            return
+        rows = []
+        for speed in args.speed or SPEEDS:
+            played = faster(mix, speed)
+            rows.append(measure(library, fingerprinter, played, speed, args.work))
+            fingerprinter.forget()
+            keep(fingerprinter, "rows", rows)
+
+
+def keep(fingerprinter: Fingerprinter, name: str, found: Any) -> None:
+    """Write one kind of results, and keep the others."""
+    print(found, flush=True)
     try:
         before = common.read("speed")
     except FileNotFoundError:
         before = {}
     before.pop("machine", None)
-    common.write("speed", before | result)
+    common.write("speed", before | {"model_id": fingerprinter.model_id, name: found})
 
 
 if __name__ == "__main__":

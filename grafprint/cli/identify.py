@@ -78,8 +78,8 @@ def identify(
         bool,
         typer.Option(
             "--other-speeds",
-            help="If a clip is not identified, look again as if it were played up to 8 % faster or "
-            "slower than the track. Takes three times as long for such clips.",
+            help="If a clip is not identified, look again for music up to 8 % faster or slower, "
+            "pitch included; without, about 3 % is the limit. Takes three times as long then.",
         ),
     ] = False,
     as_json: JsonOption = False,
@@ -94,7 +94,6 @@ def identify(
     from grafprint.library import Library
     from grafprint.library.add_file import shown
     from grafprint.matching import identify_file
-    from grafprint.scan import identify_at_other_speeds
 
     if as_json and as_csv:
         raise ConfigError("--json and --csv exclude each other: give one")
@@ -118,6 +117,8 @@ def identify(
                     confidence=confidence,
                 )
                 if other_speeds:
+                    from grafprint.scan import identify_at_other_speeds
+
                     answer = identify_at_other_speeds(
                         opened, fingerprinter, file, answer, top_k=top, confidence=confidence
                     )
