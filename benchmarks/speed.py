@@ -11,7 +11,7 @@ fingerprints beside that of a scan without other speeds.
 atempo), and identifies these parts.
 
 --unknown FOLDER instead scans the music there, none of which may be in the --library, and counts
-the plays, all of them wrong. Each command keeps the others' results.
+the plays, all of them wrong. Each command keeps the others' results, and those of other speeds.
 """
 
 from __future__ import annotations
@@ -204,12 +204,10 @@ def main() -> None:
             rows = [measure_tempo(library, fingerprinter, mix, tempo) for tempo in TEMPOS]
             keep(fingerprinter, "tempos", rows)
             return
-        rows = []
         for speed in args.speed or SPEEDS:
-            played = faster(mix, speed)
-            rows.append(measure(library, fingerprinter, played, speed, args.work))
+            row = measure(library, fingerprinter, faster(mix, speed), speed, args.work)
             fingerprinter.forget()
-            keep(fingerprinter, "rows", rows)
+            keep(fingerprinter, "rows", [row])
 
 
 def keep(fingerprinter: Fingerprinter, name: str, found: Any) -> None:
@@ -220,6 +218,10 @@ def keep(fingerprinter: Fingerprinter, name: str, found: Any) -> None:
     except FileNotFoundError:
         before = {}
     before.pop("machine", None)
+    if name == "rows":
+        measured = {row["speed"] for row in found}
+        others = [row for row in before.get("rows", []) if row["speed"] not in measured]
+        found = sorted([*others, *found], key=lambda row: float(row["speed"]))
     common.write("speed", before | {"model_id": fingerprinter.model_id, name: found})
 
 
