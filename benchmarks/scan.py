@@ -66,10 +66,11 @@ def make_mix(
     strangers: list[Path],
     kind: Kind,
     rng: np.random.Generator,
+    parts: int | None = None,
 ) -> Mix:
-    """A mix of random parts, of random length, of known and unknown tracks."""
+    """A mix of random parts (default: PARTS), of random length, of known and unknown tracks."""
     mix = Mix(library)
-    for number in range(PARTS):
+    for number in range(parts or PARTS):
         length_s = float(rng.uniform(*LENGTHS_S))
         if number % 3 == 2:
             music = audio.load(strangers[rng.integers(len(strangers))], duration_s=length_s)

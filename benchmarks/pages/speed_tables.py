@@ -225,6 +225,44 @@ def scans() -> str:
     ))  # fmt: skip
 
 
+def other_speeds() -> str:
+    """What is found of music that is played faster or slower."""
+    header = ["played", "`scan`", "`scan --other-speeds`", "fingerprints", "`identify`",
+              "`identify --other-speeds`"]  # fmt: skip
+    rows = common.read("speed")["rows"]
+    lines = []
+    for row in sorted(rows, key=lambda row: float(row["speed"])):
+        parts, ways = row["parts"], ("plain", "other_speeds")
+        found = [f"{round(row[way]['recall'][0] * parts)} of {parts}" for way in ways]
+        named = [f"{round(row['identified'][way][0] * parts)} of {parts}" for way in ways]
+        asked = [row[way]["fingerprints"] for way in ways]
+        speed = f"{100 * (row['speed'] - 1):+.0f} %" if row["speed"] != 1 else "as it is"
+        lines.append([speed, *found, f"{asked[1] / asked[0]:.1f} times as many", *named])
+    return markdown(header, lines)
+
+
+def unknown_music() -> str:
+    """Wrong plays, and how many there were chances of."""
+    found = common.read("speed")
+    rows, unknown = found["rows"], found["unknown"]
+    plays = {way: sum(row[way]["plays"] for row in rows) for way in ("plain", "other_speeds")}
+    wrong = {way: sum(row[way]["wrong"] for row in rows) for way in ("plain", "other_speeds")}
+    return (
+        f"Wrong plays in these mixes: {wrong['plain']} of {plays['plain']}; with other speeds "
+        f"{wrong['other_speeds']} of {plays['other_speeds']}. In {60 * unknown['hours']:.0f} "
+        f"minutes of other music, none of it in a library of {unknown['library']:,} fingerprints: "
+        f"{unknown['plain']}; with other speeds {unknown['other_speeds']}."
+    )
+
+
+def kept_pitch() -> str:
+    """What is identified of music whose tempo alone was changed."""
+    return markdown(["tempo alone", "`identify`"], (
+        [f"{100 * (row['tempo'] - 1):+.0f} %", f"{row['identified']} of {row['parts']}"]
+        for row in common.read("speed")["tempos"]
+    ))  # fmt: skip
+
+
 def waits(key: str, title: str) -> Callable[[], str]:
     """Waiting times of a visitor of the app, or the parts of an answer."""
 
@@ -252,6 +290,9 @@ TABLES: dict[str, Callable[[], str]] = {
     "building": building,
     "startup": startup,
     "scans": scans,
+    "other speeds": other_speeds,
+    "unknown music": unknown_music,
+    "kept pitch": kept_pitch,
     "waits": waits("seconds", "waiting time of a visitor"),
     "answer": waits("answer_parts_s", "an answer to a clip of 7 s, on the server"),
 }

@@ -53,6 +53,8 @@ def show_answer(answer: Answer, what: str, values: dict[str, Any] | None = None)
         by = f" by {best.track.artist}" if best.track.artist else ""
         name = f"[bold]{title_of(best.track)}[/]{escape(by)}"
         line = f"{escape(what)} is {name}, from {clock(best.start_s)} into the track"
+        if (speed := getattr(answer, "speed", 1.0)) != 1:  # found with --other-speeds
+            line += f", {100 * abs(speed - 1):.1f} % {'faster' if speed > 1 else 'slower'}"
     else:
         line = f"{escape(what)} is [bold]not in this library[/]"
     out.print(line, highlight=False, soft_wrap=True)

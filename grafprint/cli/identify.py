@@ -76,6 +76,14 @@ def identify(
     ] = None,
     top: TopOption = 5,
     confidence: ConfidenceOption = None,
+    other_speeds: Annotated[
+        bool,
+        typer.Option(
+            "--other-speeds",
+            help="If a clip is not identified, look again for music up to 8 % faster or slower, "
+            "pitch included; without, about 3 % is the limit. Takes three times as long then.",
+        ),
+    ] = False,
     as_json: JsonOption = False,
     as_csv: Annotated[
         bool, typer.Option("--csv", help="Print a CSV table for programs, a row for each clip.")
@@ -104,7 +112,7 @@ def identify(
 
         def identify_one(clip: Path) -> Answer:
             with _file_of(clip) as file:
-                return identify_file(
+                answer = identify_file(
                     opened,
                     fingerprinter,
                     file,
@@ -113,6 +121,13 @@ def identify(
                     top_k=top,
                     confidence=confidence,
                 )
+                if other_speeds:
+                    from grafprint.scan import identify_at_other_speeds
+
+                    answer = identify_at_other_speeds(
+                        opened, fingerprinter, file, answer, top_k=top, confidence=confidence
+                    )
+                return answer
 
         if alone:
             outcomes = [Outcome(shown(files[0]), identify_one(files[0]))]

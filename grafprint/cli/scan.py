@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -76,18 +77,27 @@ def scan(
             show_default=False,
         ),
     ] = None,
+    other_speeds: Annotated[
+        bool,
+        typer.Option(
+            "--other-speeds",
+            help="Where nothing is found, look again for music that is played up to 8 % faster or "
+            "slower, as DJs do. A recording of unknown music takes three times as long.",
+        ),
+    ] = False,
     as_json: JsonOption = False,
 ) -> None:
     """List what plays when in a mix, a radio show or a film, gaps included.
 
-    Music is found up to about 4 % faster or slower than the track, where some is missed already; at
-    6 %, nearly all of it is. The exit status is 0 if anything was found, 1 if nothing was, 2 if
-    there was an error.
+    Music is found up to 3 % faster or slower than the track (tempo and pitch together). At 4 % some
+    is missed, at 6 % nearly all; --other-speeds finds it up to 8 %. The exit status is 0 if
+    anything was found, 1 if nothing was, 2 if there was an error.
     """
     from grafprint.audio import AudioError
     from grafprint.audio.folders import Failure
     from grafprint.library import Library
     from grafprint.library.add_file import shown
+    from grafprint.scan import OTHER_SPEEDS
     from grafprint.scan.outputs import Outputs, recordings
 
     form = Format.json if as_json else form
@@ -104,7 +114,8 @@ def scan(
     if several and form in OF_ONE and not folder:
         raise ConfigError(f"--format {form} is for one recording: use --out for one file of each")
     fingerprinter = load_fingerprinter(model, device, library, encoder)
-    outputs = Outputs(folder) if folder else None
+    speeds = OTHER_SPEEDS if other_speeds else ()
+    outputs = Outputs(folder, speeds) if folder else None
     failed, found = bool(unreadable), False
     columns = (
         TextColumn("{task.description}", markup=False),
@@ -120,7 +131,7 @@ def scan(
     ):
         for recording in recorded:
             try:
-                result = _scan_one(opened, fingerprinter, recording, outputs, bar)
+                result = _scan_one(opened, fingerprinter, recording, speeds, outputs, bar)
             except (GraFPrintError, OSError) as failure:
                 if not several:
                     raise
@@ -143,6 +154,7 @@ def _scan_one(
     library: Library,
     fingerprinter: Fingerprinter,
     recording: Recording,
+    speeds: Sequence[float],
     outputs: Outputs | None,
     bar: Progress,
 ) -> Scan | None:
@@ -163,7 +175,9 @@ def _scan_one(
         bar.update(task, completed=share, at=at)
 
     def run() -> Scan:
-        return scan_recording(library, fingerprinter, path, state=state, on_progress=on_progress)
+        return scan_recording(
+            library, fingerprinter, path, speeds=speeds, state=state, on_progress=on_progress
+        )
 
     try:
         result = run()

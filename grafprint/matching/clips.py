@@ -33,6 +33,7 @@ def identify_audio(
     top_k: int = 5,
     k: int | None = None,
     confidence: float | None = None,
+    looks: int = 1,
 ) -> Answer:
     """Find the recording that mono ``samples [n]`` at 16 kHz come from; see :func:`identify`.
 
@@ -50,7 +51,14 @@ def identify_audio(
     library.check_query(fingerprinter)
     clip, start_s = loudest(pieces, longest_s)
     answer = _identify_clip(
-        library, fingerprinter, clip, start_s, top_k=top_k, k=k, confidence=confidence
+        library,
+        fingerprinter,
+        clip,
+        start_s,
+        top_k=top_k,
+        k=k,
+        confidence=confidence,
+        looks=looks,
     )
     return replace(answer, part=answer.part or len(clip) < len(samples))
 
@@ -99,6 +107,7 @@ def _identify_clip(
     top_k: int,
     k: int | None,
     confidence: float | None,
+    looks: int = 1,
 ) -> Answer:
     duration_s = len(clip) / audio.SAMPLE_RATE
     if duration_s < fingerprinter.window_s:
@@ -109,11 +118,17 @@ def _identify_clip(
     fingerprints = fingerprinter(clip)
     spectrum = contrast(clip) if library.has_landmarks else None
     answer = identify(
-        library, fingerprints, spectrum=spectrum, top_k=top_k, k=k, confidence=confidence
+        library,
+        fingerprints,
+        spectrum=spectrum,
+        top_k=top_k,
+        k=k,
+        confidence=confidence,
+        looks=looks,
     )
     if not answer.identified:
         part = identify_part(
-            library, fingerprints, spectrum, top_k=top_k, k=k, confidence=confidence
+            library, fingerprints, spectrum, top_k=top_k, k=k, confidence=confidence, looks=looks
         )
         if part is not None:
             return shift_answer(part, start_s)

@@ -123,6 +123,7 @@ def identify(
     top_k: int = 5,
     k: int | None = None,
     confidence: float | None = None,
+    looks: int = 1,
     spectrum: np.ndarray | None = None,
 ) -> Answer:
     """Find the tracks from which consecutive query ``fingerprints [m, dim]`` may come.
@@ -136,14 +137,22 @@ def identify(
     after). ``spectrum [frames, 256]`` (:func:`grafprint.audio.landmarks.contrast`) is the clip's
     spectrogram: with it, the landmarks of a library that has them decide too. ``confidence`` is the
     threshold (0 to 1, both excluded) from which the best match counts as identified; None: the one
-    with a false positive rate of about 1 %. Time grows with the square of ``m``, memory does not.
+    with a false positive rate of about 1 %. ``looks`` is how many versions or parts of a recording
+    are tried: a match counts as identified at odds as many times as high, since each is another
+    chance to be wrong. Time grows with the square of ``m``, memory does not.
 
     Raises MatchError if the library is empty or all segments are silent, LibraryError if the
     fingerprints of a returned track are damaged, ValueError if ``fingerprints`` have the wrong
     shape or are not finite, or ``confidence`` is out of range.
     """
     (answer,) = identify_many(
-        library, [fingerprints], top_k=top_k, k=k, confidence=confidence, spectra=[spectrum]
+        library,
+        [fingerprints],
+        top_k=top_k,
+        k=k,
+        confidence=confidence,
+        looks=looks,
+        spectra=[spectrum],
     )
     if answer is None:
         raise MatchError("the clip is silent: record or choose a part with sound")
@@ -162,9 +171,8 @@ def identify_many(
 ) -> list[Answer | None]:
     """:func:`identify` for many ``clips``, each ``[m, dim]``; None for silent ones.
 
-    ``spectra`` are those of each clip, if there are any. ``looks`` is how many parts of a recording
-    are tried: a match counts as identified at odds as many times as high, since each is another
-    chance to be wrong. If search is exact, all segments are searched for together.
+    ``spectra`` are those of each clip, if there are any. If search is exact, all their segments
+    are searched for together.
     """
     if confidence is not None and not 0 < confidence < 1:
         raise ValueError(f"the confidence threshold must be between 0 and 1, not {confidence}")

@@ -28,6 +28,7 @@ def identify_part(
     top_k: int,
     k: int | None,
     confidence: float | None,
+    looks: int,
 ) -> Answer | None:
     """The part of a clip that is identified, with ``query_start_s`` and ``query_duration_s``.
 
@@ -50,7 +51,7 @@ def identify_part(
             top_k=top_k,
             k=k,
             confidence=confidence,
-            looks=len(begins),
+            looks=looks * len(begins),
             spectra=[_window(spectrum, span, library) for span in spans],
         )
 

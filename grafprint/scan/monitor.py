@@ -11,8 +11,9 @@ import numpy as np
 from grafprint.audio import SAMPLE_RATE
 from grafprint.fingerprint import Fingerprinter
 from grafprint.matching.collection import Collection
+from grafprint.scan.config import TimelineConfig
 from grafprint.scan.plays import Play, rivals
-from grafprint.scan.timeline import Timeline, TimelineConfig
+from grafprint.scan.timeline import Timeline
 
 
 @dataclass(frozen=True)

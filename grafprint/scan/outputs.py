@@ -6,7 +6,7 @@ import hashlib
 import json
 import os
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -59,8 +59,10 @@ def recordings(
 class Outputs:
     """A folder of results: NAME.json and the other formats of :mod:`grafprint.scan.export`."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, speeds: Sequence[float] = ()) -> None:
+        """``speeds``: the other speeds that are tried, without which a result is not finished."""
         self.folder = folder
+        self.speeds = tuple(speeds)
 
     def path(self, recording: Recording, ending: str) -> Path:
         """The file of a recording's results with this ending."""
@@ -78,23 +80,24 @@ class Outputs:
         return state
 
     def finished(self, recording: Recording) -> bool:
-        """Whether the result is there, and of this recording as it is now.
+        """Whether the result is there, and of this recording as it is now, at all speeds.
 
         Raises DataError if it is the result of another recording, which still exists.
         """
         result = self.path(recording, "json")
         try:
-            stored = json.loads(result.read_text(encoding="utf-8"))["file"]
+            whole = json.loads(result.read_text(encoding="utf-8"))
+            stored, tried = whole["file"], set(whole.get("other_speeds", ()))
             theirs = str(stored["path"])
         except (OSError, ValueError, KeyError, TypeError):  # none, damaged, or of version 2.0.0
-            return _is_newer(result, recording.path)
+            return not self.speeds and _is_newer(result, recording.path)
         ours = _facts(recording.path)
         if theirs != ours["path"] and os.path.exists(theirs):
             raise DataError(
                 f"{result} is the result of {theirs}: choose another folder with --out, or scan "
                 "the folder that holds both"
             )
-        return {**stored, "path": ours["path"]} == ours
+        return {**stored, "path": ours["path"]} == ours and tried.issuperset(self.speeds)
 
     def has_plays(self, recording: Recording) -> bool:
         """Whether the result that is there has a play."""
@@ -104,6 +107,8 @@ class Outputs:
     def write(self, recording: Recording, found: Scan) -> None:
         """Write a result in every format. Raises WriteError."""
         facts = {**found.to_json(), "file": _facts(recording.path)}
+        if self.speeds:
+            facts["other_speeds"] = self.speeds
         texts = {ending: write(found) for ending, write in export.ENDINGS.items()}
         # The last one: it marks the recording as finished.
         texts["json"] = json.dumps(facts, indent=1, ensure_ascii=False) + "\n"

@@ -9,6 +9,9 @@ from typing import Any
 from grafprint.library.records import Track
 from grafprint.matching.collection import Collection
 
+PAUSE_S = 6.0  # how long a play may be inaudible and still go on
+_OFF_LINE_S, _OFF_SPEED = 0.3, 0.03  # how far from one line two parts of a play may be
+
 
 @dataclass(frozen=True)
 class Play:
@@ -74,6 +77,48 @@ def merge_rivals(plays: Iterable[Play]) -> list[Play]:
             others = {t.id: t for t in (*best.alternatives, play.track, *play.alternatives)}
             chosen[rival] = replace(best, alternatives=tuple(others.values()))
     return sorted(chosen, key=lambda p: p.start_s)
+
+
+def add_plays(plays: Iterable[Play], more: Iterable[Play]) -> list[Play]:
+    """``plays`` and ``more``, which were found between them; a play that goes on is one play."""
+    result = list(plays)
+    for play in more:
+        for number, other in enumerate(result):
+            if (joined := _joined(other, play)) is not None:
+                result[number] = joined
+                break
+        else:
+            result.append(play)
+    return merge_rivals(result)
+
+
+def _joined(a: Play, b: Play) -> Play | None:
+    """Two plays as one, if it is the same track and ``b`` lies on the line through both."""
+    first, last = sorted((a, b), key=lambda play: play.start_s)
+    if a.track.id != b.track.id or last.start_s - first.end_s > PAUSE_S:
+        return None
+    # Middles, since the speed of a short play is not known.
+    apart_s = (last.start_s + last.end_s - first.start_s - first.end_s) / 2
+    of_track_s = (
+        last.track_start_s + last.track_end_s - first.track_start_s - first.track_end_s
+    ) / 2
+    if abs(of_track_s - b.speed * apart_s) > max(_OFF_LINE_S, _OFF_SPEED * apart_s):
+        return None
+    lengths = [play.end_s - play.start_s for play in (a, b)]
+    longer, shorter = (a, b) if lengths[0] > lengths[1] else (b, a)  # its speed is known better
+    start_s, end_s = first.start_s, max(a.end_s, b.end_s)
+    from_s = longer.track_start_s - (longer.start_s - start_s) * longer.speed
+    to_s = longer.track_end_s + (end_s - longer.end_s) * longer.speed
+    tracks = {track.id: track for track in (*longer.alternatives, *shorter.alternatives)}
+    return replace(
+        longer,
+        start_s=start_s,
+        end_s=end_s,
+        track_start_s=max(0.0, from_s),
+        track_end_s=min(longer.track.duration_s, to_s),
+        score=(a.score * lengths[0] + b.score * lengths[1]) / max(1e-9, sum(lengths)),
+        alternatives=tuple(tracks.values()),
+    )
 
 
 def rivals(a: Play, b: Play) -> bool:

@@ -4,68 +4,24 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Generator, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Generator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from grafprint import audio, files
-from grafprint.errors import AudioError, DataError, LibraryError
+from grafprint.errors import DataError, LibraryError
 from grafprint.fingerprint import Fingerprinter
 from grafprint.library.add_file import shown
 from grafprint.matching.collection import Collection
-from grafprint.scan.plays import Play, merge_rivals
-from grafprint.scan.timeline import Timeline, TimelineConfig
+from grafprint.scan.config import TimelineConfig
+from grafprint.scan.passes import Pass, Span
+from grafprint.scan.plays import Play, add_plays, merge_rivals
+from grafprint.scan.results import Scan, gaps
+from grafprint.scan.timeline import Timeline
 
-CHUNK_S = 30.0
-KEEP_EVERY_S = 120.0  # seconds of the recording between two saved states
-GAP_S = 2.0  # shorter gaps between two plays are not reported
-
-
-@dataclass(frozen=True)
-class Gap:
-    """A part with nothing from the library: ``silent``, or unknown audio."""
-
-    start_s: float
-    end_s: float
-    silent: bool
-
-    def to_json(self) -> dict[str, Any]:
-        """The gap as plain values."""
-        return {
-            "title": None,
-            "start_s": round(self.start_s, 2),
-            "end_s": round(self.end_s, 2),
-            "silent": self.silent,
-        }
-
-
-@dataclass(frozen=True)
-class Scan:
-    """The ``plays`` in a recording in order of time (they may overlap), and the gaps.
-
-    ``path`` is printable: bytes of a name that are not UTF-8 are replaced.
-    """
-
-    path: str
-    duration_s: float
-    plays: list[Play]
-    gaps: list[Gap]
-
-    @property
-    def entries(self) -> list[Play | Gap]:
-        """Plays and gaps in order of time."""
-        return sorted([*self.plays, *self.gaps], key=lambda entry: entry.start_s)
-
-    def to_json(self) -> dict[str, Any]:
-        """The scan as plain values; gaps are entries whose title is None."""
-        return {
-            "recording": self.path,
-            "duration_s": round(self.duration_s, 2),
-            "entries": [entry.to_json() for entry in self.entries],
-        }
+KEEP_EVERY_S = 120.0  # seconds of audio between two saved states
+_SPEED_NEEDS_S = 6.0  # at other speeds
 
 
 def scan(
@@ -74,19 +30,25 @@ def scan(
     path: str | os.PathLike[str],
     *,
     config: TimelineConfig | None = None,
+    speeds: Sequence[float] = (),
     state: Path | None = None,
     on_progress: Callable[[Scan, float], None] | None = None,
 ) -> Scan:
     """Find the tracks in a recording of any length; memory does not grow with it.
+
+    Where nothing is found, each of the other ``speeds`` (such as OTHER_SPEEDS) is tried: the audio
+    is slowed down by that factor and scanned again. Since these are more chances of an error, they
+    need more confidence (:meth:`TimelineConfig.for_looks`).
 
     ``on_progress`` gets what :func:`scans` yields. With the file ``state``, an interrupted scan is
     resumed; the file is deleted at the end.
 
     Raises AudioError if the recording cannot be read or is shorter than a second, MatchError if the
     library is empty, LibraryError if another network made it or the disk is full, ValueError if
-    ``state`` is of another recording, library or configuration.
+    ``state`` is of another recording, library or configuration, or a speed is not possible.
     """
-    for result, share in scans(library, fingerprinter, path, config=config, state=state):
+    steps = scans(library, fingerprinter, path, config=config, speeds=speeds, state=state)
+    for result, share in steps:
         if on_progress:
             on_progress(result, share)
     return result
@@ -98,117 +60,157 @@ def scans(
     path: str | os.PathLike[str],
     *,
     config: TimelineConfig | None = None,
+    speeds: Sequence[float] = (),
     state: Path | None = None,
 ) -> Generator[tuple[Scan, float], None, None]:
-    """:func:`scan` step by step: yields the scan so far after every half minute of the recording.
+    """:func:`scan` step by step: yields the scan so far after every half minute of audio.
 
     Also yields the share done, 0..1, by the length in the file's header (0 if it has none). The
     last scan is complete. Raises as :func:`scan` does.
     """
     path = Path(path)
     library.check_query(fingerprinter)
-    follower = _Follower(Timeline(library, config))
+    scanner = _Scanner(library, path, config, speeds)
     if state and state.is_file():
-        follower = _Follower.resumed(state, path, library, config)
-    total_s = audio.probe(path).duration_s
-    kept_s = follower.timeline.heard_s
-    for done_s in follower.run(fingerprinter, path):
-        yield follower.scan(path, done_s), min(1.0, done_s / total_s) if total_s else 0.0
-        if state and done_s - kept_s >= KEEP_EVERY_S:
-            follower.keep(state, path)
-            kept_s = done_s
+        scanner.resume(state)
+    total_s = audio.probe(path).duration_s or 0.0
+    share, kept_s = 0.0, scanner.done_s
+    more = True
+    while more:
+        for _ in scanner.current.run(fingerprinter, path):
+            so_far = scanner.scan()
+            share = max(share, scanner.share(so_far, total_s))  # what is left is an estimate
+            yield so_far, share
+            if state and scanner.done_s - kept_s >= KEEP_EVERY_S:
+                scanner.keep(state)
+                kept_s = scanner.done_s
+        more = scanner.next_pass()
     if state:
         state.unlink(missing_ok=True)
-    yield follower.scan(path, follower.duration_s), 1.0
+    yield scanner.scan(), 1.0
 
 
-def gaps(plays: list[Play], silences: list[tuple[float, float]], duration_s: float) -> list[Gap]:
-    """The gaps between plays in ``duration_s`` seconds; silent where ``silences`` cover them."""
-    result, end_s = [], 0.0
-    for start_s, until_s in [*((p.start_s, p.end_s) for p in plays), (duration_s, duration_s)]:
-        if start_s - end_s >= GAP_S:
-            quiet_s = sum(max(0.0, min(b, start_s) - max(a, end_s)) for a, b in silences)
-            result.append(Gap(end_s, start_s, quiet_s > 0.9 * (start_s - end_s)))
-        end_s = max(end_s, until_s)
-    return result
+class _Scanner:
+    """A scan in progress: a pass at the recording's own speed, then one for each other speed."""
 
+    def __init__(
+        self,
+        library: Collection,
+        path: Path,
+        config: TimelineConfig | None,
+        speeds: Sequence[float],
+    ) -> None:
+        self._library, self._path = library, path
+        self._config = config or TimelineConfig()
+        self._speeds = tuple(speeds)
+        self._number = 0  # of the pass
+        self.current = Pass(Timeline(library, config))
+        # Of the passes before:
+        self._plays: list[Play] = []
+        self._silences: list[Span] = []
+        self._duration_s = 0.0
+        self._before_s = 0.0
 
-class _Follower:
-    """A scan in progress: the timeline, and the plays and silences so far."""
+    @property
+    def done_s(self) -> float:
+        """Seconds of audio that have been fingerprinted, in all passes."""
+        heard_s = self.current.heard_s
+        return self._before_s + sum(max(0.0, min(b, heard_s) - a) for a, b in self.current.parts)
 
-    def __init__(self, timeline: Timeline) -> None:
-        self.timeline = timeline
-        self.plays: list[Play] = []
-        self.silences: list[tuple[float, float]] = []
-        self.duration_s = 0.0
+    def scan(self) -> Scan:
+        """The scan so far."""
+        if not self._number:
+            plays, silences = merge_rivals(self.current.plays), self.current.silences
+            duration_s = self.current.duration_s or self.current.heard_s
+        else:
+            plays, silences = add_plays(self._plays, self.current.plays), self._silences
+            duration_s = self._duration_s
+        found = gaps(plays, silences, duration_s)
+        return Scan(shown(self._path), duration_s, plays, found)
 
-    def run(self, fingerprinter: Fingerprinter, path: Path) -> Iterator[float]:
-        """Continue to the end; yields the seconds done after every chunk."""
-        hop_s = fingerprinter.hop_s
-        begin_s = reported_s = self.timeline.segments * hop_s
-        samples = 0
+    def share(self, so_far: Scan, total_s: float) -> float:
+        """Which share of the work is done; what is unknown so far tells what is to come."""
+        left = len(self._speeds) - self._number
+        unknown_s = sum(b - a for a, b in self._unknown(so_far))
+        if not self._number:
+            if not total_s:
+                return 0.0
+            expected_s = total_s * (1 + left * unknown_s / so_far.duration_s)
+        else:
+            here_s = sum(b - a for a, b in self.current.parts)
+            expected_s = self._before_s + here_s + left * unknown_s
+        return min(1.0, self.done_s / expected_s)
 
-        def chunks() -> Iterator[np.ndarray]:
-            nonlocal samples
-            for chunk in audio.stream(path, chunk_s=CHUNK_S, start_s=begin_s):
-                samples += len(chunk)
-                yield chunk
-            length_s, needed_s = begin_s + samples / audio.SAMPLE_RATE, fingerprinter.window_s
-            if length_s < needed_s:
-                raise AudioError(
-                    f"cannot scan {shown(path)!r}: it is {length_s:.2f} s long; "
-                    f"at least {needed_s:g} s is needed"
-                )
+    def next_pass(self) -> bool:
+        """Begin the next pass; False if that was the last one, or nothing is unknown."""
+        so_far = self.scan()
+        self._before_s = self.done_s
+        if not self._number:
+            self._silences, self._duration_s = self.current.silences, self.current.duration_s
+        self._plays = so_far.plays
+        self._number += 1
+        parts = tuple(self._unknown(so_far))
+        if self._number > len(self._speeds) or not parts:
+            self.current = Pass(Timeline(self._library, self._stricter), parts=())
+            return False
+        speed = self._speeds[self._number - 1]
+        self.current = Pass(Timeline(self._library, self._stricter), speed, parts)
+        return True
 
-        for vectors in fingerprinter.stream(chunks()):
-            self._note_silence(vectors, hop_s, fingerprinter.window_s)
-            self.plays += self.timeline.push(vectors)
-            if self.timeline.heard_s - reported_s >= CHUNK_S:
-                reported_s = self.timeline.heard_s
-                yield reported_s
-        self.plays += self.timeline.finish()
-        self.duration_s = begin_s + samples / audio.SAMPLE_RATE
+    @property
+    def _stricter(self) -> TimelineConfig:
+        config = self._config.for_looks(1 + len(self._speeds))
+        # The true speed may be 3 % beside the one that is tried, which shows sooner.
+        return replace(config, speed_needs_s=min(config.speed_needs_s, _SPEED_NEEDS_S))
 
-    def scan(self, path: Path, duration_s: float) -> Scan:
-        """The scan of the first ``duration_s`` seconds."""
-        plays = merge_rivals([*self.plays, *self.timeline.playing])
-        return Scan(shown(path), duration_s, plays, gaps(plays, self.silences, duration_s))
+    def _unknown(self, so_far: Scan) -> list[Span]:
+        """The parts in which another speed may find something."""
+        # Two query steps are needed. Segments at the edges of a gap are partly outside.
+        least_s, margin_s = self._config.look_s + self._config.every_s, self._library.window_s
+        return [
+            (max(0.0, gap.start_s - margin_s), min(so_far.duration_s, gap.end_s + margin_s))
+            for gap in so_far.gaps
+            if not gap.silent and gap.end_s - gap.start_s >= least_s
+        ]
 
-    def _note_silence(self, vectors: np.ndarray, hop_s: float, window_s: float) -> None:
-        """Add the silent segments to ``silences``, merging those that touch."""
-        for number in np.flatnonzero(~vectors.any(axis=1)):
-            start_s = end_s = (self.timeline.segments + int(number)) * hop_s
-            if self.silences and start_s <= self.silences[-1][1]:
-                start_s = self.silences.pop()[0]
-            self.silences.append((start_s, end_s + window_s))
+    # Interrupting -------------------------------------------------------------------------------
 
-    def keep(self, state: Path, path: Path) -> None:
+    def keep(self, state: Path) -> None:
         """Save the state atomically."""
         kept = {
-            "recording": _mark(path),
-            "plays": [play.numbers() for play in self.plays],
-            "silences": self.silences,
-            "timeline": self.timeline.state(),
+            "recording": _mark(self._path),
+            "pass": self._number,
+            "speeds": self._speeds,
+            "before": {
+                "plays": [play.numbers() for play in self._plays],
+                "silences": self._silences,
+                "duration_s": self._duration_s,
+                "done_s": self._before_s,
+            },
+            "current": self.current.state(),
         }
         files.replace_text(state, json.dumps(kept))
 
-    @classmethod
-    def resumed(
-        cls, state: Path, path: Path, library: Collection, config: TimelineConfig | None
-    ) -> _Follower:
-        """Resume from what :meth:`keep` wrote. Raises DataError if it cannot be used."""
+    def resume(self, state: Path) -> None:
+        """Continue from what :meth:`keep` wrote. Raises DataError if it cannot be used."""
         try:
             kept = json.loads(state.read_text(encoding="utf-8"))
-            if kept["recording"] != _mark(path):
+            if kept["recording"] != _mark(self._path):
                 raise ValueError("it is of another recording")
-            follower = cls(Timeline.resumed(library, kept["timeline"], config))
-            follower.plays = [Play.of_numbers(library, numbers) for numbers in kept["plays"]]
-            follower.silences = [(start_s, end_s) for start_s, end_s in kept["silences"]]
+            number, before = kept["pass"], kept["before"]
+            if number and tuple(kept["speeds"]) != self._speeds:
+                raise ValueError("it was started with other speeds")
+            config = self._stricter if number else self._config
+            speed = self._speeds[number - 1] if number else 1.0
+            self.current = Pass.resumed(self._library, kept["current"], speed, config)
+            self._plays = [Play.of_numbers(self._library, play) for play in before["plays"]]
+            self._silences = [(start_s, end_s) for start_s, end_s in before["silences"]]
+            self._duration_s, self._before_s = before["duration_s"], before["done_s"]
+            self._number = number
         except (ValueError, KeyError, TypeError, LibraryError) as failure:
             raise DataError(
                 f"cannot resume from {state}: {failure}; delete it to start again"
             ) from failure
-        return follower
 
 
 def _mark(path: Path) -> list[Any]:

@@ -19,9 +19,9 @@ from grafprint.degradation.synthetic_noise import cafe
 from grafprint.evaluation.mixes import Mix
 from grafprint.library import Library
 from grafprint.matching import MatchError
-from grafprint.scan import Gap, Scan, export, gaps, scan
+from grafprint.scan import Gap, Scan, TimelineConfig, export, gaps, scan
 from grafprint.scan.plays import Play, merge_rivals
-from grafprint.scan.timeline import Timeline, TimelineConfig
+from grafprint.scan.timeline import Timeline
 from tests.paths import ASSETS
 
 STRANGER = 5  # the track that is removed from the library
@@ -142,11 +142,11 @@ def test_a_timeline_does_not_depend_on_how_fingerprints_are_split(library, finge
     vectors = fingerprinter(show[1].samples)
     whole, pieces = Timeline(library), Timeline(library)
     expected = [*whole.push(vectors), *whole.finish()]
-    kept = pieces._kept
+    kept = pieces._recent._kept
     plays = []
     for part in np.array_split(vectors, 97):
         plays += pieces.push(part)
-        assert len(pieces._recent) <= kept
+        assert len(pieces._recent.vectors) <= kept
     plays += pieces.finish()
     assert {p.track.id for p in plays} == {p.track.id for p in expected}
     assert pieces.heard_s == whole.heard_s
