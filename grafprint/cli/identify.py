@@ -80,7 +80,7 @@ def identify(
         bool,
         typer.Option(
             "--other-speeds",
-            help="If a clip is not identified, look again for music up to 8 % faster or slower, "
+            help="If a clip is not identified, look again for music up to 6 % faster or slower, "
             "pitch included; without, about 3 % is the limit. Takes three times as long then.",
         ),
     ] = False,

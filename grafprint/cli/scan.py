@@ -81,7 +81,7 @@ def scan(
         bool,
         typer.Option(
             "--other-speeds",
-            help="Where nothing is found, look again for music that is played up to 8 % faster or "
+            help="Where nothing is found, look again for music that is played up to 6 % faster or "
             "slower, as DJs do. A recording of unknown music takes three times as long.",
         ),
     ] = False,
@@ -89,9 +89,9 @@ def scan(
 ) -> None:
     """List what plays when in a mix, a radio show or a film, gaps included.
 
-    Music is found up to 3 % faster or slower than the track (tempo and pitch together). At 4 % some
-    is missed, at 6 % nearly all; --other-speeds finds it up to 8 %. The exit status is 0 if
-    anything was found, 1 if nothing was, 2 if there was an error.
+    Music is found up to about 3 % faster or slower than the track (tempo and pitch together). At
+    4 % some is missed, at 6 % nearly all; --other-speeds finds it up to 6 %. The exit status is 0
+    if anything was found, 1 if nothing was, 2 if there was an error.
     """
     from grafprint.audio import AudioError
     from grafprint.audio.folders import Failure

@@ -22,8 +22,8 @@ from grafprint.scan.speed import speed_of
 if TYPE_CHECKING:
     from grafprint.fingerprint import Fingerprinter
 
-# Music is found up to 3 % beside a speed that is tried, so with its own speed these two cover
-# -8 % to +8 % (benchmarks/speed.py). The likelier one, faster, comes first.
+# Music is found up to about 3 % beside a speed that is tried, so with its own speed these two cover
+# 6 % either way, and some more (benchmarks/speed.py). The likelier one, faster, comes first.
 OTHER_SPEEDS = (1.05, 0.95)
 
 
