@@ -18,7 +18,7 @@ def loads(fingerprinter: Fingerprinter, monkeypatch: pytest.MonkeyPatch) -> list
     """The bundled network, loaded once for all tests; the list notes each time it is asked for."""
     asked: list[object] = []
 
-    def load(*arguments: object) -> Fingerprinter:
+    def load(*arguments: object, **options: object) -> Fingerprinter:
         asked.append(arguments)
         return fingerprinter
 

@@ -16,7 +16,7 @@ from tests.libraries import excerpt, write_music, write_wav
 @pytest.fixture(autouse=True)
 def loaded_once(fingerprinter: Fingerprinter, monkeypatch: pytest.MonkeyPatch) -> None:
     """The bundled network, loaded once for all tests."""
-    monkeypatch.setattr(Fingerprinter, "load", lambda *_: fingerprinter)
+    monkeypatch.setattr(Fingerprinter, "load", lambda *_, **__: fingerprinter)
 
 
 def refusal(capsys: pytest.CaptureFixture[str], *arguments: object) -> str:

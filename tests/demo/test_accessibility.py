@@ -41,7 +41,7 @@ def with_answer(
     page.set_default_timeout(PATIENCE)
     page.goto(f"{changeable}?__theme={request.param}")
     page.get_by_text("Beside an engine").first.click()
-    expect(page.locator("#answer .gp-card.found")).to_be_visible()
+    expect(page.locator("#answer .gp-card.found")).to_be_visible(timeout=PATIENCE)
     page.evaluate(AXE_SCRIPT)
     page.evaluate(MEASURES)
     yield page

@@ -88,6 +88,7 @@ def test_a_slider_changes_sound_picture_and_verdict(degrade_tab: Page):
     sound = page.locator("#degraded-sound a[download]")
     before = degraded.get_attribute("src"), sound.get_attribute("href")
     clean = page.locator("#degraded-pictures img").nth(0).get_attribute("src")
+    choose(page, "noise", "Machine")
     set_number(page, "snr", -10)
     verdict(page, "unknown", "Not found")
     expect(degraded).not_to_have_attribute("src", before[0] or "")

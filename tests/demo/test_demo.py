@@ -183,7 +183,7 @@ def rival_of(match: Match, **changes: Any) -> Match:
 
 def test_a_lead_over_nothing_is_not_mentioned():
     answer, match = answer_of()
-    assert "ahead" not in cards.found(replace(answer, lead=match.score), match)
+    assert "ahead" not in cards.found(replace(answer, lead=None), match)
     led = replace(answer, matches=[match, rival_of(match, score=0.5)], lead=0.3)
     assert "0.30 ahead of other music" in cards.found(led, match)
 
