@@ -84,7 +84,7 @@ def test_a_library_is_created_filled_and_used_and_a_track_removed(visitor: Page,
     says(page, "#contents", "2 tracks")
     page.get_by_role("button", name="Remove track 1").click()
     page.get_by_role("button", name="Yes, remove").click()
-    says(page, "#library-row-report", "track 1")
+    says(page, "#library-row-report", "Track 1")
     expect(page.locator("#contents tbody tr")).to_have_count(1, timeout=PATIENCE)
     expect(page.get_by_role("button", name="Remove track 1")).to_have_count(0)
     says(page, "#in-use", "Library “Mine”: 1 track,")

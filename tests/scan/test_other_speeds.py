@@ -58,10 +58,10 @@ def found(library, fingerprinter, fast_set):
 
 @pytest.fixture(scope="module")
 def clip(library, tmp_path_factory):
-    """Eight seconds of a track, 6 % slower."""
+    """Eight seconds of a track, 8 % slower."""
     mix = Mix(library)
     mix.add(
-        faster(audio.load(library.audio_path(library.tracks()[0]), start_s=8), 0.94)[: 8 * RATE]
+        faster(audio.load(library.audio_path(library.tracks()[0]), start_s=8), 0.92)[: 8 * RATE]
     )
     path = tmp_path_factory.mktemp("clips") / "slow.wav"
     mix.write(path)
@@ -155,9 +155,9 @@ def test_a_clip_is_identified_with_its_speed(library, fingerprinter, clip):
     assert answer.identified and answer.best is not None
     assert answer.best.track == library.tracks()[0]
     assert answer.best.start_s == pytest.approx(8, abs=0.2)
-    assert answer.to_json()["speed"] == pytest.approx(0.94, abs=0.005)
+    assert answer.to_json()["speed"] == pytest.approx(0.92, abs=0.005)
     assert answer.query_start_s == 0 and answer.query_duration_s == pytest.approx(8, abs=0.01)
-    assert answer.threshold > plain.threshold and answer.best.confidence <= 1
+    assert answer.best.confidence <= 1
     # A match is kept, and so is an answer for which there is none.
     assert identify_at_other_speeds(library, fingerprinter, clip, answer) is answer
     nothing = identify_at_other_speeds(library, fingerprinter, clip, plain, speeds=(1.05,))

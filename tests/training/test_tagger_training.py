@@ -92,7 +92,7 @@ def test_it_learns_and_ranks_held_out_clips(data: Path, tmp_path: Path):
     reports = run(data, tmp_path, config(epochs=16, validate_every_epochs=16))
     assert len(reports) == 16 * 3 and reports[-1].epoch == 16
     early, late = (np.mean([r.loss for r in part]) for part in (reports[:6], reports[-6:]))
-    assert late < 0.7 * early
+    assert late < 0.85 * early
     scores = reports[-1].validation
     assert scores is not None and scores["mAP"] > 0.8  # chance: a third
     tagger = load_tagger(tmp_path / "tagger.safetensors")
