@@ -16,7 +16,7 @@ from grafprint.cli import app
 from grafprint.errors import DataError
 from grafprint.evaluation.mixes import Mix
 from grafprint.library import Library
-from grafprint.matching import identify_file
+from grafprint.matching import identify_audio, identify_file
 from grafprint.scan import OTHER_SPEEDS, TimelineConfig, recording, scan, scans
 from grafprint.scan.config import less_sure, surer
 from grafprint.scan.other_speeds import Slowing, identify_at_other_speeds
@@ -157,6 +157,9 @@ def test_a_clip_is_identified_with_its_speed(library, fingerprinter, clip):
     assert answer.best.start_s == pytest.approx(8, abs=0.2)
     assert answer.to_json()["speed"] == pytest.approx(0.92, abs=0.005)
     assert answer.query_start_s == 0 and answer.query_duration_s == pytest.approx(8, abs=0.01)
+    # Three looks need more than one at the same sound.
+    slowed = Slowing(OTHER_SPEEDS[1])(audio.load(clip))
+    assert answer.threshold > identify_audio(library, fingerprinter, slowed).threshold
     assert answer.best.confidence <= 1
     # A match is kept, and so is an answer for which there is none.
     assert identify_at_other_speeds(library, fingerprinter, clip, answer) is answer

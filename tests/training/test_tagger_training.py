@@ -12,7 +12,6 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from safetensors.torch import load_file
 
 from grafprint.errors import CheckpointError, ConfigError, DataError, DivergedError
 from grafprint.models.taggers import ClipInput, load_tagger
@@ -27,6 +26,7 @@ from grafprint.training.tagging_data import find_labelled_clips
 from grafprint.training.tagging_run import TaggingProgress, tagging_loss
 from tests.paths import ROOT
 from tests.training import labelled_clips
+from tests.training.states import same, weights
 
 TINY: dict[str, Any] = {
     "input_shape": [64, 64],  # two seconds
@@ -79,25 +79,16 @@ def run(data: Path, out: Path, settings: TaggingConfig, **options: Any) -> list[
     return reports
 
 
-def weights(out: Path) -> dict[str, torch.Tensor]:
-    state = load_file(out / "state.safetensors")
-    return {k: v for k, v in state.items() if k.startswith("encoder.")}
-
-
-def same(a: dict[str, torch.Tensor], b: dict[str, torch.Tensor]) -> bool:
-    return a.keys() == b.keys() and all(torch.equal(a[k], b[k]) for k in a)
-
-
 def test_it_learns_and_ranks_held_out_clips(data: Path, tmp_path: Path):
-    reports = run(data, tmp_path, config(epochs=16, validate_every_epochs=16))
-    assert len(reports) == 16 * 3 and reports[-1].epoch == 16
+    reports = run(data, tmp_path, config(epochs=24, validate_every_epochs=24))
+    assert len(reports) == 24 * 3 and reports[-1].epoch == 24
     early, late = (np.mean([r.loss for r in part]) for part in (reports[:6], reports[-6:]))
-    assert late < 0.85 * early
+    assert late < 0.7 * early
     scores = reports[-1].validation
     assert scores is not None and scores["mAP"] > 0.8  # chance: a third
     tagger = load_tagger(tmp_path / "tagger.safetensors")
     assert tagger.labels == labelled_clips.LABELS
-    assert tagger.facts["steps_done"] == 48 and tagger.facts["clips"] == 18
+    assert tagger.facts["steps_done"] == 72 and tagger.facts["clips"] == 18
     assert tagger.facts["validation"] == scores
     assert json.loads((tmp_path / "config.json").read_text())["batch"] == 6
     assert list(tmp_path.glob("tensorboard/events*"))

@@ -26,6 +26,7 @@ from grafprint.training.config import TrainConfig, learning_rate_at, load_config
 from tests import audio_files
 from tests.models.test_baselines import SMALL
 from tests.paths import ASSETS, ROOT
+from tests.training.states import same, weights
 
 MUSIC = ASSETS / "music"
 TINY = {"widths": (16, 32, 48, 64), "depths": (1, 1, 1, 1), "pooled_width": 64, "hidden_width": 96}
@@ -79,15 +80,6 @@ def run(data: Path, out: Path, settings: TrainConfig, **options: object) -> list
         **options,  # type: ignore[arg-type]
     )
     return reports
-
-
-def weights(out: Path) -> dict[str, torch.Tensor]:
-    state = load_file(out / "state.safetensors")
-    return {k: v for k, v in state.items() if k.startswith("encoder.")}
-
-
-def same(a: dict[str, torch.Tensor], b: dict[str, torch.Tensor]) -> bool:
-    return a.keys() == b.keys() and all(torch.equal(a[k], b[k]) for k in a)
 
 
 def test_it_learns_and_beats_chance_on_held_out_tracks(data: Path, tmp_path: Path):
