@@ -73,7 +73,8 @@ def scan(
         typer.Option(
             "--out",
             help="Folder for the results of each recording in every format. With it, an "
-            "interrupted scan resumes, and finished recordings are skipped unless they changed.",
+            "interrupted scan resumes, and results that are there are printed again unless their "
+            "recordings changed.",
             show_default=False,
         ),
     ] = None,
@@ -142,11 +143,8 @@ def scan(
                     err.print("[bold red]error:[/] nothing more can be scanned", highlight=False)
                     break
                 continue
-            if result:
-                found |= bool(result.plays)
-                printer.show(result)
-            elif outputs:
-                found |= outputs.has_plays(recording)
+            found |= bool(result.plays)
+            printer.show(result)
     raise typer.Exit(FAILED if failed else 0 if found else NOTHING_FOUND)
 
 
@@ -157,8 +155,8 @@ def _scan_one(
     speeds: Sequence[float],
     outputs: Outputs | None,
     bar: Progress,
-) -> Scan | None:
-    """Scan a recording and write its results; None if they are there already."""
+) -> Scan:
+    """Scan a recording and write its results, or read them if they are there already."""
     from grafprint.scan import scan as scan_recording
 
     path = recording.path
@@ -166,7 +164,7 @@ def _scan_one(
     if outputs:
         if outputs.finished(recording):
             err.print(escape(f"{path}: has been scanned"), highlight=False)
-            return None
+            return outputs.read(recording)
         state = outputs.state(recording)
     task = bar.add_task(printable(path.name[:40]), total=1.0, at="")
 

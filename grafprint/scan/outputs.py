@@ -99,10 +99,15 @@ class Outputs:
             )
         return {**stored, "path": ours["path"]} == ours and tried.issuperset(self.speeds)
 
-    def has_plays(self, recording: Recording) -> bool:
-        """Whether the result that is there has a play."""
-        stored = json.loads(self.path(recording, "json").read_text(encoding="utf-8"))
-        return any(entry.get("title") is not None for entry in stored["entries"])
+    def read(self, recording: Recording) -> Scan:
+        """The result that is there. Raises DataError if it cannot be read."""
+        path = self.path(recording, "json")
+        try:
+            return Scan.of_json(json.loads(path.read_text(encoding="utf-8")))
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise DataError(
+                f"the result {path} cannot be read: delete it to scan the recording again"
+            ) from error
 
     def write(self, recording: Recording, found: Scan) -> None:
         """Write a result in every format. Raises WriteError."""

@@ -50,6 +50,14 @@ class Play:
             ],
         }
 
+    @classmethod
+    def of_json(cls, values: dict[str, Any]) -> Play:
+        """The play from :meth:`to_json`; its tracks have a name, but no file and fingerprints."""
+        names = ("start_s", "end_s", "track_start_s", "track_end_s", "speed", "score")
+        numbers = {name: float(values[name]) for name in names}
+        others = tuple(_named(other) for other in values.get("alternatives", ()))
+        return cls(track=_named(values), alternatives=others, **numbers)
+
     def numbers(self) -> dict[str, Any]:
         """The play with track ids instead of tracks, as :meth:`of_numbers` takes it."""
         others = [track.id for track in self.alternatives]
@@ -60,6 +68,13 @@ class Play:
         """The play from its :meth:`numbers`. Raises LibraryError if a track is gone."""
         others = tuple(library.track(track) for track in numbers["alternatives"])
         return cls(**{**numbers, "track": library.track(numbers["track"]), "alternatives": others})
+
+
+def _named(values: dict[str, Any]) -> Track:
+    """A track of which only the id and the names are known."""
+    names = {name: str(values.get(name, "")) for name in ("title", "artist", "album")}
+    unknown = {"path": "", "content_hash": "", "duration_s": 0.0, "licence": "", "source": ""}
+    return Track(id=int(values["track"]), first=0, count=0, **names, **unknown)  # type: ignore[arg-type]
 
 
 def merge_rivals(plays: Iterable[Play]) -> list[Play]:

@@ -27,6 +27,11 @@ class Gap:
             "silent": self.silent,
         }
 
+    @classmethod
+    def of_json(cls, values: dict[str, Any]) -> Gap:
+        """The gap from :meth:`to_json`."""
+        return cls(float(values["start_s"]), float(values["end_s"]), bool(values["silent"]))
+
 
 @dataclass(frozen=True)
 class Scan:
@@ -52,6 +57,14 @@ class Scan:
             "duration_s": round(self.duration_s, 2),
             "entries": [entry.to_json() for entry in self.entries],
         }
+
+    @classmethod
+    def of_json(cls, values: dict[str, Any]) -> Scan:
+        """The scan from :meth:`to_json`, with tracks as :meth:`Play.of_json` makes them."""
+        entries = values["entries"]
+        plays = [Play.of_json(entry) for entry in entries if entry["title"] is not None]
+        quiet = [Gap.of_json(entry) for entry in entries if entry["title"] is None]
+        return cls(str(values["recording"]), float(values["duration_s"]), plays, quiet)
 
 
 def gaps(plays: list[Play], silences: list[tuple[float, float]], duration_s: float) -> list[Gap]:

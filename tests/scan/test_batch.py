@@ -106,7 +106,7 @@ def test_a_replaced_recording_is_scanned_again(discs, titles, tmp_path):
 def test_a_result_without_facts_of_its_file_is_kept_while_it_is_newer(discs, tmp_path):
     recording, out = discs / "disc0/01.wav", tmp_path / "out"
     out.mkdir()
-    (out / "01.wav.json").write_text('{"recording": "01.wav", "entries": []}')
+    (out / "01.wav.json").write_text('{"recording": "01.wav", "duration_s": 9.5, "entries": []}')
     assert "has been scanned" in run(recording, "--out", out).stderr.replace("\n", "")
     os.utime(out / "01.wav.json", (1e9, 1e9))
     assert run(recording, "--out", out).exit_code == 0
@@ -172,6 +172,24 @@ def test_formats_of_one_recording(clips, titles, form):
     assert titles[0][:10] in result.stdout
     if form == "json":
         assert json.loads(result.stdout)["duration_s"] == 8
+
+
+@pytest.mark.parametrize("form", ["json", "csv", "table"])
+def test_finished_recordings_are_printed_again(discs, tmp_path, form):
+    arguments = [discs, "--out", tmp_path / "out", "--format", form]
+    first, again = run(*arguments), run(*arguments)
+    assert first.exit_code == again.exit_code == 0
+    assert "has been scanned" in again.stderr.replace("\n", "")
+    assert again.stdout == first.stdout
+
+
+def test_a_result_that_cannot_be_read_is_told(discs, tmp_path):
+    recording, out = discs / "disc0/01.wav", tmp_path / "out"
+    assert run(recording, "--out", out).exit_code == 0
+    result = json.loads((out / "01.wav.json").read_text())
+    (out / "01.wav.json").write_text(json.dumps({**result, "entries": [{"title": "Half"}]}))
+    refused = run(recording, "--out", out)
+    assert refused.exit_code == 1 and "delete it" in str(refused.exception)
 
 
 def test_a_folder_is_scanned_only_once(discs, tmp_path):
