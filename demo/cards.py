@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from html import escape
 
@@ -130,13 +130,19 @@ def candidates(answer: Answer) -> str:
     """The matches as a table, with a title that says whether any is a match."""
     title = "Candidates" if answer.identified else "Nearest candidates (none is a match)"
     same = '<span class="by">same music</span>'
+    columns: dict[str, Callable[[Match], str]] = {
+        "At": lambda match: clock(match.start_s),
+        "Score": lambda match: f"{match.score:.2f}",
+    }
+    if any(match.landmarks is not None for match in answer.matches):  # they decide the order, too
+        columns["Landmarks"] = lambda match: f"{match.landmarks or 0:.2f}"
     rows = "".join(
         f"<tr><td>{named(m.track)}{same if m.alternative else ''}</td>"
-        f'<td class="n">{clock(m.start_s)}</td>'
-        f'<td class="n">{m.score:.2f}</td></tr>'
+        + "".join(f'<td class="n">{show(m)}</td>' for show in columns.values())
+        + "</tr>"
         for m in answer.matches
     )
-    head = "<th>Track</th><th class='n'>At</th><th class='n'>Score</th>"
+    head = "<th>Track</th>" + "".join(f"<th class='n'>{column}</th>" for column in columns)
     return f'<div class="gp-small">{title}</div>{table(head, rows)}'
 
 
@@ -231,7 +237,10 @@ def _explain_verdict(answer: Answer, best: Match, truth: GroundTruth | None, hop
 
 def _ahead(answer: Answer) -> str:
     """How far the best match is ahead; nothing where there is no other music to compare with."""
-    return f", {answer.lead:.2f} ahead of other music" if answer.lead is not None else ""
+    if answer.lead is None or answer.best is None:
+        return ""
+    by = "" if answer.best.landmarks is None else "with landmarks "
+    return f", {by}{answer.lead:.2f} ahead of other music"
 
 
 def _also(answer: Answer) -> str:

@@ -187,6 +187,16 @@ def test_a_lead_over_nothing_is_not_mentioned():
     assert "0.30 ahead of other music" in cards.found(led, match)
 
 
+def test_landmarks_stand_beside_the_scores_that_they_change():
+    answer, match = answer_of()
+    assert "Landmarks" not in cards.candidates(answer)
+    heard = replace(match, landmarks=0.41)
+    led = replace(answer, matches=[heard, rival_of(match, score=0.1, landmarks=0.02)], lead=0.8)
+    assert "with landmarks 0.80 ahead of other music" in cards.found(led, heard)
+    assert "Landmarks" in cards.candidates(led)
+    assert '<td class="n">0.41</td>' in cards.candidates(led)
+
+
 def test_the_matching_part_of_a_clip_is_named():
     text = cards.where(*answer_of(used_from_s=3.0, used_s=6.0), part_of_s=15.0)
     assert text == "Your clip from 0:03 to 0:09 begins at <b>0:31</b> of 1:15"
