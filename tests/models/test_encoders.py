@@ -1,9 +1,12 @@
 """The encoder: size, shapes, batch independence, and the graphs of its forward pass."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 
 from grafprint.models.encoders import GraFPrint, GraFPrintConfig, build, describe
+from grafprint.models.encoders.grafprint import add_mean_channel
 from grafprint.models.graph import BlockGraph, GraphBlock, knn, to_nodes
 
 TINY = GraFPrintConfig(
@@ -94,6 +97,23 @@ def test_more_nodes_and_group_normalisation_are_options():
     torch.testing.assert_close(network(inputs)[:1], network(inputs[:1]), atol=2e-3, rtol=0)
     _, graphs = network.eval().forward_with_graphs(inputs)
     assert graphs[0].positions.shape == (1024, 2)
+
+
+def test_the_mean_channel_hears_no_equaliser():
+    inputs = torch.rand(2, 3, 64, 32)
+    equalised = inputs.clone()
+    equalised[:, -1] += torch.linspace(-0.5, 0.5, 64)[:, None]
+    added = add_mean_channel(inputs)
+    assert added.shape == (2, 4, 64, 32) and torch.equal(added[:, :3], inputs)
+    torch.testing.assert_close(add_mean_channel(equalised)[:, 3], added[:, 3], atol=1e-5, rtol=0)
+    assert added[:, 3].mean(dim=2).abs().max() < 1e-5
+    # With zero weights for it, a network is what it was without.
+    plain, extended = GraFPrint(TINY).eval(), GraFPrint(replace(TINY, mean_channel=True)).eval()
+    weights = plain.state_dict()
+    stem = weights["stem.0.weight"]
+    weights["stem.0.weight"] = torch.cat([stem, torch.zeros_like(stem[:, :1])], dim=1)
+    extended.load_state_dict(weights)
+    torch.testing.assert_close(extended(inputs), plain(inputs))
 
 
 def test_added_options_do_not_change_the_description_of_older_networks():

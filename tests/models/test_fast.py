@@ -41,7 +41,13 @@ def windows() -> torch.Tensor:
 
 @pytest.mark.parametrize(
     "changes",
-    [{}, {"relative_position": True}, {"dilation": False, "k": 5}, {"stem_stride": (2, 1)}],
+    [
+        {},
+        {"relative_position": True},
+        {"dilation": False, "k": 5},
+        {"stem_stride": (2, 1)},
+        {"mean_channel": True},
+    ],
 )
 def test_outputs_are_those_of_the_trained_encoder(changes, windows):
     encoder = network(replace(SMALL, **changes))

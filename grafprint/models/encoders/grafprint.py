@@ -23,6 +23,8 @@ from grafprint.models.graph import (
     to_nodes,
 )
 
+_MEAN_CHANNEL_GAIN = 16.0  # makes its spread like that of the other channels
+
 
 @dataclass(frozen=True)
 class GraFPrintConfig:
@@ -41,9 +43,21 @@ class GraFPrintConfig:
     drop_path: float = 0.0  # rate of the last block; rises linearly from 0 at the first
     relative_position: bool = False
     norm_groups: int = added_field(0)  # group normalisation; 0 for batch normalisation
+    mean_channel: bool = added_field(False)  # see add_mean_channel
     pooled_width: int = 1024
     hidden_width: int = 4096
     dim: int = 128  # Table I
+
+
+def add_mean_channel(x: Tensor) -> Tensor:
+    """Append the amplitude less its bin's mean over the window: ``[n, 3, F, T]`` to four channels.
+
+    The amplitude is logarithmic, so what loudspeaker and microphone do to the spectrum cancels in
+    it (mean normalisation, as in speech recognition).
+    """
+    amplitude = x[:, -1:]
+    centred = amplitude - amplitude.mean(dim=3, keepdim=True)
+    return torch.cat([x, _MEAN_CHANNEL_GAIN * centred], dim=1)
 
 
 class GraFPrint(Encoder):
@@ -61,8 +75,9 @@ class GraFPrint(Encoder):
         c = self.config = config or GraFPrintConfig()
         self.dim = c.dim
         first = c.widths[0]
+        channels = c.in_channels + c.mean_channel
         self.stem = nn.Sequential(
-            nn.Conv2d(c.in_channels, first // 2, 3, stride=c.stem_stride, padding=1, bias=False),
+            nn.Conv2d(channels, first // 2, 3, stride=c.stem_stride, padding=1, bias=False),
             nn.BatchNorm2d(first // 2),
             nn.GELU(),
             nn.Conv2d(first // 2, first, 3, padding=1, bias=False),
@@ -117,6 +132,8 @@ class GraFPrint(Encoder):
         return self._run(x, graphs), graphs
 
     def _run(self, x: Tensor, graphs: list[BlockGraph] | None) -> Tensor:
+        if self.config.mean_channel:
+            x = add_mean_channel(x)
         x = x.contiguous(memory_format=torch.channels_last)
         x = self.project(self.stem(x))
         for stage, (blocks, ffns) in enumerate(zip(self.stages, self.ffns, strict=True)):

@@ -13,7 +13,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from grafprint.models.encoders.grafprint import GraFPrint
+from grafprint.models.encoders.grafprint import GraFPrint, add_mean_channel
 from grafprint.models.fast.fused_layers import Block, Convolution, Dense, to_map, to_rows
 from grafprint.models.graph import BlockGraph, node_positions, relative_change
 from grafprint.threads import available_threads, workers
@@ -78,6 +78,8 @@ class FastGraFPrint:
             return F.normalize(out(F.elu(hidden(widen(z)))).float(), dim=-1)[:n]
 
     def _early(self, x: Tensor, graphs: list[BlockGraph] | None) -> Tensor:
+        if self.config.mean_channel:
+            x = add_mean_channel(x)
         x = x.to(self.dtype, memory_format=torch.channels_last)
         for convolve in self._stem:
             x = convolve(x)
