@@ -1,6 +1,6 @@
 """Feed damaged inputs to the program in a process with limits: ``python -m tests.fuzzing JOB``.
 
-The job is a JSON file: ``{"kind": ..., "files": [...], "first": n, "end": n, "seed": n}``. Each
+The job is a JSON file: ``{"kind": ..., "files": [...], "numbers": [n, ...], "seed": n}``. Each
 case is announced on stdout before it is tried, so that the reader knows which one crashed. The
 program may either use a case or raise its own error with a message.
 """
@@ -168,7 +168,7 @@ def main() -> None:
         pages = int(Path("/proc/self/statm").read_text().split()[0])
         limit = pages * resource.getpagesize() + MEMORY
         resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
-        for number in range(job["first"], job["end"]):
+        for number in job["numbers"]:
             for file in job["files"]:
                 print(json.dumps([file, number]), flush=True)
                 signal.alarm(CASE_S)

@@ -29,14 +29,18 @@ FORMATS = {
 }  # fmt: skip
 
 
-def fuzz(tmp_path: Path, kind: str, files: list[Path], cases: int) -> None:
-    """Try ``cases`` kinds of damage to each file; a failure names the file and the number."""
+def fuzz(tmp_path: Path, kind: str, files: list[Path], numbers: range) -> None:
+    """Try these kinds of damage to each file; a failure names the file and the number.
+
+    Of audio, networks and libraries the first 600 cut the file off, so numbers go beyond. Their
+    step has no factor in common with 6, since six kinds of damage take turns.
+    """
     for time in range(TIMES):
         job = tmp_path / "job.json"
         names = [str(file) for file in files]
         job.write_text(
             json.dumps(
-                {"kind": kind, "files": names, "first": 0, "end": cases, "seed": SEED + time}
+                {"kind": kind, "files": names, "numbers": list(numbers), "seed": SEED + time}
             )
         )
         done = subprocess.run(
@@ -52,7 +56,7 @@ def fuzz(tmp_path: Path, kind: str, files: list[Path], cases: int) -> None:
         assert done.returncode == 0 and lines[-1] == "done", (
             f"exit {done.returncode} at {lines[-1:]} of seed {SEED + time}:\n{done.stderr[-2000:]}"
         )
-        assert len(lines) == cases * len(files) + 1
+        assert len(lines) == len(numbers) * len(files) + 1
 
 
 @pytest.fixture(scope="module")
@@ -67,13 +71,13 @@ def sounds(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
 
 
 def test_damaged_audio(tmp_path: Path, sounds: list[Path]):
-    fuzz(tmp_path, "audio", sounds, 800)
+    fuzz(tmp_path, "audio", sounds, range(0, 1000, 5))
 
 
 def test_damaged_networks(tmp_path: Path):
     path = tmp_path / "tiny.safetensors"
     save_encoder(path, build("grafprint", TINY), FeatureConfig(), {})
-    fuzz(tmp_path, "network", [path], 700)
+    fuzz(tmp_path, "network", [path], range(0, 1000, 5))
 
 
 @pytest.mark.parametrize("factory", ["Flat", "IVF4,SQ8"])
@@ -82,8 +86,8 @@ def test_damaged_libraries(tmp_path: Path, factory: str):
     with Library.create(tmp_path / "library", Network(), factory=factory) as library:
         fill(library, [walk(rng, 40) for _ in range(3)])
     files = [path for path in (tmp_path / "library").iterdir() if path.stat().st_size]
-    fuzz(tmp_path, "library", sorted(files), 150)
+    fuzz(tmp_path, "library", sorted(files), range(0, 1000, 19))
 
 
 def test_arrays_of_all_kinds(tmp_path: Path):
-    fuzz(tmp_path, "array", [tmp_path], 1000)
+    fuzz(tmp_path, "array", [tmp_path], range(300))
