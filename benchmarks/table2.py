@@ -4,9 +4,9 @@
         --models RUNS --system grafprint --system nafp --system te-lsh --system te-ht --system ast
 
 1, 2, 3 and 5 s; noise, and noise with reverb; 0 to 20 dB. Without --models the released network is
-measured. Writes one file per system to benchmarks/results/, from which benchmarks.report fills the
-pages. --processes shares the work, --device is where the networks run; the results are the same up
-to the device's rounding.
+measured, with landmarks as in use (except by the published protocol). Writes one file per system to
+benchmarks/results/, from which benchmarks.report fills the pages. --processes shares the work,
+--device is where the networks run; the results are the same up to the device's rounding.
 """
 
 from __future__ import annotations
@@ -90,8 +90,10 @@ def run(
     if common.twins(name):  # share this network, and encode the same queries
         asked = replace(asked, memory=args.work / "queries")
     fingerprinter, helpers = common.shared(pool, asked)
+    released = args.models is None
+    config = replace(config, landmarks=released and args.protocol == "clean")
     folders = [folder for folder in (args.test, args.distractors) if folder]
-    label = f"table2-{name}" if args.models else "table2-released"
+    label = "table2-released" if released else f"table2-{name}"
     if args.protocol != "clean":
         label += f"-{args.protocol}"
     with common.collection(name, fingerprinter, folders, args.work, helpers) as library:

@@ -6,7 +6,8 @@
 Queries with noise and reverb are looked up in a growing library: first the test tracks, then the
 distractors, then the distractors at other speeds, whose fingerprints differ (pitch and tempo change
 by 6 % and more). The queries are the same at each size. Fingerprints are copied from the library of
-benchmarks.table2 in the same --work and from that of the previous size, if they are there.
+benchmarks.table2 in the same --work and from that of the previous size, if they are there. Of the
+released network, the one without --models, landmarks decide beside the fingerprints, as in use.
 """
 
 from __future__ import annotations
@@ -118,8 +119,9 @@ def main() -> None:
     if args.distractors is None:
         parser.error("--distractors is needed")
     config = EvaluationConfig(
-        lengths_s=(1.0, 2.0), reverbs=(False, True), queries=args.queries, seed=args.seed
-    )
+        lengths_s=(1.0, 2.0), reverbs=(False, True), queries=args.queries, seed=args.seed,
+        landmarks=args.models is None,
+    )  # fmt: skip
     with workers.worker_pool(args.processes) as pool:
         for name in args.system or ["grafprint"]:
             run(name, config, args, pool)

@@ -164,7 +164,7 @@ _network = lru_cache(maxsize=1)(Model.load)
 
 def fingerprint(model: Model, file: Path) -> FileFingerprints | None:
     """Fingerprint a file; None if a library could not add it."""
-    counted = CountedAudio(file)
+    counted = CountedAudio(file, landmarks=True)
     try:
         stamp = add_file.file_stamp(file)
         vectors = np.concatenate(list(_network(model).stream(counted)))
@@ -172,7 +172,8 @@ def fingerprint(model: Model, file: Path) -> FileFingerprints | None:
         return None
     if not vectors.any():
         return None
-    return FileFingerprints(vectors.astype("<f2"), counted.duration_s, stamp)
+    found = counted.landmarks(len(vectors))
+    return FileFingerprints(vectors.astype("<f2"), counted.duration_s, stamp, landmarks=found)
 
 
 # Evaluations ----------------------------------------------------------------------------------
