@@ -13,9 +13,8 @@ Either prints the results without storing them.
 
 from __future__ import annotations
 
-import argparse
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -144,14 +143,16 @@ def measure(
 
 @contextmanager
 def without_strangers(
-    whole: Path, args: argparse.Namespace
+    whole: Path, copy: Path, tracks: Callable[[Library], list[Track]]
 ) -> Iterator[tuple[Library, list[Track], list[Path]]]:
-    """A copy of a library without every third test track; its test tracks, and the others."""
-    copy = args.work / "without-strangers"
+    """A copy of a library without every third of its ``tracks`` that is long enough for a part.
+
+    Yields the library, the others of these tracks, and the audio of those removed.
+    """
     shutil.rmtree(copy, ignore_errors=True)
     shutil.copytree(whole, copy)
     with Library.open(copy, writable=True) as library:
-        long = [t for t in query_tracks(library, args.test) if t.duration_s > LENGTHS_S[1]]
+        long = [track for track in tracks(library) if track.duration_s > LENGTHS_S[1]]
         strangers = [library.audio_path(track) for track in long[::3]]
         for track in long[::3]:
             library.remove(track.id)
@@ -173,7 +174,12 @@ def main() -> None:
     with common.collection("grafprint", fingerprinter, folders, args.work) as library:
         whole = library.path
     rows = {}
-    with without_strangers(whole, args) as (library, known, strangers):
+    copy = args.work / "without-strangers"
+    with without_strangers(whole, copy, lambda library: query_tracks(library, args.test)) as (
+        library,
+        known,
+        strangers,
+    ):
         for name, kind in KINDS.items():
             if args.kind not in (None, name):
                 continue

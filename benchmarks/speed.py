@@ -27,7 +27,7 @@ from typing import Any
 import av
 import numpy as np
 
-from benchmarks.scan import KINDS, LENGTHS_S, faster, make_mix, right
+from benchmarks.scan import KINDS, LENGTHS_S, faster, make_mix, right, without_strangers
 from benchmarks.shared import common
 from grafprint import audio
 from grafprint.audio.folders import audio_files
@@ -69,20 +69,16 @@ class Remembering(Fingerprinter):
 
 
 @contextmanager
-def without_strangers(work: Path) -> Iterator[tuple[Library, list[Track], list[Path]]]:
-    """The bundled library without every third track; its tracks, and the audio of the others."""
-    copy = work / "without-strangers"
-    shutil.rmtree(copy, ignore_errors=True)
-    shutil.copytree(common.ROOT / "assets/library", copy / "library")
-    (copy / "music").symlink_to(common.ROOT / "assets/music")
-    with Library.open(copy / "library", writable=True) as library:
-        long = [t for t in library.tracks() if t.duration_s > LENGTHS_S[1]]
-        strangers = [library.audio_path(track) for track in long[::3]]
-        for track in long[::3]:
-            library.remove(track.id)
-        known = [track for number, track in enumerate(long) if number % 3]
-        yield library, known, [path for path in strangers if path]
-    shutil.rmtree(copy)
+def demo_music(work: Path) -> Iterator[tuple[Library, list[Track], list[Path]]]:
+    """See :func:`benchmarks.scan.without_strangers`, of the bundled library."""
+    (work / "demo").mkdir(parents=True, exist_ok=True)
+    music = work / "demo" / "music"  # where the library's paths lead
+    music.unlink(missing_ok=True)
+    music.symlink_to(common.ROOT / "assets/music")
+    bundled = common.ROOT / "assets/library"
+    with without_strangers(bundled, work / "demo" / "library", Library.tracks) as found:
+        yield found
+    shutil.rmtree(work / "demo")
 
 
 def measure(
@@ -197,7 +193,7 @@ def main() -> None:
             found = measure_unknown(library, fingerprinter, args.unknown, args.most)
         keep(fingerprinter, "unknown", found)
         return
-    with without_strangers(args.work) as (library, known, strangers):
+    with demo_music(args.work) as (library, known, strangers):
         rng = np.random.default_rng(args.seed)
         mix = make_mix(library, known, strangers, KINDS["hard cuts"], rng, args.parts)
         if args.keep_pitch:

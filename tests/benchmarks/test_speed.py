@@ -44,4 +44,4 @@ def test_other_speeds_are_measured(monkeypatch: pytest.MonkeyPatch, tmp_path: Pa
     assert found["unknown"]["recordings"] == 1 and len(found["rows"]) == 1
     for table in ("other speeds", "unknown music", "kept pitch"):
         assert "Not measured" not in report.filled(f"<!-- table: {table} -->\n<!-- end -->")
-    assert not (tmp_path / "work" / "without-strangers").exists()
+    assert not (tmp_path / "work" / "demo").exists()
