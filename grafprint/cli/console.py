@@ -214,6 +214,12 @@ def needs(extra: str) -> Callable[[Callable[_P, _T]], Callable[_P, _T]]:
     return decorate
 
 
+def show_end(stopped: str | None, finished: str) -> None:
+    """Say that a long run has ``finished``, or, if it was stopped, with which command to resume."""
+    text = finished if stopped is None else f"stopped; resume with: grafprint {stopped} --resume"
+    out.print(text, soft_wrap=True)
+
+
 def until_interrupted() -> Callable[[], bool]:
     """Turn Ctrl-C and SIGTERM into a flag; returns a function that reads it."""
     interrupted = False

@@ -14,7 +14,7 @@ from grafprint.cli.console import (
     EncoderOption,
     ModelOption,
     needs,
-    out,
+    show_end,
     until_interrupted,
 )
 from grafprint.cli.network import check_device, load_fingerprinter
@@ -83,8 +83,5 @@ def distill(
             stop=interrupted,
             on_decode=on_decode,
         )
-    if interrupted():
-        again = f"grafprint distill {library} --out {run} --resume"
-        out.print(f"stopped; resume with: {again}", soft_wrap=True)
-    else:
-        out.print(f"distilled: {network}", soft_wrap=True)
+    again = f"distill {library} --out {run}"
+    show_end(again if interrupted() else None, f"distilled: {network}")

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from grafprint.cli.console import err, needs, out, until_interrupted
+from grafprint.cli.console import err, needs, show_end, until_interrupted
 from grafprint.cli.network import check_device, import_network
 from grafprint.cli.progress import progress, status
 from grafprint.errors import ConfigError
@@ -149,13 +149,8 @@ def train(
             stop=interrupted,
             on_decode=on_decode,
         )
-    if interrupted():
-        again = f"grafprint train {music} --out {run} --resume"
-        if ":" in config.encoder:
-            again += f" --encoder {config.encoder}"
-        out.print(f"stopped; resume with: {again}", soft_wrap=True)
-    else:
-        out.print(f"trained: {result}", soft_wrap=True)
+    own = f" --encoder {config.encoder}" if ":" in config.encoder else ""
+    show_end(f"train {music} --out {run}{own}" if interrupted() else None, f"trained: {result}")
 
 
 def parse_options(options: str | None) -> dict[str, Any] | None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from grafprint.cli.console import err, needs, out, until_interrupted
+from grafprint.cli.console import err, needs, show_end, until_interrupted
 from grafprint.cli.network import check_device
 from grafprint.cli.progress import progress, status
 from grafprint.cli.train import parse_options
@@ -131,8 +131,5 @@ def train_tagger(
             on_step=on_step,
             stop=interrupted,
         )
-    if interrupted():
-        again = f"grafprint train-tagger {clips} --out {run} --resume"
-        out.print(f"stopped; resume with: {again}", soft_wrap=True)
-    else:
-        out.print(f"trained: {result}", soft_wrap=True)
+    again = f"train-tagger {clips} --out {run}"
+    show_end(again if interrupted() else None, f"trained: {result}")
