@@ -31,6 +31,7 @@ WINGS = {
     "training": (9.0, "train, distil"),
     "library": (3.0, "a collection on disk"),
     "fingerprint": (4.0, "audio to fingerprints"),
+    "tagging": (1.2, "audio to labels"),
     "degradation": (7.5, "noise, rooms, codecs"),
     "models": (4.0, "features, encoders"),
     "audio": (7.0, "files, microphone"),
