@@ -5,6 +5,7 @@ from __future__ import annotations
 from grafprint.cli import (
     distill,
     evaluate,
+    evaluate_tagger,
     identify,
     index,
     library,
@@ -34,6 +35,7 @@ for group in (
     distill,
     train_tagger,
     evaluate,
+    evaluate_tagger,
 ):
     group.register(app)
 

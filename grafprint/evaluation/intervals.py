@@ -50,11 +50,17 @@ def bootstrap(
     any right clip), the draw is left out. Both are NaN if every draw is.
     """
     rng = np.random.default_rng(seed)
-    drawn = np.array([statistic(rng.integers(count, size=count)) for _ in range(rounds)])
+    drawn = [statistic(rng.integers(count, size=count)) for _ in range(rounds)]
+    return percentiles(np.array(drawn))
+
+
+def percentiles(drawn: np.ndarray) -> tuple[float, float]:
+    """The 95 % interval (low, high) of what draws gave, without NaN; both NaN if all are."""
     known = drawn[~np.isnan(drawn)]
     if not len(known):
         return math.nan, math.nan
-    low, high = np.percentile(known, [2.5, 97.5])
+    # No mean of two draws: one may be infinite, as d-prime is.
+    low, high = np.percentile(known, [2.5, 97.5], method="nearest")
     return float(low), float(high)
 
 
