@@ -20,7 +20,8 @@ class Ranking(NamedTuple):
 def rank(scores: np.ndarray, right: np.ndarray, weights: np.ndarray) -> Ranking:
     """Rank clips by ``scores [n]``, of which ``right [n]`` are right, with each of the weights.
 
-    These are ``[R, n]``: R times one for each clip. A weight of 2 counts a clip twice. With all of 1 they are what
+    These are ``[R, n]``: R times one for each clip. A weight of 2 counts a clip twice. With all of
+    1 they are what
     :func:`~grafprint.training.tagging_metrics.average_precision` and
     :func:`~grafprint.training.tagging_metrics.roc_auc` give; clips of equal scores count together.
     """
