@@ -26,7 +26,7 @@ from grafprint.errors import LibraryError
 
 if TYPE_CHECKING:
     from grafprint.library import Library, Track
-    from grafprint.library.tag_tracks import TagReport
+    from grafprint.library.tagging import TagReport
     from grafprint.tagging import ClipTagger
 
 SHOWN = 3  # labels of a track in the table
@@ -58,7 +58,7 @@ def tag(
 
 def tag_with_progress(library: Library, tagger: ClipTagger) -> TagReport:
     """Tag what is not tagged yet; shows how far it is."""
-    from grafprint.library.tag_tracks import tag_tracks
+    from grafprint.library import tag_tracks
 
     with progress() as bar:
         task = bar.add_task("tagging", total=None)

@@ -197,7 +197,7 @@ class Library(LibraryFolder):
     def labels_of(self, track: Track) -> dict[str, float]:
         """What a track sounds like: the probability of each label, the likeliest first.
 
-        Empty if it has not been tagged (tag_tracks.py), or is silent to a tagger.
+        Empty if it has not been tagged (tagging.py), or is silent to a tagger.
         """
         with self.lock:
             found = self.catalogue.labels.get(track.id)

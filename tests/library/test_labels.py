@@ -9,10 +9,9 @@ import pytest
 
 from grafprint.errors import LibraryError
 from grafprint.fingerprint import Fingerprinter
-from grafprint.library import Library
+from grafprint.library import Library, TagReport, tag_tracks
 from grafprint.library.labels import of_probabilities
 from grafprint.library.repair import repair
-from grafprint.library.tag_tracks import TagReport, tag_tracks
 from grafprint.tagging import ClipTagger
 from tests import taggers
 from tests.libraries import excerpt, write_wav
