@@ -15,6 +15,7 @@ import pdoc
 MODULES = (
     "grafprint",
     "grafprint.fingerprint",
+    "grafprint.tagging",
     "grafprint.library",
     "grafprint.matching",
     "grafprint.matching.live",

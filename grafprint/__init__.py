@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from grafprint.matching import Answer, Match, identify, identify_audio, identify_file
     from grafprint.matching.live import LiveQuery
     from grafprint.scan import Timeline
+    from grafprint.tagging import ClipTagger, ClipTags
 
 __version__ = "2.0.0"
 """The version of this package."""
@@ -36,6 +37,8 @@ __all__ = [
     "Answer",
     "AudioError",
     "CheckpointError",
+    "ClipTagger",
+    "ClipTags",
     "ConfigError",
     "DataError",
     "DivergedError",
@@ -59,6 +62,8 @@ __all__ = [
 
 _HOMES = {
     "Answer": "grafprint.matching",
+    "ClipTagger": "grafprint.tagging",
+    "ClipTags": "grafprint.tagging",
     "Fingerprinter": "grafprint.fingerprint",
     "Library": "grafprint.library",
     "LiveQuery": "grafprint.matching.live",

@@ -5,6 +5,7 @@ from __future__ import annotations
 from grafprint.cli import (
     distill,
     evaluate,
+    evaluate_tagger,
     identify,
     index,
     library,
@@ -12,6 +13,7 @@ from grafprint.cli import (
     retag,
     scan,
     serve,
+    tag,
     train,
     train_tagger,
     watch,
@@ -24,6 +26,7 @@ for group in (
     library,
     identify,
     listen,
+    tag,
     retag,
     scan,
     watch,
@@ -32,6 +35,7 @@ for group in (
     distill,
     train_tagger,
     evaluate,
+    evaluate_tagger,
 ):
     group.register(app)
 

@@ -111,7 +111,7 @@ def identify(
             raise MatchError(f"the library {opened.location} is empty: index some music first")
 
         def identify_one(clip: Path) -> Answer:
-            with _file_of(clip) as file:
+            with file_of(clip) as file:
                 answer = identify_file(
                     opened,
                     fingerprinter,
@@ -184,7 +184,7 @@ def _identify_all(
 
 
 @contextmanager
-def _file_of(clip: Path) -> Iterator[Path]:
+def file_of(clip: Path) -> Iterator[Path]:
     """The file of a clip; what comes from standard input is kept in one meanwhile."""
     if clip != STANDARD_INPUT:
         yield clip

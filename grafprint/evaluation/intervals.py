@@ -1,9 +1,9 @@
-"""95 % intervals of rates: of independent queries, and of queries that come in clusters."""
+"""95 % intervals: of rates of independent queries or of clusters of them, and of any statistic."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 import numpy as np
 from scipy.stats import binomtest, norm
@@ -39,6 +39,29 @@ def clustered(clusters: Iterable[tuple[int, int]]) -> Rate | None:
     variance = count / (count - 1) * np.square(deviations).sum() / counted[:, 1].sum() ** 2
     effective = min(float(total), float(rate * (1 - rate) / variance))
     return _wilson(float(passed / total), effective)
+
+
+def bootstrap(
+    statistic: Callable[[np.ndarray], float], count: int, rounds: int = 1000, seed: int = 0
+) -> tuple[float, float]:
+    """The 95 % interval (low, high) of a statistic of ``count`` clips: percentile bootstrap.
+
+    ``statistic`` gets the numbers of clips, drawn with replacement; where it is NaN (a draw without
+    any right clip), the draw is left out. Both are NaN if every draw is.
+    """
+    rng = np.random.default_rng(seed)
+    drawn = [statistic(rng.integers(count, size=count)) for _ in range(rounds)]
+    return percentiles(np.array(drawn))
+
+
+def percentiles(drawn: np.ndarray) -> tuple[float, float]:
+    """The 95 % interval (low, high) of what draws gave, without NaN; both NaN if all are."""
+    known = drawn[~np.isnan(drawn)]
+    if not len(known):
+        return math.nan, math.nan
+    # No mean of two draws: one may be infinite, as d-prime is.
+    low, high = np.percentile(known, [2.5, 97.5], method="nearest")
+    return float(low), float(high)
 
 
 def _wilson(rate: float, total: float) -> Rate:

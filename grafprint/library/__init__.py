@@ -12,19 +12,24 @@ from grafprint.library.records import Track
 if TYPE_CHECKING:
     from grafprint.library.add_file import AddResult
     from grafprint.library.add_folder import IndexReport
+    from grafprint.library.tagging import TagReport, tag_tracks
 
 __all__ = [
     "AddResult",
     "IndexReport",
     "Library",
     "LibraryError",
+    "TagReport",
     "Track",
+    "tag_tracks",
 ]
 
 # Adding reads audio; a library that is only read opens faster without what that needs.
 _HOMES = {
     "AddResult": "grafprint.library.add_file",
     "IndexReport": "grafprint.library.add_folder",
+    "TagReport": "grafprint.library.tagging",
+    "tag_tracks": "grafprint.library.tagging",
 }
 
 

@@ -125,14 +125,14 @@ def test_a_clip_comes_from_standard_input(discs: Path, clips: Path):
 def test_what_was_found_before_an_interruption_is_printed(
     discs: Path, clips: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ):
-    file_of = identify._file_of
+    file_of = identify.file_of
 
     def interrupted(clip: Path):
         if clip.name == "other.wav":
             raise KeyboardInterrupt
         return file_of(clip)
 
-    monkeypatch.setattr(identify, "_file_of", interrupted)
+    monkeypatch.setattr(identify, "file_of", interrupted)
     with pytest.raises(SystemExit) as end:
         console.run(arguments=["identify", str(clips), "-l", str(discs), "--json"])
     assert end.value.code == 130

@@ -22,7 +22,7 @@ from grafprint.evaluation import (
     read_truth,
     recordings_table,
 )
-from grafprint.evaluation.intervals import clustered, wilson
+from grafprint.evaluation.intervals import bootstrap, clustered, wilson
 from grafprint.evaluation.plots import recordings_figure
 from grafprint.evaluation.recordings import window_starts
 from grafprint.fingerprint import Fingerprinter
@@ -296,3 +296,15 @@ def test_the_command_measures_recordings(place, tmp_path):
 def test_options_that_do_not_fit_are_refused(options: tuple[str, ...], message: str):
     with pytest.raises(ConfigError, match=message):
         CliRunner().invoke(app, ["evaluate", *options], catch_exceptions=False)
+
+
+def test_bootstrap_intervals_hold_the_statistic_as_often_as_they_say():
+    rng = np.random.default_rng(0)
+    held = 0
+    for seed in range(100):
+        values = rng.normal(size=40)
+        low, high = bootstrap(lambda drawn, v=values: float(v[drawn].mean()), 40, 300, seed)  # type: ignore[misc]
+        held += low <= 0 <= high
+    assert 86 <= held <= 99
+    low, high = bootstrap(lambda drawn: float("nan"), 5, 10)
+    assert np.isnan(low) and np.isnan(high)

@@ -17,7 +17,7 @@ FLOORS = (
     {"scan", "evaluation"},
     {"matching", "training", "explore"},
     {"library"},
-    {"fingerprint", "degradation"},
+    {"fingerprint", "tagging", "degradation"},
     {"models", "audio"},
     {"files"},
     {"bundled", "errors", "threads", "jit"},

@@ -89,19 +89,24 @@ class ATGNN(nn.Module):
 
         Raises ValueError if ``x`` has no frames, or not the network's number of mel bins.
         """
-        patch_logits, label_logits = self._run(x, None)
+        patch_logits, label_logits, _ = self._run(x, None)
         return patch_logits if label_logits is None else patch_logits + label_logits
 
     def forward_with_graphs(self, x: Tensor) -> tuple[Tensor, TaggingGraphs]:
         """Logits, and the graphs that were used to compute them."""
         recorder = Recorder(self.config.stem_halvings)
-        patch_logits, label_logits = self._run(x, recorder)
+        patch_logits, label_logits, patches = self._run(x, recorder)
         graphs = TaggingGraphs(
-            recorder.patch_graphs, recorder.label_graphs, patch_logits, label_logits
+            recorder.patch_graphs, recorder.label_graphs, patch_logits, label_logits, patches
         )
         return patch_logits if label_logits is None else patch_logits + label_logits, graphs
 
-    def _run(self, x: Tensor, recorder: Recorder | None) -> tuple[Tensor, Tensor | None]:
+    def patch_logits(self, pooled: Tensor) -> Tensor:
+        """The patch term of the logits ``[n, S]`` (Eq. 7) of pooled patches ``[n, C]``."""
+        logits: Tensor = self.patch_head(pooled[:, :, None, None])
+        return logits.flatten(1).float()
+
+    def _run(self, x: Tensor, recorder: Recorder | None) -> tuple[Tensor, Tensor | None, Tensor]:
         bins = self.config.input_shape[0]
         if x.ndim != 3 or x.shape[1] != bins or not x.shape[2]:
             raise ValueError(f"spectrograms are [B, {bins}, T], not {list(x.shape)}")
@@ -119,11 +124,11 @@ class ATGNN(nn.Module):
                     labels, graph = label_block(labels, to_nodes(x))
                     if recorder:
                         recorder.add_label_block(label_block, graph, x, stage, label_number)
-        pooled = x.float().mean(dim=(2, 3), keepdim=True)
-        patch_logits = self.patch_head(pooled).flatten(1).float()  # Eq. 7
+        patch_logits = self.patch_logits(x.float().mean(dim=(2, 3)))
         if labels is None:
-            return patch_logits, None
-        return patch_logits, (to_nodes(labels).float() * self.readout).sum(dim=-1)  # Eq. 8
+            return patch_logits, None, x
+        label_logits = (to_nodes(labels).float() * self.readout).sum(dim=-1)  # Eq. 8
+        return patch_logits, label_logits, x
 
     def _patch_blocks(self, stage: int) -> tuple[Iterable[PatchBlock], Iterable[FFN]]:
         blocks, ffns = self.stages[stage], self.ffns[stage]

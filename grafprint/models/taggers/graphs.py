@@ -59,13 +59,15 @@ class TaggingGraphs:
     """All graphs of one forward pass, in order, and the two terms of its logits (Eq. 9).
 
     ``patch_logits`` come from the pooled patches and ``label_logits`` from the label nodes, both
-    ``[B, S]``; a network without label nodes has no ``label_logits``.
+    ``[B, S]``; a network without label nodes has no ``label_logits``. ``patches [B, C, H, W]`` are
+    those of the last stage, whose mean the first term is computed from.
     """
 
     patch_graphs: list[PatchGraph]
     label_graphs: list[LabelGraph]
     patch_logits: Tensor
     label_logits: Tensor | None
+    patches: Tensor
 
 
 class Recorder:

@@ -1,0 +1,199 @@
+"""``grafprint tag``: what clips sound like, and when."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from grafprint.cli.console import (
+    FAILED,
+    NOTHING_FOUND,
+    DeviceOption,
+    JsonOption,
+    clock,
+    err,
+    finite,
+    positive,
+    printable,
+)
+from grafprint.cli.identify import file_of
+from grafprint.cli.network import check_device
+from grafprint.cli.passed_over import show_passed_over
+from grafprint.cli.progress import progress, status
+from grafprint.cli.tag_output import (
+    Outcome,
+    print_as_csv,
+    print_as_json,
+    show_clip,
+    show_clips,
+)
+from grafprint.errors import AudioError, ConfigError
+
+if TYPE_CHECKING:
+    from grafprint.audio.folders import Failure
+    from grafprint.tagging import ClipTagger, ClipTags
+
+TaggerOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--tagger",
+        help="Tagger (.safetensors) of train-tagger. Default: the bundled one.",
+        show_default=False,
+    ),
+]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command()(tag)
+
+
+def tag(
+    clips: Annotated[
+        list[Path],
+        typer.Argument(
+            metavar="CLIP",
+            help="Audio or video files, folders of them, or - for standard input.",
+        ),
+    ],
+    tagger: TaggerOption = None,
+    device: DeviceOption = "cpu",
+    start: Annotated[
+        float, typer.Option(min=0, callback=finite, help="Skip this many seconds of the clip.")
+    ] = 0.0,
+    duration: Annotated[
+        float | None,
+        typer.Option(
+            callback=positive, help="Use this many seconds of the clip.", show_default="all of it"
+        ),
+    ] = None,
+    hop: Annotated[
+        float | None,
+        typer.Option(
+            callback=positive,
+            help="Seconds between the starts of the windows that are tagged.",
+            show_default="5",
+        ),
+    ] = None,
+    top: Annotated[int, typer.Option("--top", min=1, help="Number of labels to show.")] = 5,
+    least: Annotated[
+        float, typer.Option(min=0, max=1, callback=finite, help="Lowest probability to show.")
+    ] = 0.01,
+    over_time: Annotated[
+        bool, typer.Option("--over-time", help="Show the probabilities over time, too.")
+    ] = False,
+    as_json: JsonOption = False,
+    as_csv: Annotated[
+        bool,
+        typer.Option(
+            "--csv",
+            help="Print a CSV table for programs, a row for each label of a clip; with --over-time "
+            "also of each part of it.",
+        ),
+    ] = False,
+) -> None:
+    """Tag clips: what do they sound like, and when?
+
+    A clip is tagged in windows of about 10 s. Its probabilities are the mean over all of it that
+    is not silent; 'peak' is the highest in any window.
+
+    The exit status is 0 if a clip has a label, 1 if none has (they are silent, or --least is too
+    high), 2 if there was an error.
+    """
+    from grafprint.library.add_file import shown
+
+    if as_json and as_csv:
+        raise ConfigError("--json and --csv exclude each other: give one")
+    files, outcomes, passed_over = _find_clips(clips)
+    loaded = load_tagger(tagger, device)
+
+    def tag_one(clip: Path, tell: Callable[[float], None]) -> ClipTags:
+        with file_of(clip) as file:
+            return loaded.tag_file(file, hop, start_s=start, duration_s=duration, progress=tell)
+
+    alone = len(clips) == 1 and not clips[0].is_dir()
+    interrupted = not _tag_all(files, tag_one, outcomes, alone)
+    if as_csv:
+        print_as_csv(outcomes, top, least, over_time)
+    elif as_json:
+        print_as_json(outcomes, top, least, over_time, alone)
+    elif alone and outcomes and outcomes[0].tags:
+        show_clip(shown(files[0]), outcomes[0].tags, top, least, over_time)
+    else:
+        show_clips(outcomes, top, least, over_time)
+    show_passed_over(passed_over, err)
+    if interrupted:
+        raise KeyboardInterrupt
+    raise typer.Exit(_status(outcomes, least))
+
+
+def load_tagger(tagger: Path | None, device: str) -> ClipTagger:
+    """Load the tagger of ``--tagger``, or the bundled one.
+
+    Raises CheckpointError if it cannot be had, ConfigError for a device that cannot be used.
+    """
+    with status("loading the tagger"):
+        from grafprint.tagging import ClipTagger
+
+        check_device(device)
+        return ClipTagger.load(tagger, device)
+
+
+def _find_clips(clips: list[Path]) -> tuple[list[Path], list[Outcome], list[Failure]]:
+    """The files, the folders that could not be read, and what is passed over.
+
+    Raises AudioError if there is no file.
+    """
+    from grafprint.audio.folders import audio_files
+
+    unreadable: list[Failure] = []
+    passed_over: list[Failure] = []
+    files: list[Path] = []
+    for clip in clips:
+        files += audio_files(clip, unreadable, passed_over) if clip.is_dir() else [clip]
+    if not files and not unreadable:
+        raise AudioError("there is no audio or video file: name one, or a folder that holds some")
+    return files, [Outcome(path, None, reason) for path, reason in unreadable], passed_over
+
+
+def _tag_all(
+    clips: list[Path],
+    tag_one: Callable[[Path, Callable[[float], None]], ClipTags],
+    outcomes: list[Outcome],
+    alone: bool,
+) -> bool:
+    """Add the outcome for each clip, with progress; False if interrupted, which loses nothing.
+
+    If there is one clip ``alone``, what is wrong with it is raised.
+    """
+    from grafprint.library.add_file import shown
+
+    with progress() as bar:
+        task = bar.add_task("", total=len(clips))
+        for clip in clips:
+            name = printable(clip.name[:40])
+            bar.update(task, description=name)
+
+            def tell(seconds: float, name: str = name) -> None:
+                bar.update(task, description=f"{name} at {clock(seconds)}")
+
+            try:
+                outcomes.append(Outcome(shown(clip), tag_one(clip, tell)))
+            except AudioError as error:
+                if alone:
+                    raise
+                outcomes.append(Outcome(shown(clip), None, str(error)))
+            except KeyboardInterrupt:
+                return False
+            bar.update(task, advance=1)
+    return True
+
+
+def _status(outcomes: list[Outcome], least: float) -> int:
+    if any(outcome.tags is None for outcome in outcomes):
+        return FAILED
+    has_label = any(outcome.tags and outcome.tags.tags(1, least) for outcome in outcomes)
+    return 0 if has_label else NOTHING_FOUND

@@ -1,0 +1,149 @@
+"""Print what clips sound like: tables for people, JSON and CSV for programs."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from grafprint.cli.console import clock, escape, out, print_json, print_text
+from grafprint.cli.tables import table
+
+if TYPE_CHECKING:
+    from grafprint.tagging import ClipTags
+
+CSV_COLUMNS = (
+    "path", "duration_s", "label", "probability", "peak", "peak_start_s", "peak_end_s", "error",
+)  # fmt: skip
+CSV_COLUMNS_OVER_TIME = ("path", "start_s", "end_s", "label", "probability", "error")
+
+
+@dataclass(frozen=True, eq=False)
+class Outcome:
+    """A clip, and its tags or the reason why there are none."""
+
+    clip: str
+    tags: ClipTags | None
+    error: str = ""
+
+
+def show_clip(clip: str, tags: ClipTags, top: int, least: float, over_time: bool) -> None:
+    """Print what one clip sounds like: a sentence, and a table of its labels."""
+    found = tags.tags(top, least)
+    if not found:
+        out.print(f"{escape(clip)} {_why_none(tags, least)}", highlight=False, soft_wrap=True)
+        return
+    line = f"{escape(clip)} sounds like [bold]{escape(found[0].label)}[/]"
+    out.print(line, highlight=False, soft_wrap=True)
+    rows = [
+        (
+            escape(tag.label),
+            percent(tag.probability),
+            percent(tag.peak),
+            f"{clock(tag.peak_s[0])} to {clock(tag.peak_s[1])}",
+        )
+        for tag in found
+    ]
+    out.print(table(("label", "probability", "peak", "at"), rows))
+    if over_time:
+        _show_over_time(tags, top, least)
+
+
+def show_clips(outcomes: Sequence[Outcome], top: int, least: float, over_time: bool) -> None:
+    """Print a table of the clips that have labels, and lists of the others."""
+    labelled = [o for o in outcomes if o.tags and o.tags.tags(1, least)]
+    rows = [
+        (
+            escape(outcome.clip),
+            clock(outcome.tags.duration_s),
+            ", ".join(
+                f"{escape(tag.label)} {percent(tag.probability)}"
+                for tag in outcome.tags.tags(top, least)
+            ),
+        )
+        for outcome in labelled
+        if outcome.tags
+    ]
+    if rows:
+        out.print(table(("clip", "length", "sounds like"), rows))
+    if over_time:
+        for outcome in labelled:
+            if outcome.tags:
+                _show_over_time(outcome.tags, top, least, escape(outcome.clip))
+    unlabelled = [o for o in outcomes if o.tags and o not in labelled]
+    failed = [o for o in outcomes if o.tags is None]
+    out.print(
+        f"{len(rows)} tagged, {len(unlabelled)} without a label, {len(failed)} left out",
+        highlight=False,
+    )
+    for outcome in unlabelled:
+        if outcome.tags:
+            line = f"without a label: {escape(outcome.clip)} {_why_none(outcome.tags, least)}"
+            out.print(line, highlight=False, soft_wrap=True)
+    for outcome in failed:
+        out.print(f"left out: {escape(outcome.error)}", highlight=False, soft_wrap=True)
+
+
+def _show_over_time(tags: ClipTags, top: int, least: float, title: str | None = None) -> None:
+    found = tags.tags(top, least)
+    numbers = [tags.labels.index(tag.label) for tag in found]
+    rows = [
+        (
+            clock(float(begin)),
+            clock(float(end)),
+            *(("silent" if silent else percent(float(row[number]))) for number in numbers),
+        )
+        for begin, end, row, silent in zip(
+            tags.begins_s, tags.ends_s, tags.windows, tags.silent, strict=True
+        )
+    ]
+    out.print(table(("from", "to", *(escape(tag.label) for tag in found)), rows, title))
+
+
+def _why_none(tags: ClipTags, least: float) -> str:
+    if tags.is_silent:
+        return "is [bold]silent[/]: it has no labels"
+    return f"has [bold]no label[/] of {percent(least)} or more (--least)"
+
+
+def print_as_json(
+    outcomes: Sequence[Outcome], top: int, least: float, over_time: bool, alone: bool
+) -> None:
+    """Print an object for a clip ``alone``, otherwise a list with an object for each."""
+    values = [
+        {"path": outcome.clip}
+        | (
+            outcome.tags.to_json(top, least, over_time=over_time)
+            if outcome.tags
+            else {"error": outcome.error}
+        )
+        for outcome in outcomes
+    ]
+    print_json(values[0] if alone and values else values)
+
+
+def print_as_csv(outcomes: Sequence[Outcome], top: int, least: float, over_time: bool) -> None:
+    """Print a row for each label of a clip, and of each part of it; one for a clip without any."""
+    text = io.StringIO()
+    columns = CSV_COLUMNS_OVER_TIME if over_time else CSV_COLUMNS
+    rows = csv.DictWriter(text, columns, restval="", lineterminator="\n", extrasaction="ignore")
+    rows.writeheader()
+    for outcome in outcomes:
+        found = outcome.tags.to_json(top, least, over_time=over_time) if outcome.tags else {}
+        listed = list(_rows_over_time(found) if over_time else found.get("tags", ()))
+        for row in listed or [{}]:
+            rows.writerow({"path": outcome.clip, "error": outcome.error, **found, **row})
+    print_text(text.getvalue())
+
+
+def _rows_over_time(found: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    for part in found.get("over_time", ()):
+        for label, probability in part["probabilities"].items():
+            yield {**part, "label": label, "probability": probability}
+
+
+def percent(probability: float) -> str:
+    """A probability as text."""
+    return f"{100 * probability:.0f} %"
