@@ -64,6 +64,19 @@ class Labels:
                 waiting.extend(self.labels[row].parents)
         return sorted(found)
 
+    def below(self, names: Iterable[str]) -> list[int]:
+        """The numbers of all descendants of those labels that have none among ``names``."""
+        listed = list(names)
+        ancestors = {
+            row for name in listed for row in self.rows(self.labels[self.row(name)].parents)
+        }
+        open_rows = {self.row(name) for name in listed} - ancestors
+        return [
+            row
+            for row, name in enumerate(self.names)
+            if row not in open_rows and open_rows & set(self.rows([name]))
+        ]
+
     def of_program(self, program: str) -> np.ndarray:
         """Targets ``[S]`` of an instrument: 1, 0, or NaN where one could argue."""
         targets = np.zeros(len(self), np.float32)

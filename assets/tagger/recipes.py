@@ -85,11 +85,11 @@ class Director:
 
     def scene(self, rng: Rng) -> Scene:
         """A scene of instruments, of other sounds, of music and sounds, or of music alone."""
-        kinds, shares = ["instruments"], [0.5]
+        kinds, shares = ["instruments"], [0.42]
         if self.sounds:
-            kinds, shares = [*kinds, "sounds"], [*shares, 0.38]
+            kinds, shares = [*kinds, "sounds"], [*shares, 0.47]
         if self.music:
-            kinds, shares = [*kinds, "music"], [*shares, 0.12]
+            kinds, shares = [*kinds, "music"], [*shares, 0.11]
         kind = str(rng.choice(kinds, p=np.array(shares) / sum(shares)))
         if kind == "instruments":
             stems, gains = self.instruments(

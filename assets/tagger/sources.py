@@ -21,7 +21,7 @@ class Source:
     """A package or folder of sounds.
 
     ``split`` is ``train``, ``valid``, or ``unseen`` for a source never trained with. ``music`` says
-    what labels of music are for sounds whose name does not tell: ``no``, or ``unknown``. Of its
+    what labels of music are that the name of a sound does not tell: ``no``, or ``unknown``. Of its
     sounds ``most`` are taken at random (0: all), none whose name matches ``skip``.
     """
 
@@ -95,9 +95,12 @@ def targets_of_sound(
     if right and labels.music[right].all():
         # Of music the teacher's other labels are mostly wrong: a drum is no explosion.
         targets[~labels.music] = np.where(targets[~labels.music] >= _DOUBTFUL, np.nan, 0)
-    if source.music == "no" and not labels.music[right].any():
-        # Unless the teacher hears music all the same.
+    if source.music == "no":
+        # Unless the teacher hears music all the same, or the name does not tell which.
         heard = taught is not None and taught[labels.row(MUSIC)] >= SURE
-        targets[labels.music] = np.nan if heard else 0.0
+        unnamed = heard and not labels.music[right].any()
+        targets[labels.music] = np.nan if unnamed else 0.0
+        open_ones = [row for row in labels.below(named) if labels.music[row]]
+        targets[open_ones] = np.nan
     targets[right] = 1
     return targets
