@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from importlib import import_module
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from scipy.signal import resample_poly
@@ -17,6 +17,19 @@ from grafprint.errors import DataError
 _RENDER_HZ = 2 * SAMPLE_RATE  # the player interpolates linearly: less of it is left after halving
 _DRUMS = 128  # their bank
 _KITS = (0, 8, 16, 32)  # standard, room, power, jazz
+
+
+class Player(Protocol):
+    """What plays notes, as tinysoundfont's ``Synth``: interleaved stereo samples, float32."""
+
+    def noteon(self, chan: int, key: int, velocity: int) -> bool:
+        """Strike a key."""
+
+    def noteoff(self, chan: int, key: int) -> None:
+        """Let go of it."""
+
+    def generate(self, samples: int) -> memoryview:
+        """The next samples."""
 
 
 class Font:
@@ -45,26 +58,28 @@ class Font:
         synth = self._synth
         synth.sounds_off()
         synth.program_select(0, self._id, 0, kit if program is None else program, program is None)
-        total = round(seconds * _RENDER_HZ)
-        pieces, done = [], 0
-        for at, on, note in events(notes):
-            until = min(total, round(at * _RENDER_HZ))
-            if until > done:
-                pieces.append(self._generate(until - done))
-                done = until
-            if on:
-                synth.noteon(0, note.key, note.velocity)
-            else:
-                synth.noteoff(0, note.key)
-        if total > done:
-            pieces.append(self._generate(total - done))
+        sound = play(synth, notes, seconds)
         synth.sounds_off()
-        whole = np.concatenate(pieces) if pieces else np.zeros(0, np.float32)
-        return np.asarray(resample_poly(whole, 1, 2), np.float32)
+        return sound
 
-    def _generate(self, samples: int) -> np.ndarray:
-        both = np.frombuffer(self._synth.generate(samples), np.float32)
-        return both.reshape(-1, 2).mean(axis=1)
+
+def play(player: Player, notes: Sequence[Note], seconds: float) -> np.ndarray:
+    """What a player makes of notes: mono samples ``[n]`` at 16 kHz, each note on time."""
+    total = round(seconds * _RENDER_HZ)
+    pieces, done = [np.zeros(0, np.float32)], 0
+    for at, on, note in [*events(notes), (seconds, False, None)]:
+        until = min(total, round(at * _RENDER_HZ))
+        if until > done:
+            both = np.frombuffer(player.generate(until - done), np.float32)
+            pieces.append(both.reshape(-1, 2).mean(axis=1))
+            done = until
+        if note is None:
+            break
+        if on:
+            player.noteon(0, note.key, note.velocity)
+        else:
+            player.noteoff(0, note.key)
+    return np.asarray(resample_poly(np.concatenate(pieces), 1, 2), np.float32)
 
 
 def events(notes: Sequence[Note]) -> list[tuple[float, bool, Note]]:

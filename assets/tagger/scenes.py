@@ -16,8 +16,6 @@ from grafprint.degradation.synthetic_rooms import rooms
 
 _SURE_DB, _LOST_DB = -12.0, -30.0  # against the rest of the clip, while the stem sounds
 
-_ROOMS = 24
-
 
 @dataclass(frozen=True)
 class Scene:
@@ -91,8 +89,8 @@ def merge_times(
 class Studio:
     """Rooms and microphones for clips, drawn at random."""
 
-    def __init__(self, seed: int) -> None:
-        self._rooms = [torch.from_numpy(prepare_rir(r))[None] for r in rooms(_ROOMS, seed)]
+    def __init__(self, seed: int, number: int = 24) -> None:
+        self._rooms = [torch.from_numpy(prepare_rir(r))[None] for r in rooms(number, seed)]
 
     def record(self, samples: np.ndarray, rng: np.random.Generator) -> np.ndarray:
         """The clip as it is, or in a room, or through a microphone; noise as of a recorder."""
