@@ -11,6 +11,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TextIO
+from zipfile import BadZipFile
 
 import numpy as np
 
@@ -53,7 +54,10 @@ def find_labelled_clips(where: str | Path) -> ClipSet:
     """Find clips and their labels.
 
     - A ``.csv`` or ``.tsv`` file: the columns ``path`` (relative to the file) and ``labels``
-      (separated by semicolons), and optionally ``split`` (``train`` if it is missing).
+      (separated by semicolons), and optionally ``split`` (``train`` if it is missing). Beside
+      ``clips.csv`` there may be ``clips.targets.npz`` with targets that names cannot say, such as
+      probabilities or NaN: ``labels [S]``, their names, and ``targets [clips, S]``. Then the
+      column ``labels`` does not count.
     - The root of FSD50K: ``FSD50K.ground_truth``, ``FSD50K.dev_audio``, ``FSD50K.eval_audio``.
       Its validation clips are the split ``valid``, those for evaluation ``test``.
     - A folder with AudioSet's ``class_labels_indices.csv``, ``balanced_train_segments.csv`` and
@@ -110,7 +114,30 @@ def _read_table(path: Path) -> ClipSet:
         files.append(DatasetFile(clip, str(clip), row.get("split") or "train"))
         parts = (row["labels"] or "").split(_SEPARATOR)
         named.append({part.strip() for part in parts} - {""})
+    if (targets := path.with_suffix(".targets.npz")).is_file():
+        return _with_targets(files, targets)
     return clip_set(files, named, sorted(set().union(*named)))
+
+
+def _with_targets(files: list[DatasetFile], path: Path) -> ClipSet:
+    """The clips of a table with the targets of a file beside it."""
+    try:
+        with np.load(path) as saved:
+            labels, targets = saved["labels"], saved["targets"].astype(np.float32)
+    except (KeyError, OSError, ValueError, BadZipFile) as error:
+        raise DataError(f"{path}: no targets of clips can be read there ({error})") from error
+    if labels.dtype.kind != "U" or targets.shape != (len(files), len(labels)):
+        raise DataError(
+            f"{path}: targets {list(targets.shape)} do not fit {len(files)} clips and "
+            f"{len(labels)} names of labels"
+        )
+    if not ((targets >= 0) & (targets <= 1) | np.isnan(targets)).all():
+        raise DataError(f"{path}: targets are from 0 to 1, or NaN where nothing is known")
+    return ClipSet(
+        clip_set(files, [set()] * len(files), labels.tolist()).files,
+        tuple(labels.tolist()),
+        targets,
+    )
 
 
 _FSD50K_TRUTH = "FSD50K.ground_truth"

@@ -18,7 +18,7 @@ from packaging.requirements import Requirement
 from tests.paths import ASSETS, ROOT
 
 PROGRAM = ("app.py", "assets", "benchmarks", "demo", "docs", "grafprint")
-OWN = ("benchmarks", "demo", "docs", "grafprint", "tests")
+OWN = ("assets", "benchmarks", "demo", "docs", "grafprint", "tests")
 # Needed without being imported by name.
 INDIRECT = {
     "tensorboard",  # Lightning's logger writes with it

@@ -1,0 +1,64 @@
+"""Ask YAMNet about the pool of sounds, once: probabilities of AudioSet's 521 classes.
+
+    python assets/tagger/teacher.py yamnet.tflite OUT/pool
+
+Run it with a Python of its own that has ai-edge-litert and NumPy; it needs nothing else of the
+project. Sources that have been asked are left out.
+"""
+
+from __future__ import annotations
+
+import csv
+import os
+import sys
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+_WINDOW, _HOP = 15600, 7800  # samples at 16 kHz: 0.975 s
+
+
+def probabilities(interpreter: Any, samples: np.ndarray) -> np.ndarray:
+    """The highest probability of each class over the windows of a sound, ``[521]``."""
+    given = interpreter.get_input_details()[0]["index"]
+    wanted = interpreter.get_output_details()[0]["index"]
+    if len(samples) < _WINDOW:
+        samples = np.pad(samples, (0, _WINDOW - len(samples)))
+    found = []
+    for begin in range(0, len(samples) - _WINDOW // 2, _HOP if len(samples) < 3e4 else _WINDOW):
+        window = samples[begin : begin + _WINDOW]
+        window = np.pad(window, (0, _WINDOW - len(window)))
+        interpreter.set_tensor(given, window[None].astype(np.float32))
+        interpreter.invoke()
+        found.append(interpreter.get_tensor(wanted)[0])
+    return np.asarray(np.max(found, axis=0))
+
+
+def main(network: str, pool: str) -> None:
+    """Ask about all sources in ``pool`` that have no probabilities yet."""
+    # By name: it is no dependency of the project.
+    interpreter = import_module("ai_edge_litert.interpreter").Interpreter(network, num_threads=1)
+    interpreter.allocate_tensors()
+    for table in sorted(Path(pool).glob("*.csv")):
+        out = table.with_suffix(".npy")
+        if out.exists():
+            continue
+        with table.open(newline="", encoding="utf-8") as lines:
+            rows = list(csv.DictReader(lines))
+        if not rows:
+            continue
+        pcm = np.memmap(table.with_suffix(".i16"), np.int16, "r")
+        said = []
+        for row in rows:
+            first, count = int(row["first"]), int(row["count"])
+            said.append(probabilities(interpreter, pcm[first : first + count] / np.float32(32767)))
+        half = out.with_suffix(".part.npy")
+        np.save(half, np.array(said, np.float16))
+        os.replace(half, out)
+        print(f"{table.stem}: {len(rows)} sounds")
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:3])
