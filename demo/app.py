@@ -17,6 +17,7 @@ from demo.library import tab as library
 from demo.map import tab as map_tab
 from demo.scan import tab as scan
 from demo.studio import UNQUEUED, Studio, Visit
+from demo.tags import tab as tags
 from demo.theme import CSS, HEAD, THEME
 from grafprint.library import LibraryError
 
@@ -32,6 +33,7 @@ TABS = (
     ("Identify", identify.build),
     ("Degrade", degrade.build),
     ("Graph", graph.build),
+    ("Tags", tags.build),
     ("Map", map_tab.build),
     ("Scan", scan.build),
     ("Library", library.build),
