@@ -3,8 +3,10 @@
     python -m benchmarks.faithfulness --mixtures TIMED.csv [--tagger TAGGER.safetensors]
 
 TIMED.csv has the columns clip (relative to it), label, start_s and end_s: mixtures in which it is
-known when each label sounds. Of each, the first window is used. For the edges of every label block,
-for all of them together and for the pooled patches (grafprint/explore/tag_graph.py):
+known when each label sounds. Of each, the first window is used, and the labels that sound during at
+most --longest of it: what sounds all the time cannot be pointed at. For the edges of every label
+block, for all of them together, for the pooled patches, and for squares of the spectrogram that are
+silenced one by one (grafprint/explore/tag_graph.py):
 
 - pointing: how often the node that speaks most for a label lies in the time when it sounds, beside
   chance (a node drawn at random among those where anything sounds) and beside the pictures of
@@ -35,12 +37,16 @@ from benchmarks.shared.pointing import (
 )
 from grafprint.errors import AudioError, DataError
 from grafprint.evaluation.intervals import bootstrap
+from grafprint.explore.tag_evidence import POOLED
+from grafprint.explore.tag_graph import silence_squares
 from grafprint.tagging import ClipTagger
 
 Measured = dict[str, list[list[Pointing]]]  # by evidence: of each clip, of each label in it
 
 
-def run(tagger: ClipTagger, mixtures: Path, share: float, draws: int, seed: int) -> dict[str, Any]:
+def run(
+    tagger: ClipTagger, mixtures: Path, longest: float, share: float, draws: int, seed: int
+) -> dict[str, Any]:
     """Measure all clips of a table; the results as plain values."""
     clips, unknown = read_mixtures(mixtures, tagger.labels)
     number = {label: i for i, label in enumerate(tagger.labels)}
@@ -51,8 +57,7 @@ def run(tagger: ClipTagger, mixtures: Path, share: float, draws: int, seed: int)
     used = 0
     for clip, events in clips.items():
         frames = {label: sounding_frames(tagger, times) for label, times in events.items()}
-        # What sounds all the time, or not in this window, cannot be pointed at.
-        frames = {label: at for label, at in frames.items() if 0 < at.mean() < 1}
+        frames = {label: at for label, at in frames.items() if 0 < at.mean() <= longest}
         if not frames:
             continue
         try:
@@ -67,7 +72,8 @@ def run(tagger: ClipTagger, mixtures: Path, share: float, draws: int, seed: int)
         for edges, evidence in zip(graph.edges, graph.evidence, strict=False):
             shares.setdefault(evidence.name, []).append(shared_patches(edges))
         others = np.array([i for label, i in number.items() if label not in events], int)
-        for evidence in graph.evidence:
+        squares = silence_squares(tagger, graph, graph.by_name(POOLED).side)
+        for evidence in (*graph.evidence, squares):
             measured.setdefault(evidence.name, []).append(
                 [
                     measure(tagger, graph, evidence, number[label], at, others, share, draws, rng)
@@ -76,12 +82,15 @@ def run(tagger: ClipTagger, mixtures: Path, share: float, draws: int, seed: int)
             )
         print(f"{used} clips: {clip.name}", flush=True)
     if not used:
-        raise DataError(f"{mixtures}: no clip has a label that sounds for a part of a window")
+        raise DataError(
+            f"{mixtures}: no clip has a label that sounds during at most {longest:g} of a window"
+        )
     return {
         "tagger_id": tagger.tagger_id,
         "clips": used,
         "labels_in_clips": sum(map(len, next(iter(measured.values())))),
         "labels_unknown": unknown,
+        "longest_share": longest,
         "silenced_share": share,
         "spread": {name: float(np.mean(v)) for name, v in spreads.items() if v},
         "shared_patches": {name: float(np.mean(v)) for name, v in shares.items()},
@@ -117,7 +126,21 @@ def summary(name: str, clips: list[list[Pointing]]) -> dict[str, Any]:
         "fall_loudest": mean(lambda p: p.loudest),
         "fall_beyond_random": interval(lambda ps: float(np.mean([p.lit - p.random for p in ps]))),
         "beats_random": interval(lambda ps: float(np.mean([p.lit > p.random for p in ps]))),
+        "of_found": _of_found([p for clip in clips for p in clip if p.found]),
     }
+
+
+def _of_found(points: list[Pointing]) -> dict[str, float | int]:
+    """The same of the labels that the tagger finds likelier than not, as a user looks at these."""
+    found: dict[str, float | int] = {"labels": len(points)}
+    if points:
+        found |= {
+            "pointing": float(np.mean([p.hit for p in points])),
+            "chance": float(np.mean([p.chance for p in points])),
+            "fall": float(np.mean([p.lit for p in points])),
+            "fall_random": float(np.mean([p.random for p in points])),
+        }
+    return found
 
 
 def table(results: dict[str, Any]) -> str:
@@ -138,6 +161,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--mixtures", type=Path, required=True, help="table of timed mixtures")
     parser.add_argument("--tagger", type=Path, help="default: the bundled one")
+    parser.add_argument(
+        "--longest", type=float, default=0.3, help="share of the window that a label may sound"
+    )
     parser.add_argument("--share", type=float, default=0.1, help="of the nodes to silence, at most")
     parser.add_argument("--draws", type=int, default=5, help="sets of random nodes")
     parser.add_argument("--seed", type=int, default=0)
@@ -145,7 +171,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, help="for the JSON; default: benchmarks/results")
     args = parser.parse_args()
     tagger = ClipTagger.load(args.tagger, args.device)
-    results = run(tagger, args.mixtures, args.share, args.draws, args.seed)
+    results = run(tagger, args.mixtures, args.longest, args.share, args.draws, args.seed)
     print(table(results))
     common.write("faithfulness", results, args.out)
 

@@ -11,15 +11,8 @@ import torch
 
 from grafprint import audio
 from grafprint.errors import DataError
-from grafprint.explore.tag_graph import (
-    Evidence,
-    LabelEdges,
-    TagGraph,
-    inspect_tags,
-    mask_of,
-    masked,
-    spread,
-)
+from grafprint.explore.tag_evidence import Evidence, mask_of, masked, spread
+from grafprint.explore.tag_graph import LabelEdges, TagGraph, inspect_tags
 from grafprint.tagging import ClipTagger
 
 Events = dict[str, list[tuple[float, float]]]  # by label: when it sounds, in s
@@ -33,14 +26,16 @@ class Pointing:
     ``hit`` is the share of the node that speaks most for the label that is in the time when it
     sounds, ``mass`` the share of all that speaks for it; ``chance`` is that of a node drawn at
     random where anything sounds, ``other_labels`` the hit of the pictures of labels that are not in
-    the clip. ``lit`` is how far the logit falls when the ``nodes`` that speak most are silenced,
-    ``random`` when as many drawn at random among those that sound are, ``loudest`` the loudest.
+    the clip. ``found``: whether the tagger finds the label likelier than not. ``lit`` is how far
+    the logit falls when the ``nodes`` that speak most are silenced, ``random`` when as many drawn
+    at random among those that sound are, ``loudest`` the loudest.
     """
 
     hit: float
     mass: float
     chance: float
     other_labels: float
+    found: bool
     nodes: int
     lit: float
     random: float
@@ -118,6 +113,7 @@ def measure(
         mass=float(speaks @ inside / max(speaks.sum(), 1e-12)),
         chance=float(heard @ inside / heard.sum()),
         other_labels=float(hits[others].mean()) if len(others) else float("nan"),
+        found=bool(graph.probabilities[label] >= 0.5),
         nodes=count,
         lit=float(falls[0]),
         random=float(falls[2:].mean()),

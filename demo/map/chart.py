@@ -15,7 +15,7 @@ from grafprint.explore import atlas
 from grafprint.explore.library_map import Map, Placer
 from grafprint.library import Library, Track
 
-BY = ("track", "artist", "time", "density")  # what the colours can show
+BY = ("track", "artist", "sound", "time", "density")  # what the colours can show
 SHADES = 256  # for the time in a track, and the density
 
 
@@ -50,6 +50,17 @@ class Chart:
         return np.array([numbers.setdefault(t.artist, len(numbers)) for t in self.tracks])
 
     @cached_property
+    def sounds(self) -> list[str]:
+        """What each of :attr:`tracks` sounds like, unlike the others; '' if it was not tagged."""
+        return atlas.sounds(self.library, self.tracks)
+
+    @cached_property
+    def sound(self) -> np.ndarray:
+        """For each of :attr:`tracks`, a number for its sound, in order of appearance: int64."""
+        numbers: dict[str, int] = {}
+        return np.array([numbers.setdefault(sound, len(numbers)) for sound in self.sounds])
+
+    @cached_property
     def density(self) -> np.ndarray:
         """For each point, how crowded its place is, as an index of :func:`shades`: uint8 [p]."""
         return np.round(atlas.density(self.drawn.xy) * (SHADES - 1)).astype(np.uint8)
@@ -71,7 +82,9 @@ class Chart:
             return shades()[self.hops * SHADES // counts[self.track]]
         if by == "density":
             return shades()[self.density]
-        numbers = self.artist if by == "artist" else np.arange(len(self.tracks))
+        numbers = np.arange(len(self.tracks))
+        if by in ("artist", "sound"):
+            numbers = self.artist if by == "artist" else self.sound
         return palette(int(numbers.max()) + 1)[numbers][self.track]
 
     @cached_property
@@ -85,6 +98,8 @@ class Chart:
             "hop": self.library.hop_s,
             "tracks": tracks,
             "artist": self.artist.tolist(),
+            "sound": self.sound.tolist(),
+            "sounds": self.sounds,
             "xy": _code(np.round(self.drawn.xy * 65_535).astype("<u2")),
             "hops": _code(self.hops.astype("<u4")),
             "density": _code(self.density),
@@ -100,11 +115,20 @@ class Chart:
         """The points as CSV."""
         lines = io.StringIO()
         writer = csv.writer(lines)
-        writer.writerow(["x", "y", "track", "artist", "second"])
+        writer.writerow(["x", "y", "track", "artist", "second", "sound"])
         points = zip(self.drawn.xy, self.track, self.hops, strict=True)
         for (x, y), number, hop in points:
             track, second = self.tracks[number], hop * self.library.hop_s
-            writer.writerow([f"{x:.5f}", f"{y:.5f}", track.title, track.artist, f"{second:.2f}"])
+            writer.writerow(
+                [
+                    f"{x:.5f}",
+                    f"{y:.5f}",
+                    track.title,
+                    track.artist,
+                    f"{second:.2f}",
+                    self.sounds[number],
+                ]
+            )
         return lines.getvalue()
 
     @cached_property

@@ -65,7 +65,7 @@ function colourPoints(chart, by, dark) {
   const colours = new Uint32Array(chart.count);
   for (let i = 0; i < chart.count; i++) {
     const track = chart.track[i];
-    let at = by === 'artist' ? chart.artist[track] : track;
+    let at = by === 'artist' || by === 'sound' ? chart[by][track] : track;
     if (by === 'time') at = Math.floor((chart.hops[i] * (table.length / 3)) / chart.tracks[track][4]);
     if (by === 'density') at = chart.density[i];
     colours[i] = table[3 * at] | (table[3 * at + 1] << 8) | (table[3 * at + 2] << 16);

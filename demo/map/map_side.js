@@ -36,12 +36,13 @@ function light() {
   redraw(true);
 }
 
-// Highlights tracks whose name or artist is the text, or else those that contain all its words.
+// Highlights tracks whose name, artist or sound is the text, or else those that contain all its words.
 // An empty text shows all again.
 function highlight() {
   const wanted = search.value.trim().toLowerCase();
   const words = wanted.split(/[\s,]+/).filter(Boolean);
-  const texts = chart.tracks.map((track) => [label(track), track[2]].map((t) => t.toLowerCase()));
+  const texts = chart.tracks.map((track, i) =>
+    [label(track), track[2], chart.sounds[i] || 'not tagged'].map((t) => t.toLowerCase()));
   const exact = texts.some((text) => text.includes(wanted));
   const fits = (text) => (exact ? text.includes(wanted) : words.every((w) => text[0].includes(w)));
   const found = texts.map(fits);
@@ -84,8 +85,9 @@ function colour(by) {
     const names = new Map();
     const palette = tone(chart.palette, dark);
     chart.tracks.forEach((track, i) => {
-      const [name, number] = by === 'artist' ? [track[2], chart.artist[i]] : [label(track), i];
-      names.set(number, name || 'unknown artist');
+      if (by === 'artist') names.set(chart.artist[i], track[2] || 'unknown artist');
+      else if (by === 'sound') names.set(chart.sound[i], chart.sounds[i] || 'not tagged');
+      else names.set(i, label(track));
     });
     for (const [i, name] of [...names].slice(0, MOST_NAMED)) {
       const entry = document.createElement('button');

@@ -84,7 +84,8 @@ def _legend(chart: Chart, by: str, trails: list[Trail]) -> list[Line2D]:
     colours, seen = chart.colours(by) / 255, dict[str, int]()
     for point, number in enumerate(chart.track):
         track = chart.tracks[number]
-        seen.setdefault(track.artist if by == "artist" else track.title, point)
+        shared = {"artist": track.artist, "sound": chart.sounds[number] or "not tagged"}
+        seen.setdefault(shared.get(by, track.title), point)
     handles += [_swatch(colours[i], _short(name)) for name, i in list(seen.items())[:MOST_NAMED]]
     if len(seen) > MOST_NAMED:
         handles.append(Line2D([], [], linestyle="", label=f"and {len(seen) - MOST_NAMED} more"))

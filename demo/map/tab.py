@@ -19,7 +19,7 @@ from demo.map.trails import Trail
 from demo.studio import FORGET_S, UNQUEUED, Studio, Visit
 from grafprint.library import LibraryError
 
-COLOURINGS = ("Colour by track", "By artist", "By time in the track", "By density")
+COLOURINGS = ("Colour by track", "By artist", "By sound", "By time in the track", "By density")
 KINDS = ("png", "svg", "csv")
 MAP_LIMIT: dict[str, Any] = {"concurrency_id": "map", "concurrency_limit": 2}
 
@@ -124,8 +124,8 @@ def build(studio: Studio, visit: Visit, tab: gr.Tab) -> None:
     ) -> str:
         """The map of a library as a file.
 
-        Kind is png, svg or csv, and by is track, artist, time or density. An empty library name
-        means the first library.
+        Kind is png, svg or csv, and by is track, artist, sound, time or density. An empty library
+        name means the first library.
         """
         chart = chart_of(library or studio.names()[0])
         if chart is None or kind not in KINDS or by not in BY:

@@ -17,7 +17,7 @@ from grafprint.cli.console import (
     positive,
     print_json,
 )
-from grafprint.cli.passed_over import show_passed_over
+from grafprint.cli.passed_over import show_failures
 from grafprint.cli.progress import progress, status
 from grafprint.cli.tables import table
 from grafprint.cli.tag import load_tagger
@@ -82,7 +82,7 @@ def evaluate_tagger(
         print_json(report.to_json())
     else:
         _show(report)
-    show_passed_over(report.failed, err)
+    show_failures("left out", report.failed, err)
 
 
 def _show(report: TaggingReport) -> None:

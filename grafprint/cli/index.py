@@ -28,6 +28,9 @@ from grafprint.cli.console import (
 from grafprint.cli.network import load_fingerprinter
 from grafprint.cli.passed_over import show_passed_over
 from grafprint.cli.progress import progress
+from grafprint.cli.tag import TaggerOption, load_tagger
+from grafprint.cli.track_tags import show_report as show_tags
+from grafprint.cli.track_tags import tag_with_progress
 from grafprint.errors import AudioError, ConfigError
 
 if TYPE_CHECKING:
@@ -66,6 +69,11 @@ def index(
             show_default=False,
         ),
     ] = None,
+    tags: Annotated[
+        bool,
+        typer.Option("--tags", help="Also tag the tracks: what do they sound like? See `tag`."),
+    ] = False,
+    tagger: TaggerOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Add a folder of music to a library, or update the library.
@@ -77,10 +85,13 @@ def index(
 
     if fast and model != BUNDLED_MODEL:
         raise ConfigError("--fast is the bundled fast network: give your own with --model alone")
+    if tagger and not tags:
+        raise ConfigError("--tagger is for tagging: give --tags, too")
     is_new = False
     known = (library / "library.sqlite3").is_file()
     # Before the network is loaded, and before a library is made for a name that was mistyped.
     _require_music(folder, known and prune, force)
+    loaded_tagger = load_tagger(tagger, device) if tags else None
     fingerprinter = load_fingerprinter(FAST_MODEL if fast else model, device, library, encoder)
     if known:
         opened = Library.open(library, model_id=fingerprinter.model_id, writable=True)
@@ -94,24 +105,31 @@ def index(
         TextColumn("{task.fields[audio]}"),
         TimeElapsedColumn(),
     )
-    with opened, progress(*columns) as bar:
-        task = bar.add_task("indexing", total=None, audio="")
+    tag_report = None
+    with opened:
+        with progress(*columns) as bar:
+            task = bar.add_task("indexing", total=None, audio="")
 
-        def on_progress(file: str, done: int, total: int, audio_s: float) -> None:
-            # After the last file the index is built, which takes minutes in a large library.
-            name = printable(Path(file).name[:40]) if done < total else "finishing"
-            audio = f"{clock(audio_s)} of audio"
-            bar.update(task, completed=done, total=total, audio=audio, description=name)
+            def on_progress(file: str, done: int, total: int, audio_s: float) -> None:
+                # After the last file the index is built, which takes minutes in a large library.
+                name = printable(Path(file).name[:40]) if done < total else "finishing"
+                audio = f"{clock(audio_s)} of audio"
+                bar.update(task, completed=done, total=total, audio=audio, description=name)
 
-        report = opened.add_folder(folder, fingerprinter, on_progress, prune=prune, force=force)
+            report = opened.add_folder(folder, fingerprinter, on_progress, prune=prune, force=force)
+        if loaded_tagger:
+            tag_report = tag_with_progress(opened, loaded_tagger)
         tracks, fingerprints = len(opened.tracks()), len(opened)
     unusable = bool(report.failed) and not report.usable
     if unusable and is_new:
         shutil.rmtree(library)
     if as_json:
-        print_json({**report.to_json(), "tracks": tracks, "fingerprints": fingerprints})
+        values = {**report.to_json(), "tracks": tracks, "fingerprints": fingerprints}
+        print_json(values | ({"tags": tag_report.to_json()} if tag_report else {}))
     else:
         _show_report(report, tracks, fingerprints)
+        if tag_report:
+            show_tags(tag_report)
     if unusable:
         err.print(f"[bold red]error:[/] no file of {escape(str(folder))} can be used")
         raise typer.Exit(FAILED)

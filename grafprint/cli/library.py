@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import csv
+import io
 from dataclasses import asdict
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -15,11 +17,18 @@ from grafprint.cli.console import (
     OwnLibraryOption,
     clock,
     escape,
+    finite,
     out,
     print_json,
+    print_text,
 )
 from grafprint.cli.duplicates import duplicates
 from grafprint.cli.tables import table, title_of
+from grafprint.cli.track_tags import sounding_like, tag, tags_json, tags_text
+from grafprint.errors import ConfigError
+
+if TYPE_CHECKING:
+    from grafprint.library import Library, Track
 
 commands = typer.Typer(
     help="Inspect or change a library.", no_args_is_help=True, rich_markup_mode=None
@@ -29,6 +38,7 @@ commands = typer.Typer(
 def register(app: typer.Typer) -> None:
     """Add the commands."""
     commands.command()(duplicates)
+    commands.command()(tag)
     app.add_typer(commands, name="library")
 
 
@@ -39,23 +49,58 @@ def list_tracks(
         str | None,
         typer.Option(help="Only tracks with these words in their texts.", show_default=False),
     ] = None,
+    tags: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--tag",
+            help="Only tracks that sound like this, the likeliest first: a label of `library tag`, "
+            "such as Piano. May be given several times: those that have them all.",
+            show_default=False,
+        ),
+    ] = None,
+    least: Annotated[
+        float, typer.Option(min=0, max=1, callback=finite, help="Lowest probability of a --tag.")
+    ] = 0.2,
     as_json: JsonOption = False,
+    as_csv: Annotated[bool, typer.Option("--csv", help="Print a CSV table for programs.")] = False,
 ) -> None:
-    """List the tracks of a library."""
+    """List the tracks of a library, with what they sound like if they have been tagged."""
     from grafprint.library import Library
 
+    if as_json and as_csv:
+        raise ConfigError("--json and --csv exclude each other: give one")
     with Library.open(library) as opened:
         tracks = opened.tracks(search)
-    tracks.sort(key=lambda t: (t.title.casefold(), t.id))
+        if tags:
+            tracks = sounding_like(opened, tracks, tags, least)
+        else:
+            tracks.sort(key=lambda t: (t.title.casefold(), t.id))
     if as_json:
-        print_json([asdict(track) for track in tracks])
+        # The key is there if the library has tags at all: without, nothing is known.
+        labels = [{"tags": tags_json(opened, t)} if opened.has_labels else {} for t in tracks]
+        print_json([asdict(t) | more for t, more in zip(tracks, labels, strict=True)])
         return
-    columns = ("number", "title", "artist", "album", "length", "licence")
+    if as_csv:
+        _print_as_csv(opened, tracks)
+        return
+    columns = ("number", "title", "artist", "album", "length", "licence", "sounds like")
     rows = [
         (str(t.id), title_of(t), escape(t.artist), escape(t.album), clock(t.duration_s),
-         escape(t.licence)) for t in tracks
+         escape(t.licence), tags_text(opened, t)) for t in tracks
     ]  # fmt: skip
     out.print(table(columns, rows))
+
+
+def _print_as_csv(library: Library, tracks: list[Track]) -> None:
+    """A row for each track; its tags are one cell, as JSON has them, joined by semicolons."""
+    text = io.StringIO()
+    names = ("id", "path", "title", "artist", "album", "year", "duration_s", "licence", "source")
+    rows = csv.writer(text, lineterminator="\n")
+    rows.writerow([*names, "tags"])
+    for track in tracks:
+        tags = ";".join(f"{label}:{p:g}" for label, p in library.labels_of(track).items())
+        rows.writerow([*(getattr(track, name) for name in names), tags])
+    print_text(text.getvalue())
 
 
 @commands.command()
@@ -69,20 +114,22 @@ def info(library: LibraryOption = BUNDLED_LIBRARY, as_json: JsonOption = False) 
         stored = opened.catalogue.network
         network = None if stored is None else str(opened.located(stored))
         kept_out = [str(opened.located(path)) for path in opened.catalogue.kept_out]
+        tagged = sum(opened.tagger_of(track) is not None for track in tracks)
     size = sum(file.stat().st_size for file in library.iterdir() if file.is_file())
     hours = sum(track.duration_s for track in tracks) / 3600
     if as_json:
         facts = {
             "path": str(opened.path), "tracks": len(tracks), "hours": round(hours, 3),
             "fingerprints": fingerprints, "hop_s": hop_s, "bytes": size, "model_id": model_id,
-            "network": network, "kept_out": kept_out,
+            "network": network, "kept_out": kept_out, "tagged": tagged,
         }  # fmt: skip
         print_json(facts)
         return
     out.print(
         f"{len(tracks)} tracks, {hours:.2f} hours, {fingerprints} fingerprints (one every "
         f"{1000 * hop_s:g} ms), {size / 1e6:.1f} MB; made by network {model_id}"
-        + (f" ({escape(network)})" if network else ""),
+        + (f" ({escape(network)})" if network else "")
+        + (f"; {tagged} tracks are tagged" if tagged else ""),
         highlight=False,
     )
     for path in kept_out:

@@ -23,5 +23,17 @@ def show_passed_over(passed_over: Sequence[Failure], console: Console) -> None:
     for path, reason in passed_over[:_LINES]:
         line = f"passed over: {shown(Path(path))}: {reason}"
         console.print(escape(line), highlight=False, soft_wrap=True)
-    if (more := len(passed_over) - _LINES) > 0:
-        console.print(f"passed over: {more} more", highlight=False)
+    _count_more("passed over", passed_over, console)
+
+
+def show_failures(what: str, failures: Sequence[Failure], console: Console) -> None:
+    """Print a line for each failure, whose reason names the file, and how many more there are."""
+    for failure in failures[:_LINES]:
+        line = f"{what}: {failure.reason}"
+        console.print(escape(line), highlight=False, soft_wrap=True)
+    _count_more(what, failures, console)
+
+
+def _count_more(what: str, failures: Sequence[Failure], console: Console) -> None:
+    if (more := len(failures) - _LINES) > 0:
+        console.print(f"{what}: {more} more", highlight=False)

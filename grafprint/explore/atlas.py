@@ -93,6 +93,24 @@ def name_regions(library: Library, drawn: Map) -> list[list[Region]]:
     return levels
 
 
+def sounds(library: Library, tracks: Sequence[Track]) -> list[str]:
+    """What each track sounds like, unlike the others: a label, or '' if it has none.
+
+    It is the label whose probability is farthest above the mean of the tracks: Music, which nearly
+    all have, tells nothing. Among equals it is the likeliest.
+    """
+    found = [library.labels_of(track) for track in tracks]
+    total = Counter[str]()
+    for labels in found:
+        total.update(labels)
+    tagged = max(1, sum(map(bool, found)))
+
+    def above(labels: dict[str, float], label: str) -> float:
+        return round(labels[label] - total[label] / tagged, 6)
+
+    return [max(ls, key=lambda label, ls=ls: above(ls, label), default="") for ls in found]  # type: ignore[misc]
+
+
 def _parts(xy: np.ndarray, points: np.ndarray, spread: float) -> list[np.ndarray]:
     """The regions of some points that are large enough to be named, as lists of points."""
     number = regions(xy[points], spread)

@@ -1,9 +1,9 @@
 """Which parts of a spectrogram speak for a label, by the graphs of a tagger's own forward pass.
 
-Two things lead to a label's logit (Eq. 9 of the ATGNN paper), and there is :class:`Evidence` of
-each: the label node's edges to patches, block by block, and the patches of the last stage, whose
-mean is what the patch term of the logit is computed from. ``benchmarks/faithfulness.py`` measures
-how far each can be trusted.
+Two things lead to a label's logit (Eq. 9 of the ATGNN paper), and there is evidence of each: the
+label node's edges to patches, block by block, and the patches of the last stage, whose mean is what
+the patch term of the logit is computed from. ``benchmarks/faithfulness.py`` measures how far each
+can be trusted.
 """
 
 from __future__ import annotations
@@ -15,49 +15,19 @@ import torch
 from torch import Tensor
 
 from grafprint.errors import AudioError
+from grafprint.explore.tag_evidence import (
+    ALL_EDGES,
+    POOLED,
+    SILENCED,
+    Evidence,
+    mask_of,
+    masked,
+)
 from grafprint.models.graph import to_nodes
 from grafprint.models.taggers import ATGNN, LabelGraph, TaggingGraphs
 from grafprint.tagging import ClipTagger
 
-POOLED = "pooled patches"
-ALL_EDGES = "all label blocks"
-
-
-@dataclass(frozen=True, eq=False)
-class Evidence:
-    """How much each node of a map speaks for each label: ``values [S, N]``.
-
-    Node ``n`` is at row ``n // grid[1]`` (0 is the lowest frequency), column ``n % grid[1]``, and
-    stands for a square of ``side x side`` points of the spectrogram; its neighbourhood in the
-    network is wider. ``stage`` counts from 0, as ``block`` does among the label blocks; both are
-    None where several are taken together.
-
-    The values of edges are the shares of channels that each patch wins for the label: 0 where
-    there is no edge, a sum of 1 for each label. Those of ``POOLED`` are parts of a logit: how much
-    lower the patch term would be without the node, so negative where it speaks against the label.
-    """
-
-    name: str
-    stage: int | None
-    block: int | None
-    grid: tuple[int, int]
-    side: int
-    values: np.ndarray
-
-    @property
-    def nodes(self) -> int:
-        """Number of nodes."""
-        return self.values.shape[1]
-
-    def lit(self, label: int, count: int) -> np.ndarray:
-        """The ``count`` nodes that speak most for a label, most first; only those that do."""
-        values = self.values[label]
-        best = np.argsort(-values, kind="stable")[:count]
-        return best[values[best] > 0]
-
-    def on_spectrogram(self, label: int, shape: tuple[int, int]) -> np.ndarray:
-        """The values of a label on a spectrogram of ``shape`` (mel bins, frames), ``[F, T]``."""
-        return spread(self.values[label], self.grid, self.side, shape)
+_BATCH = 10  # spectrograms tagged at once
 
 
 @dataclass(frozen=True, eq=False)
@@ -149,29 +119,22 @@ def inspect_spectrogram(tagger: ClipTagger, inputs: Tensor) -> TagGraph:
     )
 
 
-def spread(
-    values: np.ndarray, grid: tuple[int, int], side: int, shape: tuple[int, int]
-) -> np.ndarray:
-    """Values of a grid's nodes ``[N]`` on the points of a spectrogram of ``shape``: ``[F, T]``."""
-    rows, columns = (np.arange(size) // side for size in shape)
-    return np.asarray(values.reshape(grid)[np.ix_(rows, columns)])
+def silence_squares(tagger: ClipTagger, graph: TagGraph, side: int) -> Evidence:
+    """How much lower each logit would be if a square of the spectrogram were silent.
 
-
-def mask_of(
-    nodes: np.ndarray, grid: tuple[int, int], side: int, shape: tuple[int, int]
-) -> np.ndarray:
-    """The points of a spectrogram of ``shape`` that some nodes stand for: bool ``[F, T]``."""
-    chosen = np.zeros(grid[0] * grid[1], bool)
-    chosen[nodes] = True
-    return spread(chosen, grid, side, shape)
-
-
-def masked(spectrogram: np.ndarray, mask: np.ndarray, *, keep: bool = False) -> np.ndarray:
-    """A spectrogram ``[F, T]`` with silence where ``mask [F, T]`` is; ``keep``: where it is not.
-
-    Silence is 0, as in the masks of training.
+    The network is run again for every square of ``side x side`` points, so this costs as much as
+    tagging as many windows; it is what the whole network says, not one term or block of it.
     """
-    return np.where(mask == keep, spectrogram, np.float32(0))
+    shape = (graph.spectrogram.shape[0], graph.spectrogram.shape[1])
+    grid = (-(-shape[0] // side), -(-shape[1] // side))
+    falls = []
+    nodes = np.arange(grid[0] * grid[1])
+    for some in np.array_split(nodes, -(-len(nodes) // _BATCH)):
+        masks = np.stack([mask_of(np.array([n]), grid, side, shape) for n in some])
+        without = torch.from_numpy(masked(graph.spectrogram, masks)).to(tagger.device)
+        with torch.inference_mode():
+            falls.append(graph.logits - _array(tagger.network(without)))
+    return Evidence(SILENCED, None, None, grid, side, np.concatenate(falls).T)
 
 
 def strongest_ties(graph: TagGraph, label: int, count: int) -> list[tuple[int, float]]:

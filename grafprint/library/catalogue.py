@@ -14,7 +14,8 @@ from pathlib import Path
 from grafprint import files
 from grafprint.audio.metadata import Tags, title_of_name
 from grafprint.errors import LibraryError
-from grafprint.library import details, row_store
+from grafprint.library import details, labels, row_store
+from grafprint.library.labels import Labels
 from grafprint.library.records import File, Meta, Recording, Track
 
 FORMAT = 2  # format 1 had no checksums; it is read, and upgraded by a writer
@@ -169,6 +170,7 @@ class Catalogue:
         for file in self.files.values():
             self._paths.setdefault(file.track, []).append(file.path)
         self.details = details.read(db)  # by track; older ones have none
+        self.labels = labels.read(db)  # by track; only of those that were tagged
         self.tracks = {
             row[0]: Track(row[0], self._paths[row[0]][0], *row[1:], *self.details.get(row[0], ()))
             for row in db.execute(
@@ -243,6 +245,7 @@ class Catalogue:
             del self._by_hash[self.tracks[replaces].content_hash]
         self.tracks[track] = Track(track, file.path, *values, *more)
         self.details[track] = more
+        self.labels.pop(track, None)
         self.checksums[track] = recording.crc32
         self._by_hash[recording.content_hash] = track
         self._move(file.path, file)
@@ -276,6 +279,7 @@ class Catalogue:
             db.executemany("DELETE FROM files WHERE path = ?", [(path,) for path in gone])
             db.executemany("DELETE FROM tracks WHERE id = ?", [(track.id,) for track in dead])
             details.delete(db, [track.id for track in dead])
+            labels.delete(db, [track.id for track in dead])
             db.executemany(
                 "UPDATE tracks SET title = ? WHERE id = ?", [(t, id) for id, t in titles.items()]
             )
@@ -334,6 +338,12 @@ class Catalogue:
         self.tracks[track.id] = changed(self.tracks[track.id], **texts, **more._asdict())
         return self.tracks[track.id]
 
+    def put_labels(self, track: Track, found: Labels) -> None:
+        """Store what a track sounds like, instead of what was stored before."""
+        with self._transaction() as db:
+            labels.write(db, track.id, track.content_hash, found)
+        self.labels[track.id] = found
+
     def put_checksums(self, checksums: dict[int, int]) -> None:
         """Record the checksums of tracks that had none."""
         with self._transaction() as db:
@@ -371,6 +381,7 @@ class Catalogue:
                 del self._paths[previous.track]
                 del self._by_hash[self.tracks.pop(previous.track).content_hash]
                 del self.checksums[previous.track]
+                self.labels.pop(previous.track, None)
 
     @contextmanager
     def _transaction(self) -> Iterator[sqlite3.Connection]:

@@ -23,6 +23,7 @@ from grafprint import files
 from grafprint.errors import LibraryError
 from grafprint.library.catalogue import Catalogue
 from grafprint.library.folder import BACKUP, BUCKETS, CATALOGUE, LOCK, LibraryFolder, vectors_name
+from grafprint.library.labels import Labels
 from grafprint.library.lock import WriterLock
 from grafprint.library.records import Network, Track, new_meta
 from grafprint.library.rows import RowTable
@@ -193,6 +194,27 @@ class Library(LibraryFolder):
             paths = [self.located(path) for path in self.catalogue.paths_of(track.id)]
         return next((path for path in paths if path.is_file()), None)
 
+    def labels_of(self, track: Track) -> dict[str, float]:
+        """What a track sounds like: the probability of each label, the likeliest first.
+
+        Empty if it has not been tagged (tag_tracks.py), or is silent to a tagger.
+        """
+        with self.lock:
+            found = self.catalogue.labels.get(track.id)
+        return found.probabilities if found else {}
+
+    def tagger_of(self, track: Track) -> str | None:
+        """The id of the tagger that found a track's labels; None if it has not been tagged."""
+        with self.lock:
+            found = self.catalogue.labels.get(track.id)
+        return found.tagger if found else None
+
+    @property
+    def has_labels(self) -> bool:
+        """Whether any track has been tagged."""
+        with self.lock:
+            return bool(self.catalogue.labels)
+
     def check_query(self, network: Network) -> None:
         """Raise LibraryError unless clips fingerprinted by ``network`` can be identified here."""
         self.check_model(network.model_id)
@@ -339,6 +361,16 @@ class Library(LibraryFolder):
         )
         self.finish()
         return report
+
+    def put_labels(self, track: Track, labels: Labels) -> None:
+        """Store what a track sounds like, instead of what was stored before.
+
+        Raises LibraryError if there is no such track any more, or the library is open for reading
+        only.
+        """
+        self.require_writable()
+        with self.adding, self.changing() as catalogue:
+            catalogue.put_labels(self.track(track.id), labels)
 
     def remove(self, track_id: int, *, keep_out: bool = False) -> Track:
         """Remove a track and its files from the library; returns the track.

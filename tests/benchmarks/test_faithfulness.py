@@ -13,15 +13,8 @@ import torch
 from benchmarks import faithfulness
 from benchmarks.shared import pointing
 from grafprint.errors import DataError
-from grafprint.explore.tag_graph import (
-    ALL_EDGES,
-    POOLED,
-    Evidence,
-    LabelEdges,
-    TagGraph,
-    mask_of,
-    masked,
-)
+from grafprint.explore.tag_evidence import ALL_EDGES, POOLED, SILENCED, Evidence, mask_of, masked
+from grafprint.explore.tag_graph import LabelEdges, TagGraph
 from grafprint.tagging import ClipTagger
 from tests import taggers
 from tests.libraries import write_wav
@@ -106,7 +99,8 @@ def test_the_command_writes_what_was_measured(place: Path, monkeypatch, capsys):
     monkeypatch.setattr(
         sys, "argv",
         ["faithfulness", "--mixtures", str(place / "timed.csv"), "--tagger",
-         str(place / "tagger.safetensors"), "--out", str(place / "out"), "--draws", "2"],
+         str(place / "tagger.safetensors"), "--out", str(place / "out"), "--draws", "2",
+         "--longest", "0.6"],
     )  # fmt: skip
     faithfulness.main()
     output = capsys.readouterr().out
@@ -116,7 +110,7 @@ def test_the_command_writes_what_was_measured(place: Path, monkeypatch, capsys):
     assert (results["clips"], results["labels_in_clips"]) == (2, 4)
     assert results["labels_unknown"] == ["Bagpipes"]
     names = [row["name"] for row in results["evidence"]]
-    assert names == ["label block 1", "label block 2", "label block 3", ALL_EDGES, POOLED]
+    assert names == ["label block 1", "label block 2", "label block 3", ALL_EDGES, POOLED, SILENCED]
     assert list(results["shared_patches"]) == names[:3]
     assert all(0 <= share <= 1 for share in results["shared_patches"].values())
     assert all(value > 0 for value in results["spread"].values()) and len(results["spread"]) == 2
@@ -124,6 +118,7 @@ def test_the_command_writes_what_was_measured(place: Path, monkeypatch, capsys):
         value, low, high = row["pointing"]
         assert 0 <= low <= value <= high <= 1
         assert row["times_chance"][0] == pytest.approx(value / row["chance"])
+        assert row["of_found"]["labels"] <= 4
         assert 0 < row["chance"] < 1 and row["nodes_silenced"] >= 0
 
 
@@ -132,5 +127,5 @@ def test_a_table_that_says_nothing_is_refused(place: Path, tagger: ClipTagger):
     with pytest.raises(DataError, match="there is no column start_s, end_s"):
         pointing.read_mixtures(place / "bare.csv", LABELS)
     (place / "always.csv").write_text("clip,label,start_s,end_s\n0.wav,Hum,0,9\n")
-    with pytest.raises(DataError, match="no clip has a label that sounds for a part"):
-        faithfulness.run(tagger, place / "always.csv", 0.1, 1, 0)
+    with pytest.raises(DataError, match=r"sounds during at most 0\.9 of a window"):
+        faithfulness.run(tagger, place / "always.csv", 0.9, 0.1, 1, 0)

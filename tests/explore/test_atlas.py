@@ -7,8 +7,9 @@ from grafprint.audio.metadata import Tags
 from grafprint.explore import atlas, library_map
 from grafprint.explore.library_map import Map, Placer
 from grafprint.library import Library
+from grafprint.library.labels import of_probabilities
 from grafprint.library.records import File, Recording
-from tests.libraries import Network, unit, walk
+from tests.libraries import Network, fill, unit, walk
 
 COUNT = 60
 # Title, artist and album of each track, and the middle of its points on the map.
@@ -109,3 +110,19 @@ def test_all_passages_are_listed_where_there_are_few(drawn: tuple[Library, Map])
     points, _ = Placer(*drawn).nearest(0, count=1000, per_track=1, apart_s=5.0)
     assert len(points) == len(TRACKS)  # with the end of its own, 5 s away
     assert sorted(set(points // COUNT)) == list(range(len(TRACKS)))
+
+
+def test_a_track_sounds_like_what_others_do_not(tmp_path):
+    labels: tuple[dict[str, float], ...] = (
+        {"Music": 0.99, "Guitar": 0.5, "Piano": 0.3},
+        {"Music": 0.98, "Piano": 0.6, "Guitar": 0.1},
+        {"Music": 0.9},
+        {},
+    )
+    with Library.create(tmp_path / "library", Network()) as library:
+        tracks = fill(library, [unit(walk(np.random.default_rng(n), 5)) for n in range(5)])
+        for track, found in zip(tracks, labels, strict=False):
+            library.put_labels(track, of_probabilities("a tagger", found))
+        # The third is less like music than the others, but like nothing else.
+        assert atlas.sounds(library, tracks) == ["Guitar", "Piano", "Music", "", ""]
+        assert atlas.sounds(library, tracks[:1]) == ["Music"]  # there are no others

@@ -8,14 +8,12 @@ import pytest
 import torch
 
 from grafprint.errors import AudioError
+from grafprint.explore.tag_evidence import ALL_EDGES, POOLED, SILENCED, mask_of, masked
 from grafprint.explore.tag_graph import (
-    ALL_EDGES,
-    POOLED,
     TagGraph,
     inspect_spectrogram,
     inspect_tags,
-    mask_of,
-    masked,
+    silence_squares,
     strongest_ties,
 )
 from grafprint.models.taggers import ATGNN, features_of, save_tagger
@@ -92,6 +90,20 @@ def test_pooled_evidence_is_what_leaving_a_patch_out_changes(tagger: ClipTagger,
             np.testing.assert_allclose(found, expected.numpy(), atol=1e-4)
         whole = network.patch_head(nodes.mean(dim=0)[None, :, None, None]).flatten()
         np.testing.assert_allclose(graph.patch_logits, whole, atol=1e-4)
+
+
+def test_silenced_squares_are_what_the_whole_network_says(tagger: ClipTagger, graph: TagGraph):
+    found = silence_squares(tagger, graph, 16)
+    assert found.name == SILENCED and found.grid == (4, 4) and found.values.shape == (3, 16)
+    for node in (0, 7, 15):
+        row, column = divmod(node, 4)
+        without = torch.from_numpy(graph.spectrogram.copy())
+        without[16 * row : 16 * row + 16, 16 * column : 16 * column + 16] = 0
+        with torch.no_grad():
+            logits = tagger.network(without[None])[0].numpy()
+        np.testing.assert_allclose(found.values[:, node], graph.logits - logits, atol=1e-4)
+    # Where it is silent already, nothing changes: the second half of the clip.
+    np.testing.assert_allclose(found.values[:, [3, 7, 11, 15]], 0, atol=1e-4)
 
 
 def test_lit_nodes_are_those_that_speak_most_for_a_label(graph: TagGraph):
