@@ -40,6 +40,7 @@ TABS = (
     ("Benchmark", benchmark.build),
     ("How it works", explain.build),
 )
+# The tab Tags is left out where there is no tagger.
 TAB_IDS = tuple(title.lower().replace(" ", "-") for title, _ in TABS)  # also in addresses
 
 
@@ -87,6 +88,8 @@ def build(studio: Studio) -> gr.Blocks:
         )
         with gr.Tabs(elem_id="tabs", overflow_behavior="wrap") as tabs:
             for tab_id, (title, build_tab) in zip(TAB_IDS, TABS, strict=True):
+                if title == "Tags" and studio.tagger is None:
+                    continue
                 with gr.Tab(title, id=tab_id) as tab:
                     build_tab(studio, visit, tab)
                     tab.select(describe, visit.library, in_use, **UNQUEUED)

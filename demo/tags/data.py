@@ -10,7 +10,8 @@ import numpy as np
 from demo import plots
 from demo.graph.data import hertz_ticks
 from demo.tags.scene import TagView, brightness, title
-from grafprint.explore.tag_graph import Evidence, TagGraph, strongest_ties
+from grafprint.explore.tag_evidence import Evidence
+from grafprint.explore.tag_graph import TagGraph, strongest_ties
 from grafprint.models.features import FeatureConfig
 
 MOST_LABELS = 12

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -11,11 +11,13 @@ from demo.graph.scene import Scene
 from grafprint.audio import SAMPLE_RATE
 from grafprint.errors import AudioError
 from grafprint.explore.masked_sound import masked_sound
-from grafprint.explore.tag_graph import Evidence, TagGraph, inspect_tags
+from grafprint.explore.tag_evidence import Evidence
+from grafprint.explore.tag_graph import TagGraph, inspect_tags, silence_squares
 from grafprint.tagging import ClipTagger, ClipTags
 
 MOMENT_S = 2.0  # the timeline's windows: short, so that it shows when
 MOST_MOMENTS = 30  # of a clip; each costs a forward pass
+SQUARE = 32  # points; silencing smaller squares one by one would take too long
 _HEARD_SHARE = 0.25  # of the strongest node: weaker ones are not heard
 
 
@@ -115,7 +117,13 @@ def _look(
 ) -> tuple[tuple[TagGraph, TagGraph], tuple[np.ndarray, np.ndarray]]:
     first = round(start_s * SAMPLE_RATE)
     clean, degraded = (samples[first : first + tagger.window_samples] for samples in pair)
-    return (inspect_tags(tagger, clean), inspect_tags(tagger, degraded)), (clean, degraded)
+    return (_graph(tagger, clean), _graph(tagger, degraded)), (clean, degraded)
+
+
+def _graph(tagger: ClipTagger, samples: np.ndarray) -> TagGraph:
+    """The graphs of a window, and what the whole network loses with each square of it."""
+    graph = inspect_tags(tagger, samples)
+    return replace(graph, evidence=[*graph.evidence, silence_squares(tagger, graph, SQUARE)])
 
 
 def _moments(tagger: ClipTagger, samples: np.ndarray) -> Moments:

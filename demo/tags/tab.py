@@ -32,17 +32,17 @@ _PLAY = """watch('value', () => {
 LIMIT: dict[str, Any] = {"concurrency_id": "tags", "concurrency_limit": 1}
 NOTE = (
     "A second network, ATGNN, says what a clip sounds like. Its label nodes have edges to the "
-    "patches of the spectrogram that changed them most. Choose a label to light them up: the "
-    "brighter, the larger their share."
+    "patches of the spectrogram, block by block. Choose a label and what is lit for it: the "
+    "patches that changed its node most, those that raise its sum over all patches, or the "
+    "squares without which the whole network is less sure (silenced squares). The brighter, "
+    "the more."
 )
 
 
 def build(studio: Studio, visit: Visit, tab: gr.Tab) -> None:
     """The components and events of the tab."""
     tagger = studio.tagger
-    if tagger is None:
-        gr.HTML("<p>There is no trained tagger, so there is nothing to show here.</p>")
-        return
+    assert tagger is not None  # or the tab would not be shown
 
     def open_clip(
         clip: Clip | None,

@@ -14,7 +14,7 @@ from demo.studio import Studio
 from demo.tags import data as tag_data
 from demo.tags import scene as tag_scene
 from demo.tags.scene import TagView
-from grafprint.explore.tag_graph import ALL_EDGES, POOLED
+from grafprint.explore.tag_evidence import ALL_EDGES, POOLED, SILENCED
 from grafprint.tagging import ClipTagger
 from tests.conftest import EXAMPLES
 from tests.demo.conftest import PATIENCE
@@ -49,7 +49,7 @@ def test_the_page_gets_what_the_tagger_says(view: TagView, tagger: ClipTagger):
     )
     likely = np.maximum(*(tags.probabilities for tags in view.tags))
     assert likely[value["numbers"]].min() >= np.sort(likely)[-tag_data.MOST_LABELS :].min()
-    assert [m["name"] for m in value["maps"]][-2:] == [ALL_EDGES, POOLED]
+    assert [m["name"] for m in value["maps"]][-3:] == [ALL_EDGES, POOLED, SILENCED]
     for shown, evidence in zip(value["maps"], view.graphs[1].evidence, strict=True):
         light = np.array(shown["light"][1])
         assert light.shape == (len(value["labels"]), shown["rows"] * shown["columns"])
