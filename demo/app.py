@@ -17,6 +17,7 @@ from demo.library import tab as library
 from demo.map import tab as map_tab
 from demo.scan import tab as scan
 from demo.studio import UNQUEUED, Studio, Visit
+from demo.tags import tab as tags
 from demo.theme import CSS, HEAD, THEME
 from grafprint.library import LibraryError
 
@@ -32,12 +33,14 @@ TABS = (
     ("Identify", identify.build),
     ("Degrade", degrade.build),
     ("Graph", graph.build),
+    ("Tags", tags.build),
     ("Map", map_tab.build),
     ("Scan", scan.build),
     ("Library", library.build),
     ("Benchmark", benchmark.build),
     ("How it works", explain.build),
 )
+# The tab Tags is left out where there is no tagger.
 TAB_IDS = tuple(title.lower().replace(" ", "-") for title, _ in TABS)  # also in addresses
 
 
@@ -85,6 +88,8 @@ def build(studio: Studio) -> gr.Blocks:
         )
         with gr.Tabs(elem_id="tabs", overflow_behavior="wrap") as tabs:
             for tab_id, (title, build_tab) in zip(TAB_IDS, TABS, strict=True):
+                if title == "Tags" and studio.tagger is None:
+                    continue
                 with gr.Tab(title, id=tab_id) as tab:
                     build_tab(studio, visit, tab)
                     tab.select(describe, visit.library, in_use, **UNQUEUED)

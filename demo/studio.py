@@ -14,6 +14,7 @@ from grafprint import bundled
 from grafprint.fingerprint import Fingerprinter
 from grafprint.library import Library, LibraryError
 from grafprint.library.folder import CATALOGUE
+from grafprint.tagging import DEFAULT_TAGGER, ClipTagger
 
 # Options of events that only change what is shown: not queued, and not part of the API.
 UNQUEUED: dict[str, Any] = {"queue": False, "show_progress": "hidden", "api_visibility": "private"}
@@ -31,7 +32,7 @@ class Studio:
     ``home`` is the library that a visit begins with. ``shelf`` is a folder whose subfolders are
     further libraries; new ones are created there. ``noise`` and ``rooms`` are folders of recorded
     noises and room responses; None: only synthetic ones. ``editable``: whether visitors may change
-    the libraries on the shelf.
+    the libraries on the shelf. ``tagger`` says what clips sound like; None if there is none.
     """
 
     fingerprinter: Fingerprinter
@@ -41,12 +42,20 @@ class Studio:
     noise: Path | None = None
     rooms: Path | None = None
     editable: bool = False
+    tagger: ClipTagger | None = None
     _open: dict[str, Identifier] = field(default_factory=dict)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     @classmethod
-    def load(cls, home: Path, model: Path, **options: object) -> Studio:
-        """Load the network and the first library. Raises LibraryError or CheckpointError."""
+    def load(
+        cls, home: Path, model: Path, *, tagger: Path | None = None, **options: object
+    ) -> Studio:
+        """Load the networks and the first library. Raises LibraryError or CheckpointError.
+
+        ``tagger``: the file of a tagger; None: that which comes with the program, if any.
+        """
+        listens = tagger or DEFAULT_TAGGER.is_file()
+        options["tagger"] = ClipTagger.load(tagger) if listens else None
         studio = cls(Fingerprinter.load(model), home, **options)  # type: ignore[arg-type]
         studio.identifier(studio.names()[0])
         return studio

@@ -83,6 +83,14 @@ EncoderOption = Annotated[
         show_default=False,
     ),
 ]
+TaggerOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--tagger",
+        help="Tagger (.safetensors) of train-tagger. Default: the bundled one.",
+        show_default=False,
+    ),
+]
 DeviceOption = Annotated[
     str, typer.Option(help="Where the network runs: cpu, cuda, cuda:1, mps ...")
 ]

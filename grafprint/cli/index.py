@@ -18,6 +18,7 @@ from grafprint.cli.console import (
     JsonOption,
     ModelOption,
     OwnLibraryOption,
+    TaggerOption,
     clock,
     err,
     escape,
@@ -28,7 +29,7 @@ from grafprint.cli.console import (
 from grafprint.cli.network import load_fingerprinter
 from grafprint.cli.passed_over import show_passed_over
 from grafprint.cli.progress import progress
-from grafprint.cli.tag import TaggerOption, load_tagger
+from grafprint.cli.tag import load_tagger
 from grafprint.cli.track_tags import show_report as show_tags
 from grafprint.cli.track_tags import tag_with_progress
 from grafprint.errors import AudioError, ConfigError

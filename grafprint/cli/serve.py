@@ -15,6 +15,7 @@ from grafprint.cli.console import (
     BUNDLED_MODEL,
     EncoderOption,
     ModelOption,
+    TaggerOption,
     needs,
     run,
 )
@@ -53,6 +54,7 @@ def serve(
     ] = Path("libraries"),
     model: ModelOption = BUNDLED_MODEL,
     encoder: EncoderOption = None,
+    tagger: TaggerOption = None,
     edit: Annotated[
         bool | None,
         typer.Option(
@@ -144,6 +146,7 @@ def serve(
             libraries=libraries,
             model=network_of(library, model),
             encoder=encoder,
+            tagger=tagger,
             edit=host in HERE and not (share or below) if edit is None else edit,
             noise=noise,
             rooms=rooms,

@@ -27,6 +27,7 @@ class Options:
     libraries: Path
     model: Path
     encoder: str | None
+    tagger: Path | None
     edit: bool
     noise: Path | None
     rooms: Path | None
@@ -64,6 +65,7 @@ def launch(options: Options) -> None:
     studio = Studio.load(
         options.library,
         options.model,
+        tagger=options.tagger,
         examples=asset("examples"),
         shelf=options.libraries,
         noise=options.noise,
@@ -111,6 +113,8 @@ def _check_files(options: Options) -> None:
         )
     if not options.model.is_file():
         raise CheckpointError(f"{options.model}: there is no such file; name one with --model")
+    if options.tagger is not None and not options.tagger.is_file():
+        raise CheckpointError(f"{options.tagger}: there is no such file; name one with --tagger")
 
 
 def check_port(host: str, port: int | None) -> None:

@@ -13,6 +13,7 @@ from grafprint.cli.console import (
     NOTHING_FOUND,
     DeviceOption,
     JsonOption,
+    TaggerOption,
     clock,
     err,
     finite,
@@ -35,15 +36,6 @@ from grafprint.errors import AudioError, ConfigError
 if TYPE_CHECKING:
     from grafprint.audio.folders import Failure
     from grafprint.tagging import ClipTagger, ClipTags
-
-TaggerOption = Annotated[
-    Path | None,
-    typer.Option(
-        "--tagger",
-        help="Tagger (.safetensors) of train-tagger. Default: the bundled one.",
-        show_default=False,
-    ),
-]
 
 
 def register(app: typer.Typer) -> None:

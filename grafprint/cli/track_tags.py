@@ -12,6 +12,7 @@ from grafprint.cli.console import (
     DeviceOption,
     JsonOption,
     OwnLibraryOption,
+    TaggerOption,
     clock,
     escape,
     out,
@@ -20,7 +21,7 @@ from grafprint.cli.console import (
 )
 from grafprint.cli.passed_over import show_failures
 from grafprint.cli.progress import progress
-from grafprint.cli.tag import TaggerOption, load_tagger
+from grafprint.cli.tag import load_tagger
 from grafprint.cli.tag_output import percent
 from grafprint.errors import LibraryError
 

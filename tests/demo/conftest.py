@@ -13,6 +13,8 @@ from demo.identifier import Identifier
 from demo.studio import Studio
 from grafprint import audio
 from grafprint.fingerprint import Fingerprinter
+from grafprint.models.taggers import ATGNN, Tagger, features_of, variant
+from grafprint.tagging import DEFAULT_TAGGER, ClipTagger
 from tests.conftest import EXAMPLES
 from tests.paths import ASSETS
 
@@ -56,8 +58,18 @@ class Visitor:
 
 
 @pytest.fixture(scope="session")
-def studio(fingerprinter: Fingerprinter) -> Studio:
-    studio = Studio(fingerprinter, ASSETS / "library", examples=EXAMPLES)
+def tagger() -> ClipTagger:
+    """The bundled tagger; an untrained one if there is none."""
+    if DEFAULT_TAGGER.is_file():
+        return ClipTagger.load()
+    labels = tuple(f"label {number}" for number in range(20))
+    network = ATGNN(variant("small", labels=len(labels)))
+    return ClipTagger(Tagger(network, labels, features_of("small"), {}))
+
+
+@pytest.fixture(scope="session")
+def studio(fingerprinter: Fingerprinter, tagger: ClipTagger) -> Studio:
+    studio = Studio(fingerprinter, ASSETS / "library", examples=EXAMPLES, tagger=tagger)
     studio.identifier()
     return studio
 

@@ -23,7 +23,12 @@ def changeable(studio: Studio, tmp_path_factory: pytest.TempPathFactory) -> Iter
     """The address of an app with all its controls: its libraries may be changed."""
     shelf = tmp_path_factory.mktemp("shelf")
     own = Studio(
-        studio.fingerprinter, ASSETS / "library", examples=EXAMPLES, shelf=shelf, editable=True
+        studio.fingerprinter,
+        ASSETS / "library",
+        examples=EXAMPLES,
+        shelf=shelf,
+        editable=True,
+        tagger=studio.tagger,
     )
     served = launch(own, prevent_thread_lock=True, quiet=True)
     assert served.local_url

@@ -1,0 +1,1 @@
+"""The tab Tags: what a clip sounds like, when, and which nodes speak for it."""
