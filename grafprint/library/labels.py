@@ -11,6 +11,8 @@ import sqlite3
 from collections.abc import Mapping
 from typing import NamedTuple
 
+from grafprint.errors import LibraryError
+
 _TABLE = """
 CREATE TABLE IF NOT EXISTS labels (
   track INTEGER PRIMARY KEY, content_hash TEXT NOT NULL,
@@ -28,9 +30,16 @@ class Labels(NamedTuple):
 
     @property
     def probabilities(self) -> dict[str, float]:
-        """The probability of each label, the likeliest first; a silent track has none."""
-        found: dict[str, float] = json.loads(self.text)
-        return found
+        """The probability of each label, the likeliest first; a silent track has none.
+
+        Raises LibraryError if they are damaged.
+        """
+        try:
+            return {str(label): float(value) for label, value in json.loads(self.text).items()}
+        except (AttributeError, TypeError, ValueError) as error:
+            raise LibraryError(
+                "the labels of a track are damaged: remove the track and index its file again"
+            ) from error
 
 
 def of_probabilities(tagger: str, probabilities: Mapping[str, float]) -> Labels:

@@ -177,3 +177,17 @@ def test_a_track_without_any_label_is_tagged_all_the_same(library: Library, tagg
     assert library.labels_of(track) == {} and library.tagger_of(track) == tagger.tagger_id
     assert [t.title for t in tag_tracks(library, tagger).tagged] == ["song"]
     library.close()
+
+
+@pytest.mark.parametrize("text", ["{", "[1]", '{"Music": "loud"}', '{"Music": null}', "3"])
+def test_damaged_labels_are_told(library: Library, text: str):
+    track = titled(library, "hiss")
+    library.put_labels(track, of_probabilities("a tagger", {"Music": 0.9}))
+    library.close()
+    with sqlite3.connect(library.path / "library.sqlite3") as db:
+        db.execute("UPDATE labels SET probabilities = ?", (text,))
+    db.close()
+    with Library.open(library.path) as opened:  # the music itself is as it was
+        with pytest.raises(LibraryError, match="the labels of a track are damaged"):
+            opened.labels_of(track)
+        assert len(opened.tracks()) == 2
