@@ -10,9 +10,10 @@ from demo.clips import ClipError
 from demo.graph.scene import Scene
 from grafprint.audio import SAMPLE_RATE
 from grafprint.errors import AudioError
-from grafprint.explore.masked_sound import masked_sound
+from grafprint.explore.patches import PEAK
 from grafprint.explore.tag_evidence import Evidence
 from grafprint.explore.tag_graph import TagGraph, inspect_tags, silence_squares
+from grafprint.explore.tag_sound import hear
 from grafprint.tagging import ClipTagger, ClipTags
 
 MOMENT_S = 2.0  # the timeline's windows: short, so that it shows when
@@ -90,7 +91,8 @@ def sound(
     except (IndexError, KeyError) as error:
         raise ClipError("there is no such label") from error
     gains = brightness(light)
-    return masked_sound(samples, np.where(gains < _HEARD_SHARE, 0, gains), tagger.features)
+    heard = hear(samples, np.where(gains < _HEARD_SHARE, 0, gains), tagger.features)
+    return np.asarray(heard * (PEAK / max(float(np.abs(heard).max(initial=0)), 1e-9)), np.float32)
 
 
 def brightness(values: np.ndarray) -> np.ndarray:

@@ -11,6 +11,8 @@ from grafprint.models.features import FeatureConfig, mel_bin_hz
 def hear(samples: np.ndarray, mask: np.ndarray, config: FeatureConfig) -> np.ndarray:
     """The sound of the points of a spectrogram where ``mask [F, T]`` is: samples ``[n]``.
 
+    The mask is of bool, or of gains from 0 to 1.
+
     A short-time Fourier transform of ``samples [n]``, with the frames of the features, is silenced
     outside of the mask and turned back; each of its frequencies belongs to the mel bin whose centre
     is nearest. Of a full mask, it is the sound itself. Frames overlap, so that edges are soft in
