@@ -6,11 +6,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from html import escape
 
+from demo.texts import clock, confident, count, licence, named, source_link, table
 from grafprint.evaluation.breaking_point import GroundTruth, judge
 from grafprint.library import Track
 from grafprint.matching import LONGEST_S, Answer, Match
-
-MOST_LISTED = 500  # browsers cannot show a table of a hundred thousand rows
 
 
 @dataclass(frozen=True)
@@ -75,7 +74,7 @@ def shared(track: Track, at_s: float, picture: str) -> str:
 def rights(track: Track) -> str:
     """A line with a track's licence and source, as far as they are known."""
     stated = f"Licence: {escape(licence(track.licence))}" if track.licence else ""
-    source = f"Source: {_source(track)}" if track.source else ""
+    source = f"Source: {source_link(track)}" if track.source else ""
     return _note(" · ".join(filter(None, (stated, source))))
 
 
@@ -181,30 +180,6 @@ def where(answer: Answer, match: Match, part_of_s: float = 0.0) -> str:
     return f"{clip} {begins} at <b>{clock(match.start_s)}</b> of {clock(match.track.duration_s)}"
 
 
-def confident(confidence: float) -> str:
-    """A probability in words."""
-    return "Over 99.9 % confident" if confidence > 0.999 else f"{100 * confidence:.1f} % confident"
-
-
-def clock(seconds: float) -> str:
-    """Seconds as m:ss, with a minus sign before a track's beginning."""
-    whole = abs(round(seconds))
-    return f"{'−' if round(seconds) < 0 else ''}{whole // 60}:{whole % 60:02d}"
-
-
-def count(number: int, what: str) -> str:
-    """A number with its noun: 1 track, 2,000 tracks."""
-    return f"{number:,} {what}{'' if number == 1 else 's'}"
-
-
-def licence(name: str) -> str:
-    """A licence for display: SPDX's prefix for unlisted licences is removed."""
-    prefix = "LicenseRef-"
-    if name.startswith(prefix):
-        return name.removeprefix(prefix).replace("-", " ").capitalize()
-    return name
-
-
 def _card(kind: str, label: str, body: str, role: str = "status") -> str:
     return (
         f'<div class="gp-card {kind}" role="{role}"><div class="gp-label">{label}</div>{body}</div>'
@@ -255,30 +230,3 @@ def _title(text: str) -> str:
 
 def _by(track: Track) -> str:
     return escape(" · ".join(text for text in (track.artist, track.album) if text))
-
-
-def named(track: Track) -> str:
-    """Title and artist of a track for a cell of a table."""
-    return f'{escape(track.title)}<span class="by">{escape(track.artist)}</span>'
-
-
-def stated_rights(track: Track) -> str:
-    """Licence and source of a track in a line."""
-    stated = escape(licence(track.licence)) or "not stated"
-    return " · ".join(filter(None, (stated, _source(track))))
-
-
-def _source(track: Track) -> str:
-    """A link to the track's source, if that is a web address: tags can contain anything."""
-    if not track.source.startswith(("http://", "https://")):
-        return escape(track.source)
-    host = track.source.split("/")[2].removeprefix("www.") or "source"
-    return (
-        f'<a href="{escape(track.source)}" target="_blank" rel="noopener noreferrer">'
-        f"{escape(host)}</a>"
-    )
-
-
-def table(head: str, rows: str) -> str:
-    """A table with the cells of its head and its rows."""
-    return f'<table class="gp"><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>'

@@ -12,8 +12,8 @@ from matplotlib.figure import Figure
 
 from demo import plots, work
 from demo.benchmark.stored import Stored
-from demo.cards import clock, count
 from demo.downloads import links
+from demo.texts import clock, count
 from grafprint.evaluation import MEASURES, EvaluationConfig, Report, to_csv
 from grafprint.evaluation.intervals import Rate
 from grafprint.evaluation.plots import hit_rates

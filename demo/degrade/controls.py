@@ -7,7 +7,6 @@ from typing import Any
 
 import gradio as gr
 
-from demo.cards import MOST_LISTED
 from demo.degrade import sliders
 from demo.degrade.recordings import Recordings
 from demo.degrade.values import (
@@ -23,6 +22,7 @@ from demo.degrade.values import (
     display_name,
 )
 from demo.studio import UNQUEUED
+from demo.texts import MOST_LISTED
 from grafprint.degradation.rerecording import PRESETS
 from grafprint.degradation.settings import CODEC_NAMES
 from grafprint.library import Library, LibraryError, Track

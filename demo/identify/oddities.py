@@ -7,9 +7,9 @@ from html import escape
 
 import numpy as np
 
-from demo.cards import clock
 from demo.clips import Clip
 from demo.identifier import Identifier
+from demo.texts import clock
 from grafprint.library import Library, LibraryError
 from grafprint.matching import Answer, Match
 from grafprint.scan import Play, Timeline, speed_of

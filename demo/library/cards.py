@@ -7,7 +7,7 @@ from html import escape
 from pathlib import Path
 from typing import Any
 
-from demo import cards, work
+from demo import texts, work
 from demo.library import shelf
 from demo.library.contents import contents
 from grafprint.library import Track
@@ -31,7 +31,7 @@ def facts(values: dict[str, Any]) -> str:
     ]
     cells = "".join(f"<div><dt>{word}</dt><dd>{value}</dd></div>" for word, value in numbers)
     licences = ", ".join(
-        f"{escape(cards.licence(name)) or 'not stated'} ({count})"
+        f"{escape(texts.licence(name)) or 'not stated'} ({count})"
         for name, count in list(values["licences"].items())[:8]
     )
     line = f'<div class="gp-small">Licences: {licences}</div>' if licences else ""
@@ -46,7 +46,7 @@ def tracks(
         return '<div class="gp-small">This library is empty: add music below.</div>'
     if not found:
         return f'<div class="gp-small">No track matches “{escape(search.strip())}”.</div>'
-    all_of_them = cards.count(total, "track")
+    all_of_them = texts.count(total, "track")
     count = f"{len(found)} of {all_of_them}" if search.strip() else all_of_them
     table = contents(found, order, removable)
     return f'<div class="gp-small" role="status">{count}</div>{table}'
@@ -55,7 +55,7 @@ def tracks(
 def progress(step: IndexStep) -> str:
     """The progress of adding files."""
     failed = f", {len(step.report.failed)} failed" if step.report.failed else ""
-    files = cards.count(step.total, "file")
+    files = texts.count(step.total, "file")
     words = f"{Path(step.path).name}: {step.done + 1} of {files}{failed}"
     return work.bar(words, step.done / step.total)
 
@@ -72,7 +72,7 @@ def summary(step: IndexStep) -> str:
     counts = ", ".join(f"{len(paths)} {kind}" for kind, paths in kinds if paths or kind == "added")
     title = f"{counts}, {len(report.failed)} failed"
     left = step.total - step.done
-    rest = f"{cards.count(left, 'file')} not processed"
+    rest = f"{texts.count(left, 'file')} not processed"
     stopped = f"<div>Stopped with {rest}.</div>" if left else ""
     none = "<div>There are no audio files in this folder.</div>" if not step.total else ""
     lists = "".join(_list(kind.capitalize(), map(_name, paths)) for kind, paths in kinds if paths)

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 from html import escape
 from typing import Any
 
-from demo.cards import MOST_LISTED, clock, named, stated_rights, table
+from demo.texts import MOST_LISTED, clock, named, stated_rights, table
 from grafprint.library import Track
 
 # By what the table of a library's tracks can be sorted. What is equal stays in order of addition.

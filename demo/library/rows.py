@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 import gradio as gr
 
-from demo import cards, clips
+from demo import clips, texts
 from demo.clips import ClipError
 from demo.library import cards as library_cards
 from demo.library import shelf
@@ -42,7 +42,7 @@ def build(studio: Studio, visit: Visit, contents: str, order: gr.State) -> Table
             clip = clips.from_track(studio.identifier(name).library, track, 0.0, LONGEST_S)
         except (ClipError, LibraryError) as error:
             return gr.update(value=None, visible=False), library_cards.problem(error)
-        part = f", the first {cards.clock(LONGEST_S)}" if track.duration_s > LONGEST_S else ""
+        part = f", the first {texts.clock(LONGEST_S)}" if track.duration_s > LONGEST_S else ""
         return gr.update(value=clip.playable(), label=track.title + part, visible=True), ""
 
     def sort(order: str, event: gr.EventData) -> str:

@@ -9,7 +9,7 @@ from typing import Any
 
 import gradio as gr
 
-from demo import cards, clips, downloads
+from demo import clips, downloads, texts
 from demo.clips import Clip, ClipError
 from demo.map import passages, trails, updates
 from demo.map import plots as map_plots
@@ -93,7 +93,7 @@ def build(studio: Studio, visit: Visit, tab: gr.Tab) -> None:
 
     def play(library: str, event: gr.EventData) -> Any:
         music = passage(library, event.track, event.hop, passages.PLAYED_S)
-        label = f"{music.name}, from {cards.clock(int(music.offset_s))} on"
+        label = f"{music.name}, from {texts.clock(int(music.offset_s))} on"
         return gr.update(value=music.playable(), label=label, visible=True)
 
     def inspect(library: str, event: gr.EventData) -> tuple[Clip, None]:

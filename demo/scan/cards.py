@@ -9,7 +9,7 @@ from html import escape
 from pathlib import Path
 
 from demo import downloads, work
-from demo.cards import clock, count
+from demo.texts import clock, count
 from grafprint.scan import Gap, Scan, export
 from grafprint.scan.plays import Play
 

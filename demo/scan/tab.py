@@ -11,7 +11,7 @@ from typing import Any
 import gradio as gr
 import numpy as np
 
-from demo import cards, clips, downloads, work
+from demo import cards, clips, downloads, texts, work
 from demo.clips import LONGEST_S, ClipError, playable
 from demo.scan import cards as scan_cards
 from demo.scan import show
@@ -66,7 +66,7 @@ def build(studio: Studio, visit: Visit, tab: gr.Tab) -> None:
             if not path:
                 raise ClipError("the recording is no longer here: choose it again")
             recorded = audio.load(path, start_s=start_s, duration_s=length_s)
-            at = f"The recording, from {cards.clock(start_s)} on"
+            at = f"The recording, from {texts.clock(start_s)} on"
             mix = gr.update(value=playable(recorded), label=at, visible=True)
         except (ValueError, LibraryError) as error:
             message = str(error).replace(path, Path(path).name) if path else str(error)
@@ -75,7 +75,7 @@ def build(studio: Studio, visit: Visit, tab: gr.Tab) -> None:
             music = clips.from_track(library, track, track_start_s, length_s)
         except ClipError:  # a library without its music
             return mix, gr.update(visible=False)
-        at = f"{track.title}, from {cards.clock(track_start_s)} on"
+        at = f"{track.title}, from {texts.clock(track_start_s)} on"
         return mix, gr.update(value=music.playable(), label=at, visible=True)
 
     def example(name: str) -> str:

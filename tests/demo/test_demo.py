@@ -18,7 +18,7 @@ from PIL import Image
 from scipy.io import wavfile
 from scipy.signal import resample_poly
 
-from demo import cards, clips, covers, links, plots
+from demo import cards, clips, covers, links, plots, texts
 from demo.clips import ClipError
 from demo.identifier import Identifier
 from demo.identify import finds, oddities
@@ -60,8 +60,8 @@ def test_the_used_part_of_a_long_clip_is_named():
 
 def test_a_clip_may_begin_before_the_track():
     assert "begins <b>0:02</b> before the track" in cards.where(*answer_of(start_s=-2.1))
-    assert cards.clock(-2.1) == "−0:02" and cards.clock(-0.2) == "0:00"
-    assert cards.clock(59.6) == "1:00"
+    assert texts.clock(-2.1) == "−0:02" and texts.clock(-0.2) == "0:00"
+    assert texts.clock(59.6) == "1:00"
 
 
 def test_tags_cannot_add_to_the_page():
@@ -81,8 +81,8 @@ def test_tags_cannot_add_to_the_page():
 
 
 def test_only_a_part_of_a_large_library_is_listed():
-    html = contents([TRACK] * (cards.MOST_LISTED + 7))
-    assert html.count("<tr>") == cards.MOST_LISTED + 1 and "and 7 more" in html
+    html = contents([TRACK] * (texts.MOST_LISTED + 7))
+    assert html.count("<tr>") == texts.MOST_LISTED + 1 and "and 7 more" in html
 
 
 def test_the_plot_is_a_labelled_picture_even_with_gaps():

@@ -19,7 +19,7 @@ from PIL import Image
 from playwright.sync_api import Browser, Page, expect
 from scipy.io import wavfile
 
-from demo import cards, clips, plots
+from demo import clips, plots, texts
 from demo.app import launch
 from demo.clips import ClipError
 from demo.map import passages, trails
@@ -245,7 +245,7 @@ def test_a_points_neighbours_are_listed_and_lead_on(map_tab: Page, chart: Chart)
     )
     entries.first.get_by_role("button").click()  # while the point itself may still be loading
     expect(page.locator("#map-player")).to_contain_text(
-        f"{track.title}, from {cards.clock(second)} on", timeout=PATIENCE
+        f"{track.title}, from {texts.clock(second)} on", timeout=PATIENCE
     )
     expect(page.locator(".gp-map-point h4")).to_contain_text(track.title)
 
