@@ -19,7 +19,7 @@ from assets.tagger import teacher
 from assets.tagger.clips import has_part, join_parts, write_part
 from assets.tagger.labels import Labels, read_labels
 from assets.tagger.pool import fill_pool
-from assets.tagger.recipes import CLIP_S, Director, Shelf
+from assets.tagger.recipes import Director, shelf_of
 from assets.tagger.scenes import Scene, Studio, mix
 from assets.tagger.sources import Source, read_rules, read_sources
 from assets.tagger.stems import Stem
@@ -99,8 +99,8 @@ def write_scenes(
     sounds = music = studio = None
     if sources is not None:
         found = sounds_of(out / "pool", sources, read_rules(), labels, split)
-        sounds = Shelf([s for s in found if not is_music(s, labels)], labels)
-        music = Shelf([s for s in found if is_music(s, labels)], labels)
+        sounds = shelf_of([s for s in found if not is_music(s, labels)], labels)
+        music = shelf_of([s for s in found if is_music(s, labels)], labels)
         studio = Studio(seed)
     director = Director(labels, fonts_of(split, packages), sounds, music, studio)
     for place, part in enumerate(parts):
@@ -119,12 +119,10 @@ def write_scenes(
 
 
 def _scene(director: Director, seed: list[int]) -> Scene:
-    rng = np.random.default_rng(seed)
-    scene = director.scene(rng)
+    scene = director.scene(np.random.default_rng(seed))
     peak = float(np.abs(scene.samples).max())
     if director.studio is None and peak:
-        scene = Scene(scene.samples * np.float32(0.5 / peak), scene.targets, scene.times)
-    assert len(scene.samples) <= round(CLIP_S * 16000) + 1
+        return Scene(scene.samples * np.float32(0.5 / peak), scene.targets, scene.times)
     return scene
 
 

@@ -67,22 +67,15 @@ def main(
         raise typer.BadParameter("the clips have other labels than the tagger")
     logits = logits_of(trained, clips)
     for name, folder in (("all", "valid"), ("rendered", _RENDERED), ("recorded", _RECORDED)):
-        rows = group(clips, folder)
-        scores = tagging_scores(logits[rows], clips.targets[rows])
-        typer.echo(
-            f"{name}: {len(rows)} clips, mAP {scores['mAP']:.3f}, d' {scores['d_prime']:.2f}"
-        )
-    rows = group(clips, _RECORDED)
-    right, count = esc_accuracy(logits[rows], clips.targets[rows], clips.labels)
-    typer.echo(f"ESC-10's labels: {right} of {count} right")
-    known = ~np.isnan(clips.targets)
-    for column in np.argsort(
-        [_precision(logits, clips.targets, s) for s in range(len(clips.labels))]
-    ):
-        right_ones = int((clips.targets[known[:, column], column] >= 0.5).sum())
-        if right_ones:
-            score = _precision(logits, clips.targets, int(column))
-            typer.echo(f"  {score:.2f} {clips.labels[column]} ({right_ones})")
+        if rows := group(clips, folder):
+            scores = tagging_scores(logits[rows], clips.targets[rows])
+            typer.echo(f"{name}: {len(rows)} clips, mAP {scores['mAP']:.3f}")
+    if set(_ESC_LABELS) <= set(clips.labels):
+        rows = group(clips, _RECORDED)
+        right, count = esc_accuracy(logits[rows], clips.targets[rows], clips.labels)
+        typer.echo(f"ESC-10's labels: {right} of {count} right")
+    for score, label, clips_of_it in sorted(precisions(logits, clips)):
+        typer.echo(f"  {score:.2f} {label} ({clips_of_it})")
     if out is None:
         return
     facts = trained.facts | {"calibration": fit_calibration(logits, clips.targets)}
@@ -90,9 +83,15 @@ def main(
     typer.echo(f"written: {out}")
 
 
-def _precision(logits: np.ndarray, targets: np.ndarray, column: int) -> float:
-    known = ~np.isnan(targets[:, column])
-    return average_precision(logits[known, column], targets[known, column] >= 0.5)
+def precisions(logits: np.ndarray, clips: ClipSet) -> list[tuple[float, str, int]]:
+    """Average precision, name, and number of right clips of each label that has any."""
+    found = []
+    for column, label in enumerate(clips.labels):
+        known = ~np.isnan(clips.targets[:, column])
+        right = clips.targets[known, column] >= 0.5
+        if right.any():
+            found.append((average_precision(logits[known, column], right), label, int(right.sum())))
+    return found
 
 
 if __name__ == "__main__":

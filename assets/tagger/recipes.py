@@ -16,7 +16,11 @@ from assets.tagger.stems import Stem, drum_kit, instrument, recording, synthetic
 
 CLIP_S = 10.0
 _KIT_SHARE = 0.14  # of drawn instruments
+_SYNTHETIC = 0.05  # of drawn sounds
 _MELODIC = 0.8  # of the others; the rest are percussion alone
+
+
+Part = tuple[Stem, float]  # and its level in dB
 
 
 @dataclass(frozen=True)
@@ -38,20 +42,22 @@ class Shelf:
 
     def __init__(self, sounds: Sequence[Sound], labels: Labels) -> None:
         self.sounds = list(sounds)
-        known = np.array([np.nan_to_num(sound.targets) for sound in self.sounds])
+        known = np.zeros((len(self.sounds), len(labels)))
+        for row, sound in enumerate(self.sounds):
+            known[row] = np.nan_to_num(sound.targets)
         # By what is likely: many small probabilities of a teacher would drown the rest.
         likely = np.where(known >= SURE, known, 0)
         counts = likely.sum(axis=0)
-        self._labels = np.nonzero(counts >= 2)[0]
+        self.drawn_labels = np.nonzero(counts >= 2)[0]
         # Frequent labels a little more often: the root of the count.
-        weights = np.sqrt(np.minimum(counts[self._labels], 60))
+        weights = np.sqrt(np.minimum(counts[self.drawn_labels], 60))
         self._label_weights = weights / weights.sum()
         self._likely = likely
         self.counts = counts
 
     def draw(self, rng: Rng) -> Sound:
         """A sound with a random label."""
-        label = rng.choice(self._labels, p=self._label_weights)
+        label = rng.choice(self.drawn_labels, p=self._label_weights)
         weights = self._likely[:, label]
         return self.sounds[rng.choice(len(self.sounds), p=weights / weights.sum())]
 
@@ -92,73 +98,72 @@ class Director:
             kinds, shares = [*kinds, "music"], [*shares, 0.11]
         kind = str(rng.choice(kinds, p=np.array(shares) / sum(shares)))
         if kind == "instruments":
-            stems, gains = self.instruments(
-                int(rng.choice([1, 2, 3, 4], p=[0.4, 0.3, 0.2, 0.1])), rng
-            )
+            parts = self.instruments(int(rng.choice([1, 2, 3, 4], p=[0.4, 0.3, 0.2, 0.1])), rng)
             if self.sounds and rng.random() < 0.25:
-                stems, gains = (
-                    [*stems, self._recorded(self.sounds.any(rng), rng)],
-                    [*gains, float(rng.uniform(-30, -3))],
-                )
+                parts.append((self._recorded(self.sounds.any(rng), rng), _level(-30, -3, rng)))
         elif kind == "sounds":
-            stems, gains = self._events(rng)
+            parts = self._events(rng)
         else:
             assert self.music
-            stems, gains = [self._recorded(self.music.any(rng), rng)], [0.0]
+            parts = [(self._recorded(self.music.any(rng), rng), 0.0)]
             if self.sounds and rng.random() < 0.5:
-                stems.append(self._recorded(self.sounds.draw(rng), rng))
-                gains.append(float(rng.uniform(-10, 10)))
-        scene = mix(stems, gains, self.labels)
+                parts.append((self._recorded(self.sounds.draw(rng), rng), _level(-10, 10, rng)))
+        scene = mix([stem for stem, _ in parts], [level for _, level in parts], self.labels)
         if self.studio is None:
             return scene
         return Scene(self.studio.record(scene.samples, rng), scene.targets, scene.times)
 
-    def instruments(self, number: int, rng: Rng) -> tuple[list[Stem], list[float]]:
-        """So many instruments of one font, and their levels in dB."""
+    def instruments(self, number: int, rng: Rng) -> list[Part]:
+        """So many instruments of one font."""
         font = self.fonts[rng.choice(len(self.fonts), p=self._font_weights)]
-        stems: list[Stem] = []
-        gains: list[float] = []
-        while number:
-            gain = 0.0 if not stems else float(rng.uniform(-12, 3))
+        parts: list[Part] = []
+        for place in range(number):
+            level = 0.0 if not place else _level(-12, 3, rng)
             if rng.random() < _KIT_SHARE:
                 drawn = drum_kit(font, self.seconds, self.labels, rng)
-                levels = [gain + float(rng.uniform(-8, 0)) for _ in drawn]
+                levels = [level + _level(-8, 0, rng) for _ in drawn]
             else:
                 if rng.random() < _MELODIC:
                     program = str(rng.choice(self._melodic, p=self._program_weights))
                 else:
                     program = str(rng.choice(self._drums))
                 drawn = instrument(font, program, self.seconds, self.labels, rng)
-                levels = [gain]
-            stems += drawn
-            gains += levels
-            number -= 1
-        return stems, gains
+                levels = [level]
+            parts += zip(drawn, levels, strict=True)
+        return parts
 
-    def _events(self, rng: Rng) -> tuple[list[Stem], list[float]]:
+    def _events(self, rng: Rng) -> list[Part]:
+        """One to three recordings, and often something in the background."""
         assert self.sounds
         number = int(rng.choice([1, 2, 3], p=[0.5, 0.3, 0.2]))
         stems = [
             synthetic(self.labels, self.seconds, rng)
-            if rng.random() < 0.05
+            if rng.random() < _SYNTHETIC
             else self._recorded(self.sounds.draw(rng), rng)
             for _ in range(number)
         ]
-        gains = [0.0, *(float(g) for g in rng.uniform(-12, 3, number - 1))]
+        parts = list(zip(stems, [0.0, *(_level(-12, 3, rng) for _ in stems[1:])], strict=True))
         chance = rng.random()
         if chance < 0.25:
-            stems.append(self._recorded(self.sounds.any(rng), rng))
-            gains.append(float(rng.uniform(-25, -5)))
+            parts.append((self._recorded(self.sounds.any(rng), rng), _level(-25, -5, rng)))
         elif chance < 0.35 and self.music:
-            stems.append(self._recorded(self.music.any(rng), rng))
-            gains.append(float(rng.uniform(-20, 3)))
+            parts.append((self._recorded(self.music.any(rng), rng), _level(-20, 3, rng)))
         elif chance < 0.45:
-            stems.append(synthetic(self.labels, self.seconds, rng))
-            gains.append(float(rng.uniform(-40, -12)))
-        return stems, gains
+            parts.append((synthetic(self.labels, self.seconds, rng), _level(-40, -12, rng)))
+        return parts
 
     def _recorded(self, sound: Sound, rng: Rng) -> Stem:
         return recording(sound.name, sound.samples, sound.targets, self.seconds, rng)
+
+
+def shelf_of(sounds: Sequence[Sound], labels: Labels) -> Shelf | None:
+    """A shelf, or None if there is no label with two sounds."""
+    shelf = Shelf(sounds, labels)
+    return shelf if len(shelf.drawn_labels) else None
+
+
+def _level(low: float, high: float, rng: Rng) -> float:
+    return float(rng.uniform(low, high))  # dB
 
 
 def program_weights(labels: Labels, programs: Sequence[str]) -> np.ndarray:

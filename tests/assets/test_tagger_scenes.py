@@ -1,13 +1,15 @@
 """Scenes for training a tagger: notes, exact times, levels, and what can still be heard."""
 
+from collections.abc import Sequence
+
 import numpy as np
 import pytest
 
 from assets.tagger.activity import active_span, intervals, level_db
-from assets.tagger.fonts import events, play
+from assets.tagger.fonts import Font, events, play
 from assets.tagger.labels import read_labels
 from assets.tagger.phrases import Note, drum_parts, key_range, phrase, strokes
-from assets.tagger.recipes import Shelf, Sound, program_weights
+from assets.tagger.recipes import Director, Shelf, Sound, program_weights, shelf_of
 from assets.tagger.scenes import Studio, combine, merge_times, mix, prominence_db
 from assets.tagger.stems import Stem, recording, synthetic, tint
 from grafprint.audio import SAMPLE_RATE
@@ -65,7 +67,7 @@ def test_a_key_struck_again_ends_before_it_begins():
 def test_phrases_stay_within_clip_and_range(program: int):
     low, high = key_range(program)
     assert low < high
-    for seed in range(20):
+    for seed in range(12):
         notes = phrase(program, 6.0, np.random.default_rng(seed))
         assert notes == phrase(program, 6.0, np.random.default_rng(seed))
         for note in notes:
@@ -176,6 +178,51 @@ def test_rare_labels_are_drawn_as_often_as_the_frequent_ones():
     assert 20 < rare < 100  # 17 if all sounds were alike
     assert len({name for name in drawn if name.startswith("Rain")}) > 30
     assert shelf.any(rng).samples.dtype == np.float32
+
+
+class Sines(Font):
+    """A sound font of sines."""
+
+    def __init__(self) -> None:
+        self.kits = [0]
+
+    def render(
+        self, program: int | None, notes: Sequence[Note], seconds: float, kit: int = 0
+    ) -> np.ndarray:
+        return play(SineBank(), notes, seconds)
+
+
+def test_scenes_of_all_kinds_can_be_drawn_again():
+    sounds = [
+        Sound(name, np.full(3000, 9999, np.int16), stem(name, np.zeros(1)).targets)
+        for name in ("Rain", "Rain", "Dog", "Dog")
+    ]
+    music = [
+        Sound("m", np.full(300_000, 9999, np.int16), stem("Music", np.zeros(1)).targets)
+        for _ in range(2)
+    ]
+    few, tunes = shelf_of(sounds, LABELS), shelf_of(music, LABELS)
+    director = Director(LABELS, [(Sines(), 1.0)], few, tunes, Studio(0, 2), seconds=2.0)
+    said = set()
+    for seed in range(12):
+        scene, again = (director.scene(np.random.default_rng(seed)) for _ in range(2))
+        assert np.array_equal(scene.samples, again.samples)
+        assert np.array_equal(scene.targets, again.targets, equal_nan=True)
+        assert scene.samples.shape == (2 * SAMPLE_RATE,) and np.isfinite(scene.samples).all()
+        assert all(0 <= start < end <= 2 for _, start, end in scene.times)
+        timed = {label for label, _, _ in scene.times}
+        sure = {LABELS.names[row] for row in np.nonzero(scene.targets == 1)[0]}
+        assert sure == timed
+        said |= sure
+    assert {"Music", "Rain", "Dog", "Animal", "Percussion"} <= said
+
+
+def test_without_recordings_there_are_scenes_of_instruments():
+    assert shelf_of([], LABELS) is None
+    director = Director(LABELS, [(Sines(), 1.0)], None, None, None, seconds=2.0)
+    for seed in range(6):
+        scene = director.scene(np.random.default_rng(seed))
+        assert not np.isnan(scene.targets).all() and (scene.targets[~LABELS.music] <= 1).all()
 
 
 def test_labels_of_one_program_are_not_outnumbered():
