@@ -15,8 +15,9 @@ from matplotlib.figure import Figure
 from matplotlib.text import Text
 from PIL import Image
 
-from grafprint.models.features import FeatureConfig
+from grafprint.models.features import FeatureConfig, mel_bin_hz
 
+HERTZ = (100, 250, 500, 1000, 2000, 4000, 7000)  # on an axis of mel bins
 GREY = "#7d8896"  # on the page: the colour of subdued text, which differs between themes
 TEAL, AMBER = "#0d9488", "#d97706"
 
@@ -91,6 +92,16 @@ def spectrogram(logmel: np.ndarray, label: str, range_db: float = 80.0) -> str:
 def image(pixels: np.ndarray, label: str, css_class: str = "") -> str:
     """Pixels ``[height, width, 3]`` (uint8) as an HTML image with its description."""
     return f'<img class="{css_class}" alt="{escape(label)}" src="{data_url(pixels)}">'
+
+
+def hertz_ticks(config: FeatureConfig, hertz: tuple[int, ...] = HERTZ) -> list[tuple[float, str]]:
+    """Mel bins and labels of round frequencies."""
+    bins = np.arange(config.n_mels)
+    places = np.interp(hertz, mel_bin_hz(bins, config), bins)
+    return [
+        (round(float(place), 2), f"{hz / 1000:g} kHz" if hz >= 1000 else f"{hz} Hz")
+        for place, hz in zip(places, hertz, strict=True)
+    ]
 
 
 def data_url(pixels: np.ndarray) -> str:

@@ -11,8 +11,9 @@ from matplotlib.colors import LinearSegmentedColormap
 
 from demo import plots
 from demo.graph.scene import SegmentView
+from demo.plots import HERTZ, hertz_ticks
 from grafprint.explore.graphs import NodeGraph, compare, histogram, reach
-from grafprint.models.features import FeatureConfig, mel_bin_hz
+from grafprint.models.features import FeatureConfig
 
 # For the dark background of a spectrogram, in both themes. The clusters' colours are those of Okabe
 # and Ito, which most colour-blind people can tell apart.
@@ -20,7 +21,6 @@ EDGES = {"survived": "#7dd3fc", "vanished": "#fb7185", "appeared": "#d8b4fe"}
 CLUSTERS = ("#56b4e9", "#e69f00", "#2fbf8f", "#f0e442", "#cc79a7")
 _VIRIDIS = colormaps["viridis"](np.linspace(0.25, 1, 6))[:, :3]  # without the darkest colours
 SCALE = LinearSegmentedColormap.from_list("scale", list(_VIRIDIS))
-HERTZ = (100, 250, 500, 1000, 2000, 4000, 7000)
 # When zoomed in, where there is room.
 FINE_HERTZ = (150, 200, 300, 400, 600, 700, 800, 1200, 1500, 2500, 3000, 3500, 4500, 5000, 6000)
 
@@ -61,16 +61,6 @@ def value(view: SegmentView, config: FeatureConfig) -> str:
         },
         separators=(",", ":"),
     )
-
-
-def hertz_ticks(config: FeatureConfig, hertz: tuple[int, ...] = HERTZ) -> list[tuple[float, str]]:
-    """Mel bins and labels of round frequencies."""
-    bins = np.arange(config.n_mels)
-    places = np.interp(hertz, mel_bin_hz(bins, config), bins)
-    return [
-        (round(float(place), 2), f"{hz / 1000:g} kHz" if hz >= 1000 else f"{hz} Hz")
-        for place, hz in zip(places, hertz, strict=True)
-    ]
 
 
 def second_ticks(config: FeatureConfig, step_s: float = 0.25) -> list[tuple[float, str]]:

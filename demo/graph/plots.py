@@ -16,6 +16,7 @@ from matplotlib.lines import Line2D
 
 from demo.graph import data as graph_data
 from demo.graph.scene import SegmentView
+from demo.plots import hertz_ticks
 from grafprint.explore.graphs import NodeGraph, compare
 from grafprint.models.features import FeatureConfig
 
@@ -107,7 +108,7 @@ def _draw_spectrogram(panel: Axes, amplitude: np.ndarray, config: FeatureConfig)
         aspect="auto",
         interpolation="nearest",
     )
-    seconds, hertz = graph_data.second_ticks(config), graph_data.hertz_ticks(config)
+    seconds, hertz = graph_data.second_ticks(config), hertz_ticks(config)
     panel.set_xticks([t for t, _ in seconds], [name for _, name in seconds])
     panel.set_yticks([m for m, _ in hertz], [name for _, name in hertz])
     panel.set_xlabel("time in the segment (s)")

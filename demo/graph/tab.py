@@ -3,21 +3,22 @@
 from __future__ import annotations
 
 import json
-import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import gradio as gr
 
-from demo import clips, downloads
+from demo import clips, downloads, player
+from demo import degraded as degraded_by
+from demo import scene as scenes
 from demo.clips import Clip, ClipError
 from demo.graph import data as graph_data
-from demo.graph import degraded as degraded_by
 from demo.graph import plots as graph_plots
 from demo.graph import scene as graph_scene
-from demo.graph.scene import Scene, SegmentView
-from demo.studio import FORGET_S, UNQUEUED, Studio, Visit
+from demo.graph.scene import SegmentView
+from demo.scene import Scene
+from demo.studio import FORGET_S, Studio, Visit
 from grafprint.explore import graph_export, graphs
 from grafprint.explore.graphs import compare
 
@@ -27,12 +28,6 @@ _SCRIPT = "".join(
     (_HERE / f"{name}.js").read_text(encoding="utf-8")
     for name in ("graph_draw", "graph_lengths", "graph", "graph_view")
 )
-_PLAYER = "<audio></audio>"  # without controls, so nothing is seen
-_PLAY = """watch('value', () => {
-    const audio = element.querySelector('audio');
-    audio.src = JSON.parse(props.value).sound;
-    audio.play();
-});"""
 COLOURINGS = ("degree", "cluster", "change")
 KINDS = {"Picture (PNG)": "png", "Picture (SVG)": "svg", "GraphML": "graphml", "JSON": "json"}
 SIDES = ("clean", "degraded")
@@ -95,7 +90,7 @@ def build(studio: Studio, visit: Visit, tab: gr.Tab) -> None:
     ) -> tuple[Scene | None, Any, SegmentView | None, str]:
         progress(0.1, "Computing the graphs")
         try:
-            shown = graph_scene.scene(studio, clip, degraded, library, how, snr_db)
+            shown = scenes.scene(studio, clip, degraded, library, how, snr_db)
         except ClipError as error:
             return None, gr.skip(), None, graph_data.problem(str(error))
         same = before is None or before.origin is shown.origin
@@ -113,8 +108,7 @@ def build(studio: Studio, visit: Visit, tab: gr.Tab) -> None:
             heard = graph_scene.sound(view, int(side), int(block), node, fingerprinter.features)
         except (ClipError, TypeError, ValueError, OverflowError) as error:
             raise gr.Error(str(error), print_exception=False) from error
-        # The time, so that the same sound is played again.
-        return json.dumps({"sound": clips.wav_uri(heard), "time": time.monotonic_ns()})
+        return player.value(heard)
 
     def graph(path: str, second: float = 0.0, block: int = 1) -> dict[str, Any]:
         """The graph of a block (1, 2, ...) for the segment of a clip that begins at a second.
@@ -144,31 +138,9 @@ def build(studio: Studio, visit: Visit, tab: gr.Tab) -> None:
             scale=3,
             elem_id="graph-second",
         )
-        how = gr.Dropdown(
-            degraded_by.choices(),
-            value=degraded_by.OWN,
-            label="Degraded by",
-            info="Babble at 5 dB until you degrade a clip.",
-            min_width=220,
-            scale=2,
-            elem_id="graph-degraded",
-        )
-        snr = gr.Slider(
-            degraded_by.LOWEST_DB,
-            degraded_by.HIGHEST_DB,
-            degraded_by.SNR_DB,
-            step=0.5,
-            label="SNR (dB)",
-            info="0: as loud as the music.",
-            min_width=220,
-            scale=2,
-            visible=False,
-            elem_id="graph-snr",
-        )
+        how, snr = degraded_by.build("graph")
     canvas = gr.HTML("", html_template=_HTML, js_on_load=_SCRIPT, elem_id="graph", padding=False)
-    player = gr.HTML(
-        "", html_template=_PLAYER, js_on_load=_PLAY, elem_id="graph-sound", padding=False
-    )
+    sound = player.build("graph-sound")
     scene = gr.State(None, time_to_live=FORGET_S)
     view = gr.State(None, time_to_live=FORGET_S)
     private: dict[str, Any] = {"api_visibility": "private", **GRAPH_LIMIT}
@@ -180,10 +152,9 @@ def build(studio: Studio, visit: Visit, tab: gr.Tab) -> None:
         **private,
     }
     tab.select(**opening)
-    how.input(lambda kind: gr.update(visible=degraded_by.has_level(kind)), how, snr, **UNQUEUED)
     how.input(**opening, trigger_mode="always_last")
     snr.release(**opening, trigger_mode="always_last")
-    canvas.hear(hear, view, player, trigger_mode="multiple", show_progress="hidden", **private)
+    canvas.hear(hear, view, sound, trigger_mode="multiple", show_progress="hidden", **private)
     second.input(
         draw,
         [scene, second],

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from demo import plots
-from demo.graph.data import hertz_ticks
+from demo.plots import hertz_ticks
 from demo.tags.scene import TagView, brightness, title
 from grafprint.explore.tag_evidence import Evidence
 from grafprint.explore.tag_graph import TagGraph, strongest_ties

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from demo.clips import ClipError
-from demo.graph.scene import Scene
+from demo.scene import Scene
 from grafprint.audio import SAMPLE_RATE
 from grafprint.errors import AudioError
 from grafprint.explore.patches import PEAK
@@ -48,7 +48,7 @@ class TagView:
 
 def last_start_s(tagger: ClipTagger, shown: Scene) -> float:
     """Where the last window of the shorter sound begins."""
-    return max(0.0, _duration_s(shown) - tagger.window_s)
+    return max(0.0, shown.duration_s - tagger.window_s)
 
 
 def view_clip(tagger: ClipTagger, shown: Scene) -> TagView:
@@ -60,7 +60,7 @@ def view_clip(tagger: ClipTagger, shown: Scene) -> TagView:
         graphs, sounds = _look(tagger, (clean, degraded), 0.0)
     except AudioError as error:
         raise ClipError(str(error)) from error
-    return TagView(shown.names, _duration_s(shown), 0.0, tags, moments, graphs, sounds)
+    return TagView(shown.names, shown.duration_s, 0.0, tags, moments, graphs, sounds)
 
 
 def move_window(tagger: ClipTagger, shown: Scene, view: TagView, start_s: float) -> TagView:
@@ -108,10 +108,6 @@ def title(evidence: Evidence) -> str:
         return f"{evidence.name[:1].upper()}{evidence.name[1:]}: {where}"
     stage = 0 if evidence.stage is None else evidence.stage
     return f"{evidence.name[:1].upper()}{evidence.name[1:]}, stage {stage + 1}: {where}"
-
-
-def _duration_s(shown: Scene) -> float:
-    return min(len(shown.clean), len(shown.degraded)) / SAMPLE_RATE
 
 
 def _look(

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import json
-import time
 from pathlib import Path
 from typing import Any
 
 import gradio as gr
 
-from demo import clips
+from demo import clips, player
+from demo import degraded as degraded_by
+from demo import scene as scenes
 from demo.clips import Clip, ClipError
-from demo.graph import degraded as degraded_by
-from demo.graph import scene as graph_scene
-from demo.graph.scene import Scene
-from demo.studio import FORGET_S, UNQUEUED, Studio, Visit
+from demo.scene import Scene
+from demo.studio import FORGET_S, Studio, Visit
 from demo.tags import data as tag_data
 from demo.tags import scene as tag_scene
 from demo.tags.scene import TagView
@@ -23,12 +21,6 @@ from grafprint.errors import GraFPrintError
 _HERE = Path(__file__).parent
 _HTML = (_HERE / "tags.html").read_text(encoding="utf-8")
 _SCRIPT = (_HERE / "tags.js").read_text(encoding="utf-8")
-_PLAYER = "<audio></audio>"  # without controls, so nothing is seen
-_PLAY = """watch('value', () => {
-    const audio = element.querySelector('audio');
-    audio.src = JSON.parse(props.value).sound;
-    audio.play();
-});"""
 LIMIT: dict[str, Any] = {"concurrency_id": "tags", "concurrency_limit": 1}
 NOTE = (
     "A second network, ATGNN, says what a clip sounds like. Its label nodes have edges to the "
@@ -54,7 +46,7 @@ def build(studio: Studio, visit: Visit, tab: gr.Tab) -> None:
     ) -> tuple[Scene | None, Any, TagView | None, str]:
         progress(0.1, "Listening")
         try:
-            shown = graph_scene.scene(studio, clip, degraded, library, how, snr_db)
+            shown = scenes.scene(studio, clip, degraded, library, how, snr_db)
             view = tag_scene.view_clip(tagger, shown)
         except ClipError as error:
             return None, gr.skip(), None, tag_data.problem(str(error))
@@ -83,8 +75,7 @@ def build(studio: Studio, visit: Visit, tab: gr.Tab) -> None:
             heard = tag_scene.sound(tagger, view, int(side), int(label), str(evidence), lit=lit)
         except (ClipError, TypeError, ValueError, OverflowError) as error:
             raise gr.Error(str(error), print_exception=False) from error
-        # The time, so that the same sound is played again.
-        return json.dumps({"sound": clips.wav_uri(heard), "time": time.monotonic_ns()})
+        return player.value(heard)
 
     def tags(path: str, top: int = 10) -> dict[str, Any]:
         """The likeliest labels of a clip and their probabilities, as a whole and over time."""
@@ -108,31 +99,9 @@ def build(studio: Studio, visit: Visit, tab: gr.Tab) -> None:
             visible=False,
             elem_id="tags-second",
         )
-        how = gr.Dropdown(
-            degraded_by.choices(),
-            value=degraded_by.OWN,
-            label="Degraded by",
-            info="Babble at 5 dB until you degrade a clip.",
-            min_width=220,
-            scale=2,
-            elem_id="tags-degraded",
-        )
-        snr = gr.Slider(
-            degraded_by.LOWEST_DB,
-            degraded_by.HIGHEST_DB,
-            degraded_by.SNR_DB,
-            step=0.5,
-            label="SNR (dB)",
-            info="0: as loud as the music.",
-            min_width=220,
-            scale=2,
-            visible=False,
-            elem_id="tags-snr",
-        )
+        how, snr = degraded_by.build("tags")
     canvas = gr.HTML("", html_template=_HTML, js_on_load=_SCRIPT, elem_id="tags", padding=False)
-    player = gr.HTML(
-        "", html_template=_PLAYER, js_on_load=_PLAY, elem_id="tags-sound", padding=False
-    )
+    sound = player.build("tags-sound")
     scene = gr.State(None, time_to_live=FORGET_S)
     view = gr.State(None, time_to_live=FORGET_S)
     private: dict[str, Any] = {"api_visibility": "private", **LIMIT}
@@ -144,11 +113,10 @@ def build(studio: Studio, visit: Visit, tab: gr.Tab) -> None:
         **private,
     }
     tab.select(**opening)
-    how.input(lambda kind: gr.update(visible=degraded_by.has_level(kind)), how, snr, **UNQUEUED)
     how.input(**opening, trigger_mode="always_last")
     snr.release(**opening, trigger_mode="always_last")
     start.release(move, [scene, view, start], [view, canvas], trigger_mode="always_last", **private)
-    canvas.hear(hear, view, player, trigger_mode="multiple", show_progress="hidden", **private)
+    canvas.hear(hear, view, sound, trigger_mode="multiple", show_progress="hidden", **private)
 
     with gr.Row(visible=False):
         inputs = [gr.Audio(type="filepath"), gr.Number(10, precision=0)]

@@ -15,13 +15,14 @@ from gradio_client import Client, handle_file
 from playwright.sync_api import Browser, Locator, Page, expect
 from scipy.io import wavfile
 
+from demo import degraded
 from demo.clips import Clip, ClipError, from_file
 from demo.graph import data as graph_data
-from demo.graph import degraded
 from demo.graph import plots as graph_plots
 from demo.graph import scene as graph_scene
 from demo.graph import tab as graph
 from demo.graph.tab import Choice
+from demo.scene import scene as scene_of
 from demo.studio import Studio, Visit
 from grafprint.explore import graphs
 from grafprint.fingerprint import Fingerprinter
@@ -197,7 +198,7 @@ def heard(page: Page, name: str) -> np.ndarray:
 
 
 def test_the_second_and_the_patch_of_a_node_are_heard(opened: Page, studio: Studio):
-    shown = graph_scene.scene(studio, None, None, "")
+    shown = scene_of(studio, None, None, "")
     for side, samples in (("clean", shown.clean), ("degraded", shown.degraded)):
         played = heard(opened, f"Hear this second, {side}")
         assert np.corrcoef(played, samples[:16_000])[0, 1] > 0.999
@@ -276,7 +277,7 @@ def test_the_degradation_is_chosen_here(opened: Page):
 def test_every_choice_degrades_a_clip(studio: Studio, value: str):
     clip = from_file(str(EXAMPLES / "cafe.opus"))
     own = Clip(clip.samples[::-1].copy(), "own")
-    shown = graph_scene.scene(studio, clip, own, "", value, 0.0)
+    shown = scene_of(studio, clip, own, "", value, 0.0)
     assert len(shown.degraded) == len(shown.clean) and shown.origin is clip
     assert (shown.names[1] == "Degraded: own") == (value == degraded.OWN)
     assert not np.allclose(shown.degraded, shown.clean, atol=0.01)
@@ -298,7 +299,7 @@ def test_the_visitors_clip_is_shown(new_page: Page):
 
 def test_graphml_and_json_contain_the_block_shown(opened: Page, studio: Studio, tmp_path: Path):
     choose_block(opened, 5)
-    shown = graph_scene.scene(studio, None, None, "")
+    shown = scene_of(studio, None, None, "")
     view = graph_scene.view_segment(studio.fingerprinter, shown, 0.0)
     clean, degraded = (graphs[4] for graphs in view.graphs)
     read = nx.read_graphml(saved(opened, "GraphML", tmp_path), node_type=int)
@@ -374,7 +375,7 @@ def test_the_api_returns_the_graph_that_the_encoder_used(address: str, studio: S
 def test_the_visitors_degraded_clip_is_compared(studio: Studio):
     clip = from_file(str(EXAMPLES / "cafe.opus"))
     noise = np.random.default_rng(0).normal(0, 0.1, len(clip.samples)).astype(np.float32)
-    shown = graph_scene.scene(studio, clip, Clip(clip.samples + noise, "with hiss"), "")
+    shown = scene_of(studio, clip, Clip(clip.samples + noise, "with hiss"), "")
     assert shown.names == ("Clean: cafe.opus", "Degraded: with hiss")
     view = graph_scene.view_segment(studio.fingerprinter, shown, 99.0)
     assert view.start_s == pytest.approx(shown.last_s, abs=0.1)
@@ -382,12 +383,12 @@ def test_the_visitors_degraded_clip_is_compared(studio: Studio):
     assert 0.1 < value["blocks"][0]["share"] < 1
     assert sum(value["blocks"][0]["sides"][0]["time"]) == pytest.approx(1, abs=0.01)
     with pytest.raises(ClipError, match="at least 1 s"):
-        graph_scene.scene(studio, Clip(clip.samples[:8000], "short"), None, "")
+        scene_of(studio, Clip(clip.samples[:8000], "short"), None, "")
 
 
 @pytest.fixture(scope="module")
 def view(studio: Studio) -> graph_scene.SegmentView:
-    shown = graph_scene.scene(studio, None, None, "")
+    shown = scene_of(studio, None, None, "")
     return graph_scene.view_segment(studio.fingerprinter, shown, 1.0)
 
 

@@ -8,8 +8,8 @@ from gradio_client import Client, handle_file
 from playwright.sync_api import Page, expect
 
 from demo.clips import ClipError, from_file, from_track
-from demo.graph import scene as graph_scene
-from demo.graph.scene import Scene
+from demo.scene import Scene
+from demo.scene import scene as scene_of
 from demo.studio import Studio
 from demo.tags import data as tag_data
 from demo.tags import scene as tag_scene
@@ -24,7 +24,7 @@ CAFE = str(EXAMPLES / "cafe.opus")
 
 @pytest.fixture(scope="module")
 def view(studio: Studio, tagger: ClipTagger) -> TagView:
-    shown = graph_scene.scene(studio, from_file(CAFE), None, "", "pink", 0.0)
+    shown = scene_of(studio, from_file(CAFE), None, "", "pink", 0.0)
     return tag_scene.view_clip(tagger, shown)
 
 
@@ -71,7 +71,7 @@ def shown(studio: Studio) -> Scene:
     """25 s of a track, and the same with noise."""
     library = studio.identifier().library
     clip = from_track(library, library.tracks()[0], 5.0, 25.0)
-    return graph_scene.scene(studio, clip, None, "", "pink", 10.0)
+    return scene_of(studio, clip, None, "", "pink", 10.0)
 
 
 def test_the_window_moves_and_stays_in_the_clip(tagger: ClipTagger, shown: Scene):
@@ -103,7 +103,7 @@ def test_only_what_is_lit_is_heard(tagger: ClipTagger, shown: Scene):
 
 def test_a_silent_clip_is_told(studio: Studio, tagger: ClipTagger):
     clip = from_file(CAFE)
-    shown = graph_scene.scene(studio, clip, None, "", "pink", 0.0)
+    shown = scene_of(studio, clip, None, "", "pink", 0.0)
     silent = Scene(np.zeros_like(shown.clean), shown.degraded, shown.names, None)
     with pytest.raises(ClipError, match="silent"):
         tag_scene.view_clip(tagger, silent)

@@ -1,10 +1,13 @@
-"""The degradations that the tab Graph offers: those of Degrade, a noise, a room, or a preset."""
+"""The degradations that Graph and Tags offer: that of Degrade, a noise, a room, or a preset."""
 
 from __future__ import annotations
 
 from typing import Any
 
+import gradio as gr
+
 from demo.clips import ClipError
+from demo.studio import UNQUEUED
 from grafprint.degradation import Degradation, preset
 from grafprint.degradation.rerecording import PRESETS
 from grafprint.degradation.synthetic_noise import NOISES
@@ -15,6 +18,33 @@ ROOMS = {f"room of RT60 {rt60_s:g} s": rt60_s for rt60_s in (0.5, 2.0)}
 _NAMES = {"cafe": "café"}  # where a noise has another name on the page
 _NAMES |= {colour: f"{colour} noise" for colour in ("white", "pink", "brown")}
 SEED = 0
+
+
+def build(prefix: str) -> tuple[gr.Dropdown, gr.Slider]:
+    """What a clip is degraded by, and the SNR, which is there for noises only."""
+    how = gr.Dropdown(
+        choices(),
+        value=OWN,
+        label="Degraded by",
+        info="Babble at 5 dB until you degrade a clip.",
+        min_width=220,
+        scale=2,
+        elem_id=f"{prefix}-degraded",
+    )
+    snr = gr.Slider(
+        LOWEST_DB,
+        HIGHEST_DB,
+        SNR_DB,
+        step=0.5,
+        label="SNR (dB)",
+        info="0: as loud as the music.",
+        min_width=220,
+        scale=2,
+        visible=False,
+        elem_id=f"{prefix}-snr",
+    )
+    how.input(lambda kind: gr.update(visible=has_level(kind)), how, snr, **UNQUEUED)
+    return how, snr
 
 
 def choices() -> list[tuple[str, str]]:
