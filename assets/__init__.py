@@ -1,0 +1,1 @@
+"""What the program comes with, and how it was made."""
