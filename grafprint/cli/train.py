@@ -50,7 +50,7 @@ def train(
     encoder: Annotated[
         str | None,
         typer.Option(
-            help="grafprint, nafp, transformer, hash-transformer, or MODULE:CLASS of your own.",
+            help="grafprint, samples, nafp, transformer, hash-transformer, or MODULE:CLASS.",
             show_default="grafprint",
         ),
     ] = None,

@@ -44,8 +44,13 @@ class FeatureConfig:
 
     @property
     def window_samples(self) -> int:
-        """Samples of audio that give exactly one window: 16,000 (1 s)."""
-        return self.sample_rate_hz
+        """Samples of audio that give exactly one window: 16,000 (1 s), or more for longer windows.
+
+        The frames' span, rounded up to 20 ms: 65,280 (4.08 s) for 128 frames.
+        """
+        grain = self.sample_rate_hz // 50
+        span = (self.window_frames - 1) * self.hop_length
+        return max(self.sample_rate_hz, math.ceil(span / grain) * grain)
 
     @property
     def window_s(self) -> float:

@@ -18,6 +18,7 @@ from grafprint.models.encoders.base import Encoder, options_of
 from grafprint.models.encoders.grafprint import GraFPrint, GraFPrintConfig
 from grafprint.models.encoders.nafp import NAFP, NAFPConfig
 from grafprint.models.encoders.own import OwnEncoder, import_network, register
+from grafprint.models.encoders.samples import SAMPLE_FEATURES, Samples, SamplesConfig
 from grafprint.models.encoders.sliding import Sliding, SlidingConfig
 from grafprint.models.encoders.transformer import (
     FEATURES,
@@ -40,6 +41,7 @@ class Entry:
 
 ENCODERS = {
     "grafprint": Entry(GraFPrint, GraFPrintConfig),
+    "samples": Entry(Samples, SamplesConfig, SAMPLE_FEATURES),
     "sliding": Entry(Sliding, SlidingConfig),
     "nafp": Entry(NAFP, NAFPConfig),
     "transformer": Entry(Transformer, TransformerConfig, FEATURES),
@@ -119,6 +121,8 @@ __all__ = [
     "GraFPrintConfig",
     "HashTransformer",
     "OwnEncoder",
+    "Samples",
+    "SamplesConfig",
     "build",
     "describe",
     "features_of",

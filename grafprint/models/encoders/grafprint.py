@@ -44,6 +44,7 @@ class GraFPrintConfig:
     relative_position: bool = False
     norm_groups: int = added_field(0)  # group normalisation; 0 for batch normalisation
     mean_channel: bool = added_field(False)  # see add_mean_channel
+    bypass: bool = added_field(False)  # without the graph blocks: what they are worth
     pooled_width: int = 1024
     hidden_width: int = 4096
     dim: int = 128  # Table I
@@ -76,11 +77,12 @@ class GraFPrint(Encoder):
         self.dim = c.dim
         first = c.widths[0]
         channels = c.in_channels + c.mean_channel
+        one, two = self.stem_convolutions(channels, first)
         self.stem = nn.Sequential(
-            nn.Conv2d(channels, first // 2, 3, stride=c.stem_stride, padding=1, bias=False),
+            one,
             nn.BatchNorm2d(first // 2),
             nn.GELU(),
-            nn.Conv2d(first // 2, first, 3, padding=1, bias=False),
+            two,
             nn.BatchNorm2d(first),
             nn.GELU(),
         )
@@ -89,7 +91,8 @@ class GraFPrint(Encoder):
             nn.Conv2d(first, first, 1, bias=False), nn.BatchNorm2d(first), nn.GELU()
         )
         self.down = nn.ModuleList(
-            downsample(a, b) for a, b in zip(c.widths[:-1], c.widths[1:], strict=True)
+            downsample(a, b, self.stride(stage))
+            for stage, (a, b) in enumerate(zip(c.widths[:-1], c.widths[1:], strict=True), 1)
         )
         self.stages = nn.ModuleList()
         self.ffns = nn.ModuleList()
@@ -117,14 +120,38 @@ class GraFPrint(Encoder):
         initialise(self)
         begin_near_identity(self)
 
+    def stem_convolutions(self, channels: int, first: int) -> tuple[nn.Conv2d, nn.Conv2d]:
+        """The stem's two layers, to ``first`` channels; together they have the stem's stride."""
+        half, stride = first // 2, self.config.stem_stride
+        return (
+            nn.Conv2d(channels, half, 3, stride=stride, padding=1, bias=False),
+            nn.Conv2d(half, first, 3, padding=1, bias=False),
+        )
+
+    def stride(self, stage: int) -> tuple[int, int]:
+        """By how much the grid of a stage (1 or more) is smaller than the one before."""
+        return 2, 2
+
     def grid(self, stage: int) -> tuple[int, int]:
         """Rows and columns of the node grid of a stage (0-based)."""
         (height, width), (down, across) = self.config.input_shape, self.config.stem_stride
-        return height // down // 2**stage, width // across // 2**stage
+        height, width = height // down, width // across
+        for number in range(1, stage + 1):
+            down, across = self.stride(number)
+            height, width = height // down, width // across
+        return height, width
 
     def forward(self, x: Tensor) -> Tensor:
         """Fingerprints ``[n, dim]``, L2-normalised, of windows ``x [n, 3, F, T]``."""
         return self._run(x, None)
+
+    def nodes(self, x: Tensor) -> Tensor:
+        """The nodes ``[n, N, C]`` of the last stage, before they are pooled and projected."""
+        return to_nodes(self._map(x, None))
+
+    def fingerprints_of(self, nodes: Tensor) -> Tensor:
+        """Fingerprints ``[n, dim]`` of the :meth:`nodes` ``[n, N, C]``."""
+        return F.normalize(self.head(self.widen(nodes.mean(dim=1))).float(), dim=-1)
 
     def forward_with_graphs(self, x: Tensor) -> tuple[Tensor, list[BlockGraph]]:
         """Fingerprints, and the graph that each block used to compute them."""
@@ -132,6 +159,10 @@ class GraFPrint(Encoder):
         return self._run(x, graphs), graphs
 
     def _run(self, x: Tensor, graphs: list[BlockGraph] | None) -> Tensor:
+        z = self.head(self.widen(self._map(x, graphs).mean(dim=(2, 3))))
+        return F.normalize(z.float(), dim=-1)
+
+    def _map(self, x: Tensor, graphs: list[BlockGraph] | None) -> Tensor:
         if self.config.mean_channel:
             x = add_mean_channel(x)
         x = x.contiguous(memory_format=torch.channels_last)
@@ -141,7 +172,7 @@ class GraFPrint(Encoder):
                 x = self.down[stage - 1](x)
             for number, (block, ffn) in enumerate(zip(blocks, ffns, strict=True)):  # type: ignore[call-overload]
                 y, graph = block(x)
-                y = ffn(y)
+                y = ffn(x if self.config.bypass else y)
                 if graphs is not None:
                     grid = self.grid(stage)
                     positions = node_positions(grid, self.config.input_shape)
@@ -158,5 +189,4 @@ class GraFPrint(Encoder):
                         )
                     )
                 x = y
-        z = self.head(self.widen(x.mean(dim=(2, 3))))
-        return F.normalize(z.float(), dim=-1)
+        return x

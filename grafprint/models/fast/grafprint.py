@@ -30,7 +30,9 @@ _STEP = 4
 
 def supports(encoder: nn.Module) -> bool:
     """Whether :class:`FastGraFPrint` supports an encoder."""
-    return isinstance(encoder, GraFPrint) and not encoder.config.norm_groups
+    if not isinstance(encoder, GraFPrint):
+        return False
+    return not encoder.config.norm_groups and not encoder.config.bypass
 
 
 class FastGraFPrint:
@@ -39,7 +41,9 @@ class FastGraFPrint:
     def __init__(self, encoder: GraFPrint, dtype: torch.dtype = torch.float32) -> None:
         """Copy, fold and lay out the weights. ValueError unless it :func:`supports` the encoder."""
         if not supports(encoder):
-            raise ValueError("only encoders with batch normalisation can be folded")
+            raise ValueError(
+                "only encoders with batch normalisation and graph blocks can be folded"
+            )
         self.config, self.dtype, self._grid = encoder.config, dtype, encoder.grid
         layers: Any = encoder  # the parts of a Module are not typed
         self._stem = [Convolution(encoder.stem[i : i + 2], dtype) for i in (0, 3)]

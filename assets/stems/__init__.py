@@ -1,0 +1,1 @@
+"""Songs as separate stems, for training and judging sample identification."""

@@ -1,0 +1,110 @@
+"""What producers do to a sample, on batches ``[B, n]``: pitch, tempo, filters, compression.
+
+One value a row. Made for training: a whole batch costs a few FFTs. For single clips of better
+quality see :mod:`grafprint.degradation.tempo`.
+"""
+
+from __future__ import annotations
+
+import math
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from grafprint.audio import SAMPLE_RATE
+from grafprint.degradation.filters import apply_gain_db, band_db, filter_hertz
+
+_FRAME, _HOP = 1024, 256  # of the phase vocoder
+
+
+def stretch_rows(audio: Tensor, factor: Tensor, samples: int) -> Tensor:
+    """Make each of ``audio [B, n]`` last ``factor [B]`` times as long: its first ``samples``.
+
+    A phase vocoder: magnitudes are interpolated in time, and phases advance as they do in the
+    original. Each bin takes its phase from itself and its neighbours together, so that those of a
+    partial stay in step (loose phase locking: Puckette, 1995). What is beyond the end is silence.
+    """
+    window = torch.hann_window(_FRAME, device=audio.device)
+    spectrum = torch.stft(audio, _FRAME, _HOP, window=window, return_complex=True)
+    frames = samples // _HOP + 1
+    place = torch.arange(frames, device=audio.device) / factor[:, None]
+    beyond = place > spectrum.shape[2] - 2
+    first = place.long().clamp_max(spectrum.shape[2] - 2)
+    index = first[:, None].expand(-1, spectrum.shape[1], -1)
+    now, then = spectrum.gather(2, index), spectrum.gather(2, index + 1)
+    magnitude = torch.lerp(now.abs(), then.abs(), (place - first).clamp(0, 1)[:, None])
+    magnitude = magnitude.masked_fill(beyond[:, None], 0.0)
+    # How far a bin turns in a hop, as a number of length one.
+    turn = _unit(then * now.conj())
+    pieces = [torch.polar(magnitude[:, :, 0], now[:, :, 0].angle())]
+    for number in range(1, frames):
+        # In a Hann window's main lobe the signs of neighbouring bins alternate.
+        around = F.pad(torch.view_as_real(pieces[-1]), (0, 0, 1, 1))
+        locked = pieces[-1] - torch.view_as_complex(around[:, :-2] + around[:, 2:])
+        pieces.append(magnitude[:, :, number] * _unit(locked) * turn[:, :, number - 1])
+    turned = torch.stack(pieces, dim=2)
+    return torch.istft(turned, _FRAME, _HOP, window=window, length=samples)
+
+
+def _unit(z: Tensor) -> Tensor:
+    return z / z.abs().clamp_min(1e-12)
+
+
+def resample_rows(audio: Tensor, speed: Tensor, samples: int) -> Tensor:
+    """Play each of ``audio [B, n]`` ``speed [B]`` times as fast: its first ``samples``.
+
+    The start stays in place. What would alias is filtered out first, then interpolated by cubics;
+    what is beyond the end is silence.
+    """
+    hertz = filter_hertz(audio.shape[1]).to(audio.device)
+    highest = SAMPLE_RATE / 2 / speed.clamp_min(1)[:, None] * 0.95
+    stop = (hertz > highest) & (speed[:, None] > 1)
+    padded = F.pad(apply_gain_db(audio, torch.where(stop, -80.0, 0.0)), (1, 3))
+    place = 1 + torch.arange(samples, device=audio.device) * speed[:, None]
+    beyond = place > audio.shape[1]
+    place = place.clamp_max(audio.shape[1])
+    whole = place.long()
+    t = place - whole
+    p0, p1, p2, p3 = (padded.gather(1, whole + shift) for shift in (-1, 0, 1, 2))
+    # Catmull-Rom.
+    played = p1 + 0.5 * t * (
+        p2 - p0 + t * (2 * p0 - 5 * p1 + 4 * p2 - p3 + t * (3 * (p1 - p2) + p3 - p0))
+    )
+    return played.masked_fill(beyond, 0.0)
+
+
+def change_pitch_and_tempo(audio: Tensor, semitones: Tensor, speed: Tensor, samples: int) -> Tensor:
+    """Shift pitch by ``semitones [B]`` and play at ``speed [B]`` times the tempo.
+
+    Rows whose pitch goes with the tempo (varispeed: ``semitones == 12 log2(speed)``) are resampled
+    only. ``audio [B, n]`` should have ``samples * max(speed)`` samples and 1024 more.
+    """
+    ratio = 2 ** (semitones / 12)
+    factor = ratio / speed
+    apart = (factor.log2().abs() > 1e-4).nonzero()[:, 0]
+    length = math.ceil(samples * float(ratio.max().clamp_min(1))) + _FRAME
+    source = F.pad(audio, (0, max(0, length - audio.shape[1])))
+    if len(apart):
+        source = source.clone()
+        source[apart] = 0
+        source[apart, :length] = stretch_rows(audio[apart], factor[apart], length)
+    return resample_rows(source, ratio, samples)
+
+
+def filter_band(audio: Tensor, low_hz: Tensor, high_hz: Tensor) -> Tensor:
+    """High-pass and low-pass ``audio [B, n]`` at ``[B]`` Hz, 12 dB an octave; 0, inf: neither."""
+    hertz = filter_hertz(audio.shape[1]).to(audio.device)
+    return apply_gain_db(audio, band_db(hertz, low_hz[:, None], high_hz[:, None], 4.0, 4.0))
+
+
+def compress(audio: Tensor, ratio: Tensor) -> Tensor:
+    """Compress the dynamics of ``audio [B, n]`` by ``ratio [B]`` (1: not) above 12 dB under peak.
+
+    The level is a mean over 20 ms.
+    """
+    width = SAMPLE_RATE // 50 | 1
+    sums = F.pad(audio.square(), (width // 2 + 1, width // 2)).double().cumsum(dim=1)
+    level = ((sums[:, width:] - sums[:, :-width]) / width).float().clamp_min(1e-12)
+    over_db = (10 * (level / level.amax(dim=1, keepdim=True)).log10() + 12).clamp_min(0)
+    return audio * 10 ** (over_db * (1 / ratio[:, None] - 1) / 20)
