@@ -15,7 +15,6 @@ from assets.tagger.recipes import Sound
 from assets.tagger.sources import Rule, Source, name_says, targets_of_sound
 
 _FONTS = Path(__file__).with_name("fonts.csv")
-_UNSURE = 0.1  # in validation, a teacher's probability from which nothing is known
 
 
 def sounds_of(
@@ -31,12 +30,13 @@ def sounds_of(
             named, its_split = name_says(source, name, rules)
             if its_split != split or not (named or split == "train"):
                 continue
-            taught = None
-            if pieces.taught is not None:
-                taught = of_labels(pieces.taught[number], labels)
-            targets = targets_of_sound(source, named, taught, labels)
-            if split != "train":
-                targets = strict(targets, named, labels)
+            if split == "train":
+                taught = None
+                if pieces.taught is not None:
+                    taught = of_labels(pieces.taught[number], labels)
+                targets = targets_of_sound(source, named, taught, labels)
+            else:
+                targets = strict(named, labels)
             found.append(Sound(f"{source.name}: {name}", pieces.piece(number), targets))
     return found
 
@@ -52,11 +52,15 @@ def of_labels(taught: np.ndarray, labels: Labels) -> np.ndarray:
     )
 
 
-def strict(targets: np.ndarray, named: list[str], labels: Labels) -> np.ndarray:
-    """Targets to measure with: what a teacher holds for possible is unknown, the rest is 0 or 1."""
-    measured = np.where(targets < _UNSURE, 0, np.nan).astype(np.float32)
-    measured[labels.rows(named)] = 1
-    return measured
+def strict(named: list[str], labels: Labels) -> np.ndarray:
+    """Targets to measure with: what a name tells is right, its kinds are unknown, the rest wrong.
+
+    A teacher has no say, so that it can be measured with the same clips.
+    """
+    targets = np.zeros(len(labels), np.float32)
+    targets[labels.below(named)] = np.nan
+    targets[labels.rows(named)] = 1
+    return targets
 
 
 def is_music(sound: Sound, labels: Labels) -> bool:

@@ -1,9 +1,12 @@
-"""Ask YAMNet about the pool of sounds, once: probabilities of AudioSet's 521 classes.
+"""Ask YAMNet, once: probabilities of AudioSet's 521 classes.
 
     python assets/tagger/teacher.py yamnet.tflite OUT/pool
+    python assets/tagger/teacher.py yamnet.tflite said.npz yamnet_class_map.csv CLIP...
 
-Run it with a Python of its own that has ai-edge-litert and NumPy; it needs nothing else of the
-project. Sources that have been asked are left out.
+The first asks about a pool of sounds, for the clips to train with; sources that have been asked are
+left out. The second asks about any clips, so that ``benchmarks.tagging --teacher`` can compare. Run
+it with a Python of its own that has ai-edge-litert and NumPy, and for clips PyAV; it needs nothing
+else of the project.
 """
 
 from __future__ import annotations
@@ -36,12 +39,9 @@ def probabilities(interpreter: Any, samples: np.ndarray) -> np.ndarray:
     return np.asarray(np.max(found, axis=0))
 
 
-def main(network: str, pool: str) -> None:
+def ask_about_pool(interpreter: Any, pool: Path) -> None:
     """Ask about all sources in ``pool`` that have no probabilities yet."""
-    # By name: it is no dependency of the project.
-    interpreter = import_module("ai_edge_litert.interpreter").Interpreter(network, num_threads=1)
-    interpreter.allocate_tensors()
-    for table in sorted(Path(pool).glob("*.csv")):
+    for table in sorted(pool.glob("*.csv")):
         out = table.with_suffix(".npy")
         if out.exists():
             continue
@@ -60,5 +60,41 @@ def main(network: str, pool: str) -> None:
         print(f"{table.stem}: {len(rows)} sounds")
 
 
+def ask_about_clips(interpreter: Any, out: Path, classes: Path, clips: list[Path]) -> None:
+    """Write ``clips`` (relative to ``out``), ``labels`` and ``probabilities [clips, labels]``."""
+    with classes.open(newline="", encoding="utf-8") as lines:
+        names = [row["display_name"] for row in csv.DictReader(lines)]
+    said = [probabilities(interpreter, decode(clip)) for clip in clips]
+    paths = [os.path.relpath(clip.resolve(), out.resolve().parent) for clip in clips]
+    np.savez(
+        out, clips=np.array(paths), labels=np.array(names), probabilities=np.array(said, np.float32)
+    )
+
+
+def decode(clip: Path) -> np.ndarray:
+    """Mono samples at 16 kHz."""
+    import av
+
+    resampler = av.AudioResampler("flt", "mono", 16000)
+    with av.open(str(clip)) as container:
+        found = [
+            part.to_ndarray()[0]
+            for frame in [*container.decode(audio=0), None]
+            for part in resampler.resample(frame)
+        ]
+    return np.concatenate(found) if found else np.zeros(0, np.float32)
+
+
+def main(network: str, out: str, classes: str = "", *clips: str) -> None:
+    """Ask about a pool, or about clips."""
+    # By name: it is no dependency of the project.
+    interpreter = import_module("ai_edge_litert.interpreter").Interpreter(network, num_threads=1)
+    interpreter.allocate_tensors()
+    if classes:
+        ask_about_clips(interpreter, Path(out), Path(classes), [Path(clip) for clip in clips])
+    else:
+        ask_about_pool(interpreter, Path(out))
+
+
 if __name__ == "__main__":
-    main(*sys.argv[1:3])
+    main(*sys.argv[1:])

@@ -96,11 +96,11 @@ def test_a_named_instrument_is_the_only_one_and_its_kinds_stay_open():
     assert np.isnan(said(FEW, targets_of_sound(unknown, ["Tuba"], None, FEW))["Trumpet"])
 
 
-def test_measuring_takes_only_what_is_sure():
-    targets = np.array([1, 0, 0.3, np.nan, 0.05, 0.9, 0], np.float32)
-    measured = said(FEW, strict(targets, ["Music"], FEW))
-    assert measured["Music"] == 1 and measured["Brass"] == measured["Animal"] == 0
-    assert np.isnan([measured["Trumpet"], measured["Tuba"], measured["Dog"]]).all()
+def test_measuring_takes_what_names_tell_whatever_a_teacher_says():
+    measured = said(FEW, strict(["Brass", "Rain"], FEW))
+    assert measured["Music"] == measured["Brass"] == measured["Rain"] == 1
+    assert measured["Animal"] == measured["Dog"] == 0
+    assert np.isnan([measured["Trumpet"], measured["Tuba"]]).all()
 
 
 def test_names_tell_labels_and_splits():
