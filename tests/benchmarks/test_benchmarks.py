@@ -294,10 +294,10 @@ def test_building_and_start_up_are_measured(
     data: Path, small: Path, monkeypatch: pytest.MonkeyPatch
 ):
     monkeypatch.setattr(building, "FACTORY", "IVF4,SQ8")
-    run(building, monkeypatch, "--music", data / "fma" / "fma_medium", "--minutes", 0.2)
+    run(building, monkeypatch, "--music", data / "fma" / "fma_medium", "--minutes", 0.08)
     written = common.read("building")
     for found in (written["bundled"], written["fast"]):
-        assert found["tracks"] >= 3 and found["fingerprints"] > 3 * 100
+        assert found["tracks"] >= 1 and found["fingerprints"] > 100
         assert found["times_real_time"] > 0 and found["fingerprints_indexed_per_s"] > 0
         assert found["share_decoding"] > 0 and found["share_encoding"] > 0
         assert found["indexing_mb"] >= 0
