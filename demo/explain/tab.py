@@ -82,7 +82,8 @@ STAGES = (
     Stage(
         "Answer",
         "Each likely start is scored with the average similarity of clip and track from there on. "
-        "The best one (circle) is the answer if it reaches the threshold (dotted).",
+        "The best one (circle) is the answer if it reaches the threshold (dotted). On Identify, "
+        "the tracks' spectral peaks (landmarks) are a second witness, and less similarity will do.",
         (("", stages.alignment),),
     ),
 )
