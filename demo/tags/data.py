@@ -51,7 +51,6 @@ def value(view: TagView, config: FeatureConfig, note: str) -> str:
                 for n in range(len(view.graphs[0].evidence))
             ],
             "ties": [_ties(view.graphs[0], int(i)) for i in chosen],
-            "colours": {"sides": (plots.TEAL, plots.AMBER)},
         },
         separators=(",", ":"),
     )

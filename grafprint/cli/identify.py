@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-import shutil
-import sys
-import tempfile
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -19,6 +15,7 @@ from grafprint.cli.answers import (
     show_answer,
     show_outcomes,
 )
+from grafprint.cli.clip_files import StartOption, file_of, find_clips
 from grafprint.cli.console import (
     BUNDLED_LIBRARY,
     BUNDLED_MODEL,
@@ -31,7 +28,6 @@ from grafprint.cli.console import (
     LibraryOption,
     ModelOption,
     TopOption,
-    finite,
     positive,
     printable,
 )
@@ -41,8 +37,6 @@ from grafprint.errors import AudioError, ConfigError, MatchError
 
 if TYPE_CHECKING:
     from grafprint.matching import Answer
-
-STANDARD_INPUT = Path("-")
 
 
 def register(app: typer.Typer) -> None:
@@ -62,9 +56,7 @@ def identify(
     model: ModelOption = BUNDLED_MODEL,
     encoder: EncoderOption = None,
     device: DeviceOption = "cpu",
-    start: Annotated[
-        float, typer.Option(min=0, callback=finite, help="Skip this many seconds of the clip.")
-    ] = 0.0,
+    start: StartOption = 0.0,
     duration: Annotated[
         float | None,
         typer.Option(
@@ -102,7 +94,8 @@ def identify(
 
     if as_json and as_csv:
         raise ConfigError("--json and --csv exclude each other: give one")
-    files, outcomes = _find_clips(clips)
+    files, unreadable = find_clips(clips)
+    outcomes = [Outcome(path, None, reason) for path, reason in unreadable]
     alone = len(clips) == 1 and not clips[0].is_dir()
     fingerprinter = load_fingerprinter(model, device, library, encoder)
     with Library.open(library, model_id=fingerprinter.model_id) as opened:
@@ -147,22 +140,6 @@ def identify(
     raise typer.Exit(_status(outcomes))
 
 
-def _find_clips(clips: list[Path]) -> tuple[list[Path], list[Outcome]]:
-    """The files, those of folders among them, and the folders that could not be read.
-
-    Raises AudioError if there is none.
-    """
-    from grafprint.audio.folders import Failure, audio_files
-
-    unreadable: list[Failure] = []
-    files: list[Path] = []
-    for clip in clips:
-        files += audio_files(clip, unreadable) if clip.is_dir() else [clip]
-    if not files and not unreadable:
-        raise AudioError("there is no audio or video file: name one, or a folder that holds some")
-    return files, [Outcome(path, None, reason) for path, reason in unreadable]
-
-
 def _identify_all(
     clips: list[Path], identify_one: Callable[[Path], Answer], outcomes: list[Outcome]
 ) -> bool:
@@ -181,21 +158,6 @@ def _identify_all(
                 return False
             bar.update(task, advance=1)
     return True
-
-
-@contextmanager
-def file_of(clip: Path) -> Iterator[Path]:
-    """The file of a clip; what comes from standard input is kept in one meanwhile."""
-    if clip != STANDARD_INPUT:
-        yield clip
-        return
-    if sys.stdin.isatty():
-        raise AudioError("standard input is a terminal: pipe a clip into the command")
-    with tempfile.TemporaryDirectory() as folder:
-        file = Path(folder, "standard input")
-        with file.open("wb") as opened:
-            shutil.copyfileobj(sys.stdin.buffer, opened)
-        yield file
 
 
 def _status(outcomes: list[Outcome]) -> int:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from grafprint.cli.clip_files import StartOption, file_of, find_clips
 from grafprint.cli.console import (
     FAILED,
     NOTHING_FOUND,
@@ -20,7 +21,6 @@ from grafprint.cli.console import (
     positive,
     printable,
 )
-from grafprint.cli.identify import file_of
 from grafprint.cli.network import check_device
 from grafprint.cli.passed_over import show_passed_over
 from grafprint.cli.progress import progress, status
@@ -53,9 +53,7 @@ def tag(
     ],
     tagger: TaggerOption = None,
     device: DeviceOption = "cpu",
-    start: Annotated[
-        float, typer.Option(min=0, callback=finite, help="Skip this many seconds of the clip.")
-    ] = 0.0,
+    start: StartOption = 0.0,
     duration: Annotated[
         float | None,
         typer.Option(
@@ -99,7 +97,9 @@ def tag(
 
     if as_json and as_csv:
         raise ConfigError("--json and --csv exclude each other: give one")
-    files, outcomes, passed_over = _find_clips(clips)
+    passed_over: list[Failure] = []
+    files, unreadable = find_clips(clips, passed_over)
+    outcomes = [Outcome(path, None, reason) for path, reason in unreadable]
     loaded = load_tagger(tagger, device)
 
     def tag_one(clip: Path, tell: Callable[[float], None]) -> ClipTags:
@@ -132,23 +132,6 @@ def load_tagger(tagger: Path | None, device: str) -> ClipTagger:
 
         check_device(device)
         return ClipTagger.load(tagger, device)
-
-
-def _find_clips(clips: list[Path]) -> tuple[list[Path], list[Outcome], list[Failure]]:
-    """The files, the folders that could not be read, and what is passed over.
-
-    Raises AudioError if there is no file.
-    """
-    from grafprint.audio.folders import audio_files
-
-    unreadable: list[Failure] = []
-    passed_over: list[Failure] = []
-    files: list[Path] = []
-    for clip in clips:
-        files += audio_files(clip, unreadable, passed_over) if clip.is_dir() else [clip]
-    if not files and not unreadable:
-        raise AudioError("there is no audio or video file: name one, or a folder that holds some")
-    return files, [Outcome(path, None, reason) for path, reason in unreadable], passed_over
 
 
 def _tag_all(

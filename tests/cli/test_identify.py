@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from grafprint.cli import console, identify
+from grafprint.cli import clip_files, console, identify
 from grafprint.fingerprint import Fingerprinter
 from grafprint.library import Library
 from tests.cli.commands import grafprint, run
@@ -125,7 +125,7 @@ def test_a_clip_comes_from_standard_input(discs: Path, clips: Path):
 def test_what_was_found_before_an_interruption_is_printed(
     discs: Path, clips: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ):
-    file_of = identify.file_of
+    file_of = clip_files.file_of
 
     def interrupted(clip: Path):
         if clip.name == "other.wav":

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from grafprint.cli import console, identify
+from grafprint.cli import clip_files, console
 from grafprint.tagging import ClipTagger
 from tests import taggers
 from tests.cli.commands import grafprint, run
@@ -156,7 +156,7 @@ def test_without_a_bundled_tagger_the_message_says_what_to_do(
 def test_what_was_tagged_before_an_interruption_is_printed(
     place: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ):
-    file_of = identify.file_of
+    file_of = clip_files.file_of
 
     def interrupted(path: Path):
         if path.name == "Hum.wav":
