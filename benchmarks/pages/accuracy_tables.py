@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
+import numpy as np
+
 from benchmarks.pages.figures import TITLES
 from benchmarks.shared import common, paper_results
 from benchmarks.shared.common import markdown
@@ -210,7 +212,12 @@ def rerecordings(measure: str) -> Callable[[], str]:
             for cells in [{(c["length_s"], _kind(c)): c for c in report[how]["cells"]}]
         ]
         header = ["query", "", *(f"{length:g} s" for length in lengths)]
-        return f"{markdown(header, rows)}\n\n{_searched(report['fingerprints'])}"
+        means = (
+            f"{how} {100 * np.mean([cell[measure][0] for cell in report[how]['cells']]):.1f} %"
+            for how in ("fingerprints", "with landmarks")
+        )
+        searched = _searched(report["fingerprints"])
+        return f"{markdown(header, rows)}\n\nMean of all cells: {', '.join(means)}. {searched}"
 
     return table
 
