@@ -14,8 +14,8 @@ import numpy as np
 from grafprint import audio, bundled
 from grafprint.audio import metadata
 from grafprint.audio.landmarks import LandmarkStream
-from grafprint.library.folder import LibraryFolder
 from grafprint.library.records import File, Recording, Track
+from grafprint.library.target import Target
 
 if TYPE_CHECKING:
     from grafprint.fingerprint import Fingerprinter
@@ -53,7 +53,7 @@ class FileFingerprints:
 
 
 def add_file(
-    library: LibraryFolder,
+    library: Target,
     file: Path,
     fingerprinter: Fingerprinter,
     progress: Callable[[float], None] | None = None,
@@ -73,19 +73,19 @@ def add_file(
     library.require_writable()
     library.check_model(fingerprinter.model_id)
     with library.adding:
-        catalogue, stored = library.catalogue, _stored_path(library.path, file)
+        catalogue, stored = library.catalogue, _stored_path(library.base, file)
         _remember_network(library, fingerprinter)
         before = file_stamp(file)
-        known = catalogue.files.get(stored)
+        known = catalogue.file(stored)
         if known and (known.size, known.mtime_ns) == before:
-            track = catalogue.tracks[known.track]
-            if track.path == stored and track.id not in catalogue.details:
+            track = catalogue.track(known.track)
+            if track.path == stored and not catalogue.has_details(track.id):
                 # Of an older version, which read fewer tags.
                 with library.changing():
                     track = catalogue.put_tags(track, metadata.read(file, root))
             _add_missing_landmarks(library, file, track, progress)
             return AddResult("unchanged", track)
-        if stored in catalogue.kept_out and not readmit:
+        if not readmit and catalogue.is_kept_out(stored):
             raise KeptOut
         if prepared and prepared.stamp not in (None, before):
             prepared = None
@@ -93,7 +93,7 @@ def add_file(
         if readmit:
             with library.changing():
                 catalogue.let_in(stored, content_hash)
-        elif content_hash in catalogue.kept_out.values():  # it was renamed or copied
+        elif catalogue.keeps_out(content_hash):  # it was renamed or copied
             with library.changing():
                 catalogue.keep_out({stored: content_hash})
             raise KeptOut
@@ -107,7 +107,7 @@ def add_file(
                     catalogue.put_tags(same, metadata.read(file, root))
             _add_missing_landmarks(library, file, same, progress)
             unchanged = known is not None and known.track == same.id
-            return AddResult("unchanged" if unchanged else "duplicate", catalogue.tracks[same.id])
+            return AddResult("unchanged" if unchanged else "duplicate", catalogue.track(same.id))
         vectors = library.vector_store
         try:
             if prepared and len(prepared.vectors):
@@ -136,19 +136,19 @@ def add_file(
         return AddResult("updated" if known else "added", track)
 
 
-def is_settled(library: LibraryFolder, file: Path) -> bool:
+def is_settled(library: Target, file: Path) -> bool:
     """Whether a file needs no reading: it is kept out, or unchanged by its stamp.
 
     Raises AudioError.
     """
-    stored = _stored_path(library.path, file)
-    known = library.catalogue.files.get(stored)
+    stored = _stored_path(library.base, file)
+    known = library.catalogue.file(stored)
     if known is not None and (known.size, known.mtime_ns) == file_stamp(file):
         return True
-    return stored in library.catalogue.kept_out
+    return library.catalogue.is_kept_out(stored)
 
 
-def _remember_network(library: LibraryFolder, fingerprinter: Fingerprinter) -> None:
+def _remember_network(library: Target, fingerprinter: Fingerprinter) -> None:
     """Note where the network's file is, to find it when the library is opened.
 
     Not of the bundled network, which every installation has, nor of one that only builds libraries.
@@ -160,14 +160,14 @@ def _remember_network(library: LibraryFolder, fingerprinter: Fingerprinter) -> N
         or real(file).parent == real(bundled.asset("x")).parent
     ):
         return
-    stored = _stored_path(library.path, file)
+    stored = _stored_path(library.base, file)
     if stored != library.catalogue.network:
         with library.changing() as catalogue:
             catalogue.put_network(stored)
 
 
 def fingerprint_file(
-    library: LibraryFolder,
+    library: Target,
     file: Path,
     fingerprinter: Fingerprinter,
     progress: Callable[[float], None],
@@ -178,7 +178,7 @@ def fingerprint_file(
     """
     stamp, content_hash = file_stamp(file), _content_hash(file)
     catalogue = library.catalogue
-    if catalogue.with_content(content_hash) or content_hash in catalogue.kept_out.values():
+    if catalogue.with_content(content_hash) or catalogue.keeps_out(content_hash):
         return FileFingerprints(np.empty((0, library.dim)), 0.0, stamp, content_hash)
     parts: list[np.ndarray] = []
     counted = CountedAudio(file, progress, landmarks=library.keeps_landmarks)
@@ -189,19 +189,17 @@ def fingerprint_file(
 
 
 def _add_missing_landmarks(
-    library: LibraryFolder, file: Path, track: Track, progress: Callable[[float], None] | None
+    library: Target, file: Path, track: Track, progress: Callable[[float], None] | None
 ) -> None:
     """Find the landmarks of a track that an older version added."""
-    store = library.landmark_store
-    if store is None or store.filled(np.arange(track.first, track.first + track.count)).any():
+    if not library.lacks_landmarks(track):
         return
     counted = CountedAudio(file, progress, landmarks=True)
     for _ in counted:
         pass
     found = counted.landmarks(track.count)
     assert found is not None
-    with library.lock:
-        store.replace(track.first, found)
+    library.put_landmarks(track, found)
 
 
 def _fingerprint(
@@ -261,10 +259,10 @@ class CountedAudio:
                 self._progress(self.duration_s)
 
 
-def _stored_path(library: Path, file: Path) -> str:
+def _stored_path(library: Path | None, file: Path) -> str:
     """The path under which a library stores a file; see ``Library.add``."""
     path = real(file)
-    if library.parent in path.parents:
+    if library is not None and library.parent in path.parents:
         stored = Path(os.path.relpath(path, library)).as_posix()
     else:
         stored = str(path)

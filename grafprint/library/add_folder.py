@@ -25,7 +25,8 @@ from grafprint.library.add_file import (
     real,
     shown,
 )
-from grafprint.library.folder import LibraryFolder
+from grafprint.library.records import File
+from grafprint.library.target import Target
 
 if TYPE_CHECKING:
     from grafprint.fingerprint import Fingerprinter
@@ -88,7 +89,7 @@ class IndexStep(NamedTuple):
 
 
 def add_folder(
-    library: LibraryFolder,
+    library: Target,
     folder: Path,
     fingerprinter: Fingerprinter,
     progress: OnProgress | None,
@@ -112,13 +113,13 @@ def add_folder(
         if not force:
             _refuse_to_lose_most(library, folder, missing, there)
         with library.adding, library.changing() as catalogue:
-            catalogue.remove_files(missing)
-    paths = [str(library.located(path)) for path in missing]
+            catalogue.remove_files(file.path for file in missing)
+    paths = [str(library.located(file.path)) for file in missing]
     return replace(report, missing=paths, removed=paths if prune else [], passed_over=passed_over)
 
 
 def add_files(
-    library: LibraryFolder,
+    library: Target,
     files: list[Path],
     fingerprinter: Fingerprinter,
     progress: OnProgress | None = None,
@@ -176,7 +177,7 @@ def add_files(
 
 
 def _fingerprint_ahead(
-    library: LibraryFolder, files: list[Path], fingerprinter: Fingerprinter
+    library: Target, files: list[Path], fingerprinter: Fingerprinter
 ) -> Generator[FileFingerprints | ValueError | None, None, None]:
     """The fingerprints of each file, or why it cannot be used, or None: not computed ahead.
 
@@ -212,33 +213,31 @@ def _fingerprint_ahead(
 
 
 def _missing(
-    library: LibraryFolder, folder: Path, unreadable: list[Path]
-) -> tuple[list[str], list[str]]:
-    """Stored paths of the library's files below ``folder``: those that are gone, and the others."""
-    top = real(folder)
+    library: Target, folder: Path, unreadable: list[Path]
+) -> tuple[list[File], list[File]]:
+    """The library's files below ``folder``: those that are gone, and the others."""
     hidden = [real(path) for path in unreadable]
-    missing: list[str] = []
-    there: list[str] = []
-    for stored in library.catalogue.files:
-        path = library.located(stored)
-        if path.is_relative_to(top):
-            # A file in a folder that could not be read may still be there.
-            readable = not any(path.is_relative_to(place) for place in hidden)
-            gone = readable and not os.path.lexists(path)
-            (missing if gone else there).append(stored)
+    missing: list[File] = []
+    there: list[File] = []
+    for file in library.files_below(real(folder)):
+        path = library.located(file.path)
+        # A file in a folder that could not be read may still be there.
+        readable = not any(path.is_relative_to(place) for place in hidden)
+        gone = readable and not os.path.lexists(path)
+        (missing if gone else there).append(file)
     return missing, there
 
 
 def _refuse_to_lose_most(
-    library: LibraryFolder, folder: Path, missing: list[str], there: list[str]
+    library: Target, folder: Path, missing: list[File], there: list[File]
 ) -> None:
     """Raise LibraryError if most tracks of a folder would be lost: its drive may be unmounted.
 
     Files that only moved are there under another name by now, so their tracks are kept.
     """
-    files = library.catalogue.files
-    kept = {files[path].track for path in there}
-    gone, candidates = set(missing), {files[path].track for path in missing} - kept
+    kept = {file.track for file in there}
+    gone = {file.path for file in missing}
+    candidates = {file.track for file in missing} - kept
     # A track may also have a file elsewhere.
     lost = sum(gone.issuperset(library.catalogue.paths_of(track)) for track in candidates)
     known = len(kept) + len(candidates)

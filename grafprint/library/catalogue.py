@@ -195,6 +195,30 @@ class Catalogue:
 
     # Looking up ---------------------------------------------------------------------------------
 
+    def file(self, path: str) -> File | None:
+        """What is stored about a file; None if there is none of that path."""
+        return self.files.get(path)
+
+    def track(self, track_id: int) -> Track:
+        """The track with this id, which must exist."""
+        return self.tracks[track_id]
+
+    def checksum(self, track: int) -> int | None:
+        """The checksum of a track's fingerprints, if it is known."""
+        return self.checksums[track]
+
+    def is_kept_out(self, path: str) -> bool:
+        """Whether the file of this path was removed to stay out."""
+        return path in self.kept_out
+
+    def keeps_out(self, content_hash: str) -> bool:
+        """Whether a file of this content was removed to stay out."""
+        return content_hash in self.kept_out.values()
+
+    def has_details(self, track: int) -> bool:
+        """Whether all texts of a track are stored; older versions read fewer tags."""
+        return track in self.details
+
     def with_content(self, content_hash: str) -> Track | None:
         """The track with the given content, if any."""
         track = self._by_hash.get(content_hash)

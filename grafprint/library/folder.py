@@ -16,11 +16,11 @@ import numpy as np
 from grafprint import files
 from grafprint.audio.landmarks import FRAME_S, ROW_FRAMES
 from grafprint.errors import LibraryError
-from grafprint.library import row_store
+from grafprint.library import records, row_store
 from grafprint.library.catalogue import Catalogue
 from grafprint.library.landmark_store import LandmarkStore
 from grafprint.library.lock import WriterLock
-from grafprint.library.records import Track
+from grafprint.library.records import File, Track
 from grafprint.library.row_store import RowStore
 from grafprint.library.rows import RowTable
 from grafprint.library.vectors import VectorStore
@@ -125,14 +125,8 @@ class LibraryFolder:
 
     def check_model(self, model_id: str) -> None:
         """Raise LibraryError unless ``model_id`` is the network whose fingerprints these are."""
-        if model_id != self.model_id:
-            network = self.catalogue.network
-            known = f" ({self.located(network)})" if network else ""
-            raise LibraryError(
-                f"the library {self.path} was made with network {self.model_id}{known}, not "
-                f"{model_id}; their fingerprints cannot be compared: use that network, or index "
-                "the music again into a new library"
-            )
+        network = self.catalogue.network
+        records.check_model(self, model_id, network and self.located(network))
 
     @property
     def writable(self) -> bool:
@@ -165,6 +159,17 @@ class LibraryFolder:
         """Whether landmarks can be stored; they fit fingerprints with a hop of 96 ms."""
         return self.landmark_store is not None
 
+    def lacks_landmarks(self, track: Track) -> bool:
+        """Whether landmarks can be stored for a track and have not been."""
+        store, rows = self.landmark_store, np.arange(track.first, track.first + track.count)
+        return store is not None and not store.filled(rows).any()
+
+    def put_landmarks(self, track: Track, landmarks: np.ndarray) -> None:
+        """Store the landmarks ``[count, 8]`` of a track that lacks them."""
+        assert self.landmark_store is not None
+        with self.lock:
+            self.landmark_store.replace(track.first, landmarks)
+
     def sync_rows(self, landmarks: np.ndarray | None = None) -> None:
         """Wait until the appended rows are on the disk, with their ``landmarks [n, 8]``, if any.
 
@@ -195,6 +200,15 @@ class LibraryFolder:
         with self.lock:
             tracks = list(self.catalogue.tracks.values())
         return [track for track in tracks if not self._is_intact(track)]
+
+    @property
+    def index_remedy(self) -> str:
+        """What to do about a damaged index."""
+        return f"delete {self.path / INDEX}, and it will be rebuilt"
+
+    def size_bytes(self) -> int:
+        """What its files take on the disk."""
+        return sum(file.stat().st_size for file in self.path.iterdir() if file.is_file())
 
     def index_is_damaged(self) -> bool:
         """Whether there is a saved index that is no longer as written; reads all of it."""
@@ -236,6 +250,16 @@ class LibraryFolder:
     def located(self, path: str) -> Path:
         """The place of a path as stored: relative ones start at the library."""
         return Path(os.path.normpath(self.path / path))
+
+    @property
+    def base(self) -> Path:
+        """The folder to which stored paths are relative if they are near it."""
+        return self.path
+
+    def files_below(self, folder: Path) -> list[File]:
+        """The library's files below an absolute folder, or the file of that path."""
+        files = self.catalogue.files.values()
+        return [file for file in files if self.located(file.path).is_relative_to(folder)]
 
     def table(self) -> RowTable:
         """Which rows belong to which track."""

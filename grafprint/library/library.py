@@ -21,6 +21,7 @@ import numpy as np
 
 from grafprint import files
 from grafprint.errors import LibraryError
+from grafprint.library import records
 from grafprint.library.catalogue import Catalogue
 from grafprint.library.folder import BACKUP, BUCKETS, CATALOGUE, LOCK, LibraryFolder, vectors_name
 from grafprint.library.labels import Labels
@@ -218,11 +219,7 @@ class Library(LibraryFolder):
     def check_query(self, network: Network) -> None:
         """Raise LibraryError unless clips fingerprinted by ``network`` can be identified here."""
         self.check_model(network.model_id)
-        if network.imitates:
-            raise LibraryError(
-                "this network is distilled from another one for clean music, to build libraries; "
-                f"it does not hear through noise: identify clips with that one ({self.model_id})"
-            )
+        records.check_query(self, network)
 
     # Searching ----------------------------------------------------------------------------------
 
@@ -294,6 +291,9 @@ class Library(LibraryFolder):
         """The first row and the row count of each track: int64 [tracks], in order of rows."""
         table = self.table()
         return table.firsts, table.counts
+
+    def prefetch_landmarks(self, firsts: np.ndarray) -> None:
+        """Do nothing: the file is mapped."""
 
     def landmarks(self, first: int, end: int) -> np.ndarray:
         """The landmarks, uint16 [end - first, 8], of rows ``first`` to ``end`` (exclusive)."""

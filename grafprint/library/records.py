@@ -6,6 +6,8 @@ import uuid
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
+from grafprint.errors import LibraryError
+
 if TYPE_CHECKING:
     from grafprint.audio.metadata import Tags
 
@@ -108,3 +110,35 @@ class Recording:
 def new_meta(model_id: str, dim: int, hop_s: float, window_s: float, factory: str | None) -> Meta:
     """The facts of a new, empty library."""
     return Meta(uuid.uuid4().hex, model_id, dim, hop_s, window_s, factory, 0, 0, 0)
+
+
+class _Made(Protocol):
+    """A library, as far as its network is concerned."""
+
+    @property
+    def location(self) -> str: ...
+    @property
+    def model_id(self) -> str: ...
+
+
+def check_model(library: _Made, model_id: str, network: object) -> None:
+    """Raise LibraryError unless a library's fingerprints are those of the network ``model_id``.
+
+    ``network`` is the file of the library's own, if it is known.
+    """
+    if model_id != library.model_id:
+        known = f" ({network})" if network else ""
+        raise LibraryError(
+            f"the library {library.location} was made with network {library.model_id}{known}, not "
+            f"{model_id}; their fingerprints cannot be compared: use that network, or index "
+            "the music again into a new library"
+        )
+
+
+def check_query(library: _Made, network: Network) -> None:
+    """Raise LibraryError if a network, that of the library, is not meant for queries."""
+    if network.imitates:
+        raise LibraryError(
+            "this network is distilled from another one for clean music, to build libraries; "
+            f"it does not hear through noise: identify clips with that one ({library.model_id})"
+        )

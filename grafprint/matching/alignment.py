@@ -49,7 +49,10 @@ def propose(collection: Collection, rows: np.ndarray, positions: np.ndarray) -> 
     # the first row, which allows one number for both.
     before = int(positions.max(initial=0))
     width = int(counts.max(initial=0)) + before + 1
-    _, which = np.unique(firsts * width + (starts - firsts + before), return_index=True)
+    groups = firsts
+    if int(firsts.max(initial=0)) * width > np.iinfo(np.int64).max // 2:  # rows may be sparse
+        groups = np.unique(firsts, return_inverse=True)[1]
+    _, which = np.unique(groups * width + (starts - firsts + before), return_index=True)
     return covering(positions, Candidates(starts[which], firsts[which], counts[which]))
 
 

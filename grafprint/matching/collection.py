@@ -103,6 +103,10 @@ class Collection(Protocol):
         """The landmarks, uint16 [end - first, 8], of rows ``first`` to ``end`` (exclusive)."""
         ...
 
+    def prefetch_landmarks(self, firsts: np.ndarray) -> None:
+        """A hint that the landmarks of the tracks with these first rows are needed next."""
+        ...
+
     def tracks_rows(self) -> tuple[np.ndarray, np.ndarray]:
         """The first row and the row count of each track: int64 [tracks], in order of rows."""
         ...

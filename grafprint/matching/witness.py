@@ -35,6 +35,7 @@ def hear(
     well landmarks fit at each (0 where they were not asked): float32 [c].
     """
     firsts, counts = _tracks(library, clip, candidates, scores)
+    library.prefetch_landmarks(firsts)
     fits = {first: clip.lay_over(library.landmarks(first, first + n)) for first, n in
             zip(firsts.tolist(), counts.tolist(), strict=True)}  # fmt: skip
     proposed = _propose(fits, dict(zip(firsts.tolist(), counts.tolist(), strict=True)), clip)

@@ -73,6 +73,9 @@ class InMemory:
     def require_intact(self, track: Track) -> None:
         pass
 
+    def prefetch_landmarks(self, firsts: np.ndarray) -> None:
+        pass
+
     def landmarks(self, first: int, end: int) -> np.ndarray:
         return self._landmarks[first:end]
 

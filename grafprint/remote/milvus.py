@@ -1,0 +1,240 @@
+"""A library's index in Milvus: its rows, found by row number and by nearness."""
+
+from __future__ import annotations
+
+import logging
+import os
+import time
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import numpy as np
+from pymilvus import DataType, MilvusClient
+from pymilvus.exceptions import MilvusException
+
+from grafprint.errors import ConfigError, LibraryError
+from grafprint.library.index.tuning import Tuning
+from grafprint.remote.address import check_engine_uri
+from grafprint.remote.engine import KINDS, EngineSettings, blocks, sounding
+from grafprint.remote.schema import first_row
+
+_T = TypeVar("_T")
+NEIGHBOURS = 20  # for each segment of a clip
+# How long a server that does not answer is asked again: a reader's user waits, a writer has time.
+_READ_S, _WRITE_S = 20.0, 150.0
+_CALL_S = 60.0
+_UPSERT = 10_000  # rows at once: 5 MB
+_QUERIES = 1024  # segments at once
+_RUNS = 50  # removed at once
+# Other programs' changes may reach the servers that search a little later than the database.
+_SETTLED_S = 10.0
+
+logging.getLogger("pymilvus").setLevel(logging.CRITICAL)  # what it logs, it also raises
+_log = logging.getLogger(__name__)
+
+
+class MilvusEngine:
+    """One collection of a Milvus server, loaded for search."""
+
+    def __init__(self, settings: EngineSettings, dim: int) -> None:
+        """Connect. Raises LibraryError if the server cannot be reached or lacks the collection."""
+        check_engine_uri(settings.uri, plain=settings.plain)
+        self.settings, self._dim = settings, dim
+        self._client: MilvusClient | None = None
+        self._seen: tuple[int, float] | None = None  # change up to which it has searched, and when
+
+    @property
+    def exact(self) -> bool:
+        """Whether a search compares with every row."""
+        return self.settings.index == "FLAT"
+
+    def create(self) -> None:
+        """Make the collection and its index, and load it. Raises LibraryError if that fails."""
+        settings = self.settings
+        schema = MilvusClient.create_schema(auto_id=False, enable_dynamic_field=False)
+        schema.add_field("row", DataType.INT64, is_primary=True)
+        schema.add_field("fingerprint", DataType.FLOAT_VECTOR, dim=self._dim)
+        index = MilvusClient.prepare_index_params()
+        index.add_index(
+            "fingerprint", index_type=settings.index, metric_type="IP", params=settings.build
+        )
+
+        def create(client: MilvusClient) -> None:
+            if not client.has_collection(settings.collection, timeout=_CALL_S):
+                client.create_collection(
+                    settings.collection,
+                    schema=schema,
+                    index_params=index,
+                    consistency_level="Strong",
+                    timeout=_CALL_S,
+                )
+
+        self._patiently(create, _WRITE_S)
+
+    def drop_others(self, prefix: str, *, keep: str) -> None:
+        """Delete all collections whose names begin with ``prefix``, except one."""
+
+        def drop(client: MilvusClient) -> None:
+            for name in client.list_collections(timeout=_CALL_S):
+                if name.startswith(prefix) and name != keep:
+                    client.drop_collection(name, timeout=_CALL_S)
+
+        self._patiently(drop, _READ_S)
+
+    def put(self, rows: np.ndarray, vectors: np.ndarray) -> None:
+        """See :class:`~grafprint.remote.engine.Engine`."""
+        rows, vectors = sounding(rows, vectors)
+        for begin in range(0, len(rows), _UPSERT):
+            some = zip(rows[begin : begin + _UPSERT].tolist(),
+                       vectors[begin : begin + _UPSERT], strict=True)  # fmt: skip
+            data = [{"row": row, "fingerprint": vector} for row, vector in some]
+            self._patiently(
+                lambda client, data=data: client.upsert(  # type: ignore[misc]
+                    self.settings.collection, data, timeout=_CALL_S
+                ),
+                _WRITE_S,
+            )
+
+    def remove(self, runs: Iterable[int]) -> None:
+        """See :class:`~grafprint.remote.engine.Engine`."""
+        for some in blocks(runs, _RUNS):
+            ranges = [f"(row >= {first_row(run)} and row < {first_row(run + 1)})" for run in some]
+            self._patiently(
+                lambda client, ranges=ranges: client.delete(  # type: ignore[misc]
+                    self.settings.collection, filter=" or ".join(ranges), timeout=_CALL_S
+                ),
+                _WRITE_S,
+            )
+
+    def count(self) -> int:
+        """How many rows there are."""
+        found = self._patiently(
+            lambda client: client.query(
+                self.settings.collection,
+                filter="",
+                output_fields=["count(*)"],
+                consistency_level="Strong",
+                timeout=_CALL_S,
+            ),
+            _READ_S,
+        )
+        return int(found[0]["count(*)"])
+
+    def changed(self, changes: int) -> None:
+        """Note how often the library has changed: later searches see all of these changes."""
+        if self._seen is None or self._seen[0] != changes:
+            self._seen = (changes, time.monotonic())
+
+    def search(self, queries: np.ndarray, k: int | None) -> tuple[np.ndarray, np.ndarray]:
+        """See :class:`~grafprint.remote.engine.Engine`."""
+        effort = 1 if self.exact else Tuning.effort(len(queries))
+        k = k or NEIGHBOURS * effort
+        how = {name: value * effort for name, value in self.settings.search.items()}
+        if "ef" in how:
+            how["ef"] = max(how["ef"], k)
+        # The server waits for what was written before: a fraction of a second, and only needed
+        # where something was.
+        recent = self._seen is None or time.monotonic() - self._seen[1] < _SETTLED_S
+        level = "Strong" if recent else "Eventually"
+        products = np.full((len(queries), k), -np.inf, np.float32)
+        rows = np.full((len(queries), k), -1)
+        for begin in range(0, len(queries), _QUERIES):
+            some = np.ascontiguousarray(queries[begin : begin + _QUERIES], np.float32)
+            found = self._patiently(
+                lambda client, some=some: client.search(  # type: ignore[misc]
+                    self.settings.collection,
+                    list(some),
+                    limit=k,
+                    search_params={"metric_type": "IP", "params": how},
+                    consistency_level=level,
+                    timeout=_CALL_S,
+                ),
+                _READ_S,
+            )
+            for number, hits in enumerate(found, begin):
+                rows[number, : len(hits)] = [hit["id"] for hit in hits]
+                products[number, : len(hits)] = [hit["distance"] for hit in hits]
+        return products, rows
+
+    def close(self) -> None:
+        """Disconnect."""
+        if self._client is not None:
+            self._client.close()
+            self._client = None
+
+    def _patiently(self, work: Callable[[MilvusClient], _T], patience_s: float) -> _T:
+        """Call the server, again while it does not answer: all calls may be repeated."""
+        deadline = time.monotonic() + patience_s
+        wait_s = 0.2
+        while True:
+            try:
+                return work(self._connected())
+            except MilvusException as failure:
+                if time.monotonic() > deadline or _hopeless(failure):
+                    raise self._explained(failure) from failure
+                _log.info("%s does not answer (%s)", self.settings.uri, failure)
+            self.close()
+            time.sleep(wait_s)
+            wait_s = min(2 * wait_s, 5.0)
+
+    def _connected(self) -> MilvusClient:
+        if self._client is None:
+            options: dict[str, Any] = {}
+            if authority := os.environ.get("GRAFPRINT_MILVUS_CA"):
+                options["server_pem_path"] = authority
+            self._client = MilvusClient(
+                uri=self.settings.uri, token=_token(), timeout=10.0, **options
+            )
+        return self._client
+
+    def _explained(self, failure: MilvusException) -> LibraryError:
+        where, text = self.settings.uri, " ".join(str(failure).split())[:300]
+        if "not found" in text and "collection" in text:
+            reason = "it has no index of this library: make it with `grafprint library reindex`"
+        elif "auth" in text.lower() or "permission" in text.lower():
+            reason = "give it the user and password in GRAFPRINT_MILVUS_TOKEN (USER:PASSWORD)"
+        else:
+            reason = "check that it runs and can be reached"
+        return LibraryError(f"the search server {where} does not work: {reason} ({text})")
+
+
+def _hopeless(failure: MilvusException) -> bool:
+    """Whether trying again is in vain: the server has answered, and refuses."""
+    text = str(failure).lower()
+    return any(
+        word in text
+        for word in ("collection not found", "can't find collection", "auth", "permission",
+                     "invalid parameter", "illegal")
+    )  # fmt: skip
+
+
+def _token() -> str:
+    """The user and password of the server, from the environment or a file; empty if none."""
+    if token := os.environ.get("GRAFPRINT_MILVUS_TOKEN"):
+        return token
+    if file := os.environ.get("GRAFPRINT_MILVUS_TOKEN_FILE"):
+        try:
+            return Path(file).read_text(encoding="utf-8").strip()
+        except OSError as error:
+            raise ConfigError(f"GRAFPRINT_MILVUS_TOKEN_FILE: {error}") from error
+    return ""
+
+
+def settings_for(
+    uri: str, collection: str, index: str, given: dict[str, int], *, plain: bool
+) -> EngineSettings:
+    """The settings of an index of kind ``index``, with some ``given`` instead of the usual ones.
+
+    Raises ConfigError for a kind or a setting that there is not.
+    """
+    check_engine_uri(uri, plain=plain)
+    if index not in KINDS:
+        raise ConfigError(f"there is no index {index}: choose one of {', '.join(KINDS)}")
+    build, search = (dict(usual) for usual in KINDS[index])
+    for name, value in given.items():
+        if name not in build and name not in search:
+            known = ", ".join([*build, *search]) or "none"
+            raise ConfigError(f"{index} has no setting {name}: it has {known}")
+        (build if name in build else search)[name] = value
+    return EngineSettings("milvus", uri, collection, index, build, search, plain)

@@ -1,0 +1,110 @@
+"""Open or make a library wherever it is, and ask about it before it is opened."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeAlias
+
+from grafprint.errors import LibraryError
+from grafprint.library import Library
+from grafprint.remote.address import Address, Place, missing_package
+
+if TYPE_CHECKING:
+    from grafprint.library.records import Network
+    from grafprint.remote.library import RemoteLibrary
+
+    AnyLibrary: TypeAlias = Library | RemoteLibrary
+
+
+def open_library(
+    place: Place, *, model_id: str | None = None, writable: bool = False, nprobe: int | None = None
+) -> AnyLibrary:
+    """Open the library in a folder or at an address; as ``Library.open``.
+
+    Raises MissingPackageError without the packages that an address needs.
+    """
+    if isinstance(place, Path):
+        return Library.open(place, model_id=model_id, writable=writable, nprobe=nprobe)
+    library = _remote()(place, writable=writable)
+    try:
+        if model_id is not None:
+            library.check_model(model_id)
+    except BaseException:
+        library.release()
+        raise
+    return library
+
+
+def create_library(place: Place, network: Network, *, factory: str | None = None) -> AnyLibrary:
+    """Make an empty library; as ``Library.create``. ``factory`` is for folders only."""
+    if isinstance(place, Path):
+        return Library.create(place, network, factory=factory)
+    if factory is not None:
+        raise LibraryError(
+            "a FAISS factory string is for a library in a folder: choose the index of one on a "
+            "server with `grafprint library reindex`"
+        )
+    return _remote().create(place, network)
+
+
+def is_there(place: Place) -> bool:
+    """Whether there is a library. Raises LibraryError if the server cannot be asked."""
+    if isinstance(place, Path):
+        return (place / "library.sqlite3").is_file()
+    _remote()
+    from grafprint.remote.database import Database, has_library
+
+    database = Database(place, writable=False)
+    try:
+        return database.read(has_library)
+    finally:
+        database.close()
+
+
+def network_file(place: Place) -> Path | None:
+    """The file of the network that made a library, if the library remembers one of its own."""
+    if isinstance(place, Path):
+        from grafprint.library import catalogue
+
+        return catalogue.network_file(place)
+    if not is_there(place):
+        return None
+    with open_library(place) as library:
+        network = library.catalogue.network
+    return Path(network) if network else None
+
+
+def delete_new(place: Place) -> None:
+    """Delete a library that was just made and is still empty."""
+    if isinstance(place, Path):
+        shutil.rmtree(place)
+        return
+    _remote()
+    from grafprint.remote.database import Database
+
+    database = Database(place, writable=True)
+    try:
+        database.change(lambda db: db.execute("DROP SCHEMA IF EXISTS grafprint CASCADE"))
+    finally:
+        database.close()
+
+
+def _remote() -> type[RemoteLibrary]:
+    try:
+        from grafprint.remote.library import RemoteLibrary
+    except ModuleNotFoundError as error:
+        raise missing_package(error) from error
+    return RemoteLibrary
+
+
+__all__ = [
+    "Address",
+    "AnyLibrary",
+    "Place",
+    "create_library",
+    "delete_new",
+    "is_there",
+    "network_file",
+    "open_library",
+]
