@@ -14,7 +14,8 @@ import numpy as np
 from scipy.io import wavfile
 
 from grafprint import audio, matching
-from grafprint.library import Library, LibraryError, Track
+from grafprint.library import LibraryError, Track
+from grafprint.remote.opening import AnyLibrary
 
 LONGEST_S = 4 * 3600  # the most that is decoded of a file: a small one can hold days of sound
 PAST_S = 2.0  # music before a clip cut from a library, for the reverberation at its start
@@ -104,7 +105,7 @@ def example(folder: Path | None) -> Clip | None:
     return from_file(str(folder / first["file"]))
 
 
-def from_track(library: Library, track: Track, start_s: float, duration_s: float) -> Clip:
+def from_track(library: AnyLibrary, track: Track, start_s: float, duration_s: float) -> Clip:
     """A part of a library's track, with the music before it.
 
     Raises ClipError if the track's file is missing or ends before ``start_s``.

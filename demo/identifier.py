@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from demo.clips import Clip, ClipError
 from grafprint import matching
 from grafprint.fingerprint import Fingerprinter
-from grafprint.library import Library, LibraryError
+from grafprint.library import LibraryError
 from grafprint.matching import Answer
+from grafprint.remote.opening import AnyLibrary
 
 _log = logging.getLogger(__name__)
 
@@ -18,7 +19,7 @@ _log = logging.getLogger(__name__)
 class Identifier:
     """A library and its network, opened once and shared by all visitors; it stores no clips."""
 
-    library: Library
+    library: AnyLibrary
     fingerprinter: Fingerprinter
 
     def answer(self, clip: Clip, top: int = 5, confidence: float | None = None) -> Answer:

@@ -12,8 +12,9 @@ import gradio as gr
 from demo.identifier import Identifier
 from grafprint import bundled
 from grafprint.fingerprint import Fingerprinter
-from grafprint.library import Library, LibraryError
+from grafprint.library import LibraryError
 from grafprint.library.folder import CATALOGUE
+from grafprint.remote.opening import Place, open_library
 from grafprint.tagging import DEFAULT_TAGGER, ClipTagger
 
 # Options of events that only change what is shown: not queued, and not part of the API.
@@ -36,7 +37,7 @@ class Studio:
     """
 
     fingerprinter: Fingerprinter
-    home: Path
+    home: Place
     shelf: Path | None = None
     examples: Path | None = None
     noise: Path | None = None
@@ -48,7 +49,7 @@ class Studio:
 
     @classmethod
     def load(
-        cls, home: Path, model: Path, *, tagger: Path | None = None, **options: object
+        cls, home: Place, model: Path, *, tagger: Path | None = None, **options: object
     ) -> Studio:
         """Load the networks and the first library. Raises LibraryError or CheckpointError.
 
@@ -63,7 +64,8 @@ class Studio:
     @property
     def home_name(self) -> str:
         """The name of the home library: that of its folder, unless it is the bundled one."""
-        own = self.home.resolve() == bundled.asset("library").resolve()
+        bundle = bundled.asset("library").resolve()
+        own = isinstance(self.home, Path) and self.home.resolve() == bundle
         return DEMO_MUSIC if own else self.home.name
 
     def names(self) -> list[str]:
@@ -78,8 +80,8 @@ class Studio:
         """The name of a library; the home library may also be called by its folder's name."""
         return self.home_name if name == self.home.name and name not in self.names() else name
 
-    def path(self, name: str) -> Path:
-        """The folder of a library. Raises LibraryError for an unknown name."""
+    def place(self, name: str) -> Place:
+        """The folder or address of a library. Raises LibraryError for an unknown name."""
         name = self.called(name)
         if name not in self.names():
             raise LibraryError(f"there is no library {name!r} here")
@@ -87,6 +89,11 @@ class Studio:
             return self.home
         assert self.shelf is not None  # or names() would contain only the home library
         return self.shelf / name
+
+    def path(self, name: str) -> Path:
+        """The folder of a library, or of what this machine keeps of one on a server."""
+        place = self.place(name)
+        return place if isinstance(place, Path) else self.identifier(name).library.path
 
     def identifier(self, name: str | None = None) -> Identifier:
         """A library, open for reading, with the network; by default the home library.
@@ -96,7 +103,7 @@ class Studio:
         name = self.called(name or self.home_name)
         with self._lock:
             if name not in self._open:
-                library = Library.open(self.path(name), model_id=self.fingerprinter.model_id)
+                library = open_library(self.place(name), model_id=self.fingerprinter.model_id)
                 self._open[name] = Identifier(library, self.fingerprinter)
             return self._open[name]
 

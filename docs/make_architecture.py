@@ -29,6 +29,7 @@ WINGS = {
     "explore": (1.2, "graphs, maps"),
     "matching": (4.0, "which track, where"),
     "training": (9.0, "train, distil"),
+    "remote": (3.0, "a collection on servers"),
     "library": (3.0, "a collection on disk"),
     "fingerprint": (4.0, "audio to fingerprints"),
     "tagging": (9.0, "audio to labels"),

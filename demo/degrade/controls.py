@@ -25,7 +25,8 @@ from demo.studio import UNQUEUED
 from demo.texts import MOST_LISTED
 from grafprint.degradation.rerecording import PRESETS
 from grafprint.degradation.settings import CODEC_NAMES
-from grafprint.library import Library, LibraryError, Track
+from grafprint.library import LibraryError, Track
+from grafprint.remote.opening import AnyLibrary
 
 YOUR_CLIP, A_TRACK = "Your clip", "A track of the library"
 CLIP_S = 5.0  # of a track
@@ -108,7 +109,7 @@ class Controls:
 
 
 def fit_to_library(
-    library: Library | None, source: str, track_id: int | None, second: float
+    library: AnyLibrary | None, source: str, track_id: int | None, second: float
 ) -> tuple[Any, Any]:
     """Updates of the controls for track and second, given a library.
 
@@ -130,7 +131,7 @@ def fit_to_library(
     )
 
 
-def _playable(library: Library, track: Track) -> bool:
+def _playable(library: AnyLibrary, track: Track) -> bool:
     try:
         return library.audio_path(track) is not None
     except LibraryError:

@@ -14,10 +14,11 @@ from matplotlib.patches import Rectangle
 from demo.plots import AMBER, GREY, TEAL
 from grafprint import audio, matching
 from grafprint.fingerprint import Fingerprinter
-from grafprint.library import Library, Track
+from grafprint.library import Track
 from grafprint.matching import Answer
 from grafprint.models.features import add_positions, normalise, slice_windows
 from grafprint.models.graph import BlockGraph
+from grafprint.remote.opening import AnyLibrary
 
 NEIGHBOURS = 20
 # Nodes of a later block whose edges are drawn, as fractions of its grid, and their colours.
@@ -39,7 +40,7 @@ class Scene:
     """
 
     fingerprinter: Fingerprinter
-    library: Library
+    library: AnyLibrary
     samples: np.ndarray
     segment: int
     logmel: torch.Tensor
@@ -51,7 +52,7 @@ class Scene:
 
     @classmethod
     def of(
-        cls, fingerprinter: Fingerprinter, library: Library, samples: np.ndarray, segment: int
+        cls, fingerprinter: Fingerprinter, library: AnyLibrary, samples: np.ndarray, segment: int
     ) -> Scene:
         """Send ``samples [n]`` through the pipeline; ``segment`` is the one shown in detail.
 

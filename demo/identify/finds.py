@@ -12,8 +12,9 @@ from demo import cards, covers, links
 from demo.clips import Clip, ClipError, from_track, wav_uri
 from demo.identifier import Identifier
 from demo.studio import Studio
-from grafprint.library import Library, LibraryError, Track
+from grafprint.library import LibraryError, Track
 from grafprint.matching import Match
+from grafprint.remote.opening import AnyLibrary
 
 REPLAY_S = 10.0
 
@@ -65,7 +66,7 @@ def replay(studio: Studio, wanted: Any) -> dict[str, str]:
         return {"problem": str(error)}
 
 
-def picture(library: Library, track: Track) -> str:
+def picture(library: AnyLibrary, track: Track) -> str:
     """The cover of a track as HTML, if its file is there and has one."""
     uri = covers.cover(library.audio_path(track))
     return f'<img class="gp-cover" src="{uri}" alt="Cover of {escape(track.title)}">' if uri else ""

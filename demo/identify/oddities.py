@@ -10,8 +10,9 @@ import numpy as np
 from demo.clips import Clip
 from demo.identifier import Identifier
 from demo.texts import clock
-from grafprint.library import Library, LibraryError
+from grafprint.library import LibraryError
 from grafprint.matching import Answer, Match
+from grafprint.remote.opening import AnyLibrary
 from grafprint.scan import Play, Timeline, speed_of
 
 SCAN_FROM_S = 60.0  # files longer than this are worth a scan
@@ -97,7 +98,7 @@ def _of_match(identifier: Identifier, clip: Clip, answer: Answer, best: Match) -
     ]
 
 
-def _plays(library: Library, fingerprints: np.ndarray) -> list[Play]:
+def _plays(library: AnyLibrary, fingerprints: np.ndarray) -> list[Play]:
     timeline = Timeline(library)
     return sorted([*timeline.push(fingerprints), *timeline.finish()], key=lambda p: p.start_s)
 

@@ -38,7 +38,7 @@ def facts(studio: Studio, name: str) -> dict[str, Any]:
     library = studio.identifier(name).library
     tracks = library.tracks()
     hours = sum(track.duration_s for track in tracks) / 3600
-    size_mb = sum(f.stat().st_size for f in library.path.iterdir() if f.is_file()) / 1e6
+    size_mb = library.size_bytes() / 1e6
     licences: dict[str, int] = {}
     for track in tracks:
         licences[track.licence] = licences.get(track.licence, 0) + 1
@@ -150,9 +150,10 @@ def reason(failure: folders.Failure) -> str:
 @contextlib.contextmanager
 def _writable(studio: Studio, name: str) -> Iterator[Library]:
     """A library open for writing; afterwards the studio reopens it."""
-    path = studio.path(name)
+    path = studio.place(name)
     if refusal := why_not(studio, name):
         raise ShelfError(refusal)
+    assert isinstance(path, Path)  # only those on the shelf can be changed
     with _hide_path(path, name):
         library = Library.open(path, model_id=studio.fingerprinter.model_id, writable=True)
         try:

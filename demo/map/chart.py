@@ -13,7 +13,8 @@ import numpy as np
 
 from grafprint.explore import atlas
 from grafprint.explore.library_map import Map, Placer
-from grafprint.library import Library, Track
+from grafprint.library import Track
+from grafprint.remote.opening import AnyLibrary
 
 BY = ("track", "artist", "sound", "time", "density")  # what the colours can show
 SHADES = 256  # for the time in a track, and the density
@@ -23,7 +24,7 @@ SHADES = 256  # for the time in a track, and the density
 class Chart:
     """The map of a library, with the tracks and colours of its points."""
 
-    library: Library
+    library: AnyLibrary
     drawn: Map
 
     @cached_property

@@ -10,7 +10,8 @@ from dataclasses import dataclass, field
 from demo.map.chart import Chart
 from demo.studio import Studio
 from grafprint.explore import library_map
-from grafprint.library import Library, LibraryError
+from grafprint.library import LibraryError
+from grafprint.remote.opening import AnyLibrary
 
 _REPORT_EVERY_S = 0.25
 
@@ -96,7 +97,7 @@ class Maps:
         if job.failure:
             raise MapError(job.failure)
 
-    def _draw(self, name: str, library: Library, job: _Job) -> None:
+    def _draw(self, name: str, library: AnyLibrary, job: _Job) -> None:
         try:
             drawn = library_map.make(library, job.report)
             with self._lock:

@@ -8,13 +8,13 @@ from typing import Any
 from demo import clips
 from demo.clips import Clip, ClipError
 from demo.map.chart import Chart
-from grafprint.library import Library
+from grafprint.remote.opening import AnyLibrary
 
 PLAYED_S, OPENED_S = 5.0, 10.0
 NEAREST, OF_A_TRACK = 8, 3  # passages that are listed, and those of one track
 
 
-def cut(library: Library, track_id: Any, hop: Any, duration_s: float) -> Clip:
+def cut(library: AnyLibrary, track_id: Any, hop: Any, duration_s: float) -> Clip:
     """The passage of a track that begins at a hop, as asked for by the browser.
 
     It has at least a second, or as much as the track has. Raises ClipError or LibraryError if there

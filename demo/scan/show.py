@@ -11,13 +11,13 @@ from demo.clips import ClipError
 from grafprint.audio import SAMPLE_RATE, AudioError
 from grafprint.degradation.synthetic_noise import cafe
 from grafprint.evaluation.mixes import Mix
-from grafprint.library import Library
+from grafprint.remote.opening import AnyLibrary
 
 _PARTS_S = (16.0, 22.0, 14.0, 18.0)
 _FADE_S = 3.0
 
 
-def write_show(library: Library, rng: np.random.Generator, folder: Path) -> str:
+def write_show(library: AnyLibrary, rng: np.random.Generator, folder: Path) -> str:
     """Write a WAV file to ``folder``: four tracks, cross-faded, babble over one, and a pause.
 
     Raises ClipError if the library's audio files are missing.

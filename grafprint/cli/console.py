@@ -59,12 +59,6 @@ def positive(value: float | None) -> float | None:
     return value
 
 
-LibraryOption = Annotated[
-    Path, typer.Option("--library", "-l", help="Folder of the library.", show_default="bundled")
-]
-OwnLibraryOption = Annotated[
-    Path, typer.Option("--library", "-l", help="Folder of the library.", show_default=False)
-]
 ModelOption = Annotated[
     Path,
     typer.Option(

@@ -9,13 +9,13 @@ import typer
 from grafprint.cli.console import (
     BUNDLED_LIBRARY,
     JsonOption,
-    LibraryOption,
     clock,
     escape,
     finite,
     out,
     print_json,
 )
+from grafprint.cli.place import LibraryOption
 from grafprint.cli.progress import progress
 from grafprint.cli.tables import table, title_of
 
@@ -40,10 +40,10 @@ def duplicates(
 
     Other encodings, edits and versions, and tracks that share a loop: most in common first.
     """
-    from grafprint.library import Library
     from grafprint.matching.duplicates import find_shared
+    from grafprint.remote.opening import open_library
 
-    with Library.open(library) as opened, progress() as bar:
+    with open_library(library) as opened, progress() as bar:
         tracks = opened.tracks()
         copies = {track: opened.catalogue.paths_of(track.id) for track in tracks}
         copies = {track: paths for track, paths in copies.items() if len(paths) > 1}

@@ -17,13 +17,13 @@ from grafprint.cli.console import (
     BUNDLED_MODEL,
     DeviceOption,
     EncoderOption,
-    LibraryOption,
     ModelOption,
     needs,
     out,
     positive,
 )
 from grafprint.cli.network import load_fingerprinter
+from grafprint.cli.place import LibraryOption
 from grafprint.cli.progress import progress, status
 from grafprint.errors import ConfigError
 
@@ -138,7 +138,7 @@ def evaluate(
         )
         from grafprint.evaluation import evaluate as run_evaluation
         from grafprint.evaluation.plots import hit_rates
-        from grafprint.library import Library
+        from grafprint.remote.opening import open_library
 
     choices = {"without": (False,), "with": (True,), "both": (False, True)}
     if reverb not in choices:
@@ -164,7 +164,7 @@ def evaluate(
         noises = noise_bank(noise, "test", 30, 9000 + seed)
         responses = room_bank(rooms, "test", 20, 9000 + seed)
     fingerprinter = load_fingerprinter(model, device, library, encoder)
-    with Library.open(library, model_id=fingerprinter.model_id) as opened:
+    with open_library(library, model_id=fingerprinter.model_id) as opened:
         if landmarks is None and protocol == "clean":
             config = replace(config, landmarks=opened.has_landmarks)
         elif landmarks and not opened.has_landmarks:

@@ -25,13 +25,13 @@ from grafprint.cli.console import (
     DeviceOption,
     EncoderOption,
     JsonOption,
-    LibraryOption,
     ModelOption,
     TopOption,
     positive,
     printable,
 )
 from grafprint.cli.network import load_fingerprinter
+from grafprint.cli.place import LibraryOption
 from grafprint.cli.progress import progress
 from grafprint.errors import AudioError, ConfigError, MatchError
 
@@ -88,9 +88,9 @@ def identify(
 
     The exit status is 0 if a clip was named, 1 if none was, 2 if there was an error.
     """
-    from grafprint.library import Library
     from grafprint.library.add_file import shown
     from grafprint.matching import identify_file
+    from grafprint.remote.opening import open_library
 
     if as_json and as_csv:
         raise ConfigError("--json and --csv exclude each other: give one")
@@ -98,7 +98,7 @@ def identify(
     outcomes = [Outcome(path, None, reason) for path, reason in unreadable]
     alone = len(clips) == 1 and not clips[0].is_dir()
     fingerprinter = load_fingerprinter(model, device, library, encoder)
-    with Library.open(library, model_id=fingerprinter.model_id) as opened:
+    with open_library(library, model_id=fingerprinter.model_id) as opened:
         opened.check_query(fingerprinter)
         if not len(opened):
             raise MatchError(f"the library {opened.location} is empty: index some music first")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -17,7 +16,6 @@ from grafprint.cli.console import (
     EncoderOption,
     JsonOption,
     ModelOption,
-    OwnLibraryOption,
     TaggerOption,
     clock,
     err,
@@ -28,6 +26,7 @@ from grafprint.cli.console import (
 )
 from grafprint.cli.network import load_fingerprinter
 from grafprint.cli.passed_over import show_passed_over
+from grafprint.cli.place import OwnLibraryOption
 from grafprint.cli.progress import progress
 from grafprint.cli.tag import load_tagger
 from grafprint.cli.track_tags import show_report as show_tags
@@ -82,23 +81,23 @@ def index(
     Unchanged files are skipped. Interrupt it at any time, and run it again to continue. The exit
     status is 0 if any file is in the library afterwards, 2 if none can be used.
     """
-    from grafprint.library import Library
+    from grafprint.remote.opening import create_library, delete_new, is_there, open_library
 
     if fast and model != BUNDLED_MODEL:
         raise ConfigError("--fast is the bundled fast network: give your own with --model alone")
     if tagger and not tags:
         raise ConfigError("--tagger is for tagging: give --tags, too")
     is_new = False
-    known = (library / "library.sqlite3").is_file()
+    known = is_there(library)
     # Before the network is loaded, and before a library is made for a name that was mistyped.
     _require_music(folder, known and prune, force)
     loaded_tagger = load_tagger(tagger, device) if tags else None
     fingerprinter = load_fingerprinter(FAST_MODEL if fast else model, device, library, encoder)
     if known:
-        opened = Library.open(library, model_id=fingerprinter.model_id, writable=True)
+        opened = open_library(library, model_id=fingerprinter.model_id, writable=True)
     else:
-        is_new = not library.exists()
-        opened = Library.create(library, fingerprinter, factory=factory)
+        is_new = not (isinstance(library, Path) and library.exists())
+        opened = create_library(library, fingerprinter, factory=factory)
     columns = (
         TextColumn("{task.description}", markup=False),
         BarColumn(),
@@ -123,7 +122,7 @@ def index(
         tracks, fingerprints = len(opened.tracks()), len(opened)
     unusable = bool(report.failed) and not report.usable
     if unusable and is_new:
-        shutil.rmtree(library)
+        delete_new(library)
     if as_json:
         values = {**report.to_json(), "tracks": tracks, "fingerprints": fingerprints}
         print_json(values | ({"tags": tag_report.to_json()} if tag_report else {}))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 from dataclasses import asdict
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -13,8 +14,6 @@ from grafprint.cli.console import (
     BUNDLED_LIBRARY,
     FAILED,
     JsonOption,
-    LibraryOption,
-    OwnLibraryOption,
     clock,
     escape,
     finite,
@@ -22,13 +21,16 @@ from grafprint.cli.console import (
     print_json,
     print_text,
 )
+from grafprint.cli.copying import copy, reindex
 from grafprint.cli.duplicates import duplicates
+from grafprint.cli.place import LibraryOption, OwnLibraryOption
 from grafprint.cli.tables import table, title_of
 from grafprint.cli.track_tags import sounding_like, tag, tags_json, tags_text
-from grafprint.errors import ConfigError
+from grafprint.errors import ConfigError, LibraryError
 
 if TYPE_CHECKING:
-    from grafprint.library import Library, Track
+    from grafprint.library import Track
+    from grafprint.remote.opening import AnyLibrary
 
 commands = typer.Typer(
     help="Inspect or change a library.", no_args_is_help=True, rich_markup_mode=None
@@ -39,6 +41,8 @@ def register(app: typer.Typer) -> None:
     """Add the commands."""
     commands.command()(duplicates)
     commands.command()(tag)
+    commands.command()(copy)
+    commands.command()(reindex)
     app.add_typer(commands, name="library")
 
 
@@ -65,33 +69,35 @@ def list_tracks(
     as_csv: Annotated[bool, typer.Option("--csv", help="Print a CSV table for programs.")] = False,
 ) -> None:
     """List the tracks of a library, with what they sound like if they have been tagged."""
-    from grafprint.library import Library
+    from grafprint.remote.opening import open_library
 
     if as_json and as_csv:
         raise ConfigError("--json and --csv exclude each other: give one")
-    with Library.open(library) as opened:
+    with open_library(library) as opened:
         tracks = opened.tracks(search)
         if tags:
             tracks = sounding_like(opened, tracks, tags, least)
         else:
             tracks.sort(key=lambda t: (t.title.casefold(), t.id))
-    if as_json:
-        # The key is there if the library has tags at all: without, nothing is known.
-        labels = [{"tags": tags_json(opened, t)} if opened.has_labels else {} for t in tracks]
-        print_json([asdict(t) | more for t, more in zip(tracks, labels, strict=True)])
-        return
-    if as_csv:
-        _print_as_csv(opened, tracks)
-        return
-    columns = ("number", "title", "artist", "album", "length", "licence", "sounds like")
-    rows = [
-        (str(t.id), title_of(t), escape(t.artist), escape(t.album), clock(t.duration_s),
-         escape(t.licence), tags_text(opened, t)) for t in tracks
-    ]  # fmt: skip
+        if as_json:
+            # The key is there if the library has tags at all: without, nothing is known.
+            known = opened.has_labels
+            print_json([
+                asdict(t) | ({"tags": tags_json(opened, t)} if known else {}) for t in tracks
+            ])  # fmt: skip
+            return
+        if as_csv:
+            _print_as_csv(opened, tracks)
+            return
+        columns = ("number", "title", "artist", "album", "length", "licence", "sounds like")
+        rows = [
+            (str(t.id), title_of(t), escape(t.artist), escape(t.album), clock(t.duration_s),
+             escape(t.licence), tags_text(opened, t)) for t in tracks
+        ]  # fmt: skip
     out.print(table(columns, rows))
 
 
-def _print_as_csv(library: Library, tracks: list[Track]) -> None:
+def _print_as_csv(library: AnyLibrary, tracks: list[Track]) -> None:
     """A row for each track; its tags are one cell, as JSON has them, joined by semicolons."""
     text = io.StringIO()
     names = ("id", "path", "title", "artist", "album", "year", "duration_s", "licence", "source")
@@ -106,20 +112,20 @@ def _print_as_csv(library: Library, tracks: list[Track]) -> None:
 @commands.command()
 def info(library: LibraryOption = BUNDLED_LIBRARY, as_json: JsonOption = False) -> None:
     """Show the size of a library, and the network that made it."""
-    from grafprint.library import Library
+    from grafprint.remote.opening import open_library
 
-    with Library.open(library) as opened:
+    with open_library(library) as opened:
         tracks = opened.tracks()
         fingerprints, model_id, hop_s = len(opened), opened.model_id, opened.hop_s
         stored = opened.catalogue.network
         network = None if stored is None else str(opened.located(stored))
         kept_out = [str(opened.located(path)) for path in opened.catalogue.kept_out]
         tagged = sum(opened.tagger_of(track) is not None for track in tracks)
-    size = sum(file.stat().st_size for file in library.iterdir() if file.is_file())
+        size = opened.size_bytes()
     hours = sum(track.duration_s for track in tracks) / 3600
     if as_json:
         facts = {
-            "path": str(opened.path), "tracks": len(tracks), "hours": round(hours, 3),
+            "path": opened.location, "tracks": len(tracks), "hours": round(hours, 3),
             "fingerprints": fingerprints, "hop_s": hop_s, "bytes": size, "model_id": model_id,
             "network": network, "kept_out": kept_out, "tagged": tagged,
         }  # fmt: skip
@@ -151,9 +157,9 @@ def remove(
     as_json: JsonOption = False,
 ) -> None:
     """Remove tracks from a library. Their audio files are kept."""
-    from grafprint.library import Library
+    from grafprint.remote.opening import open_library
 
-    with Library.open(library, writable=True) as opened:
+    with open_library(library, writable=True) as opened:
         for track_id in number:  # all or none
             opened.track(track_id)
         removed = [opened.remove(n, keep_out=keep_out) for n in dict.fromkeys(number)]
@@ -167,9 +173,9 @@ def remove(
 @commands.command()
 def compact(library: OwnLibraryOption, as_json: JsonOption = False) -> None:
     """Free the space of removed tracks."""
-    from grafprint.library import Library
+    from grafprint.remote.opening import open_library
 
-    with Library.open(library, writable=True) as opened:
+    with open_library(library, writable=True) as opened:
         freed = opened.compact()
     if as_json:
         print_json({"freed": freed})
@@ -180,13 +186,13 @@ def compact(library: OwnLibraryOption, as_json: JsonOption = False) -> None:
 @commands.command()
 def check(library: LibraryOption = BUNDLED_LIBRARY, as_json: JsonOption = False) -> None:
     """Read all of a library and report damage."""
-    from grafprint.library import Library, LibraryError
-    from grafprint.library.folder import INDEX
     from grafprint.library.row_store import REPAIR
+    from grafprint.remote.opening import open_library
 
-    with Library.open(library) as opened:  # finds other kinds of damage
+    with open_library(library) as opened:  # finds other kinds of damage
         damaged, tracks = opened.damaged(), len(opened.tracks())
         index_is_damaged = opened.index_is_damaged()
+        remedy = opened.index_remedy
     if as_json:
         print_json(
             {
@@ -203,9 +209,7 @@ def check(library: LibraryOption = BUNDLED_LIBRARY, as_json: JsonOption = False)
     if damaged:
         raise LibraryError(f"{len(damaged)} of {tracks} tracks are damaged: {REPAIR}")
     if index_is_damaged:
-        raise LibraryError(
-            f"the search index is damaged: delete {opened.path / INDEX}, and it will be rebuilt"
-        )
+        raise LibraryError(f"the search index is damaged: {remedy}")
     out.print(f"{tracks} tracks, all as they were written", highlight=False)
 
 
@@ -214,6 +218,11 @@ def repair_library(library: OwnLibraryOption, as_json: JsonOption = False) -> No
     """Repair a damaged library: remove the tracks that are lost. Index them again afterwards."""
     from grafprint.library.repair import repair
 
+    if not isinstance(library, Path):
+        raise LibraryError(
+            f"{library} is on a server: restore a damaged database from a backup of its own, and "
+            "make a damaged index again with `grafprint library reindex`"
+        )
     done = repair(library)
     if as_json:
         print_json(

@@ -16,7 +16,6 @@ from grafprint.cli.console import (
     DeviceOption,
     EncoderOption,
     JsonOption,
-    LibraryOption,
     ModelOption,
     TopOption,
     err,
@@ -26,6 +25,7 @@ from grafprint.cli.console import (
     print_json,
 )
 from grafprint.cli.network import load_fingerprinter
+from grafprint.cli.place import LibraryOption
 
 if TYPE_CHECKING:
     import numpy as np
@@ -62,8 +62,8 @@ def listen(
 
     from grafprint.audio import SAMPLE_RATE
     from grafprint.audio import microphone as capture
-    from grafprint.library import Library
     from grafprint.matching import identify_audio
+    from grafprint.remote.opening import open_library
 
     if devices and as_json:
         print_json(capture.devices())
@@ -73,7 +73,7 @@ def listen(
             out.print(escape(name), highlight=False)
         return
     fingerprinter = load_fingerprinter(model, device, library, encoder)
-    with Library.open(library, model_id=fingerprinter.model_id) as opened:
+    with open_library(library, model_id=fingerprinter.model_id) as opened:
         recorded: list[np.ndarray] = []
         with (
             err.status("opening the microphone") as status,

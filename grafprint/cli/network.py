@@ -14,16 +14,17 @@ if TYPE_CHECKING:
     from torch import nn
 
     from grafprint.fingerprint import Fingerprinter
+    from grafprint.remote.address import Place
 
 
-def network_of(library: Path, model: Path) -> Path:
+def network_of(library: Place, model: Path) -> Path:
     """The file of the network to use: ``--model``, without it the one that the library remembers.
 
     Raises CheckpointError if that is no longer there, LibraryError for a damaged library.
     """
     if model != BUNDLED_MODEL:
         return model
-    from grafprint.library.catalogue import network_file
+    from grafprint.remote.opening import network_file
 
     network = network_file(library)
     if network is not None and not network.is_file():
@@ -35,7 +36,7 @@ def network_of(library: Path, model: Path) -> Path:
 
 
 def load_fingerprinter(
-    model: Path, device: str, library: Path, encoder: str | None = None
+    model: Path, device: str, library: Place, encoder: str | None = None
 ) -> Fingerprinter:
     """Load the network of ``--model``, or of the library, on ``--device``; see :func:`network_of`.
 

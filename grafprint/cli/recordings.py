@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from rich.table import Table
 
@@ -11,10 +12,13 @@ from grafprint.cli.console import escape, out
 from grafprint.cli.network import load_fingerprinter
 from grafprint.cli.progress import progress
 
+if TYPE_CHECKING:
+    from grafprint.remote.address import Place
+
 
 def measure(
     table: Path,
-    library: Path,
+    library: Place,
     model: Path,
     encoder: str | None,
     device: str,
@@ -32,11 +36,11 @@ def measure(
         recordings_table,
     )
     from grafprint.evaluation.plots import recordings_figure
-    from grafprint.library import Library
+    from grafprint.remote.opening import open_library
 
     config = RecordingsConfig(lengths_s, windows, tolerance_s)
     fingerprinter = load_fingerprinter(model, device, library, encoder)
-    with Library.open(library, model_id=fingerprinter.model_id) as opened, progress() as bar:
+    with open_library(library, model_id=fingerprinter.model_id) as opened, progress() as bar:
         recordings = read_truth(table, opened, by)
         task = bar.add_task("recordings", total=len(recordings))
         report = evaluate_recordings(

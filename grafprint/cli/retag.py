@@ -16,13 +16,13 @@ from grafprint.cli.console import (
     ConfidenceOption,
     DeviceOption,
     EncoderOption,
-    LibraryOption,
     ModelOption,
     err,
     escape,
     out,
 )
 from grafprint.cli.network import load_fingerprinter
+from grafprint.cli.place import LibraryOption
 from grafprint.errors import AudioError, GraFPrintError
 
 if TYPE_CHECKING:
@@ -51,14 +51,14 @@ def retag(
     Shows what would be written; writes only with --yes. Texts that a file has are kept.
     """
     from grafprint.audio import metadata, tag_writing
-    from grafprint.library import Library
     from grafprint.matching import identify_file
+    from grafprint.remote.opening import open_library
 
     fingerprinter = load_fingerprinter(model, device, library, encoder)
     view = Table("file", "title", "artist", "album", "confidence")
     found: list[tuple[Path, dict[str, str]]] = []
     failed = False
-    with Library.open(library, model_id=fingerprinter.model_id) as opened:
+    with open_library(library, model_id=fingerprinter.model_id) as opened:
         for path in clip:
             try:
                 tags = metadata.read(path)

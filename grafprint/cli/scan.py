@@ -25,7 +25,6 @@ from grafprint.cli.console import (
     DeviceOption,
     EncoderOption,
     JsonOption,
-    LibraryOption,
     ModelOption,
     clock,
     err,
@@ -35,13 +34,14 @@ from grafprint.cli.console import (
 )
 from grafprint.cli.network import load_fingerprinter
 from grafprint.cli.passed_over import show_passed_over
+from grafprint.cli.place import LibraryOption
 from grafprint.cli.progress import progress
 from grafprint.cli.timelines import OF_ONE, Format, Printer
 from grafprint.errors import ConfigError, DataError, GraFPrintError, LibraryError, WriteError
 
 if TYPE_CHECKING:
     from grafprint.fingerprint import Fingerprinter
-    from grafprint.library import Library
+    from grafprint.remote.opening import AnyLibrary
     from grafprint.scan import Scan
     from grafprint.scan.outputs import Outputs, Recording
 
@@ -96,8 +96,8 @@ def scan(
     """
     from grafprint.audio import AudioError
     from grafprint.audio.folders import Failure
-    from grafprint.library import Library
     from grafprint.library.add_file import shown
+    from grafprint.remote.opening import open_library
     from grafprint.scan import OTHER_SPEEDS
     from grafprint.scan.outputs import Outputs, recordings
 
@@ -126,7 +126,7 @@ def scan(
         TimeRemainingColumn(),
     )
     with (
-        Library.open(library, model_id=fingerprinter.model_id) as opened,
+        open_library(library, model_id=fingerprinter.model_id) as opened,
         progress(*columns) as bar,
         Printer(form, several) as printer,
     ):
@@ -149,7 +149,7 @@ def scan(
 
 
 def _scan_one(
-    library: Library,
+    library: AnyLibrary,
     fingerprinter: Fingerprinter,
     recording: Recording,
     speeds: Sequence[float],

@@ -20,6 +20,7 @@ from grafprint.cli.console import (
     run,
 )
 from grafprint.cli.network import network_of
+from grafprint.cli.place import Place, read_place
 from grafprint.cli.start_app import Options, launch
 from grafprint.errors import ConfigError
 
@@ -41,11 +42,14 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 def serve(
     library: Annotated[
-        Path,
+        Place,
         typer.Option(
             "--library",
             "-l",
-            help="Library that a visit starts with. The app never changes it.",
+            parser=read_place,
+            metavar="PLACE",
+            help="Library that a visit starts with: a folder, or postgresql://HOST/NAME. The app "
+            "never changes it.",
             show_default="bundled",
         ),
     ] = BUNDLED_LIBRARY,

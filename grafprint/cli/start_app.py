@@ -11,19 +11,22 @@ import socket
 import sys
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from grafprint.bundled import app_folder, asset
 from grafprint.cli.console import err, escape
 from grafprint.cli.network import import_network
 from grafprint.errors import CheckpointError, ConfigError, GraFPrintError, LibraryError
 
+if TYPE_CHECKING:
+    from grafprint.remote.address import Place
+
 
 @dataclass(frozen=True)
 class Options:
     """The options of the command, checked and complete."""
 
-    library: Path
+    library: Place
     libraries: Path
     model: Path
     encoder: str | None
@@ -104,9 +107,9 @@ def launch(options: Options) -> None:
 
 
 def _check_files(options: Options) -> None:
-    from grafprint.library.folder import CATALOGUE
+    from grafprint.remote.opening import is_there
 
-    if not (options.library / CATALOGUE).is_file():
+    if not is_there(options.library):
         raise LibraryError(
             f"there is no library in {options.library}: make one with `grafprint index`, or name "
             "another with --library"

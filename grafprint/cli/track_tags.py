@@ -11,7 +11,6 @@ from grafprint.cli.console import (
     FAILED,
     DeviceOption,
     JsonOption,
-    OwnLibraryOption,
     TaggerOption,
     clock,
     escape,
@@ -20,14 +19,16 @@ from grafprint.cli.console import (
     printable,
 )
 from grafprint.cli.passed_over import show_failures
+from grafprint.cli.place import OwnLibraryOption
 from grafprint.cli.progress import progress
 from grafprint.cli.tag import load_tagger
 from grafprint.cli.tag_output import percent
 from grafprint.errors import LibraryError
 
 if TYPE_CHECKING:
-    from grafprint.library import Library, Track
+    from grafprint.library import Track
     from grafprint.library.tagging import TagReport
+    from grafprint.remote.opening import AnyLibrary
     from grafprint.tagging import ClipTagger
 
 SHOWN = 3  # labels of a track in the table
@@ -45,9 +46,9 @@ def tag(
     again to continue. `library list --tag` finds tracks by their tags. The exit status is 0 if all
     tracks have tags afterwards, 2 if some could not be tagged.
     """
-    from grafprint.library import Library
+    from grafprint.remote.opening import open_library
 
-    with Library.open(library, writable=True) as opened:
+    with open_library(library, writable=True) as opened:
         report = tag_with_progress(opened, load_tagger(tagger, device))
     if as_json:
         print_json(report.to_json())
@@ -57,7 +58,7 @@ def tag(
         raise typer.Exit(FAILED)
 
 
-def tag_with_progress(library: Library, tagger: ClipTagger) -> TagReport:
+def tag_with_progress(library: AnyLibrary, tagger: ClipTagger) -> TagReport:
     """Tag what is not tagged yet; shows how far it is."""
     from grafprint.library import tag_tracks
 
@@ -83,7 +84,7 @@ def show_report(report: TagReport) -> None:
 
 
 def sounding_like(
-    library: Library, tracks: Sequence[Track], tags: Sequence[str], least: float
+    library: AnyLibrary, tracks: Sequence[Track], tags: Sequence[str], least: float
 ) -> list[Track]:
     """The tracks that have each of the tags with a probability of ``least`` or more.
 
@@ -110,12 +111,12 @@ def sounding_like(
     return sorted(fitting, key=together, reverse=True)
 
 
-def tags_text(library: Library, track: Track, most: int | None = SHOWN) -> str:
+def tags_text(library: AnyLibrary, track: Track, most: int | None = SHOWN) -> str:
     """The likeliest labels of a track with their probabilities, as markup."""
     labels = list(library.labels_of(track).items())[:most]
     return ", ".join(f"{escape(label)} {percent(p)}" for label, p in labels)
 
 
-def tags_json(library: Library, track: Track) -> list[dict[str, str | float]]:
+def tags_json(library: AnyLibrary, track: Track) -> list[dict[str, str | float]]:
     """The labels of a track as plain values."""
     return [{"label": label, "probability": p} for label, p in library.labels_of(track).items()]

@@ -17,7 +17,6 @@ from grafprint.cli.console import (
     BUNDLED_MODEL,
     DeviceOption,
     EncoderOption,
-    LibraryOption,
     ModelOption,
     clock,
     escape,
@@ -25,6 +24,7 @@ from grafprint.cli.console import (
     out,
 )
 from grafprint.cli.network import load_fingerprinter
+from grafprint.cli.place import LibraryOption
 from grafprint.cli.progress import status
 from grafprint.errors import ConfigError
 
@@ -89,7 +89,7 @@ def watch(
     from grafprint import audio
     from grafprint.audio import live_sources
     from grafprint.audio.sound_clock import SoundClock
-    from grafprint.library import Library
+    from grafprint.remote.opening import open_library
     from grafprint.scan import monitor
 
     for option, path in (("--log", log), ("--report", report)):
@@ -98,7 +98,7 @@ def watch(
     fingerprinter = load_fingerprinter(model, device, library, encoder)
     times = SoundClock()
     with (
-        Library.open(library, model_id=fingerprinter.model_id) as opened,
+        open_library(library, model_id=fingerprinter.model_id) as opened,
         closing(live_sources.blocks(source, idle_s=idle, clock=times)) as blocks,
         status("listening (Ctrl-C ends it)"),
     ):

@@ -11,8 +11,8 @@ import numpy as np
 from grafprint import matching
 from grafprint.degradation import Degradation, degrade
 from grafprint.fingerprint import Fingerprinter
-from grafprint.library import Library
 from grafprint.matching import Answer
+from grafprint.remote.opening import AnyLibrary
 
 SNRS_DB = tuple(np.arange(30.0, -10.1, -2.5).tolist())
 ROOM_RT60_S = 0.5  # reverberation time when no room was chosen
@@ -72,7 +72,7 @@ def judge(answer: Answer, truth: GroundTruth, hop_s: float) -> Judgement:
 
 
 def sweep(
-    library: Library,
+    library: AnyLibrary,
     fingerprinter: Fingerprinter,
     samples: np.ndarray,
     wanted: Degradation,

@@ -26,7 +26,8 @@ from grafprint.evaluation.report import (
     Report,
 )
 from grafprint.fingerprint import Fingerprinter
-from grafprint.library import Library, Track
+from grafprint.library import Track
+from grafprint.remote.opening import AnyLibrary
 
 # The outcomes of :meth:`QuerySet.ask` for a range of numbers, in order.
 Ask = Callable[[range], Iterable[list[Outcome]]]
@@ -39,7 +40,7 @@ class QuerySet:
     ``chosen`` are the tracks to query, with their files; each cell has one of ``settings``.
     """
 
-    library: Library
+    library: AnyLibrary
     fingerprinter: Fingerprinter
     degrader: Degrader
     config: EvaluationConfig
@@ -49,7 +50,7 @@ class QuerySet:
     @classmethod
     def of(
         cls,
-        library: Library,
+        library: AnyLibrary,
         fingerprinter: Fingerprinter,
         noises: NoiseBank,
         rooms: RoomBank,
@@ -94,7 +95,7 @@ class QuerySet:
 
 
 def evaluate(
-    library: Library,
+    library: AnyLibrary,
     fingerprinter: Fingerprinter,
     noises: NoiseBank,
     rooms: RoomBank,
@@ -124,7 +125,7 @@ def evaluate(
 
 
 def reports(
-    library: Library,
+    library: AnyLibrary,
     fingerprinter: Fingerprinter,
     noises: NoiseBank,
     rooms: RoomBank,
@@ -166,7 +167,7 @@ def reports(
 
 
 def _subject(
-    library: Library, fingerprinter: Fingerprinter, config: EvaluationConfig
+    library: AnyLibrary, fingerprinter: Fingerprinter, config: EvaluationConfig
 ) -> dict[str, Any]:
     """What identifies an evaluation: all but its number of queries."""
     settings = config.to_json()
@@ -180,7 +181,7 @@ def _subject(
     }
 
 
-def query_tracks(library: Library, where: str | Path) -> list[Track]:
+def query_tracks(library: AnyLibrary, where: str | Path) -> list[Track]:
     """The library's tracks that a folder, manifest or dataset names and whose audio exists.
 
     If it has a split ``test`` (:func:`grafprint.audio.datasets.find_music`), only that one. Raises
@@ -195,7 +196,7 @@ def query_tracks(library: Library, where: str | Path) -> list[Track]:
 
 
 def _readable(
-    library: Library, tracks: list[Track] | None, longest_s: float
+    library: AnyLibrary, tracks: list[Track] | None, longest_s: float
 ) -> list[tuple[Track, Path]]:
     chosen = []
     for track in library.tracks() if tracks is None else tracks:

@@ -13,8 +13,8 @@ from scipy.io import wavfile
 
 from grafprint import audio
 from grafprint.audio import SAMPLE_RATE, AudioError
-from grafprint.library import Library
 from grafprint.library.records import Track
+from grafprint.remote.opening import AnyLibrary
 
 LEVEL = 0.1  # root mean square of every part
 
@@ -33,7 +33,7 @@ class Part:
 class Mix:
     """Mono ``samples [n]`` at 16 kHz, and the parts of a library's tracks in them."""
 
-    library: Library
+    library: AnyLibrary
     samples: np.ndarray = field(default_factory=lambda: np.zeros(0, np.float32))
     parts: list[Part] = field(default_factory=list)
 

@@ -20,15 +20,15 @@ from grafprint.evaluation.recordings_report import (
 )
 from grafprint.evaluation.truth import Recording
 from grafprint.fingerprint import Fingerprinter
-from grafprint.library import Library
 from grafprint.matching.confidence import FINGERPRINTS, LANDMARKS
+from grafprint.remote.opening import AnyLibrary
 
 # A clip that misses a length by no more than this still has one window of it.
 _MISSING_S = 0.1
 
 
 def evaluate_recordings(
-    library: Library,
+    library: AnyLibrary,
     fingerprinter: Fingerprinter,
     recordings: Sequence[Recording],
     config: RecordingsConfig | None = None,
@@ -94,7 +94,7 @@ def window_starts(duration_s: float, length_s: float, most: int) -> list[float]:
 
 
 def _listen(
-    library: Library,
+    library: AnyLibrary,
     fingerprinter: Fingerprinter,
     recording: Recording,
     config: RecordingsConfig,
@@ -127,7 +127,7 @@ def _listen(
 
 
 def _subject(
-    library: Library, fingerprinter: Fingerprinter, config: RecordingsConfig
+    library: AnyLibrary, fingerprinter: Fingerprinter, config: RecordingsConfig
 ) -> dict[str, Any]:
     """What identifies the answers; not the truth, which is compared with them afterwards."""
     return {

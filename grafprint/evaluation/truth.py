@@ -12,7 +12,8 @@ from pathlib import Path
 from grafprint import audio
 from grafprint.audio import AudioError
 from grafprint.errors import DataError
-from grafprint.library import Library, Track
+from grafprint.library import Track
+from grafprint.remote.opening import AnyLibrary
 
 ABSENT = ("", "-")  # in the column track: the music is not in the library
 REQUIRED = ("clip", "track")
@@ -36,7 +37,7 @@ class Recording:
     columns: Mapping[str, str]
 
 
-def read_truth(table: str | Path, library: Library, by: str | None = None) -> list[Recording]:
+def read_truth(table: str | Path, library: AnyLibrary, by: str | None = None) -> list[Recording]:
     """Read a CSV table of recordings, and decode each of them once to see that it can be used.
 
     Columns: ``clip``, a path relative to the table; ``track``, the path, title, number or file name
@@ -79,7 +80,7 @@ def _delimiter(header: str) -> str:
 class _Reader:
     """Reads rows, and collects what is wrong with them."""
 
-    def __init__(self, folder: Path, library: Library) -> None:
+    def __init__(self, folder: Path, library: AnyLibrary) -> None:
         self.folder, self.library, self.tracks = folder, library, library.tracks()
         self.faults: list[str] = []
         self._lines: dict[Path, int] = {}
@@ -148,7 +149,7 @@ class _Reader:
             self._note(line, f"{text} may be the tracks {numbers}: name one by its path")
         else:
             self._note(
-                line, f"no track {text} in {self.library.path} (- stands for music that is not)"
+                line, f"no track {text} in {self.library.location} (- stands for music that is not)"
             )
         return None
 

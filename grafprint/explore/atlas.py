@@ -10,7 +10,8 @@ import numpy as np
 from scipy import ndimage
 
 from grafprint.explore.library_map import Map
-from grafprint.library import Library, Track
+from grafprint.library import Track
+from grafprint.remote.opening import AnyLibrary
 
 # What tracks can share, the most specific first: its name, and its value for a track.
 SHARED: tuple[tuple[str, Callable[[Track], str]], ...] = (
@@ -65,7 +66,7 @@ def density(xy: np.ndarray, spread: float = 0.008) -> np.ndarray:
     return (crowd - crowd.min()) / max(np.ptp(crowd), 1e-12)
 
 
-def name_regions(library: Library, drawn: Map) -> list[list[Region]]:
+def name_regions(library: AnyLibrary, drawn: Map) -> list[list[Region]]:
     """The named regions of a map for each of LEVELS, those with the most points first.
 
     Regions whose tracks share nothing, or less than the level asks for, are divided by that: the
@@ -93,7 +94,7 @@ def name_regions(library: Library, drawn: Map) -> list[list[Region]]:
     return levels
 
 
-def sounds(library: Library, tracks: Sequence[Track]) -> list[str]:
+def sounds(library: AnyLibrary, tracks: Sequence[Track]) -> list[str]:
     """What each track sounds like, unlike the others: a label, or '' if it has none.
 
     It is the label whose probability is farthest above the mean of the tracks: Music, which nearly

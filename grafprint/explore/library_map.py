@@ -17,9 +17,10 @@ import numpy as np
 from grafprint import files
 from grafprint.explore import umap_layout
 from grafprint.explore.umap_layout import OnProgress
-from grafprint.library import Library, LibraryError
+from grafprint.library import LibraryError
 from grafprint.library.index import row_index
 from grafprint.library.index.row_index import IndexState, RowIndex
+from grafprint.remote.opening import AnyLibrary
 
 MAP = "map.npz"
 MOST = 50_000  # points; more could not be told apart on a screen
@@ -49,7 +50,7 @@ class Map:
         return len(self.rows)
 
 
-def make(library: Library, progress: OnProgress, most: int = MOST) -> Map:
+def make(library: AnyLibrary, progress: OnProgress, most: int = MOST) -> Map:
     """Lay out at most ``most`` fingerprints, taken evenly from the whole library.
 
     Silent ones (zero vectors) are left out. Takes 20 s for 25,000 on two cores. ``progress`` is
@@ -78,7 +79,7 @@ def make(library: Library, progress: OnProgress, most: int = MOST) -> Map:
     return Map(rows, _places(steps), state)
 
 
-def save(library: Library, drawn: Map) -> None:
+def save(library: AnyLibrary, drawn: Map) -> None:
     """Store the map in the library's folder, atomically; the library need not be writable.
 
     Raises LibraryError if the disk is full or the folder read-only.
@@ -97,7 +98,7 @@ def save(library: Library, drawn: Map) -> None:
     files.replace(library.path / MAP, write)
 
 
-def load(library: Library) -> Map | None:
+def load(library: AnyLibrary) -> Map | None:
     """The stored map, if there is one of the library's current state."""
     path = library.path / MAP
     try:
@@ -114,7 +115,7 @@ def load(library: Library) -> Map | None:
     return Map(rows, _places(xy), state) if state == _map_state(library) else None
 
 
-def fits(library: Library, drawn: Map) -> bool:
+def fits(library: AnyLibrary, drawn: Map) -> bool:
     """Whether the map is of the library's current state."""
     return drawn.state == _map_state(library)
 
@@ -125,7 +126,7 @@ class Placer:
     An exact search, without UMAP. May be used from several threads.
     """
 
-    def __init__(self, library: Library, drawn: Map) -> None:
+    def __init__(self, library: AnyLibrary, drawn: Map) -> None:
         """Read the mapped fingerprints (25 MB for 50,000).
 
         Raises LibraryError if the map is of another state of the library.
@@ -183,7 +184,7 @@ class Placer:
             asked = min(len(self._map), 4 * asked)
 
 
-def _map_state(library: Library) -> IndexState:
+def _map_state(library: AnyLibrary) -> IndexState:
     return with_changes(library.index_state(), factory=_KIND)
 
 

@@ -73,7 +73,7 @@ def add_file(
     library.require_writable()
     library.check_model(fingerprinter.model_id)
     with library.adding:
-        catalogue, stored = library.catalogue, _stored_path(library.base, file)
+        catalogue, stored = library.catalogue, stored_path(library.base, file)
         _remember_network(library, fingerprinter)
         before = file_stamp(file)
         known = catalogue.file(stored)
@@ -141,7 +141,7 @@ def is_settled(library: Target, file: Path) -> bool:
 
     Raises AudioError.
     """
-    stored = _stored_path(library.base, file)
+    stored = stored_path(library.base, file)
     known = library.catalogue.file(stored)
     if known is not None and (known.size, known.mtime_ns) == file_stamp(file):
         return True
@@ -160,7 +160,7 @@ def _remember_network(library: Target, fingerprinter: Fingerprinter) -> None:
         or real(file).parent == real(bundled.asset("x")).parent
     ):
         return
-    stored = _stored_path(library.base, file)
+    stored = stored_path(library.base, file)
     if stored != library.catalogue.network:
         with library.changing() as catalogue:
             catalogue.put_network(stored)
@@ -259,7 +259,7 @@ class CountedAudio:
                 self._progress(self.duration_s)
 
 
-def _stored_path(library: Path | None, file: Path) -> str:
+def stored_path(library: Path | None, file: Path) -> str:
     """The path under which a library stores a file; see ``Library.add``."""
     path = real(file)
     if library is not None and library.parent in path.parents:

@@ -3,10 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Protocol
 
 import numpy as np
 
-from grafprint.library.records import Track
+
+class _Rows(Protocol):
+    """A track, as far as its rows are concerned."""
+
+    @property
+    def id(self) -> int: ...
+    @property
+    def first(self) -> int: ...
+    @property
+    def count(self) -> int: ...
 
 
 class RowTable:
@@ -15,7 +25,7 @@ class RowTable:
     ``ids``, ``firsts`` and ``counts`` (int64 [tracks]) are ordered by first row.
     """
 
-    def __init__(self, tracks: Iterable[Track]) -> None:
+    def __init__(self, tracks: Iterable[_Rows]) -> None:
         rows = sorted((t.first, t.count, t.id) for t in tracks)
         table = np.array(rows, np.int64).reshape(-1, 3)
         self.firsts, self.counts, self.ids = (np.ascontiguousarray(c) for c in table.T)

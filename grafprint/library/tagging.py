@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from grafprint.audio.folders import Failure
 from grafprint.errors import AudioError
@@ -15,8 +15,23 @@ from grafprint.library.records import Track
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from grafprint.library.library import Library
+    from grafprint.library.labels import Labels
+    from grafprint.library.target import Records
     from grafprint.tagging import ClipTagger
+
+
+class Tagged(Protocol):
+    """A library whose tracks can be tagged, wherever it is."""
+
+    @property
+    def catalogue(self) -> Records: ...
+    def require_writable(self) -> None: ...
+    def tracks(self) -> list[Track]: ...
+    def tagger_of(self, track: Track) -> str | None: ...
+    def audio_path(self, track: Track) -> Path | None: ...
+    def located(self, path: str) -> Path: ...
+    def put_labels(self, track: Track, labels: Labels) -> None: ...
+
 
 HOP_S = 10.0  # windows of tracks hardly overlap: half the work of a clip's
 LEAST = 0.02  # lowest probability that is kept
@@ -40,7 +55,7 @@ class TagReport:
 
 
 def tag_tracks(
-    library: Library,
+    library: Tagged,
     tagger: ClipTagger,
     progress: Callable[[str, int, int, float], None] | None = None,
 ) -> TagReport:
@@ -79,10 +94,10 @@ def tag_tracks(
     return report
 
 
-def _check_unchanged(library: Library, track: Track, path: Path) -> None:
+def _check_unchanged(library: Tagged, track: Track, path: Path) -> None:
     """Raise AudioError if a track's file is not there, or not as it was when it was indexed."""
     stamp = file_stamp(path)
-    with library.lock:
-        files = [library.catalogue.files[p] for p in library.catalogue.paths_of(track.id)]
+    stored = (library.catalogue.file(p) for p in library.catalogue.paths_of(track.id))
+    files = [file for file in stored if file is not None]
     if any(library.located(f.path) == path and (f.size, f.mtime_ns) != stamp for f in files):
         raise AudioError(f"{shown(path)} has changed since it was indexed: index it again")

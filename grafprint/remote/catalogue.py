@@ -137,13 +137,12 @@ class RemoteCatalogue:
         rows = self._database.rows("SELECT crc32 FROM grafprint.tracks WHERE id = %s", (track,))
         return int(rows[0][0]) if rows else None
 
-    def labels_of(self, track: int) -> Labels | None:
-        """The labels of a track, if it has been tagged."""
+    def labels(self) -> dict[int, Labels]:
+        """The labels of each track that has been tagged."""
         rows = self._database.rows(
-            "SELECT tagger, labels FROM grafprint.tracks WHERE id = %s AND tagger IS NOT NULL",
-            (track,),
+            "SELECT id, tagger, labels FROM grafprint.tracks WHERE tagger IS NOT NULL"
         )
-        return Labels(*rows[0]) if rows else None
+        return {track: Labels(tagger, text) for track, tagger, text in rows}
 
     def _tracks(self, where: LiteralString, value: Any) -> list[Track]:
         return [_track(row) for row in self._database.rows(_SELECT + where, (value,))]
@@ -192,12 +191,15 @@ class RemoteCatalogue:
 
     def put_labels(self, track: Track, labels: Labels) -> None:
         """Store what a track sounds like, instead of what was stored before."""
-        self._database.change(
-            lambda db: db.execute(
+
+        def work(db: Connection) -> None:
+            _begin(db)
+            db.execute(
                 "UPDATE grafprint.tracks SET tagger = %s, labels = %s WHERE id = %s",
                 (*labels, track.id),
             )
-        )
+
+        self._database.change(work)
 
     def put_network(self, path: str) -> None:
         """Remember where the file of the network is."""

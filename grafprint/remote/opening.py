@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from grafprint.remote.library import RemoteLibrary
 
     AnyLibrary: TypeAlias = Library | RemoteLibrary
+else:
+    AnyLibrary = Library  # the other one needs packages that may not be installed
 
 
 def open_library(

@@ -5,9 +5,10 @@ from __future__ import annotations
 import contextlib
 import json
 import math
+import os
 from collections import OrderedDict
 from collections.abc import Iterator
-from dataclasses import fields
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -16,7 +17,9 @@ import numpy as np
 from grafprint.audio.landmarks import EMPTY, FRAME_S, PER_ROW, ROW_FRAMES
 from grafprint.errors import LibraryError
 from grafprint.library import records
+from grafprint.library.labels import Labels
 from grafprint.library.records import File, Meta, Network, Track
+from grafprint.library.rows import RowTable
 from grafprint.remote import schema
 from grafprint.remote.address import Address, missing_package
 from grafprint.remote.catalogue import RemoteCatalogue
@@ -26,6 +29,7 @@ from grafprint.remote.exact import ExactEngine
 from grafprint.remote.stretches import Stretches
 
 if TYPE_CHECKING:
+    from grafprint.library.index.row_index import IndexState
     from grafprint.remote.milvus import MilvusEngine
 
 _LANDMARK_BYTES = 1 << 27  # of landmarks kept in memory
@@ -40,6 +44,13 @@ class State(NamedTuple):
     sounding: int
     rows: int
     engine: str
+
+
+@dataclass(frozen=True)
+class _Rows:
+    id: int
+    first: int
+    count: int
 
 
 class RemoteReader:
@@ -70,6 +81,7 @@ class RemoteReader:
         self._by_id: dict[int, Track] = {}
         self._table: tuple[np.ndarray, np.ndarray] | None = None  # as of the state
         self._has_landmarks: bool | None = None  # as of the state
+        self._labels: dict[int, Labels] | None = None  # as of the state
         self._landmarks: OrderedDict[int, np.ndarray] = OrderedDict()  # by run
 
     def _read_meta(self) -> Meta:
@@ -204,19 +216,24 @@ class RemoteReader:
 
     def labels_of(self, track: Track) -> dict[str, float]:
         """What a track sounds like: the probability of each label, the likeliest first."""
-        found = self.catalogue.labels_of(track.id)
+        found = self._all_labels().get(track.id)
         return found.probabilities if found else {}
 
     def tagger_of(self, track: Track) -> str | None:
         """The id of the tagger that found a track's labels; None if it has not been tagged."""
-        found = self.catalogue.labels_of(track.id)
+        found = self._all_labels().get(track.id)
         return found.tagger if found else None
 
     @property
     def has_labels(self) -> bool:
         """Whether any track has been tagged."""
-        statement = "SELECT EXISTS (SELECT FROM grafprint.tracks WHERE tagger IS NOT NULL)"
-        return bool(self.database.rows(statement)[0][0])
+        return bool(self._all_labels())
+
+    def _all_labels(self) -> dict[int, Labels]:
+        with self.locked():
+            if self._labels is None:
+                self._labels = self.catalogue.labels()
+            return self._labels
 
     # Searching ----------------------------------------------------------------------------------
 
@@ -343,6 +360,31 @@ class RemoteReader:
         with self.locked():
             return self._stretches.vectors(np.asarray(rows, np.int64))
 
+    # For maps -----------------------------------------------------------------------------------
+
+    @property
+    def path(self) -> Path:
+        """A folder of this machine for what is derived from the library: its map."""
+        cache = Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser()
+        folder = cache / "grafprint" / self.library_id
+        folder.mkdir(parents=True, exist_ok=True)
+        return folder
+
+    def table(self) -> RowTable:
+        """Which rows belong to which track."""
+        rows = self.database.rows("SELECT id, run, count FROM grafprint.tracks")
+        return RowTable(_Rows(i, schema.first_row(run), count) for i, run, count in rows)
+
+    def index_state(self) -> IndexState:
+        """What an index or a map of the library as it is now is an index of."""
+        from grafprint.library.index.row_index import EXACT, IndexState
+
+        with self.locked():
+            runs, _ = self.live_runs()
+            end = schema.first_row(int(runs[-1]) + 1) if len(runs) else 0
+            kind = EngineSettings.from_text(self._state.engine).index or EXACT
+            return IndexState(self.library_id, 0, end, self._state.changes, kind)
+
     # Keeping in step ----------------------------------------------------------------------------
 
     def _present(self) -> State:
@@ -359,7 +401,7 @@ class RemoteReader:
         if state.changes != self._state.changes or len(self._tracks) > _TRACKS:
             self._tracks.clear()
             self._by_id.clear()
-            self._table = self._has_landmarks = None
+            self._table = self._has_landmarks = self._labels = None
         self._state = state
 
     def _searcher(self) -> ExactEngine | MilvusEngine:

@@ -48,7 +48,7 @@ def test_a_missing_map_is_drawn_with_one_click(visitor: Page, unmapped: Studio):
     visitor.get_by_role("button", name="Draw the map").click(timeout=PATIENCE)
     visitor.wait_for_selector(".gp-map[data-points='480']", timeout=PATIENCE)
     expect(visitor.locator("#map-paths")).to_contain_text("Choose a clip")
-    assert (unmapped.home / MAP).is_file()
+    assert (unmapped.path(unmapped.home_name) / MAP).is_file()
 
 
 def large(fingerprinter: Fingerprinter, folder: Path) -> Studio:
@@ -100,7 +100,7 @@ def test_a_drawing_continues_while_a_visitor_waits(fingerprinter: Fingerprinter,
 
 
 def test_a_map_that_cannot_be_stored_stays_in_memory(unmapped: Studio):
-    (unmapped.home / MAP / "in the way").mkdir(parents=True)
+    (unmapped.path(unmapped.home_name) / MAP / "in the way").mkdir(parents=True)
     maps = Maps(unmapped)
     list(maps.draw("small"))
     chart = maps.find("small")

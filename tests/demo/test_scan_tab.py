@@ -16,18 +16,19 @@ from demo.scan import show
 from demo.studio import Studio
 from grafprint import audio
 from grafprint.library import Library
+from grafprint.remote.opening import AnyLibrary
 from grafprint.scan import Scan, gaps
 from grafprint.scan.plays import Play
 from tests.demo.conftest import PATIENCE
 
 
 @pytest.fixture(scope="module")
-def library(studio: Studio) -> Library:
+def library(studio: Studio) -> AnyLibrary:
     return studio.identifier().library
 
 
 @pytest.fixture
-def result(library: Library) -> Scan:
+def result(library: AnyLibrary) -> Scan:
     one, two = library.tracks()[:2]
     plays = [Play(one, 0, 30, 5, 35, 1, 0.9), Play(two, 27, 50, 0, 23, 1, 0.8, (one,))]
     return Scan("/secret/place/show.wav", 80.0, plays, gaps(plays, [(50, 60)], 80.0))

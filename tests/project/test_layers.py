@@ -16,6 +16,7 @@ FLOORS = (
     {"cli"},
     {"scan", "evaluation"},
     {"matching", "training", "explore"},
+    {"remote"},
     {"library"},
     {"fingerprint", "tagging", "degradation"},
     {"models", "audio"},
