@@ -182,6 +182,12 @@ class Milvus(Server):
         config.resolve()
         milvus._initialize_data_files(self.folder)
 
+    def replace(self) -> None:
+        """Start again without the data: as another server."""
+        for name in ("data", "run"):
+            shutil.rmtree(self.folder / name, ignore_errors=True)
+        self.start()
+
     @property
     def uri(self) -> str:
         """Its address for clients."""

@@ -1,0 +1,216 @@
+"""A library that Milvus searches: the same answers, and the index may be lost."""
+
+import os
+import random
+import signal
+import threading
+import time
+
+import numpy as np
+import pytest
+
+from grafprint.errors import LibraryError
+from grafprint.library import Library
+from grafprint.matching import identify, identify_many
+from grafprint.remote.opening import create_library, open_library
+from tests.libraries import Network, fill, unit
+from tests.paths import ASSETS
+from tests.remote.conftest import ROWS, assert_same_answer, given
+from tests.remote.writing import Writers, assert_no_leftovers, assert_nothing_lost
+
+pytest.importorskip("pymilvus", reason="not installed: pymilvus (requirements-dev.txt)")
+pytest.importorskip("psycopg", reason="not installed: psycopg (requirements-dev.txt)")
+
+from grafprint.remote import milvus as engine
+from grafprint.remote import reindexing
+from grafprint.remote.copying import copy_library
+from grafprint.remote.engine import EngineSettings
+
+
+@pytest.fixture(autouse=True)
+def no_grace(monkeypatch):
+    monkeypatch.setattr(reindexing, "GRACE_S", 0.0)
+
+
+def search_with(library, server, index="FLAT", **given):
+    name = reindexing.new_collection(library)
+    settings = engine.settings_for(server.uri, name, index, given, plain=False)
+    reindexing.reindex(library, settings)
+    return settings
+
+
+@pytest.fixture
+def searched(address, milvus):
+    """An empty library that Milvus searches, writable."""
+    with create_library(address, Network()) as library:
+        search_with(library, milvus)
+        yield library
+
+
+def test_clips_get_the_answers_of_the_folder(address, milvus):
+    """All of them if the index is exact, nearly all if it is not."""
+    copy_library(ASSETS / "library", address)
+    rng = np.random.default_rng(0)
+    with (
+        Library.open(ASSETS / "library") as folder,
+        open_library(address, writable=True) as library,
+    ):
+        clips = []
+        for track in folder.tracks():
+            vectors = folder.vectors(np.arange(track.first, track.first + track.count))
+            for _ in range(4):
+                at, length = int(rng.integers(0, track.count - 50)), int(rng.integers(11, 45))
+                noise = 0.08 * rng.standard_normal((length, folder.dim))
+                clips.append(unit(vectors[at : at + length] + noise))
+        wanted = identify_many(folder, clips)
+        assert sum(answer.identified for answer in wanted if answer) > 100
+
+        search_with(library, milvus, "FLAT")
+        assert library.exact and not library.index_is_damaged()
+        for one, other in zip(wanted, identify_many(library, clips), strict=True):
+            assert_same_answer(one, other)
+
+        search_with(library, milvus, "HNSW", ef=64)
+        assert not library.exact and not library.index_is_damaged()
+        same = [
+            one.matches[0].track.content_hash == other.matches[0].track.content_hash
+            and abs(one.matches[0].start_s - other.matches[0].start_s) <= 1e-3
+            and abs(one.matches[0].score - other.matches[0].score) <= 1e-5
+            for one, other in zip(wanted, identify_many(library, clips), strict=True)
+            if one and other and one.identified
+        ]
+        assert np.mean(same) >= 0.99
+
+
+def test_readers_see_each_change_once_the_call_has_returned(address, searched):
+    tracks = given(6)
+    with open_library(address) as reader:
+        stored = fill(searched, tracks[:4])
+        for number, track in enumerate(stored):
+            assert identify(reader, tracks[number][5:30]).matches[0].track == track
+        searched.remove(stored[2].id)
+        rows = reader.search(tracks[2], 20)[1]
+        assert stored[2].id not in reader.track_of(rows)
+        assert (np.diff((rows < 0).astype(int), axis=1) >= 0).all()  # those there are come first
+        (again,) = fill(searched, [tracks[2]], 2)
+        assert identify(reader, tracks[2][5:30]).matches[0].track == again
+        searched.finish()
+        assert identify(reader, tracks[2][5:30]).matches[0].track == again
+        assert searched._searcher().count() == len(searched) == 4 * ROWS
+        assert not reader.index_is_damaged()
+
+
+def test_silence_is_not_searched(searched):
+    (vectors,) = given(1)
+    vectors[10:15] = 0
+    (track,) = fill(searched, [vectors])
+    assert searched._searcher().count() == ROWS - 5 and not searched.index_is_damaged()
+    rows = searched.search(vectors[:10], ROWS)[1] - track.first
+    assert not set(range(10, 15)) & set(rows.ravel().tolist())
+    assert identify(searched, vectors[5:25]).matches[0].track == track
+
+
+def test_killed_writers_lose_nothing(address, searched, tmp_path):
+    writers = Writers()
+    rng = random.Random(0)
+    try:
+        logs = {seed: tmp_path / f"log-{seed}" for seed in (0, 1)}
+        processes = [writers.start(address.url, seed, log) for seed, log in logs.items()]
+        time.sleep(rng.uniform(0.2, 0.6))
+        for process in processes:
+            os.kill(process, signal.SIGKILL)
+            time.sleep(rng.uniform(0.0, 0.3))
+    finally:
+        writers.stop()
+    for seed, log in logs.items():
+        assert_nothing_lost(searched, log.read_text(), seed)
+    assert_no_leftovers(searched)
+    assert not searched.index_is_damaged()
+    assert searched._searcher().count() == len(searched)
+    tracks = {track.title: track for track in searched.tracks()}
+    for number, vectors in enumerate(given(3, 0)):
+        if track := tracks.get(f"track {number}"):
+            assert identify(searched, vectors[5:30]).matches[0].track == track
+
+
+def test_the_library_is_in_use_while_its_index_is_made_anew(address, searched, milvus):
+    tracks = given(60)
+    stored = fill(searched, tracks[:20])
+    failures, stop = [], threading.Event()
+    added = {}
+
+    def change():
+        try:
+            with open_library(address, writable=True) as library:
+                for number in range(20, 60):
+                    if stop.is_set():
+                        return
+                    (added[number],) = fill(library, [tracks[number]], number)
+                    if number % 4 == 0:
+                        library.remove(stored[number // 4].id)
+        except Exception as failure:
+            failures.append(failure)
+
+    thread = threading.Thread(target=change)
+    thread.start()
+    with open_library(address, writable=True) as other:
+        for _ in range(2):
+            before = other.engine
+            search_with(other, milvus)
+            assert other.engine != before
+    stop.set()
+    thread.join()
+    assert not failures and added
+    searched.finish()
+    live = {track.id for track in searched.tracks()}
+    for number, track in [*enumerate(stored), *added.items()]:
+        if track.id in live:
+            assert identify(searched, tracks[number][5:30]).matches[0].track == track
+    assert searched._searcher().count() == len(searched)
+    ours = [
+        name
+        for name in searched._searcher()._connected().list_collections()
+        if name.startswith(reindexing.prefix(searched))
+    ]
+    assert ours == [searched.engine.collection]
+
+
+def test_an_index_that_is_lost_is_made_anew(address, searched, milvus, monkeypatch):
+    """A collection that was deleted, then the whole server: fingerprints are safe elsewhere."""
+    monkeypatch.setattr(engine, "_READ_S", 1.0)
+    monkeypatch.setattr(engine, "_WRITE_S", 1.0)
+    tracks = given(4)
+    stored = fill(searched, tracks[:3])
+    searched._searcher()._connected().delete(
+        searched.engine.collection, filter=f"row >= {stored[1].first}"
+    )
+    assert searched.index_is_damaged() and searched.damaged() == []
+    search_with(searched, milvus)
+    assert not searched.index_is_damaged()
+
+    searched._searcher()._connected().drop_collection(searched.engine.collection)
+    with pytest.raises(LibraryError, match="reindex"):
+        identify(searched, tracks[0])
+    search_with(searched, milvus)
+    assert identify(searched, tracks[0][5:30]).matches[0].track == stored[0]
+
+    milvus.kill()
+    try:
+        with pytest.raises(LibraryError, match="check that it runs"):
+            identify(searched, tracks[0])
+        with pytest.raises(LibraryError, match="check that it runs"):
+            fill(searched, tracks[3:], 3)
+        searched.rollback_rows()
+        assert searched.remove(stored[2].id) == stored[2]
+        assert searched.tracks() == stored[:2]
+        monkeypatch.setattr(reindexing, "_drop_others", lambda *_: None)  # nobody answers
+        reindexing.reindex(searched, EngineSettings())
+        monkeypatch.undo()
+        assert identify(searched, tracks[0][5:30]).matches[0].track == stored[0]
+    finally:
+        milvus.replace()  # by one that has nothing
+    search_with(searched, milvus)
+    (added,) = fill(searched, tracks[3:], 3)
+    for track, vectors in ((stored[0], tracks[0]), (stored[1], tracks[1]), (added, tracks[3])):
+        assert identify(searched, vectors[5:30]).matches[0].track == track
+    assert searched._searcher().count() == 3 * ROWS

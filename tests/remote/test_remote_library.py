@@ -1,0 +1,354 @@
+"""A library in PostgreSQL alone: the answers of a folder, and changes that are whole."""
+
+import threading
+
+import numpy as np
+import pytest
+
+from grafprint import audio
+from grafprint.audio.landmarks import contrast
+from grafprint.errors import ConfigError, LibraryError, MatchError
+from grafprint.library import Library
+from grafprint.matching import identify, identify_many
+from grafprint.remote.address import Address
+from grafprint.remote.opening import create_library, is_there, open_library
+from grafprint.scan import Timeline
+from tests.conftest import EXAMPLES
+from tests.libraries import Network, fill, unit, walk, write_music
+from tests.paths import ASSETS
+from tests.remote.conftest import ROWS, assert_same_answer, given
+
+
+@pytest.fixture(scope="module")
+def pair(postgres):
+    """The bundled library, and a copy of it on the server."""
+    from grafprint.remote.copying import copy_library
+
+    address = Address(postgres.new_database("bundled"))
+    copy_library(ASSETS / "library", address)
+    with Library.open(ASSETS / "library") as folder, open_library(address) as remote:
+        yield folder, remote
+
+
+def clips(library, fingerprinter):
+    """Clips inside tracks, at both ends, with silence, degraded, absent, of several lengths."""
+    rng = np.random.default_rng(0)
+    vectors = [library.vectors(np.arange(t.first, t.first + t.count)) for t in library.tracks()]
+    noisy = unit(vectors[3][50:95] + 0.06 * rng.standard_normal((45, fingerprinter.dim)))
+    gap = vectors[2][10:30].copy()
+    gap[3:9] = 0
+    ends = [
+        np.concatenate([noisy[:4], vectors[1][:12]]),
+        np.concatenate([vectors[1][-12:], noisy[:4]]),
+    ]
+    drawn = [
+        unit(v[at : at + n] + 0.08 * rng.standard_normal((n, fingerprinter.dim)))
+        for v, at, n in ((v, int(rng.integers(0, 500)), int(rng.integers(5, 60))) for v in vectors)
+    ]
+    return [vectors[0][100:111], *ends, gap, noisy, walk(rng, 40), *drawn]
+
+
+# The same answers ----------------------------------------------------------------------------
+
+
+def test_clips_get_the_answers_of_the_folder(pair, fingerprinter):
+    folder, remote = pair
+    queries = clips(folder, fingerprinter)
+    of_folder, of_server = (identify_many(library, queries, top_k=8) for library in pair)
+    assert sum(answer.identified for answer in of_folder if answer) > 30
+    for one, other in zip(of_folder, of_server, strict=True):
+        assert_same_answer(one, other)
+    for query in queries[:3]:
+        assert_same_answer(identify(folder, query), identify(remote, query))
+    assert identify_many(remote, [np.zeros((5, fingerprinter.dim))]) == [None]
+
+
+def test_landmarks_decide_as_they_do_in_the_folder(pair, fingerprinter):
+    sound = [audio.load(EXAMPLES / f"{name}.opus") for name in ("cafe", "unknown")]
+    prints = [fingerprinter(samples) for samples in sound]
+    spectra = [contrast(samples) for samples in sound]
+    of_folder, of_server = (identify_many(library, prints, spectra=spectra) for library in pair)
+    for one, other in zip(of_folder, of_server, strict=True):
+        assert one is not None and one.matches[0].landmarks
+        assert_same_answer(one, other)
+
+
+def test_a_recording_is_scanned_as_with_the_folder(pair, fingerprinter):
+    folder = pair[0]
+    tracks = folder.tracks()
+    parts = [
+        folder.vectors(np.arange(tracks[n].first + 100, tracks[n].first + 260)) for n in (2, 7)
+    ]
+    show = np.concatenate([parts[0], np.zeros((40, fingerprinter.dim), np.float32), parts[1]])
+    found = []
+    for library in pair:
+        timeline = Timeline(library)
+        plays = timeline.push(show[:150])
+        timeline = Timeline.resumed(library, timeline.state())
+        found.append([*plays, *timeline.push(show[150:]), *timeline.finish()])
+    assert [play.track.title for play in found[1]] == [tracks[n].title for n in (2, 7)]
+    for ours, theirs in zip(*found, strict=True):
+        for name in ("start_s", "end_s", "track_start_s", "track_end_s", "speed", "score"):
+            assert getattr(ours, name) == pytest.approx(getattr(theirs, name), abs=1e-3)
+
+
+def test_all_that_matching_asks_for_is_the_same(pair):
+    """Rows differ in number, not in what they hold; also far apart, and across parts."""
+    folder, remote = pair
+    assert len(folder) == len(remote) and remote.exact and remote.has_landmarks
+    rng = np.random.default_rng(3)
+    for one, other in zip(folder.tracks(), remote.tracks(), strict=True):
+        assert one.content_hash == other.content_hash and one.count == other.count
+        places = rng.integers(0, one.count, (3, 4))
+        np.testing.assert_array_equal(
+            folder.vectors(one.first + places), remote.vectors(other.first + places)
+        )
+        np.testing.assert_array_equal(
+            folder.landmarks(one.first + 5, one.first + 60),
+            remote.landmarks(other.first + 5, other.first + 60),
+        )
+    outside = np.array([-1, 0, other.first + other.count, (other.first << 4)])
+    assert [part.tolist() for part in remote.spans(outside)] == [[-1] * 4, [-1] * 4, [0] * 4]
+    assert remote.track_of(np.array([[other.first]])).tolist() == [[other.id]]
+
+
+# Adding --------------------------------------------------------------------------------------
+
+
+def test_a_long_track_is_stored_in_parts_and_read_across_their_ends(remote):
+    long = walk(np.random.default_rng(1), 9000)
+    (track,) = fill(remote, [long])
+    assert len(remote) == track.count == 9000
+    np.testing.assert_array_equal(remote.vectors(np.arange(track.first, track.first + 9000)), long)
+    for at in (0, 4080, 8180, 8970):
+        best = identify(remote, long[at : at + 30]).matches[0]
+        assert best.start_s == pytest.approx(at * remote.hop_s, abs=1e-3)
+    assert remote.damaged() == []
+
+
+def test_a_track_that_is_too_long_is_refused(remote):
+    from grafprint.remote.schema import LONGEST
+
+    rows = np.zeros((LONGEST // 2, 128), np.float16)
+    remote.vector_store.append(rows)
+    with pytest.raises(LibraryError, match="cut it in two"):
+        remote.vector_store.append(rows)
+    remote.rollback_rows()
+
+
+def test_files_are_added_updated_removed_and_added_again(address, fingerprinter, tmp_path):
+    one, two, three = write_music(tmp_path / "music", 3)
+    with create_library(address, fingerprinter) as library:
+        report = library.add_folder(tmp_path / "music", fingerprinter)
+        assert len(report.added) == 3
+        again = library.add_folder(tmp_path / "music", fingerprinter)
+        assert len(again.unchanged) == 3
+        first = library.tracks()[0]
+        copy = tmp_path / "music" / "copy.wav"
+        copy.write_bytes(two.read_bytes())
+        assert library.add(copy, fingerprinter).status == "duplicate"
+        one.write_bytes(write_music(tmp_path / "more", 4)[3].read_bytes())
+        updated = library.add(one, fingerprinter)
+        assert updated.status == "updated" and updated.track.id == first.id
+        assert updated.track.first != first.first and len(library.tracks()) == 3
+        assert (library.track_of(np.array([first.first])) == -1).all()
+
+        removed = library.remove(updated.track.id, keep_out=True)
+        assert removed.id == first.id and len(library.tracks()) == 2
+        with pytest.raises(LibraryError, match="has no track number"):
+            library.remove(removed.id)
+        assert library.add_folder(tmp_path / "music", fingerprinter).kept_out == [str(one)]
+        assert library.add(one, fingerprinter).status == "added"
+        assert library.catalogue.kept_out == {}
+
+        two.unlink()
+        three.unlink()
+        report = library.add_folder(tmp_path / "music", fingerprinter, prune=True)
+        assert sorted(report.removed) == sorted([str(two), str(three)])
+        assert [track.path for track in library.tracks()] == [str(copy), str(one)]
+        assert library.audio_path(library.tracks()[0]) == copy
+        assert library.tracks("track 0 NOTHING") == []
+        assert [track.path for track in library.tracks("TRACK 0")] == [str(one)]
+        counts = [track.count for track in library.tracks()]
+        assert len(library) == sum(counts)
+
+
+def test_most_tracks_are_pruned_only_by_force(address, fingerprinter, tmp_path):
+    files = write_music(tmp_path / "music", 3)
+    with create_library(address, fingerprinter) as library:
+        library.add_folder(tmp_path / "music", fingerprinter)
+        for file in files[:2]:
+            file.unlink()
+        with pytest.raises(LibraryError, match="--force"):
+            library.add_folder(tmp_path / "music", fingerprinter, prune=True)
+        library.add_folder(tmp_path / "music", fingerprinter, prune=True, force=True)
+        assert len(library.tracks()) == 1
+
+
+def test_another_network_is_refused(address, fingerprinter, remote):
+    with pytest.raises(LibraryError, match="made with network given vectors"):
+        open_library(address, model_id=fingerprinter.model_id)
+    with pytest.raises(LibraryError, match="made with network"):
+        remote.check_query(fingerprinter)
+    with pytest.raises(LibraryError, match="there is a library in"):
+        create_library(address, Network())
+
+
+def test_an_empty_database_has_no_library(address):
+    assert not is_there(address)
+    with pytest.raises(LibraryError, match="there is no library in"):
+        open_library(address)
+    with pytest.raises(LibraryError, match="createdb nosuch"):
+        open_library(Address(address.url.rpartition("/")[0] + "/nosuch"))
+    with pytest.raises(LibraryError, match="reindex"):
+        create_library(address, Network(), factory="IVF8,SQ8")
+    with create_library(address, Network()) as library, pytest.raises(MatchError, match="is empty"):
+        identify(library, given(1)[0])
+
+
+def test_a_reader_cannot_write(address, remote):
+    with open_library(address) as reader, pytest.raises(LibraryError, match="not open for writing"):
+        reader.remove(1)
+
+
+# At the same time ----------------------------------------------------------------------------
+
+
+def test_readers_see_each_change_once_the_call_has_returned(address, remote):
+    """A removed track is found no more, an added one is found; the reader stays open."""
+    tracks = given(6)
+    with open_library(address) as reader:
+        stored = fill(remote, tracks[:4])
+        for number, track in enumerate(stored):
+            assert identify(reader, tracks[number][5:30]).matches[0].track == track
+        remote.remove(stored[2].id)
+        found = identify(reader, tracks[2][5:30])
+        assert stored[2].id not in [match.track.id for match in found.matches]
+        rows = np.unique(reader.search(tracks[2], 20)[1])
+        assert stored[2].id not in reader.track_of(rows)
+        (more,) = fill(remote, [tracks[5]], 5)
+        assert identify(reader, tracks[5][5:30]).matches[0].track == more
+        assert [t.title for t in reader.tracks()] == ["track 0", "track 1", "track 3", "track 5"]
+
+
+def test_a_search_that_has_begun_sees_the_library_as_it_was(address, remote):
+    tracks = given(2)
+    stored = fill(remote, tracks)
+    with open_library(address) as reader, reader.locked():
+        rows = reader.search(tracks[0], 5)[1]
+        remote.remove(stored[0].id)
+        assert reader.track_of(rows[:, 0]).tolist() == [stored[0].id] * ROWS
+        assert reader.track(stored[0].id) == stored[0]
+        np.testing.assert_array_equal(reader.vectors(rows[:, 0]), tracks[0])
+    with open_library(address) as reader, pytest.raises(LibraryError):
+        reader.track(stored[0].id)
+
+
+def test_several_writers_add_at_the_same_time(address, remote):
+    """Different tracks are all there; the same content is stored once, with both files."""
+    tracks = given(24)
+    failures = []
+
+    def write(writer):
+        try:
+            with open_library(address, writable=True) as library:
+                for number in range(writer, 24, 3):
+                    fill(library, [tracks[number]], number)
+                fill(library, [tracks[0]], 0)  # the one that all of them have
+        except Exception as failure:
+            failures.append(failure)
+
+    threads = [threading.Thread(target=write, args=(writer,)) for writer in range(3)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert not failures
+    found = {track.title: track for track in remote.tracks()}
+    assert set(found) == {f"track {n}" for n in range(24)} and len(remote.tracks()) == 24
+    assert len(remote) == 24 * ROWS
+    for number, vectors in enumerate(tracks):
+        assert identify(remote, vectors[5:30]).matches[0].track == found[f"track {number}"]
+
+
+def test_threads_may_share_a_library(remote):
+    tracks = given(8)
+    stored = fill(remote, tracks)
+    found = {}
+
+    def ask(number):
+        found[number] = [identify(remote, tracks[number][i : i + 12]).best for i in range(0, 25, 5)]
+
+    threads = [threading.Thread(target=ask, args=(number,)) for number in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    for number, matches in found.items():
+        assert [match.track for match in matches] == [stored[number]] * 5
+
+
+def test_damage_is_found(address, remote, postgres):
+    import psycopg
+
+    stored = fill(remote, given(3))
+    assert remote.damaged() == []
+    with psycopg.connect(address.url) as server:
+        server.execute(
+            "UPDATE grafprint.parts SET fingerprints = set_byte(fingerprints, 700, 3)"
+            " WHERE id = %s", (stored[1].first >> 12,)
+        )  # fmt: skip
+    assert remote.damaged() == [stored[1]]
+    with psycopg.connect(address.url) as server:
+        server.execute("DELETE FROM grafprint.parts WHERE id = %s", (stored[0].first >> 12,))
+    assert remote.damaged() == stored[:2]
+    with pytest.raises(LibraryError, match="fingerprints are missing"):
+        remote.vectors(np.arange(stored[0].first, stored[0].first + 5))
+
+
+def test_a_library_too_large_to_search_without_a_server_says_what_to_do(remote, monkeypatch):
+    from grafprint.remote import exact
+
+    monkeypatch.setattr(exact, "MOST", 3 * ROWS)
+    tracks = given(4)
+    fill(remote, tracks[:3])
+    identify(remote, tracks[0][:10])
+    fill(remote, tracks[3:], 3)
+    with pytest.raises(LibraryError, match="reindex --milvus"):
+        identify(remote, tracks[0][:10])
+
+
+def test_a_library_of_a_later_format_is_refused(address, remote):
+    import psycopg
+
+    with psycopg.connect(address.url) as server:
+        server.execute("UPDATE grafprint.meta SET value = '2' WHERE key = 'format'")
+    with pytest.raises(LibraryError, match="update GraFPrint"):
+        open_library(address)
+
+
+def test_an_engine_of_a_later_version_is_refused(address, remote):
+    import psycopg
+
+    fill(remote, given(1))
+    with psycopg.connect(address.url) as server:
+        server.execute(
+            'UPDATE grafprint.state SET changes = changes + 1, engine = \'{"kind": "later"}\''
+        )
+    with open_library(address) as reader, pytest.raises(LibraryError, match="update GraFPrint"):
+        identify(reader, given(1)[0])
+    with psycopg.connect(address.url) as server:
+        server.execute("UPDATE grafprint.state SET engine = %s", ('{"kind": "exact"}',))
+
+
+def test_an_unknown_index_or_setting_is_refused():
+    milvus = pytest.importorskip("grafprint.remote.milvus", reason="not installed: pymilvus")
+
+    def settings(index, **given):
+        return milvus.settings_for("http://localhost:1", "c", index, given, plain=False)
+
+    assert settings("HNSW", ef=64).search == {"ef": 64}
+    with pytest.raises(ConfigError, match="there is no index FAST"):
+        settings("FAST")
+    with pytest.raises(ConfigError, match="HNSW has no setting nprobe: it has M, efCon"):
+        settings("HNSW", nprobe=3)
