@@ -181,6 +181,14 @@ class Milvus(Server):
         config.set("common.session.ttl", 60)
         config.resolve()
         milvus._initialize_data_files(self.folder)
+        # The etcd inside takes its default ports otherwise, which only one server can have.
+        client, peer = (f"http://127.0.0.1:{free_port()}" for _ in range(2))
+        (self.folder / "etcd.yaml").write_text(
+            f"name: default\n"
+            f"listen-client-urls: {client}\nadvertise-client-urls: {client}\n"
+            f"listen-peer-urls: {peer}\ninitial-advertise-peer-urls: {peer}\n"
+            f"initial-cluster: default={peer}\n"
+        )
 
     def replace(self) -> None:
         """Start again without the data: as another server."""
@@ -198,6 +206,7 @@ class Milvus(Server):
             **os.environ,
             "LD_LIBRARY_PATH": str(self.folder / "bin"),
             "DEPLOY_MODE": "STANDALONE",
+            "ETCD_CONFIG_PATH": str(self.folder / "etcd.yaml"),
             "MILVUS_RUN_DIR": str(self.folder / "run"),
             # Its threads wait by spinning otherwise, which two cores have no time for.
             "OMP_NUM_THREADS": "1",

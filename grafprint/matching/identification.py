@@ -237,7 +237,8 @@ def _answer(
     places = candidates.take(named)
     tracks = [library.track(int(number)) for number in library.spans(places.firsts)[0]]
     nearby = alignment.around(library, queries, positions, places)
-    starts = places.starts + alignment.peaks(nearby)
+    # From the track's beginning: row numbers may be too large for fractions.
+    starts = places.starts - places.firsts + alignment.peaks(nearby)
     matches = []
     for number, track, start, near in zip(named, tracks, starts, nearby, strict=True):
         library.require_intact(track)
@@ -246,7 +247,7 @@ def _answer(
         matches.append(
             Match(
                 track,
-                float(start - track.first) * library.hop_s,
+                float(start) * library.hop_s,
                 float(scores[number]),
                 calibration.confidence(
                     float(evidence[number]),

@@ -126,6 +126,18 @@ def test_a_long_track_is_stored_in_parts_and_read_across_their_ends(remote):
     assert remote.damaged() == []
 
 
+def test_row_numbers_may_be_large(remote):
+    """After billions of tracks, and with tracks so long that products of both would overflow."""
+    remote.database.rows("SELECT setval('grafprint.runs', %s)", (2**40,))
+    long = [walk(np.random.default_rng(seed), 5000) for seed in (1, 2)]
+    stored = fill(remote, long)
+    assert stored[0].first > 2**59
+    for track, vectors in zip(stored, long, strict=True):
+        best = identify(remote, vectors[4500:4530]).matches[0]
+        assert best.track == track
+        assert best.start_s == pytest.approx(4500 * remote.hop_s, abs=1e-3)
+
+
 def test_a_track_that_is_too_long_is_refused(remote):
     from grafprint.remote.schema import LONGEST
 
