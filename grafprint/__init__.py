@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from grafprint.library import Library, Track
     from grafprint.matching import Answer, Match, identify, identify_audio, identify_file
     from grafprint.matching.live import LiveQuery
+    from grafprint.remote.opening import open_library
     from grafprint.scan import Timeline
     from grafprint.tagging import ClipTagger, ClipTags
 
@@ -58,6 +59,7 @@ __all__ = [
     "identify",
     "identify_audio",
     "identify_file",
+    "open_library",
 ]
 
 _HOMES = {
@@ -73,6 +75,7 @@ _HOMES = {
     "identify": "grafprint.matching",
     "identify_audio": "grafprint.matching",
     "identify_file": "grafprint.matching",
+    "open_library": "grafprint.remote.opening",
 }
 
 

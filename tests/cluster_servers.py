@@ -163,7 +163,11 @@ class Postgres(Server):
         return hasattr(os, "geteuid") and os.geteuid() == 0
 
     def _user(self) -> dict:
-        return {"user": _OTHER, "group": "nogroup", "extra_groups": []} if self._as_other() else {}
+        if not self._as_other():
+            return {}
+        import pwd
+
+        return {"user": _OTHER, "group": pwd.getpwnam(_OTHER).pw_gid, "extra_groups": []}
 
 
 class Milvus(Server):

@@ -11,8 +11,8 @@ from scipy.io import wavfile
 
 from grafprint import audio
 from grafprint.audio.metadata import Tags
-from grafprint.library import Library
 from grafprint.library.records import File, Recording, Track
+from grafprint.remote.opening import AnyLibrary
 from tests.audio_files import MUSIC
 
 DIM = 128
@@ -51,7 +51,7 @@ def write_music(folder: Path, count: int, duration_s: float = 2.0) -> list[Path]
 
 
 def fill(
-    library: Library, tracks: Iterable[NDArray[np.float32]], first_number: int = 0
+    library: AnyLibrary, tracks: Iterable[NDArray[np.float32]], first_number: int = 0
 ) -> list[Track]:
     """Store given vectors [n, 128] as tracks, the way an indexed file is stored."""
     stored = []

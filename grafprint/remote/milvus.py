@@ -6,6 +6,7 @@ import logging
 import os
 import time
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -174,6 +175,9 @@ class MilvusEngine:
                 if time.monotonic() > deadline or _hopeless(failure):
                     raise self._explained(failure) from failure
                 _log.info("%s does not answer (%s)", self.settings.uri, failure)
+                if "not loaded" in str(failure):  # it was started again
+                    with suppress(MilvusException):
+                        self._connected().load_collection(self.settings.collection, timeout=_CALL_S)
             self.close()
             time.sleep(wait_s)
             wait_s = min(2 * wait_s, 5.0)
@@ -202,11 +206,9 @@ class MilvusEngine:
 def _hopeless(failure: MilvusException) -> bool:
     """Whether trying again is in vain: the server has answered, and refuses."""
     text = str(failure).lower()
-    return any(
-        word in text
-        for word in ("collection not found", "can't find collection", "auth", "permission",
-                     "invalid parameter", "illegal")
-    )  # fmt: skip
+    refusals = ("collection not found", "can't find collection", "auth check", "permission deny",
+                "privilege", "invalid parameter")  # fmt: skip
+    return any(word in text for word in refusals)
 
 
 def _token() -> str:

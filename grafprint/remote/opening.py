@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, TypeAlias
 
 from grafprint.errors import LibraryError
 from grafprint.library import Library
-from grafprint.remote.address import Address, Place, missing_package
+from grafprint.remote.address import Address, Place, missing_package, place_of
 
 if TYPE_CHECKING:
     from grafprint.library.records import Network
@@ -20,12 +20,20 @@ else:
 
 
 def open_library(
-    place: Place, *, model_id: str | None = None, writable: bool = False, nprobe: int | None = None
+    place: Place | str,
+    *,
+    model_id: str | None = None,
+    writable: bool = False,
+    nprobe: int | None = None,
 ) -> AnyLibrary:
     """Open the library in a folder or at an address; as ``Library.open``.
 
-    Raises MissingPackageError without the packages that an address needs.
+    ``place`` is a path, or text such as ``postgresql://HOST/NAME``. ``nprobe`` is for folders only.
+
+    Raises ConfigError for an address that cannot be one, MissingPackageError without the packages
+    that an address needs.
     """
+    place = place_of(place)
     if isinstance(place, Path):
         return Library.open(place, model_id=model_id, writable=writable, nprobe=nprobe)
     library = _remote()(place, writable=writable)
@@ -38,8 +46,11 @@ def open_library(
     return library
 
 
-def create_library(place: Place, network: Network, *, factory: str | None = None) -> AnyLibrary:
+def create_library(
+    place: Place | str, network: Network, *, factory: str | None = None
+) -> AnyLibrary:
     """Make an empty library; as ``Library.create``. ``factory`` is for folders only."""
+    place = place_of(place)
     if isinstance(place, Path):
         return Library.create(place, network, factory=factory)
     if factory is not None:

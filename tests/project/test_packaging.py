@@ -22,6 +22,7 @@ OWN = ("assets", "benchmarks", "demo", "docs", "grafprint", "tests")
 # Needed without being imported by name.
 INDIRECT = {
     "tensorboard",  # Lightning's logger writes with it
+    "psycopg-binary",  # psycopg uses it
 }
 
 # Used if it is installed.
@@ -192,6 +193,7 @@ def test_train_needs_its_extra_alone(tmp_path: Path):
         ("evaluate", "pyroomacoustics", "evaluate"),
         ("train", "lightning", f"train {CAFE} --out run"),
         ("microphone", "sounddevice", "listen"),
+        ("cluster", "psycopg", "library list --library postgresql://localhost/music"),
     ],
 )
 def test_a_missing_extra_is_named(extra: str, package: str, command: str, tmp_path: Path):

@@ -1,6 +1,9 @@
 """Real servers for these tests, and libraries on them."""
 
+from __future__ import annotations
+
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
@@ -9,6 +12,9 @@ from grafprint.matching import Answer
 from grafprint.remote.address import Address
 from tests.cluster_servers import Milvus, Postgres, missing
 from tests.libraries import Network, walk
+
+if TYPE_CHECKING:
+    from grafprint.remote.library import RemoteLibrary
 
 ROWS = 40  # of each track of given vectors
 _databases = iter(range(1_000_000))
@@ -47,12 +53,19 @@ def address(postgres: Postgres) -> Address:
 
 
 @pytest.fixture
-def remote(address: Address) -> Iterator:
+def remote(address: Address) -> Iterator[RemoteLibrary]:
     """An empty library for given vectors, writable."""
     from grafprint.remote.library import RemoteLibrary
 
     with RemoteLibrary.create(address, Network()) as library:
         yield library
+
+
+def opened(address: Address) -> RemoteLibrary:
+    """The library at an address, writable."""
+    from grafprint.remote.library import RemoteLibrary
+
+    return RemoteLibrary(address, writable=True)
 
 
 def given(count: int, seed: int = 0) -> list[np.ndarray]:

@@ -11,7 +11,7 @@ from grafprint.remote import copying
 from grafprint.remote.copying import copy_library
 from grafprint.remote.opening import create_library, is_there, open_library
 from tests.libraries import Network, fill, write_music
-from tests.remote.conftest import given
+from tests.remote.conftest import given, opened
 
 
 @pytest.fixture
@@ -48,7 +48,7 @@ def contents(place):
             )
         facts = (
             {library.located(p): content for p, content in library.catalogue.kept_out.items()},
-            library.located(library.catalogue.network),
+            library.located(library.catalogue.network or ""),
             (library.model_id, library.dim, library.hop_s, library.window_s, len(library)),
             library.has_landmarks,
         )
@@ -87,7 +87,7 @@ def test_a_stopped_copy_is_continued(folder, address):
 
 def test_what_a_stop_left_out_of_a_track_is_copied_later(folder, address):
     copy_library(folder, address)
-    with open_library(address, writable=True) as library:
+    with opened(address) as library:
         library.database.change(
             lambda db: db.execute("DELETE FROM grafprint.files WHERE path LIKE '%copy.wav'")
         )
@@ -114,7 +114,8 @@ def test_damage_is_not_copied(address, tmp_path):
     with pytest.raises(LibraryError, match="damaged"):
         copy_library(tmp_path / "library", address)
     assert not is_there(address)
-    with create_library(address, Network()) as remote:
+    create_library(address, Network()).close()
+    with opened(address) as remote:
         fill(remote, given(3))
         remote.database.change(
             lambda db: db.execute("UPDATE grafprint.tracks SET crc32 = 1 WHERE title = 'track 1'")

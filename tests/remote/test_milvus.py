@@ -15,7 +15,7 @@ from grafprint.matching import identify, identify_many
 from grafprint.remote.opening import create_library, open_library
 from tests.libraries import Network, fill, unit
 from tests.paths import ASSETS
-from tests.remote.conftest import ROWS, assert_same_answer, given
+from tests.remote.conftest import ROWS, assert_same_answer, given, opened
 from tests.remote.writing import Writers, assert_no_leftovers, assert_nothing_lost
 
 pytest.importorskip("pymilvus", reason="not installed: pymilvus (requirements-dev.txt)")
@@ -153,7 +153,7 @@ def test_the_library_is_in_use_while_its_index_is_made_anew(address, searched, m
 
     thread = threading.Thread(target=change)
     thread.start()
-    with open_library(address, writable=True) as other:
+    with opened(address) as other:
         for _ in range(2):
             before = other.engine
             search_with(other, milvus)

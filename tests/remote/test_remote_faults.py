@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from grafprint.errors import LibraryError
+from grafprint.library import Track
 from grafprint.matching import identify
 from grafprint.remote.opening import create_library, open_library
 from tests.libraries import Network, fill
@@ -129,7 +130,7 @@ def test_lost_connections_lose_nothing(address, postgres):
     thread = threading.Thread(target=cut)
     thread.start()
     try:
-        kept = []
+        kept: list[Track] = []
         for number, vectors in enumerate(tracks):
             (track,) = fill(library, [vectors], number)
             if number % 3 == 2:

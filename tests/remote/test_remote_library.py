@@ -297,7 +297,7 @@ def test_threads_may_share_a_library(remote):
     for thread in threads:
         thread.join()
     for number, matches in found.items():
-        assert [match.track for match in matches] == [stored[number]] * 5
+        assert [match and match.track for match in matches] == [stored[number]] * 5
 
 
 def test_damage_is_found(address, remote, postgres):
