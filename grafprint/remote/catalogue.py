@@ -1,37 +1,22 @@
 """A library's tracks and files in PostgreSQL: a change is one transaction, and may be repeated.
 
-Every change begins by locking the one row of ``state``, so changes of all writers come one after
-the other; each takes some milliseconds. Reads see what is committed, and nothing is kept in memory.
+Reads see what is committed, and nothing is kept in memory.
 """
 
 from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable
-from dataclasses import asdict
-from dataclasses import replace as changed
 from functools import partial
 from pathlib import Path
 from typing import Any, LiteralString
 
 from grafprint.audio.metadata import Tags, title_of_name
-from grafprint.library import details
 from grafprint.library.labels import Labels
 from grafprint.library.records import File, Recording, Track
-from grafprint.remote import schema
-from grafprint.remote.database import Connection, Database, one
-
-_TRACK: LiteralString = (
-    "id, (SELECT path FROM grafprint.files WHERE track = tracks.id ORDER BY number LIMIT 1),"
-    " content_hash, duration_s, title, artist, album, licence, source, run, count,"
-    " year, isrc, musicbrainz_recording, musicbrainz_release, musicbrainz_artist, title_from_name"
-)
-_SELECT: LiteralString = f"SELECT {_TRACK} FROM grafprint.tracks "
-_RUN = 9  # the column with the run in such a row
-
-
-class Overtaken(Exception):
-    """A run was stored for another engine than the present one, or is no longer pending."""
+from grafprint.remote import changes
+from grafprint.remote.changes import SELECT, Overtaken, track_of
+from grafprint.remote.database import Connection, Database
 
 
 class RemoteCatalogue:
@@ -145,7 +130,7 @@ class RemoteCatalogue:
         return {track: Labels(tagger, text) for track, tagger, text in rows}
 
     def _tracks(self, where: LiteralString, value: Any) -> list[Track]:
-        return [_track(row) for row in self._database.rows(_SELECT + where, (value,))]
+        return [track_of(row) for row in self._database.rows(SELECT + where, (value,))]
 
     # Changing -----------------------------------------------------------------------------------
 
@@ -158,7 +143,12 @@ class RemoteCatalogue:
         while True:
             run, sounding, engine = self._stored()
             work = partial(
-                _put, recording=recording, file=file, run=run, sounding=sounding, engine=engine
+                changes.put,
+                recording=recording,
+                file=file,
+                run=run,
+                sounding=sounding,
+                engine=engine,
             )
             try:
                 return self._database.change(work)
@@ -169,17 +159,17 @@ class RemoteCatalogue:
         """See :class:`grafprint.library.target.Records`."""
 
         def work(db: Connection) -> None:
-            _begin(db)
-            _hold(db, file)
+            changes.begin(db)
+            changes.hold(db, file)
 
         self._database.change(work)
 
     def put_tags(self, track: Track, tags: Tags) -> Track:
         """Replace the texts of a track; returns it."""
-        texts = _texts(tags)
+        texts = changes.texts_of(tags)
 
         def work(db: Connection) -> None:
-            _begin(db)
+            changes.begin(db)
             names = ", ".join(f"{name} = %({name})s" for name in texts)
             db.execute(
                 f"UPDATE grafprint.tracks SET {names} WHERE id = %(id)s",
@@ -193,7 +183,7 @@ class RemoteCatalogue:
         """Store what a track sounds like, instead of what was stored before."""
 
         def work(db: Connection) -> None:
-            _begin(db)
+            changes.begin(db)
             db.execute(
                 "UPDATE grafprint.tracks SET tagger = %s, labels = %s WHERE id = %s",
                 (*labels, track.id),
@@ -203,7 +193,7 @@ class RemoteCatalogue:
 
     def put_network(self, path: str) -> None:
         """Remember where the file of the network is."""
-        self._database.change(lambda db: put_meta(db, "network", path))
+        self._database.change(lambda db: changes.put_meta(db, "network", path))
 
     def keep_out(self, files: dict[str, str]) -> None:
         """Remember files, as paths and content, that are not to be added again."""
@@ -236,7 +226,7 @@ class RemoteCatalogue:
         )
 
         def work(db: Connection) -> set[int]:
-            _begin(db)
+            changes.begin(db)
             db.execute("DELETE FROM grafprint.files WHERE path = ANY(%s)", (gone,))
             dead = set()
             for track in before:
@@ -245,153 +235,14 @@ class RemoteCatalogue:
                     (track.id,),
                 ).fetchone()
                 if left is None:
-                    _drop(db, track.id)
+                    changes.drop(db, track.id)
                     dead.add(track.id)
                 elif track.title_from_name:
                     db.execute(
                         "UPDATE grafprint.tracks SET title = %s WHERE id = %s",
-                        (_text(title_of_name(Path(left[0]))), track.id),
+                        (changes.stored_text(title_of_name(Path(left[0]))), track.id),
                     )
             return dead
 
         dead = self._database.change(work)
         return [track for track in before if track.id in dead]
-
-
-def put_meta(db: Connection, key: str, value: object) -> None:
-    """Store a fact about the library, in a transaction."""
-    db.execute(
-        "INSERT INTO grafprint.meta VALUES (%s, %s)"
-        " ON CONFLICT (key) DO UPDATE SET value = excluded.value",
-        (key, json.dumps(value)),
-    )
-
-
-def _begin(db: Connection) -> str:
-    """Lock the library for a change, and count it; returns the engine."""
-    (engine,) = one(db, "UPDATE grafprint.state SET changes = changes + 1 RETURNING engine")
-    return str(engine)
-
-
-def _put(
-    db: Connection, recording: Recording, file: File, run: int, sounding: int, engine: str
-) -> Track:
-    present = _begin(db)
-    stored = db.execute(_SELECT + "WHERE run = %s", (run,)).fetchone()
-    if stored:  # this was committed before the connection was lost
-        return _track(stored)
-    if present != engine:
-        raise Overtaken
-    if not db.execute("DELETE FROM grafprint.pending WHERE run = %s", (run,)).rowcount:
-        raise Overtaken  # the connection was lost, and another writer has cleaned up
-    same = db.execute(
-        "SELECT id FROM grafprint.tracks WHERE content_hash = %s", (recording.content_hash,)
-    ).fetchone()
-    if same:
-        throw_away(db, [run])
-        _hold(db, changed(file, track=same[0]))
-        return _track(one(db, _SELECT + "WHERE id = %s", (same[0],)))
-    columns = {
-        "run": run,
-        "content_hash": recording.content_hash,
-        "duration_s": recording.duration_s,
-        "count": recording.count,
-        "sounding": sounding,
-        "crc32": recording.crc32,
-        "has_landmarks": one(
-            db,
-            "SELECT EXISTS (SELECT FROM grafprint.parts WHERE id = %s AND landmarks IS NOT NULL)",
-            (schema.parts_of(run)[0],),
-        )[0],
-        **_texts(recording.tags),
-    }
-    # The file's former track gets the new content, unless another file holds that, too.
-    former = db.execute(
-        "SELECT track FROM grafprint.files f WHERE path = %s AND NOT EXISTS"
-        " (SELECT FROM grafprint.files o WHERE o.track = f.track AND o.path <> f.path)",
-        (file.path,),
-    ).fetchone()
-    if former:
-        track = int(former[0])
-        _subtract(db, track)
-        sets = ", ".join(f"{name} = %({name})s" for name in columns)
-        db.execute(
-            f"UPDATE grafprint.tracks SET {sets}, tagger = NULL, labels = NULL WHERE id = %(id)s",
-            {**columns, "id": track},
-        )
-    else:
-        names = ", ".join(columns)
-        values = ", ".join(f"%({name})s" for name in columns)
-        statement = f"INSERT INTO grafprint.tracks ({names}) VALUES ({values}) RETURNING id"
-        (track,) = one(db, statement, columns)
-    db.execute(
-        "UPDATE grafprint.state SET fingerprints = fingerprints + %(count)s,"
-        " rows = rows + %(count)s, sounding = sounding + %(sounding)s",
-        columns,
-    )
-    _hold(db, changed(file, track=track))
-    return _track(one(db, _SELECT + "WHERE id = %s", (track,)))
-
-
-def _hold(db: Connection, file: File) -> None:
-    """Note that a file holds its track; drop its former track if that has no other file."""
-    former = db.execute(
-        "SELECT track FROM grafprint.files WHERE path = %s", (file.path,)
-    ).fetchone()
-    db.execute(
-        "INSERT INTO grafprint.files (path, track, size, mtime_ns)"
-        " VALUES (%(path)s, %(track)s, %(size)s, %(mtime_ns)s) ON CONFLICT (path) DO UPDATE SET"
-        " track = excluded.track, size = excluded.size, mtime_ns = excluded.mtime_ns",
-        asdict(file),
-    )
-    if former and former[0] != file.track:
-        other = db.execute(
-            "SELECT FROM grafprint.files WHERE track = %s LIMIT 1", (former[0],)
-        ).fetchone()
-        if other is None:
-            _drop(db, former[0])
-
-
-def _drop(db: Connection, track: int) -> None:
-    """Delete a track that has no file."""
-    _subtract(db, track)
-    db.execute("DELETE FROM grafprint.tracks WHERE id = %s", (track,))
-
-
-def _subtract(db: Connection, track: int) -> None:
-    """Take a track's rows out of the sums, and throw them away."""
-    found = db.execute(
-        "UPDATE grafprint.state SET fingerprints = fingerprints - t.count,"
-        " sounding = state.sounding - t.sounding"
-        " FROM grafprint.tracks t WHERE t.id = %s RETURNING t.run",
-        (track,),
-    ).fetchone()
-    if found:
-        throw_away(db, [found[0]])
-
-
-def throw_away(db: Connection, runs: Iterable[int]) -> None:
-    """Delete the rows of runs, and note that the index may still have them."""
-    for run in runs:
-        db.execute("DELETE FROM grafprint.parts WHERE id BETWEEN %s AND %s", schema.parts_of(run))
-        db.execute("INSERT INTO grafprint.garbage VALUES (%s) ON CONFLICT (run) DO NOTHING", (run,))
-
-
-def _texts(tags: Tags) -> dict[str, str | bool]:
-    """The columns of a track that come from its file's tags."""
-    texts = {
-        name: getattr(tags, name) for name in ("title", "artist", "album", "licence", "source")
-    }
-    texts |= details.of_tags(tags)._asdict()
-    return {k: _text(v) if isinstance(v, str) else bool(v) for k, v in texts.items()}
-
-
-def _text(text: str) -> str:
-    """A text that PostgreSQL can store."""
-    return text.replace("\0", "").encode("utf-8", "replace").decode()
-
-
-def _track(row: tuple[Any, ...]) -> Track:
-    values = list(row)
-    values[_RUN] = schema.first_row(values[_RUN])
-    return Track(*values)

@@ -25,7 +25,8 @@ from grafprint.library.labels import Labels
 from grafprint.library.records import Network, Track
 from grafprint.remote import schema
 from grafprint.remote.address import Address
-from grafprint.remote.catalogue import RemoteCatalogue, put_meta, throw_away
+from grafprint.remote.catalogue import RemoteCatalogue
+from grafprint.remote.changes import put_meta, throw_away
 from grafprint.remote.database import Connection, Database, has_library, one
 from grafprint.remote.engine import EngineSettings
 from grafprint.remote.exact import ExactEngine
@@ -252,7 +253,7 @@ class RemoteLibrary(RemoteReader):
             db.execute("UPDATE grafprint.tracks SET has_landmarks = true WHERE run = %s", (run,))
 
         self.database.change(work)
-        self._landmarks.pop(run, None)
+        self._landmarks.forget(run)
 
     # Removing -----------------------------------------------------------------------------------
 

@@ -6,7 +6,6 @@ import contextlib
 import json
 import math
 import os
-from collections import OrderedDict
 from collections.abc import Iterator
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -14,7 +13,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from grafprint.audio.landmarks import EMPTY, FRAME_S, PER_ROW, ROW_FRAMES
+from grafprint.audio.landmarks import FRAME_S, PER_ROW, ROW_FRAMES
 from grafprint.errors import LibraryError
 from grafprint.library import records
 from grafprint.library.labels import Labels
@@ -26,13 +25,13 @@ from grafprint.remote.catalogue import RemoteCatalogue
 from grafprint.remote.database import Database, has_library
 from grafprint.remote.engine import MILVUS, EngineSettings
 from grafprint.remote.exact import ExactEngine
+from grafprint.remote.landmarks import TrackLandmarks
 from grafprint.remote.stretches import Stretches
 
 if TYPE_CHECKING:
     from grafprint.library.index.row_index import IndexState
     from grafprint.remote.milvus import MilvusEngine
 
-_LANDMARK_BYTES = 1 << 27  # of landmarks kept in memory
 _TRACKS = 50_000  # kept in memory
 
 
@@ -82,7 +81,7 @@ class RemoteReader:
         self._table: tuple[np.ndarray, np.ndarray] | None = None  # as of the state
         self._has_landmarks: bool | None = None  # as of the state
         self._labels: dict[int, Labels] | None = None  # as of the state
-        self._landmarks: OrderedDict[int, np.ndarray] = OrderedDict()  # by run
+        self._landmarks = TrackLandmarks(self.database, self.dim)
 
     def _read_meta(self) -> Meta:
         found = {k: json.loads(v) for k, v in
@@ -306,37 +305,13 @@ class RemoteReader:
 
     def prefetch_landmarks(self, firsts: np.ndarray) -> None:
         """Fetch the landmarks of the tracks with these first rows, in one round trip."""
-        runs = (np.asarray(firsts, np.int64) >> schema.RUN_BITS).tolist()
-        missing = [run for run in runs if run not in self._landmarks]
-        if not missing:
-            return
-        bounds = [schema.parts_of(run) for run in missing]
-        rows = self.database.rows(
-            "SELECT p.id, p.landmarks, octet_length(p.fingerprints) FROM"
-            " unnest(%s::bigint[], %s::bigint[]) AS w (first, last)"
-            " JOIN grafprint.parts p ON p.id BETWEEN w.first AND w.last ORDER BY p.id",
-            ([first for first, _ in bounds], [last for _, last in bounds]),
-        )
-        found: dict[int, list[np.ndarray]] = {run: [] for run in missing}
-        for part, data, size in rows:
-            missing_rows = np.full((size // (2 * self.dim), PER_ROW), EMPTY)
-            marks = missing_rows if data is None else np.frombuffer(data, "<u2")
-            found[part >> schema.PARTS_BITS].append(marks.reshape(-1, PER_ROW))
-        for run, parts in found.items():
-            empty = np.empty((0, PER_ROW), np.uint16)
-            self._landmarks[run] = np.ascontiguousarray(np.concatenate([empty, *parts]), np.uint16)
-        used = sum(marks.nbytes for marks in self._landmarks.values())
-        while used > _LANDMARK_BYTES and len(self._landmarks) > len(missing):
-            used -= self._landmarks.popitem(last=False)[1].nbytes
+        with self.locked():
+            self._landmarks.prefetch(firsts)
 
     def landmarks(self, first: int, end: int) -> np.ndarray:
         """The landmarks, uint16 [end - first, 8], of rows ``first`` to ``end`` (exclusive)."""
-        run = int(first) >> schema.RUN_BITS
-        start = schema.first_row(run)
         with self.locked():
-            self.prefetch_landmarks(np.array([start]))
-            self._landmarks.move_to_end(run)
-            return self._landmarks[run][int(first) - start : int(end) - start]
+            return self._landmarks.range(int(first), int(end))
 
     def prefetch(self, firsts: np.ndarray, ends: np.ndarray) -> None:
         """Fetch the rows ``firsts [c]`` to ``ends [c]`` (exclusive) in one round trip."""
