@@ -8,6 +8,7 @@ Interrupted, it continues with the first song that is not whole.
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Annotated
@@ -21,8 +22,9 @@ from grafprint import audio
 from grafprint.audio.folders import audio_files
 from grafprint.errors import DataError, GraFPrintError
 
-# Songs of one package sound alike: the split is by package.
+# Songs of one package sound alike: the split is by package. All others are for training.
 TEST_PACKAGES = frozenset({"heroes-sound-tracks", "freedroid-data", "pekka-kana-2-data"})
+VALID_PACKAGES = frozenset({"gl-117-data", "njam-data", "penguin-command", "rockdodger"})
 _WHOLE = ("mix", "mixture")  # a song's file that holds all stems
 
 
@@ -70,10 +72,18 @@ def write_all(out: Path, found: Found) -> None:
 
 
 def modules_below(folder: Path, trackers: Trackers) -> Found:
-    """The tracker modules in each package, which is a folder below ``folder``."""
+    """The tracker modules in each package, which is a folder below ``folder``.
+
+    A file that is in two packages counts once.
+    """
+    seen = set()
     for path in sorted(folder.rglob("*")):
         if path.suffix.lower() not in SUFFIXES or path.is_symlink() or not path.is_file():
             continue
+        contents = hashlib.sha256(path.read_bytes()).digest()
+        if contents in seen:
+            continue
+        seen.add(contents)
         package = path.relative_to(folder).parts[0]
         # With the suffix: a.mod and a.xm are two songs.
         yield (
@@ -93,8 +103,7 @@ def module(path: Path, package: str, trackers: Trackers) -> Song:
         for number in range(trackers.channels(path)):
             yield f"channel {number + 1:02d}", trackers.channel(path, number)
 
-    split = "test" if package in TEST_PACKAGES else "train"
-    return Song(path.name, package, split, mix, stems(), rows)
+    return Song(path.name, package, split_of_package(package), mix, stems(), rows)
 
 
 def songs_below(folder: Path) -> Found:
@@ -125,9 +134,16 @@ def mixes_below(folder: Path) -> Found:
         )
 
 
+def split_of_package(package: str) -> str:
+    """Whether a package's songs are for ``train``, ``valid`` or ``test``."""
+    if package in TEST_PACKAGES:
+        return "test"
+    return "valid" if package in VALID_PACKAGES else "train"
+
+
 def split_of(path: Path) -> str:
-    """``test`` below a folder of that name, else ``train``."""
-    return "test" if "test" in path.parts[:-1] else "train"
+    """``test`` or ``valid`` below a folder of that name, else ``train``."""
+    return next((name for name in ("test", "valid") if name in path.parts[:-1]), "train")
 
 
 if __name__ == "__main__":

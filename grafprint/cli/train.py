@@ -25,7 +25,12 @@ def register(app: typer.Typer) -> None:
 
 
 def train(
-    music: Annotated[Path, typer.Argument(help="A folder, a CSV manifest or an FMA tree.")],
+    music: Annotated[
+        Path,
+        typer.Argument(
+            help="A folder, a CSV manifest or an FMA tree; or songs as stems, stems.csv."
+        ),
+    ],
     run: Annotated[Path, typer.Option("--out", help="Folder of the run.")],
     noise: Annotated[
         Path | None, typer.Option(help="Noises: a folder, a manifest or MUSAN. Default: synthetic.")
@@ -34,11 +39,15 @@ def train(
         Path | None,
         typer.Option(help="Room responses: a folder, a manifest or AIR. Default: simulated."),
     ] = None,
+    mixes: Annotated[
+        Path | None,
+        typer.Option(help="With stems.csv: whole recordings to sample, too; as MUSIC."),
+    ] = None,
     resume: Annotated[
         bool,
         typer.Option(
-            help="Resume the run in --out with its settings; of the options only --steps counts, "
-            "and --encoder for a network of your own."
+            help="Resume the run in --out with its settings; of the options only --steps, --mixes, "
+            "--noise and --rooms count, and --encoder for a network of your own."
         ),
     ] = False,
     recipe: Annotated[
@@ -51,7 +60,7 @@ def train(
         str | None,
         typer.Option(
             help="grafprint, samples, nafp, transformer, hash-transformer, or MODULE:CLASS.",
-            show_default="grafprint",
+            show_default="grafprint; samples with stems.csv",
         ),
     ] = None,
     options: Annotated[str | None, typer.Option(help="Encoder options as JSON.")] = None,
@@ -87,6 +96,7 @@ def train(
     with status("loading PyTorch and Lightning"):
         from grafprint.training import train as run_training
         from grafprint.training.config import TrainConfig, load_config
+        from grafprint.training.stem_bank import is_stem_table
 
     if accelerator != "auto":
         check_device(accelerator, "--accelerator")
@@ -101,6 +111,8 @@ def train(
         config = replace(saved, steps=steps or saved.steps)
     else:
         config = TrainConfig() if recipe is None else load_config(recipe)
+        if encoder is None and recipe is None and is_stem_table(music):
+            encoder = "samples"
         given: dict[str, Any] = {
             "encoder": encoder, "encoder_options": parse_options(options), "steps": steps,
             "batch": batch, "learning_rate": learning_rate,
@@ -138,6 +150,7 @@ def train(
             config,
             music,
             run,
+            mixes=mixes,
             noise=noise,
             rooms=rooms,
             cache=cache,
@@ -150,6 +163,7 @@ def train(
             on_decode=on_decode,
         )
     own = f" --encoder {config.encoder}" if ":" in config.encoder else ""
+    own += f" --mixes {mixes}" if mixes else ""
     show_end(f"train {music} --out {run}{own}" if interrupted() else None, f"trained: {result}")
 
 

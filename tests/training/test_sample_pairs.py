@@ -74,7 +74,7 @@ def test_other_songs_are_laid_over_and_the_reference_can_be_the_stems_alone(
 
 
 def test_a_batch_larger_than_the_songs_is_refused(bank: StemBank) -> None:
-    with pytest.raises(DataError, match="needs as many songs"):
+    with pytest.raises(DataError, match="needs 4 songs"):
         StemCrops(bank, 4, 16_000, 0)
 
 
