@@ -106,12 +106,13 @@ def train(
         logging.getLogger(name).setLevel(logging.ERROR)
     if encoder is not None and ":" in encoder:
         import_network(encoder)
+    stems = is_stem_table(music)
     if resume:
         saved = load_config(run / "config.json")
         config = replace(saved, steps=steps or saved.steps)
     else:
         config = TrainConfig() if recipe is None else load_config(recipe)
-        if encoder is None and recipe is None and is_stem_table(music):
+        if encoder is None and recipe is None and stems:
             encoder = "samples"
         given: dict[str, Any] = {
             "encoder": encoder, "encoder_options": parse_options(options), "steps": steps,
@@ -126,6 +127,7 @@ def train(
     with progress() as bar:
         decoding = bar.add_task("decoding", total=None)
         training = bar.add_task("training", total=config.steps, visible=False)
+        prepare = "preparing songs" if stems else "preparing noises and rooms"
 
         def on_progress(p: Progress) -> None:
             rates = (p.validation or {}).items()
@@ -139,10 +141,10 @@ def train(
         def on_decode(done: int, total: int) -> None:
             bar.update(decoding, completed=done, total=total)
             if done == total:
-                bar.update(training, description="preparing noises and rooms", visible=True)
+                bar.update(training, description=prepare, visible=True)
 
         def on_step(step: int) -> None:
-            if bar.tasks[training].description == "preparing noises and rooms":
+            if bar.tasks[training].description == prepare:
                 bar.update(training, description="training")
             bar.update(training, completed=step)
 
