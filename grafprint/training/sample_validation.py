@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 import torch
@@ -46,26 +47,40 @@ class SampleValidation:
         seconds: float = 40.0,
         queries: int = 96,
     ) -> None:
-        self.features = features
-        views = {name: SamplePairs(c, features).to(device) for name, c in CHANGES.items()}
-        logmel, samples = views["plain"].logmel, views["plain"].samples
-        drawn = StemCrops(
-            bank, 2, samples, seed,
+        self.bank, self.features, self.device = bank, features, device
+        self.seed, self.seconds, self.steps = seed, seconds, range(queries // 2)
+        self.views = {name: SamplePairs(c, features).to(device) for name, c in CHANGES.items()}
+        self.drawn = StemCrops(
+            bank, 2, self.views["plain"].samples, seed,
             mix_share=1, cross_song_share=1, stem_share=0.5, seconds=seconds,
         )  # fmt: skip
-        self.references: list[tuple[int, Tensor]] = []
-        for song in drawn.usable:
-            length = min(drawn.length[song], round(seconds * SAMPLE_RATE))
-            clip = torch.from_numpy(bank.total([bank.songs[song][0]], 0, length))
-            self.references.append((bank.recording_of[song], logmel(clip.to(device))))
-        steps = range(queries // 2)
-        self.songs = torch.cat([drawn.songs(step) for step in steps]).to(device)
-        crops = [drawn[step].to(device) for step in steps]
-        self.queries = {}
-        for name, pairs in views.items():
-            generator = torch.Generator().manual_seed(seed)
-            made = [pairs(crop, generator).chunk(2)[1] for crop in crops]
-            self.queries[name] = torch.cat(made)
+
+    @cached_property
+    def references(self) -> list[tuple[int, Tensor]]:
+        """The number and the log-mels of each song."""
+        found = []
+        for song in self.drawn.usable:
+            length = min(self.drawn.length[song], round(self.seconds * SAMPLE_RATE))
+            clip = torch.from_numpy(self.bank.total([self.bank.songs[song][0]], 0, length))
+            mel = self.views["plain"].logmel(clip.to(self.device))
+            found.append((self.bank.recording_of[song], mel))
+        return found
+
+    @cached_property
+    def songs(self) -> Tensor:
+        """The song of each query, and the one that is laid over it, ``[queries, 2]``."""
+        return torch.cat([self.drawn.songs(step) for step in self.steps]).to(self.device)
+
+    @cached_property
+    def queries(self) -> dict[str, Tensor]:
+        """Encoder inputs of the queries, with each change."""
+        generators = {name: torch.Generator().manual_seed(self.seed) for name in self.views}
+        made: dict[str, list[Tensor]] = {name: [] for name in self.views}
+        for step in self.steps:
+            crop = self.drawn[step].to(self.device)
+            for name, pairs in self.views.items():
+                made[name].append(pairs(crop, generators[name]).chunk(2)[1])
+        return {name: torch.cat(parts) for name, parts in made.items()}
 
     @torch.no_grad()
     def scores(self, encoder: Encoder) -> dict[str, float]:
