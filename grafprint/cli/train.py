@@ -25,7 +25,12 @@ def register(app: typer.Typer) -> None:
 
 
 def train(
-    music: Annotated[Path, typer.Argument(help="A folder, a CSV manifest or an FMA tree.")],
+    music: Annotated[
+        Path,
+        typer.Argument(
+            help="A folder, a CSV manifest or an FMA tree; or songs as stems, stems.csv."
+        ),
+    ],
     run: Annotated[Path, typer.Option("--out", help="Folder of the run.")],
     noise: Annotated[
         Path | None, typer.Option(help="Noises: a folder, a manifest or MUSAN. Default: synthetic.")
@@ -34,11 +39,15 @@ def train(
         Path | None,
         typer.Option(help="Room responses: a folder, a manifest or AIR. Default: simulated."),
     ] = None,
+    mixes: Annotated[
+        Path | None,
+        typer.Option(help="With stems.csv: whole recordings to sample, too; as MUSIC."),
+    ] = None,
     resume: Annotated[
         bool,
         typer.Option(
-            help="Resume the run in --out with its settings; of the options only --steps counts, "
-            "and --encoder for a network of your own."
+            help="Resume the run in --out with its settings; of the options only --steps, --mixes, "
+            "--noise and --rooms count, and --encoder for a network of your own."
         ),
     ] = False,
     recipe: Annotated[
@@ -51,7 +60,7 @@ def train(
         str | None,
         typer.Option(
             help="grafprint, samples, nafp, transformer, hash-transformer, or MODULE:CLASS.",
-            show_default="grafprint",
+            show_default="grafprint; samples with stems.csv",
         ),
     ] = None,
     options: Annotated[str | None, typer.Option(help="Encoder options as JSON.")] = None,
@@ -87,6 +96,7 @@ def train(
     with status("loading PyTorch and Lightning"):
         from grafprint.training import train as run_training
         from grafprint.training.config import TrainConfig, load_config
+        from grafprint.training.stem_bank import is_stem_table
 
     if accelerator != "auto":
         check_device(accelerator, "--accelerator")
@@ -96,11 +106,14 @@ def train(
         logging.getLogger(name).setLevel(logging.ERROR)
     if encoder is not None and ":" in encoder:
         import_network(encoder)
+    stems = is_stem_table(music)
     if resume:
         saved = load_config(run / "config.json")
         config = replace(saved, steps=steps or saved.steps)
     else:
         config = TrainConfig() if recipe is None else load_config(recipe)
+        if encoder is None and recipe is None and stems:
+            encoder = "samples"
         given: dict[str, Any] = {
             "encoder": encoder, "encoder_options": parse_options(options), "steps": steps,
             "batch": batch, "learning_rate": learning_rate,
@@ -114,6 +127,7 @@ def train(
     with progress() as bar:
         decoding = bar.add_task("decoding", total=None)
         training = bar.add_task("training", total=config.steps, visible=False)
+        prepare = "preparing songs" if stems else "preparing noises and rooms"
 
         def on_progress(p: Progress) -> None:
             rates = (p.validation or {}).items()
@@ -127,10 +141,10 @@ def train(
         def on_decode(done: int, total: int) -> None:
             bar.update(decoding, completed=done, total=total)
             if done == total:
-                bar.update(training, description="preparing noises and rooms", visible=True)
+                bar.update(training, description=prepare, visible=True)
 
         def on_step(step: int) -> None:
-            if bar.tasks[training].description == "preparing noises and rooms":
+            if bar.tasks[training].description == prepare:
                 bar.update(training, description="training")
             bar.update(training, completed=step)
 
@@ -138,6 +152,7 @@ def train(
             config,
             music,
             run,
+            mixes=mixes,
             noise=noise,
             rooms=rooms,
             cache=cache,
@@ -150,6 +165,7 @@ def train(
             on_decode=on_decode,
         )
     own = f" --encoder {config.encoder}" if ":" in config.encoder else ""
+    own += f" --mixes {mixes}" if mixes else ""
     show_end(f"train {music} --out {run}{own}" if interrupted() else None, f"trained: {result}")
 
 
