@@ -28,7 +28,7 @@ def answer(*songs: str, reported: bool = True, score: float = 1.0) -> SampleAnsw
 
 
 def query(name: str, *songs: str, **groups: str) -> SampleQuery:
-    return SampleQuery(name, {song: (LOOP,) for song in songs}, groups, songs[0] if songs else name)
+    return SampleQuery(name, dict.fromkeys(songs, (LOOP,)), groups, songs[0] if songs else name)
 
 
 def test_average_precision_is_divided_by_all_relevant_songs():
