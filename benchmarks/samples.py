@@ -153,6 +153,7 @@ def parser() -> argparse.ArgumentParser:
     options.add_argument("--make-only", action="store_true", help="only make the queries")
     options.add_argument("--work", type=Path, default=Path("runs/samples"))
     options.add_argument("--device", default="cpu")
+    options.add_argument("--precision", choices=["auto", "bf16", "fp32"], default="auto")
     options.add_argument("--out", type=Path, help="for the JSON; default: benchmarks/results")
     return options
 

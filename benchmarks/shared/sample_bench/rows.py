@@ -10,10 +10,13 @@ from pathlib import Path
 from benchmarks.shared.sample_bench.rankers import (
     FingerprintRanker,
     Ranker,
+    SampleRanker,
     fill_library,
 )
 from grafprint.fingerprint import Fingerprinter
 from grafprint.library import Library
+from grafprint.models import checkpoint
+from grafprint.models.rerankers import load_reranker
 
 FINGERPRINTS, ENCODER = "fingerprints", "encoder"
 RERANKED, BYPASSED = "with the classifier", "without graph blocks"
@@ -43,18 +46,31 @@ def prepare(name: str, args: argparse.Namespace, files: Mapping[str, Path]) -> R
     path = args.fingerprints if name == FINGERPRINTS else args.encoder
     if path is None or (name == RERANKED and args.reranker is None):
         raise SystemExit(f"the row {name!r} needs --encoder, and --reranker for the classifier")
-    fingerprinter = Fingerprinter.load(path, args.device)
+    fingerprinter = Fingerprinter.load(path, args.device, args.precision)
     if name == BYPASSED:
         fingerprinter = without_graph_blocks(fingerprinter)
     folder = args.work / f"library-{fingerprinter.model_id}"
     source = args.library if name == FINGERPRINTS else None
     library, names = fill_library(folder, fingerprinter, files, source)
-    return Row(FingerprintRanker(library, fingerprinter, names), library, fingerprinter.model_id)
+    identity = fingerprinter.model_id
+    if name == FINGERPRINTS:
+        return Row(FingerprintRanker(library, fingerprinter, names), library, identity)
+    reranker = load_reranker(args.reranker) if name == RERANKED else None
+    if reranker:  # two re-rankers of one encoder are two rows
+        identity += f"-{identity_of(args.reranker)}"
+    return Row(SampleRanker(library, fingerprinter, names, reranker), library, identity)
 
 
 def without_graph_blocks(fingerprinter: Fingerprinter) -> Fingerprinter:
     """The same network with its graph blocks bypassed."""
     encoder = fingerprinter.encoder
-    bypassed = type(encoder)(replace(encoder.config, bypass=True))  # type: ignore[call-arg,type-var]
+    bypassed = type(encoder)(replace(encoder.config, bypass=True))
     bypassed.load_state_dict(encoder.state_dict())
-    return Fingerprinter(bypassed, fingerprinter.features, fingerprinter.device)
+    return Fingerprinter(
+        bypassed, fingerprinter.features, fingerprinter.device, precision=fingerprinter.precision
+    )
+
+
+def identity_of(file: Path) -> str:
+    """What tells a network's file from others."""
+    return str(checkpoint.read(file)[1]["identity"])
