@@ -20,6 +20,7 @@ row that was measured before stays in the results.
 from __future__ import annotations
 
 import argparse
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -30,6 +31,7 @@ from benchmarks.shared.sample_bench import rows
 from benchmarks.shared.sample_bench.measuring import (
     WHOLE,
     Question,
+    answers_of,
     ask,
     bench_questions,
     difference,
@@ -38,6 +40,7 @@ from benchmarks.shared.sample_bench.measuring import (
 )
 from benchmarks.shared.sample_bench.queries import BenchConfig, make_queries
 from benchmarks.shared.sample_bench.sources import HELD_OUT, RECORDINGS, find_sources
+from grafprint.evaluation.journal import Journal
 from grafprint.evaluation.sample100 import read_sample100
 from grafprint.evaluation.samples import SampleAnswer
 from grafprint.fingerprint import DEFAULT_MODEL
@@ -58,7 +61,7 @@ def made_songs(args: argparse.Namespace) -> tuple[dict[str, Any], list[Question]
     entries = make_queries(args.work, sources, config, progress)
     files = sources.library()
     facts = {
-        "config": asdict(config),
+        "config": json.loads(json.dumps(asdict(config))),  # as it will be read again
         "sources": sources.digest(),
         "references": len(sources.songs) + len(sources.recordings),
         "songs_with_stems": len(sources.songs),
@@ -98,16 +101,25 @@ def measure(
     for name in args.row or rows.offered(args.encoder, args.reranker):
         row = rows.prepare(name, args, files)
         with row.library:
-            subject = {"bench": facts, "row": row.identity}
-            journal = args.work / "answers" / f"{name.replace(' ', '-')}-{row.identity}.jsonl"
-            answers[name] = ask(row.ranker, questions, journal, subject)
+            journal = kept_answers(args.work, facts, name, row.identity)
+            answers[name] = ask(row.ranker, questions, journal)
         results["rows"][name] = {"network": row.identity, **figures(questions, answers[name])}
+    for name, row in results["rows"].items():
+        written = kept_answers(args.work, facts, name, row["network"])
+        if name not in answers and len(written.entries) == len(questions):
+            answers[name] = answers_of(written)
     results["differences"] = {
         f"{second} - {first}": difference(questions, answers[first], answers[second])
         for first, second in rows.COMPARED
         if first in answers and second in answers
-    } or known.get("differences", {})
+    }
     return results
+
+
+def kept_answers(work: Path, facts: dict[str, Any], name: str, identity: str) -> Journal:
+    """The journal of what a row's network answered."""
+    path = work / "answers" / f"{name.replace(' ', '-')}-{identity}.jsonl"
+    return Journal(path, {"bench": facts, "row": identity})
 
 
 def table(results: dict[str, Any]) -> str:

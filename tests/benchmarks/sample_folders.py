@@ -31,7 +31,7 @@ def write_folders(root: Path) -> Path:
     for number, name in enumerate(names):
         write_wav(root / "music" / f"{name}.wav", excerpt(8 + number, 20, 12.0))
     for number, name in enumerate(["rendered__modules0-song0", "gamma__one", "held__three"]):
-        write_wav(root / "more" / f"{name}.wav", excerpt(14 + number, 20, 4.0))
+        write_wav(root / "more" / f"{name}.wav", excerpt(14 + number, 20, 6.0))
     for number, name in enumerate(["bd_one", "snare", "hat closed", "loop_kick", "perc_snap"]):
         write_wav(root / "drums" / f"{name}.wav", excerpt(17 + number, 30, 0.2))
     write_wav(root / "speech" / "a.wav", excerpt(22, 20, 2.0))

@@ -8,8 +8,9 @@ import pytest
 import torch
 
 from benchmarks import report, samples
-from benchmarks.pages import sample_tables
+from benchmarks.pages import figures, sample_tables
 from benchmarks.shared import common
+from benchmarks.shared.sample_bench import measuring
 from grafprint.fingerprint import Fingerprinter
 from grafprint.models.encoders import Samples, features_of
 from grafprint.models.rerankers import CrossAttention, CrossAttentionConfig, save_reranker
@@ -73,6 +74,7 @@ def networks(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
 def test_networks_for_samples_are_measured_and_compared(
     place: Path, tmp_path: Path, networks: list[str], monkeypatch
 ):
+    monkeypatch.setattr(measuring, "LENGTHS_S", (5.0, 20.0))
     rows = ["encoder", "with the classifier", "without graph blocks"]
     arguments = command(place, tmp_path, *networks)
     run(samples, monkeypatch, *arguments, *(f"--row={row}" for row in rows))
@@ -94,6 +96,7 @@ def test_networks_for_samples_are_measured_and_compared(
     assert "| *Riou et al., 2025* | *60.3* | *58.7* | *73.3* |" in text
     for heading in ("| sampled | stems | 1 |", "| encoder | mAP |", "encoder - without"):
         assert heading in text
+    assert figures.samples().axes[0].get_legend_handles_labels()[1] == rows
     # A row that was measured before stays, if the bench is the same.
     run(samples, monkeypatch, *arguments, "--row", "encoder")
     assert json.loads((tmp_path / "samples.json").read_text()) == results

@@ -81,16 +81,20 @@ def sample100_questions(data: Sample100) -> list[Question]:
 
 
 def ask(
-    ranker: Ranker, questions: Sequence[Question], journal: Path, subject: dict[str, Any]
+    ranker: Ranker, questions: Sequence[Question], written: Journal
 ) -> list[list[SampleAnswer]]:
     """The answers to every question; those in the journal are not asked again."""
-    written = Journal(journal, subject)
     for number in range(len(written.entries), len(questions)):
         question = questions[number]
         answers = ranker.answer(audio.load(question.file), question.spans)
         written.add([_plain(answer) for answer in answers])
         if (number + 1) % 10 == 0 or number + 1 == len(questions):
-            print(f"{journal.stem}: {number + 1} of {len(questions)}", flush=True)
+            print(f"{written.path.stem}: {number + 1} of {len(questions)}", flush=True)
+    return answers_of(written)
+
+
+def answers_of(written: Journal) -> list[list[SampleAnswer]]:
+    """The answers in a journal, to each question."""
     return [[_answer(values) for values in entry] for entry in written.entries]
 
 
