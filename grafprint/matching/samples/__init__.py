@@ -1,6 +1,6 @@
 """Which recordings does this song sample, and where?"""
 
-from grafprint.matching.samples.finder import find_samples
+from grafprint.matching.samples.finder import check_networks, find_samples
 from grafprint.matching.samples.nodes import NodeCache
 from grafprint.matching.samples.results import (
     MatchedRegion,
@@ -15,5 +15,6 @@ __all__ = [
     "SampledTrack",
     "SamplesFound",
     "Unchecked",
+    "check_networks",
     "find_samples",
 ]
