@@ -11,16 +11,18 @@ the folders are and what is drawn.
 
 asks about Sample100 (grafprint/evaluation/sample100.py), with one's own audio.
 
-Rows: *fingerprints*, the released network (--fingerprints: another one); *encoder*, a network for
-sample identification (--encoder); *with the classifier* (--reranker); *without graph blocks*, the
-encoder with these left out. Whatever was made or answered is kept in WORK: a run is resumed, and a
-row that was measured before stays in the results.
+Rows: *fingerprints*, the released network (--fingerprints: another one); *fingerprints, sample
+search*, the same one by the search for samples; *encoder*, a network for sample identification
+(--encoder); *with the classifier* (--reranker); *without graph blocks*, the encoder with these left
+out. Whatever was made or answered is kept in WORK: a run is resumed, and a row that was measured
+before stays in the results.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -118,7 +120,7 @@ def measure(
 
 def kept_answers(work: Path, facts: dict[str, Any], name: str, identity: str) -> Journal:
     """The journal of what a row's network answered."""
-    path = work / "answers" / f"{name.replace(' ', '-')}-{identity}.jsonl"
+    path = work / "answers" / f"{re.sub('[ ,]+', '-', name)}-{identity}.jsonl"
     return Journal(path, {"bench": facts, "row": identity})
 
 

@@ -50,7 +50,8 @@ def test_the_command_measures_the_released_network_and_resumes(
     assert found["whole"]["mean_average_precision"][0] >= 0.5
     assert set(found["groups"]) >= {"sampled", "change", "tempo", "filter", "chopped", "level"}
     assert "| fingerprints |" in capsys.readouterr().out
-    journal = next((place / "command" / "answers").glob("fingerprints-*.jsonl"))
+    assert results["rows"]["fingerprints, sample search"]["whole"]["queries"] == 2
+    journal = place / "command" / "answers" / f"fingerprints-{found['network']}.jsonl"
     text = journal.read_text()
     journal.write_text("".join(text.splitlines(keepends=True)[:3]))
     run(samples, monkeypatch, *arguments)

@@ -11,6 +11,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from benchmarks.shared import common
+from benchmarks.shared.caching_fingerprinter import CachingFingerprinter
 from grafprint.audio import SAMPLE_RATE
 from grafprint.errors import AudioError, MatchError
 from grafprint.evaluation.samples import RankedSong, SampleAnswer
@@ -19,6 +20,7 @@ from grafprint.library import Library
 from grafprint.matching import identify_many
 from grafprint.matching.parts import EVERY_S, LOOK_S
 from grafprint.matching.samples import NodeCache, SamplesFound, find_samples
+from grafprint.matching.samples.search import find_candidates
 from grafprint.models.rerankers import Reranker
 
 DEPTH = 100  # songs in a ranking
@@ -64,32 +66,47 @@ class FingerprintRanker:
 
     A song's score is that of its best window. A sample is reported if a window is identified, at a
     threshold that is higher by the number of windows. Of a query every other segment is encoded:
-    they overlap by nine tenths.
+    they overlap by nine tenths. They are kept in the folder ``memory``.
     """
 
     def __init__(
-        self, library: Library, fingerprinter: Fingerprinter, names: Mapping[int, str]
+        self,
+        library: Library,
+        fingerprinter: Fingerprinter,
+        names: Mapping[int, str],
+        memory: Path,
     ) -> None:
         self.library, self.names = library, names
         features = fingerprinter.features
-        self.hearing = Fingerprinter(
+        self.hearing = CachingFingerprinter(
             fingerprinter.encoder,
             replace(features, hop_frames=_EVERY * features.hop_frames),
             fingerprinter.device,
             precision=fingerprinter.precision,
         )
+        self.hearing.memory = memory
 
     def answer(self, samples: np.ndarray, spans: Sequence[Span]) -> list[SampleAnswer]:
-        heard = self.hearing(samples)
+        (heard,) = self.hearing.many([samples])
         fingerprints = np.zeros((_EVERY * len(heard), heard.shape[1]), np.float32)
         fingerprints[::_EVERY] = heard  # the others count as silent
-        remembered = _Remembered(self.library)
-        return [self._span(remembered, fingerprints, span) for span in spans]
+        remembered = Remembered(self.library)
+        return [
+            self.identify(remembered, fingerprints, *self._segments(span, len(fingerprints)))
+            for span in spans
+        ]
 
-    def _span(self, library: _Remembered, fingerprints: np.ndarray, span: Span) -> SampleAnswer:
+    def _segments(self, span: Span, count: int) -> tuple[int, int]:
+        """The first segment that is in a span, and the one after the last."""
         hop_s, window_s = self.library.hop_s, self.library.window_s
         first = math.ceil(span[0] / hop_s - 1e-6)
-        last = min(int((span[1] - window_s) / hop_s + 1e-6) + 1, len(fingerprints))
+        return first, min(int((span[1] - window_s) / hop_s + 1e-6) + 1, count)
+
+    def identify(
+        self, library: Remembered, fingerprints: np.ndarray, first: int, last: int
+    ) -> SampleAnswer:
+        """The answer for the segments ``first`` to ``last`` (exclusive) of a query."""
+        hop_s, window_s = self.library.hop_s, self.library.window_s
         length, every = (max(1, round(s / hop_s)) for s in (LOOK_S - window_s, EVERY_S))
         length = min(length, last - first)
         begins = sorted({*range(first, last - length + 1, every), last - length})
@@ -107,13 +124,38 @@ class FingerprintRanker:
                 if name not in best or match.score > best[name].score:
                     middle_s = begin * hop_s + half_s
                     best[name] = RankedSong(
-                        name, match.score, middle_s - span[0], match.start_s + half_s
+                        name, match.score, middle_s - first * hop_s, match.start_s + half_s
                     )
         songs = sorted(best.values(), key=lambda song: -song.score)[:DEPTH]
         return SampleAnswer(tuple(songs), any(a is not None and a.identified for a in answers))
 
 
-class _Remembered:
+class SearchRanker(FingerprintRanker):
+    """The same fingerprints, by the search for samples: what this alone does, without its network.
+
+    It has no threshold for this network, so nothing is reported.
+    """
+
+    def identify(
+        self, library: Remembered, fingerprints: np.ndarray, first: int, last: int
+    ) -> SampleAnswer:
+        """See FingerprintRanker."""
+        clip = fingerprints[first:last]
+        if not clip.any():
+            return SampleAnswer((), False)
+        songs = []
+        for candidate in find_candidates(library, clip, DEPTH):
+            members = candidate.pairs.take(candidate.lines[0].members)
+            times = (
+                float(np.mean(numbers)) * self.library.hop_s + self.library.window_s / 2
+                for numbers in (members.song, members.track)
+            )
+            name = self.names[candidate.track.id]
+            songs.append(RankedSong(name, candidate.evidence, *times))
+        return SampleAnswer(tuple(songs), False)
+
+
+class Remembered:
     """A library that searches for no segment twice: windows and clips of a query share them."""
 
     def __init__(self, library: Library) -> None:

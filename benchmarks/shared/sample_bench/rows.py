@@ -11,6 +11,7 @@ from benchmarks.shared.sample_bench.rankers import (
     FingerprintRanker,
     Ranker,
     SampleRanker,
+    SearchRanker,
     fill_library,
 )
 from grafprint.fingerprint import Fingerprinter
@@ -18,10 +19,11 @@ from grafprint.library import Library
 from grafprint.models import checkpoint
 from grafprint.models.rerankers import load_reranker
 
-FINGERPRINTS, ENCODER = "fingerprints", "encoder"
+FINGERPRINTS, SEARCHED = "fingerprints", "fingerprints, sample search"
+ENCODER = "encoder"
 RERANKED, BYPASSED = "with the classifier", "without graph blocks"
-NAMES = (FINGERPRINTS, ENCODER, RERANKED, BYPASSED)
-COMPARED = ((FINGERPRINTS, ENCODER), (ENCODER, RERANKED), (BYPASSED, ENCODER))
+NAMES = (FINGERPRINTS, SEARCHED, ENCODER, RERANKED, BYPASSED)
+COMPARED = ((FINGERPRINTS, ENCODER), (SEARCHED, ENCODER), (ENCODER, RERANKED), (BYPASSED, ENCODER))
 
 
 @dataclass(frozen=True, eq=False)
@@ -35,7 +37,7 @@ class Row:
 
 def offered(encoder: Path | None, reranker: Path | None) -> list[str]:
     """The rows for which there are networks."""
-    names = [FINGERPRINTS]
+    names = [FINGERPRINTS, SEARCHED]
     if encoder:
         names += [ENCODER, *([RERANKED] if reranker else []), BYPASSED]
     return names
@@ -43,18 +45,20 @@ def offered(encoder: Path | None, reranker: Path | None) -> list[str]:
 
 def prepare(name: str, args: argparse.Namespace, files: Mapping[str, Path]) -> Row:
     """Load a row's networks and fill its library in the working folder."""
-    path = args.fingerprints if name == FINGERPRINTS else args.encoder
+    path = args.fingerprints if name in (FINGERPRINTS, SEARCHED) else args.encoder
     if path is None or (name == RERANKED and args.reranker is None):
         raise SystemExit(f"the row {name!r} needs --encoder, and --reranker for the classifier")
     fingerprinter = Fingerprinter.load(path, args.device, args.precision)
     if name == BYPASSED:
         fingerprinter = without_graph_blocks(fingerprinter)
     folder = args.work / f"library-{fingerprinter.model_id}"
-    source = args.library if name == FINGERPRINTS else None
+    source = args.library if name in (FINGERPRINTS, SEARCHED) else None
     library, names = fill_library(folder, fingerprinter, files, source)
     identity = fingerprinter.model_id
-    if name == FINGERPRINTS:
-        return Row(FingerprintRanker(library, fingerprinter, names), library, identity)
+    if name in (FINGERPRINTS, SEARCHED):
+        kind = FingerprintRanker if name == FINGERPRINTS else SearchRanker
+        memory = args.work / "fingerprints"
+        return Row(kind(library, fingerprinter, names, memory), library, identity)
     reranker = load_reranker(args.reranker) if name == RERANKED else None
     if reranker:  # two re-rankers of one encoder are two rows
         identity += f"-{identity_of(args.reranker)}"
