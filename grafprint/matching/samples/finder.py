@@ -27,7 +27,7 @@ TOP_K = 20
 # found on a bench). Of a re-ranker: one segment that it believes in.
 LEAST_SCORE = 0.5
 # Of similarity alone: what a few consecutive segments give that are much more similar than others.
-LEAST_EVIDENCE = 1.5
+LEAST_EVIDENCE = 3.0
 
 
 def find_samples(
