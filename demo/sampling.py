@@ -10,7 +10,7 @@ from typing import Self
 from demo.clips import LONGEST_S as _LONGEST_S
 from grafprint import bundled
 from grafprint.errors import CheckpointError
-from grafprint.fingerprint import Fingerprinter
+from grafprint.fingerprint import DEFAULT_MODEL, Fingerprinter
 from grafprint.library import Library
 from grafprint.library.catalogue import network_file
 from grafprint.library.folder import CATALOGUE
@@ -43,12 +43,13 @@ class Sampling:
         Raises LibraryError or CheckpointError if they cannot be used, or do not belong together.
         """
         model = network_file(library) if (library / CATALOGUE).is_file() else None
-        model = model if model is not None and model.is_file() else MODEL
-        if not model.is_file():
+        if model is not None and not model.is_file():
             raise CheckpointError(
-                f"the network that made {library} is no longer where it was: put it back, or index "
-                "the music again"
+                f"the network {model} that made {library} is no longer there: put it back, or "
+                "index the music again"
             )
+        if model is None:  # made with one that comes with the program
+            model = MODEL if MODEL.is_file() else DEFAULT_MODEL
         fingerprinter = Fingerprinter.load(model)
         judge = load_reranker(reranker) if reranker else None
         check_networks(fingerprinter, judge)

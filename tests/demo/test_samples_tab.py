@@ -1,4 +1,4 @@
-"""The tab Samples in Chromium: its example, bands, sounds, nodes; its endpoint, and no tab without."""
+"""The tab Samples in Chromium: its example, bands, sounds, nodes; and its endpoint."""
 
 import json
 from collections.abc import Iterator

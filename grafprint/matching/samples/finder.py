@@ -86,7 +86,9 @@ def find_samples(
         unchecked: list[Unchecked] = []
         if reranker is not None:
             network = reranker.network.to(fingerprinter.device).eval()
-            nodes = TrackNodes(library, fingerprinter, cache or NodeCache())
+            if cache is None:  # an empty one is false
+                cache = NodeCache()
+            nodes = TrackNodes(library, fingerprinter, cache)
             others = [c for c in candidates if not c.same_recording]
             judged, unchecked = judge(network, fingerprinter, heard, others, nodes, progress)
     gone = {u.track.id for u in unchecked}
