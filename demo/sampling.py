@@ -7,7 +7,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Self
 
-from demo.clips import LONGEST_S as _LONGEST_S
 from grafprint import bundled
 from grafprint.errors import CheckpointError
 from grafprint.fingerprint import DEFAULT_MODEL, Fingerprinter
@@ -21,7 +20,8 @@ from grafprint.models.rerankers import Reranker, load_reranker
 LIBRARY = bundled.asset("samples/library")
 MODEL = bundled.asset("samples/encoder.safetensors")
 RERANKER = bundled.asset("samples/reranker.safetensors")
-TRACKS = 5  # that are named to a visitor
+TRACKS = 5  # that are shown to a visitor
+LONGEST_S = 1200.0  # of a song; others wait meanwhile
 
 
 @dataclass(eq=False)
@@ -66,13 +66,13 @@ class Sampling:
     def find(
         self, path: Path, progress: Callable[[str, float], None] | None = None
     ) -> SamplesFound:
-        """What a file samples; see :func:`~grafprint.matching.samples.find_samples`."""
+        """What the first 20 minutes of a file sample. Raises as ``find_samples`` does."""
         return find_samples(
             self.library,
             self.fingerprinter,
             path,
             reranker=self.reranker,
             cache=self.cache,
-            duration_s=_LONGEST_S,
+            duration_s=LONGEST_S,
             progress=progress,
         )

@@ -6,12 +6,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 from grafprint import audio
 from grafprint.errors import AudioError, CheckpointError, LibraryError, MatchError
 from grafprint.fingerprint import Fingerprinter
 from grafprint.library import Library
 from grafprint.matching.samples import NodeCache, find_samples
+from grafprint.matching.samples.nodes import nodes_of
 from grafprint.models.rerankers import Reranker, load_reranker
 from tests.libraries import excerpt, write_wav
 from tests.sample_networks import LENGTH_S, make_library, sampling_song, song
@@ -194,17 +196,28 @@ def test_silence_in_a_song_and_a_song_of_one_segment_do_no_harm(library, network
     assert one.tracks[0].track.title == name(2)
 
 
+def test_an_approximate_index_gives_the_same_best_track(tmp_path, folder, network, new_song):
+    library = Library.create(tmp_path / "lists", network, factory="IVF4,SQ8")
+    with library:
+        library.add_folder(folder / "music", network)
+        assert not library.exact
+        found = find_samples(library, network, new_song)
+        assert found.tracks[0].track.title == name(NUMBER)
+        # Similarities are those of the fingerprints, not of what the index made of them.
+        with Library.open(folder / "library") as plain:
+            exact = find_samples(plain, network, new_song)
+        assert found.tracks[0].best.similarity == pytest.approx(
+            exact.tracks[0].best.similarity, abs=1e-3
+        )
+
+
 def test_nodes_are_those_of_the_fingerprints(network):
     samples = song(1)[: 8 * audio.SAMPLE_RATE]
-    from grafprint.matching.samples.nodes import nodes_of
-
     chosen = np.array([0, 3, 7])
     nodes = nodes_of(network, [samples], chosen)
     assert nodes.dtype == np.float16 and nodes.shape[0] == 3
     again = nodes_of(network, np.split(samples, [1000, 99_000]), chosen)
     np.testing.assert_allclose(again, nodes, atol=2e-2)
-    import torch
-
     made = network.encoder.fingerprints_of(torch.from_numpy(nodes).float())
     np.testing.assert_allclose(made.detach().numpy(), network(samples)[chosen], atol=2e-2)
     assert len(nodes_of(network, [samples], np.array([2, 99]))) == 1
