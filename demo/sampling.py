@@ -7,10 +7,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Self
 
-from demo.clips import LONGEST_S as _LONGEST_S
 from grafprint import bundled
 from grafprint.errors import CheckpointError
-from grafprint.fingerprint import Fingerprinter
+from grafprint.fingerprint import DEFAULT_MODEL, Fingerprinter
 from grafprint.library import Library
 from grafprint.library.catalogue import network_file
 from grafprint.library.folder import CATALOGUE
@@ -21,7 +20,8 @@ from grafprint.models.rerankers import Reranker, load_reranker
 LIBRARY = bundled.asset("samples/library")
 MODEL = bundled.asset("samples/encoder.safetensors")
 RERANKER = bundled.asset("samples/reranker.safetensors")
-TRACKS = 5  # that are named to a visitor
+TRACKS = 5  # that are shown to a visitor
+LONGEST_S = 1200.0  # of a song; others wait meanwhile
 
 
 @dataclass(eq=False)
@@ -43,12 +43,13 @@ class Sampling:
         Raises LibraryError or CheckpointError if they cannot be used, or do not belong together.
         """
         model = network_file(library) if (library / CATALOGUE).is_file() else None
-        model = model if model is not None and model.is_file() else MODEL
-        if not model.is_file():
+        if model is not None and not model.is_file():
             raise CheckpointError(
-                f"the network that made {library} is no longer where it was: put it back, or index "
-                "the music again"
+                f"the network {model} that made {library} is no longer there: put it back, or "
+                "index the music again"
             )
+        if model is None:  # made with one that comes with the program
+            model = MODEL if MODEL.is_file() else DEFAULT_MODEL
         fingerprinter = Fingerprinter.load(model)
         judge = load_reranker(reranker) if reranker else None
         check_networks(fingerprinter, judge)
@@ -65,13 +66,13 @@ class Sampling:
     def find(
         self, path: Path, progress: Callable[[str, float], None] | None = None
     ) -> SamplesFound:
-        """What a file samples; see :func:`~grafprint.matching.samples.find_samples`."""
+        """What the first 20 minutes of a file sample. Raises as ``find_samples`` does."""
         return find_samples(
             self.library,
             self.fingerprinter,
             path,
             reranker=self.reranker,
             cache=self.cache,
-            duration_s=_LONGEST_S,
+            duration_s=LONGEST_S,
             progress=progress,
         )

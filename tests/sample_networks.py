@@ -95,7 +95,7 @@ def _pairs() -> tuple[torch.Tensor, torch.Tensor]:
 
 def _classifier(encoder: Samples, clean: torch.Tensor, changed: torch.Tensor) -> CrossAttention:
     network = CrossAttention(CrossAttentionConfig(TINY.widths[-1], width=64, hidden_width=32))
-    optimiser = torch.optim.Adam(network.parameters(), 2e-3)
+    optimiser = torch.optim.Adam(network.parameters(), 5e-3)
     owners = torch.arange(SONGS).repeat_interleave(clean.shape[1])
     generator = torch.Generator().manual_seed(0)
     with torch.no_grad():

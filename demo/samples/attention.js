@@ -8,7 +8,7 @@ let data = null;
 const clock = (s) => `${Math.floor(s / 60)}:${(s % 60).toFixed(1).padStart(4, '0')}`;
 const count = () => data.rows * data.columns;
 
-// How bright each node of the other side is for the chosen one, 0 to 1.
+// How bright each node of the other side is for the chosen one, 0 to 1: what is above the mean.
 const light = () => {
   const heads = state.head < 0 ? data.heads : [data.heads[state.head]];
   const n = count();
@@ -16,8 +16,9 @@ const light = () => {
     const [asked, offered] = state.side === 0 ? [state.node, other] : [other, state.node];
     return heads.reduce((sum, head) => sum + head[asked * n + offered], 0);
   });
-  const most = Math.max(...sums, 1e-9);
-  return sums.map((sum) => sum / most);
+  const mean = sums.reduce((a, b) => a + b, 0) / n;
+  const most = Math.max(...sums) - mean;
+  return sums.map((sum) => (most > 0 ? Math.max(0, (sum - mean) / most) : 0));
 };
 
 const place = (node) => `row ${Math.floor(node / data.columns) + 1} of ${data.rows} from below, column ${(node % data.columns) + 1} of ${data.columns}`;

@@ -9,7 +9,7 @@ import numpy as np
 
 from demo import plots
 from demo.samples.scene import Look, SampleView
-from demo.sampling import Sampling
+from demo.sampling import LONGEST_S, Sampling
 from grafprint.matching.samples import SampledTrack
 
 
@@ -70,6 +70,8 @@ def sentence(view: SampleView) -> str:
         text += f" It is itself in the library: {itself}."
     if not found.reranked:
         text += " By similarity alone: no re-ranker is loaded, so scores are no probabilities."
+    if found.duration_s >= LONGEST_S:
+        text += f" Only the first {LONGEST_S / 60:.0f} minutes were searched for."
     if found.unchecked:
         text += f" {len(found.unchecked)} candidates could not be compared: their audio is gone."
     return text

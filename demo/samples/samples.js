@@ -50,7 +50,11 @@ const showRegions = () => {
 const axis = (width, duration, y) => {
   const step = [1, 2, 5, 10, 15, 30, 60, 120, 300, 600].find((s) => (duration / s) * 48 < width) ?? 1800;
   return Array.from({ length: Math.floor(duration / step) + 1 }, (_, i) => i * step)
-    .map((s) => `<text x="${Math.max(1, (s / duration) * width)}" y="${y}" text-anchor="${s ? 'middle' : 'start'}">${Math.floor(s / 60)}:${String(Math.round(s % 60)).padStart(2, '0')}</text>`)
+    .map((s) => {
+      const x = (s / duration) * width;
+      const anchor = x < 14 ? 'start' : x > width - 14 ? 'end' : 'middle';
+      return `<text x="${x.toFixed(1)}" y="${y}" text-anchor="${anchor}">${Math.floor(s / 60)}:${String(s % 60).padStart(2, '0')}</text>`;
+    })
     .join('');
 };
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from demo.clips import LONGEST_S, ClipError
+from demo.clips import ClipError
 from demo.sampling import TRACKS, Sampling
 from grafprint import audio
 from grafprint.errors import AudioError, GraFPrintError
@@ -86,7 +86,7 @@ def picture(sampling: Sampling, path: Path, duration_s: float) -> np.ndarray:
         np.maximum.at(drawn, place, part)
         done += len(part)
 
-    for piece in audio.stream(path, duration_s=LONGEST_S):
+    for piece in audio.stream(path, duration_s=max(1.0, duration_s)):
         take(stream.push(torch.from_numpy(piece)).numpy())
     take(stream.finish().numpy())
     level = (drawn - drawn.max()) / config.dynamic_range_db + 1

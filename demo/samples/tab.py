@@ -16,6 +16,7 @@ from demo.samples import data, example, scene
 from demo.samples.scene import SampleView
 from demo.sampling import Sampling
 from demo.studio import FORGET_S, Studio, Visit
+from demo.texts import count
 from grafprint.errors import GraFPrintError
 
 _HERE = Path(__file__).parent
@@ -26,7 +27,7 @@ _LOOK_SCRIPT = (_HERE / "attention.js").read_text(encoding="utf-8")
 LIMIT: dict[str, Any] = {"concurrency_id": "samples", "concurrency_limit": 1}
 NOTE = (
     "Which recordings of the library does a song sample: a loop or riff in new music, at another "
-    "speed, filtered, under other sounds? Choose a song on Identify, or begin with the example"
+    "speed, filtered, under other sounds? Choose a song on Identify, or begin with the example."
 )
 
 
@@ -35,12 +36,16 @@ def build(studio: Studio, visit: Visit, tab: gr.Tab) -> None:
     assert studio.sampling is not None  # or the tab would not be shown
     sampling = studio.sampling
 
+    note = f"{NOTE} The library has {count(len(sampling.library.tracks()), 'track')}"
+
     def open_clip(
         clip: Clip | None,
+        before: SampleView | None,
         progress: gr.Progress = gr.Progress(),  # noqa: B008
     ) -> tuple[SampleView | None, str, str]:
+        _forget(before)
         if clip is None:
-            return None, data.problem(NOTE), ""
+            return None, data.problem(note), ""
         try:
             path = clip.path if clip.path and clip.path.is_file() else _kept(clip.samples)
             return _find(sampling, path, clip.name, progress)
@@ -48,9 +53,11 @@ def build(studio: Studio, visit: Visit, tab: gr.Tab) -> None:
             return None, data.problem(str(error)), ""
 
     def open_example(
+        before: SampleView | None,
         progress: gr.Progress = gr.Progress(),  # noqa: B008
     ) -> tuple[SampleView | None, str, str]:
         progress(0.05, "Making a song")
+        _forget(before)
         try:
             song, track = example.make_song(sampling)
             name = f"a new beat with a loop of {track.title}"
@@ -103,8 +110,8 @@ def build(studio: Studio, visit: Visit, tab: gr.Tab) -> None:
     private: dict[str, Any] = {"api_visibility": "private", **LIMIT}
     shown = [view, canvas, nodes]
     for event in (tab.select, again.click):
-        event(open_clip, visit.clip, shown, show_progress_on=canvas, **private)
-    made.click(open_example, None, shown, show_progress_on=canvas, **private)
+        event(open_clip, [visit.clip, view], shown, show_progress_on=canvas, **private)
+    made.click(open_example, view, shown, show_progress_on=canvas, **private)
     canvas.hear(hear, view, sound, trigger_mode="multiple", show_progress="hidden", **private)
     canvas.look(look, view, nodes, trigger_mode="always_last", show_progress="hidden", **private)
 

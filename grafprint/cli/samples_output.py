@@ -106,7 +106,7 @@ def _region(region: MatchedRegion) -> tuple[str, ...]:
         f"{clock(region.track_start_s)} to {clock(region.track_end_s)}",
         "" if region.speed is None else f"{region.speed:.2f}",
         "" if region.probability is None else f"{100 * region.probability:.0f} %",
-        f"{region.similarity:.3f}",
+        "" if region.probability is not None else f"{region.similarity:.3f}",
     )
 
 

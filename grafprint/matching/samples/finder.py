@@ -27,7 +27,7 @@ TOP_K = 20
 # found on a bench). Of a re-ranker: one segment that it believes in.
 LEAST_SCORE = 0.5
 # Of similarity alone: what a few consecutive segments give that are much more similar than others.
-LEAST_EVIDENCE = 1.5
+LEAST_EVIDENCE = 3.0
 
 
 def find_samples(
@@ -86,7 +86,9 @@ def find_samples(
         unchecked: list[Unchecked] = []
         if reranker is not None:
             network = reranker.network.to(fingerprinter.device).eval()
-            nodes = TrackNodes(library, fingerprinter, cache or NodeCache())
+            if cache is None:  # an empty one is false
+                cache = NodeCache()
+            nodes = TrackNodes(library, fingerprinter, cache)
             others = [c for c in candidates if not c.same_recording]
             judged, unchecked = judge(network, fingerprinter, heard, others, nodes, progress)
     gone = {u.track.id for u in unchecked}
