@@ -247,9 +247,9 @@ def write(name: str, results: dict[str, Any], folder: Path | None = None) -> Non
     (folder / f"{name}.json").write_text(text + "\n")
 
 
-def read(name: str) -> dict[str, Any]:
+def read(name: str, folder: Path | None = None) -> dict[str, Any]:
     """Results written by :func:`write`. Raises FileNotFoundError if there are none yet."""
-    result: dict[str, Any] = json.loads((RESULTS / f"{name}.json").read_text())
+    result: dict[str, Any] = json.loads(((folder or RESULTS) / f"{name}.json").read_text())
     return result
 
 

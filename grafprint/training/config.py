@@ -7,7 +7,7 @@ import math
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
-from typing import Any, TypeVar, cast
+from typing import Any, Protocol, TypeVar, cast
 
 from grafprint.degradation.augmentation import DegradeConfig
 from grafprint.degradation.rerecording import RerecordingConfig
@@ -177,7 +177,22 @@ def settings_of(kind: type[_Settings], values: Mapping[str, Any]) -> _Settings:
     return kind(**settings)
 
 
-def learning_rate_at(step: int, config: TrainConfig | DistillationConfig) -> float:
+class Scheduled(Protocol):
+    """What the learning rate depends on."""
+
+    @property
+    def steps(self) -> int: ...
+    @property
+    def learning_rate(self) -> float: ...
+    @property
+    def final_learning_rate(self) -> float: ...
+    @property
+    def warmup_steps(self) -> int: ...
+    @property
+    def cosine_start(self) -> int: ...
+
+
+def learning_rate_at(step: int, config: Scheduled) -> float:
     """Linear warm-up times a cosine from ``learning_rate`` to ``final_learning_rate``.
 
     The cosine starts at ``config.cosine_start``, with or after the warm-up.

@@ -22,7 +22,12 @@ from grafprint.models import checkpoint
 _Batch = TypeVar("_Batch")
 
 # The kinds of state file, by the name written in them.
-_KINDS = {"training": "training run", "imitation": "distillation", "tagging": "tagger"}
+_KINDS = {
+    "training": "training run",
+    "imitation": "distillation",
+    "tagging": "tagger",
+    "reranking": "re-ranker",
+}
 
 
 class Training(Protocol[_Batch]):

@@ -75,7 +75,12 @@ class CrossAttention(nn.Module):
 
 
 def choose_negatives(
-    queries: Tensor, references: Tensor, songs: Tensor, generator: torch.Generator, among: int = 8
+    queries: Tensor,
+    references: Tensor,
+    songs: Tensor,
+    generator: torch.Generator,
+    among: int = 8,
+    owners: Tensor | None = None,
 ) -> Tensor:
     """For each query, the number of a reference that it resembles but does not sample: ``[n]``.
 
@@ -85,14 +90,16 @@ def choose_negatives(
 
     Args:
         queries: fingerprints ``[n, dim]``.
-        references: fingerprints ``[n, dim]``; row ``i`` is what query ``i`` samples.
+        references: fingerprints ``[n, dim]``; row ``i`` is what query ``i`` samples. With
+            ``owners``: any, ``[m, dim]``.
         songs: ``[n, s]``: numbers of the songs that are in row ``i``, the first of them in its
             reference, the others in its query only (the overlay); -1 for none.
+        owners: ``[m]``, the song of each reference; None: the first of ``songs``.
 
     Raises:
         ValueError: if all references are of songs in a query.
     """
-    owner = songs[:, 0]
+    owner = songs[:, 0] if owners is None else owners
     known = (owner[None, :, None] == songs[:, None, :]).any(dim=2)
     if bool(known.all(dim=1).any()):
         raise ValueError("a query has no reference of another song in this batch")
