@@ -10,7 +10,8 @@ import numpy as np
 from demo import plots
 from demo.samples.scene import Look, SampleView
 from demo.sampling import LONGEST_S, Sampling
-from grafprint.matching.samples import SampledTrack
+from demo.texts import count
+from grafprint.matching.samples import SampledTrack, SamplesFound
 
 
 def problem(sentence: str) -> str:
@@ -38,6 +39,17 @@ def value(view: SampleView, sampling: Sampling) -> str:
         },
         separators=(",", ":"),
     )
+
+
+def answer(found: SamplesFound) -> dict[str, Any]:
+    """What was found as plain values for programs, without the paths of this computer."""
+    values = found.to_json()
+    for track in (*values["samples"], *values["same_recordings"], *values["others"]):
+        del track["path"]
+    for left in values["unchecked"]:
+        del left["path"]
+        left["reason"] = "its audio cannot be had"
+    return values
 
 
 def look_value(look: Look) -> str:
@@ -73,7 +85,8 @@ def sentence(view: SampleView) -> str:
     if found.duration_s >= LONGEST_S:
         text += f" Only the first {LONGEST_S / 60:.0f} minutes were searched for."
     if found.unchecked:
-        text += f" {len(found.unchecked)} candidates could not be compared: their audio is gone."
+        left = count(len(found.unchecked), "candidate")
+        text += f" {left} could not be compared: no audio can be had."
     return text
 
 

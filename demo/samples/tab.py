@@ -89,7 +89,7 @@ def build(studio: Studio, visit: Visit, tab: gr.Tab) -> None:
         try:
             if not path:
                 raise ClipError("there is no song: choose a file")
-            return sampling.find(Path(path)).to_json()
+            return data.answer(sampling.find(Path(path)))
         except (ClipError, GraFPrintError, ValueError) as error:
             message = str(error).replace(str(path), Path(path or "").name)
             raise gr.Error(message, print_exception=False) from error

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +18,7 @@ from demo.sampling import Sampling
 from demo.studio import Studio
 from grafprint.errors import CheckpointError
 from grafprint.fingerprint import Fingerprinter
+from grafprint.matching.samples import Unchecked
 from tests.demo.conftest import PATIENCE
 from tests.libraries import write_wav
 from tests.paths import ASSETS
@@ -167,6 +169,16 @@ def test_the_endpoint_finds_samples(samples_address: str, folder: Path, view: Sa
     client = Client(samples_address, verbose=False)
     found = client.predict(handle_file(folder / "new.wav"), api_name="/samples")
     assert [t["title"] for t in found["samples"]] == [t.track.title for t in view.found.found]
+    assert "path" not in json.dumps(found)
+
+
+def test_what_could_not_be_compared_is_told_without_paths(
+    folder: Path, sampling: Sampling, view: SampleView
+):
+    left = Unchecked(view.tracks[0].track, f"its audio file {folder} is gone")
+    found = replace(view.found, unchecked=(left,))
+    assert str(folder) not in json.dumps(data.answer(found))
+    assert "1 candidate could not be compared" in data.sentence(replace(view, found=found))
 
 
 def test_without_a_library_there_is_no_tab(fingerprinter: Fingerprinter):

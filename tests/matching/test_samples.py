@@ -123,6 +123,11 @@ def test_the_song_itself_is_told_apart_and_can_be_left_out(library, network, rer
         assert name(4) not in [t.track.title for t in without.tracks]
 
 
+def test_a_few_seconds_of_a_recording_count_as_a_sample(library, network):
+    found = find_samples(library, network, song(4)[4 * 8192 :][: 5 * audio.SAMPLE_RATE], least=0.1)
+    assert found.found[0].track.title == name(4) and not found.same_recordings
+
+
 def test_a_track_whose_audio_is_gone_is_left_out_with_a_message(
     tmp_path, folder, network, reranker, new_song
 ):

@@ -26,9 +26,10 @@ _OF_TRACK = 6  # matches of a segment that are kept of one track
 _TOGETHER = 256  # segments searched at once
 _LOOKED_AT = 4  # times as many tracks as are wanted are looked at for lines
 _LINES = 12  # of a track
-# Mean similarity from which two recordings are one, over half of the shorter one.
-_SAME_RECORDING = 0.8
-_SAME_SHARE = 0.5
+# Mean similarity from which two recordings are one, over half of the shorter one, and over enough
+# segments: a few seconds of a loud sample are as similar as the recording itself.
+_SAME_RECORDING = 0.85
+_SAME_SHARE, _SAME_LEAST = 0.5, 8
 
 
 @dataclass(frozen=True, eq=False)
@@ -139,5 +140,5 @@ def _is_same(library: Collection, fingerprints: np.ndarray, candidate: Candidate
     start = track.first + round(float(np.median(shift)))
     places = np.array([[start + off for off in (-1, 0, 1)], [track.first] * 3, [track.count] * 3])
     sums, counts = library.score_sums(places, heard, fingerprints[heard])
-    enough = counts >= max(1, _SAME_SHARE * min(len(heard), track.count))
+    enough = counts >= max(_SAME_LEAST, _SAME_SHARE * min(len(heard), track.count))
     return bool((enough & (sums >= _SAME_RECORDING * counts)).any())
