@@ -2,6 +2,7 @@
 
 import shutil
 from collections.abc import Iterator
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -10,6 +11,7 @@ from scipy.io import wavfile
 
 from demo.app import launch
 from demo.identifier import Identifier
+from demo.sampling import Sampling
 from demo.studio import Studio
 from grafprint import audio
 from grafprint.fingerprint import Fingerprinter
@@ -17,6 +19,7 @@ from grafprint.models.taggers import ATGNN, Tagger, features_of, variant
 from grafprint.tagging import DEFAULT_TAGGER, ClipTagger
 from tests.conftest import EXAMPLES
 from tests.paths import ASSETS
+from tests.sample_networks import make_library
 
 FLAGS = [
     "--headless",
@@ -65,6 +68,19 @@ def tagger() -> ClipTagger:
     labels = tuple(f"label {number}" for number in range(20))
     network = ATGNN(variant("small", labels=len(labels)))
     return ClipTagger(Tagger(network, labels, features_of("small"), {}))
+
+
+@pytest.fixture(scope="session")
+def sampling_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Has a ``library`` by a small sample network, and its ``reranker.safetensors``."""
+    folder = tmp_path_factory.mktemp("samples")
+    make_library(folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def sampling(sampling_folder: Path) -> Sampling:
+    return Sampling.load(sampling_folder / "library", sampling_folder / "reranker.safetensors")
 
 
 @pytest.fixture(scope="session")

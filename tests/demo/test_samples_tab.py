@@ -22,22 +22,15 @@ from grafprint.matching.samples import Unchecked
 from tests.demo.conftest import PATIENCE
 from tests.libraries import write_wav
 from tests.paths import ASSETS
-from tests.sample_networks import make_library, sampling_song
+from tests.sample_networks import sampling_song
 
 NUMBER = 3
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("samples")
-    make_library(folder)
-    write_wav(folder / "new.wav", sampling_song(NUMBER, 6, 5))
-    return folder
-
-
-@pytest.fixture(scope="module")
-def sampling(folder: Path) -> Sampling:
-    return Sampling.load(folder / "library", folder / "reranker.safetensors")
+def folder(sampling_folder: Path) -> Path:
+    write_wav(sampling_folder / "new.wav", sampling_song(NUMBER, 6, 5))
+    return sampling_folder
 
 
 @pytest.fixture(scope="module")
