@@ -166,7 +166,7 @@ def samples() -> Figure:
     panel.set_ylabel("mAP (%)")
     panel.set_ylim(bottom=0)
     panel.grid(alpha=0.3)
-    panel.legend(fontsize=8)
+    panel.legend(fontsize=8, loc="lower right")
     return figure
 
 

@@ -36,8 +36,8 @@ class Row:
 
 
 def offered(encoder: Path | None, reranker: Path | None) -> list[str]:
-    """The rows for which there are networks."""
-    names = [FINGERPRINTS, SEARCHED]
+    """The rows for which there are networks, but for one that takes hours."""
+    names = [FINGERPRINTS]
     if encoder:
         names += [ENCODER, *([RERANKED] if reranker else []), BYPASSED]
     return names
