@@ -60,6 +60,7 @@ def resample_rows(audio: Tensor, speed: Tensor, samples: int) -> Tensor:
     The start stays in place. What would alias is filtered out first, then interpolated by cubics;
     what is beyond the end is silence.
     """
+    speed = speed.to(audio.dtype)
     played = F.pad(audio[:, :samples], (0, max(0, samples - audio.shape[1])))
     changed = (speed != 1).nonzero()[:, 0]
     if len(changed):
