@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from grafprint.cli.clip_files import StartOption, file_of, find_clips
+from grafprint.cli.clip_files import StartOption, answer_each, file_of, find_clips
 from grafprint.cli.console import (
     BUNDLED_MODEL,
     FAILED,
@@ -20,12 +20,10 @@ from grafprint.cli.console import (
     clock,
     finite,
     positive,
-    printable,
 )
 from grafprint.cli.network import load_fingerprinter
-from grafprint.cli.progress import progress
 from grafprint.cli.samples_output import Outcome, print_as_json, show_song, show_songs
-from grafprint.errors import AudioError, MatchError
+from grafprint.errors import MatchError
 
 if TYPE_CHECKING:
     from grafprint.matching.samples import SamplesFound
@@ -104,7 +102,10 @@ def samples(
         if not len(opened):
             raise MatchError(f"the library {opened.location} is empty: index some music first")
 
-        def find(song: Path, tell: Callable[[str, float], None]) -> SamplesFound:
+        def find(song: Path, tell: Callable[[str], None]) -> SamplesFound:
+            def at(stage: str, done: float) -> None:
+                tell(f"at {clock(done)}" if stage == "listen" else f"compared {100 * done:.0f} %")
+
             with file_of(song) as file:
                 return find_samples(
                     opened,
@@ -117,10 +118,10 @@ def samples(
                     cache=cache,
                     start_s=start,
                     duration_s=duration,
-                    progress=tell,
+                    progress=at,
                 )
 
-        interrupted = not _find_all(files, find, outcomes, alone)
+        interrupted = not answer_each(files, find, Outcome, outcomes, alone)
     if as_json:
         print_as_json(outcomes, alone)
     elif alone and outcomes and outcomes[0].found:
@@ -130,40 +131,6 @@ def samples(
     if interrupted:
         raise KeyboardInterrupt
     raise typer.Exit(_status(outcomes))
-
-
-def _find_all(
-    songs: list[Path],
-    find: Callable[[Path, Callable[[str, float], None]], SamplesFound],
-    outcomes: list[Outcome],
-    alone: bool,
-) -> bool:
-    """Add the outcome for each song, with progress; False if interrupted, which loses nothing.
-
-    If there is one song ``alone``, what is wrong with it is raised.
-    """
-    from grafprint.library.add_file import shown
-
-    with progress() as bar:
-        task = bar.add_task("", total=len(songs))
-        for song in songs:
-            name = printable(song.name[:40])
-            bar.update(task, description=name)
-
-            def tell(stage: str, done: float, name: str = name) -> None:
-                what = f"at {clock(done)}" if stage == "listen" else f"compared {100 * done:.0f} %"
-                bar.update(task, description=f"{name} {what}")
-
-            try:
-                outcomes.append(Outcome(shown(song), find(song, tell)))
-            except (AudioError, MatchError) as error:
-                if alone:
-                    raise
-                outcomes.append(Outcome(shown(song), None, str(error)))
-            except KeyboardInterrupt:
-                return False
-            bar.update(task, advance=1)
-    return True
 
 
 def _status(outcomes: list[Outcome]) -> int:
