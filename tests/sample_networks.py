@@ -111,7 +111,7 @@ def _classifier(encoder: Samples, clean: torch.Tensor, changed: torch.Tensor) ->
         references = torch.cat([offered[rows], *(offered[chosen] for chosen in wrong)])
         sampled = torch.zeros(len(references))
         sampled[: len(rows)] = 1
-        loss = network.loss(asked[rows].repeat(4, 1, 1), references, sampled)
+        loss = network(asked[rows].repeat(4, 1, 1), references).loss(sampled)
         optimiser.zero_grad()
         loss.backward()
         optimiser.step()

@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from grafprint.cli.console import err, needs, show_end, until_interrupted
+from grafprint.cli.console import needs, show_end, until_interrupted
 from grafprint.cli.network import check_device, import_network
 from grafprint.cli.progress import progress, status
+from grafprint.cli.training_bars import TrainingBars
 from grafprint.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -125,28 +126,14 @@ def train(
         config = replace(config, **{k: v for k, v in given.items() if v is not None})
     interrupted = until_interrupted()
     with progress() as bar:
-        decoding = bar.add_task("decoding", total=None)
-        training = bar.add_task("training", total=config.steps, visible=False)
         prepare = "preparing songs" if stems else "preparing noises and rooms"
+        bars = TrainingBars(bar, config.steps, prepare)
 
         def on_progress(p: Progress) -> None:
             rates = (p.validation or {}).items()
             hit = "".join(f"  {name} {100 * rate:.1f} %" for name, rate in rates)
-            line = f"loss {p.loss:.3f}  in-batch accuracy {100 * p.accuracy:.1f} %{hit}"
-            bar.update(training, completed=p.step, description=line, visible=True)
-            if not err.is_terminal:  # every report, so that a log has the whole course
-                pace = f"{p.seconds_per_step:.2f} s per step, {p.eta_s / 60:.0f} min left"
-                err.print(f"step {p.step}/{p.steps}  {line}  {pace}")
-
-        def on_decode(done: int, total: int) -> None:
-            bar.update(decoding, completed=done, total=total)
-            if done == total:
-                bar.update(training, description=prepare, visible=True)
-
-        def on_step(step: int) -> None:
-            if bar.tasks[training].description == prepare:
-                bar.update(training, description="training")
-            bar.update(training, completed=step)
+            accuracy = f"in-batch accuracy {100 * p.accuracy:.1f} %"
+            bars.report(p, f"loss {p.loss:.3f}  {accuracy}{hit}")
 
         result = run_training(
             config,
@@ -160,9 +147,9 @@ def train(
             start_from=start_from,
             accelerator=accelerator,
             on_progress=on_progress,
-            on_step=on_step,
+            on_step=bars.on_step,
             stop=interrupted,
-            on_decode=on_decode,
+            on_decode=bars.on_decode,
         )
     own = f" --encoder {config.encoder}" if ":" in config.encoder else ""
     own += f" --mixes {mixes}" if mixes else ""

@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from grafprint.cli.console import DeviceOption, err, needs, show_end, until_interrupted
+from grafprint.cli.console import DeviceOption, needs, show_end, until_interrupted
 from grafprint.cli.network import check_device
 from grafprint.cli.progress import progress, status
+from grafprint.cli.training_bars import TrainingBars
 
 if TYPE_CHECKING:
-    from grafprint.training.reranking import RerankingProgress
+    from grafprint.training import Progress
 
 
 def register(app: typer.Typer) -> None:
@@ -73,22 +74,11 @@ def train_reranker(
         config = replace(config, **{k: v for k, v in given.items() if v is not None})
     interrupted = until_interrupted()
     with progress() as bar:
-        decoding = bar.add_task("decoding", total=None)
-        training = bar.add_task("training", total=config.steps, visible=False)
+        bars = TrainingBars(bar, config.steps)
 
-        def on_progress(p: RerankingProgress) -> None:
+        def on_progress(p: Progress) -> None:
             scores = "".join(f"  {k} {value:.3f}" for k, value in (p.validation or {}).items())
-            line = f"loss {p.loss:.4f}  right {p.accuracy:.3f}{scores}"
-            bar.update(training, completed=p.step, description=line, visible=True)
-            if not err.is_terminal:  # every report, so that a log has the whole course
-                pace = f"{p.seconds_per_step:.2f} s per step, {p.eta_s / 60:.0f} min left"
-                err.print(f"step {p.step}/{p.steps}  {line}  {pace}", soft_wrap=True)
-
-        def on_decode(done: int, total: int) -> None:
-            bar.update(decoding, completed=done, total=total)
-
-        def on_step(step: int) -> None:
-            bar.update(training, completed=step, visible=True)
+            bars.report(p, f"loss {p.loss:.4f}  right {p.accuracy:.3f}{scores}")
 
         result = run_training(
             config,
@@ -98,8 +88,8 @@ def train_reranker(
             cache=cache,
             resume=resume,
             on_progress=on_progress,
-            on_decode=on_decode,
-            on_step=on_step,
+            on_decode=bars.on_decode,
+            on_step=bars.on_step,
             stop=interrupted,
         )
     again = f"train-reranker {stems} --model {model} --out {run}"

@@ -7,7 +7,7 @@ with the weights of an uninterrupted one.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 from typing import cast
 
@@ -21,28 +21,10 @@ from grafprint.models.features import FeatureConfig
 from grafprint.threads import prefetch
 from grafprint.training.config import TrainConfig, learning_rate_at, save_config
 from grafprint.training.fabric import launch_fabric
-from grafprint.training.loop import Cadence, run_loop, state_path
+from grafprint.training.loop import Cadence, Progress, run_loop, state_path
 from grafprint.training.run import Run
 from grafprint.training.sources import Source, segments_source, songs_source
 from grafprint.training.stem_bank import is_stem_table
-
-
-@dataclass(frozen=True)
-class Progress:
-    """Progress of training; loss and in-batch accuracy are means since the last report."""
-
-    step: int
-    steps: int
-    loss: float
-    accuracy: float
-    learning_rate: float
-    seconds_per_step: float
-    validation: dict[str, float] | None = None  # of Validation.scores or SampleValidation.scores
-
-    @property
-    def eta_s(self) -> float:
-        """Estimated seconds to the end."""
-        return (self.steps - self.step) * self.seconds_per_step
 
 
 def train(
@@ -167,17 +149,16 @@ class _Contrastive:
         """Log to TensorBoard, and tell the caller."""
         loss, accuracy = figures
         rate = learning_rate_at(done - 1, self.config)
-        scores, steps = self.scores, self.config.steps
-        progress = Progress(done, steps, loss, accuracy, rate, seconds_per_step, scores)
         logged = {
             "loss": loss,
             "accuracy": accuracy,
             "learning_rate": rate,
             "seconds_per_step": seconds_per_step,
         }
-        self.fabric.log_dict(logged | (scores or {}), done)
+        self.fabric.log_dict(logged | (self.scores or {}), done)
         if self.on_progress and self.fabric.is_global_zero:
-            self.on_progress(progress)
+            report = Progress(step=done, steps=self.config.steps, validation=self.scores, **logged)
+            self.on_progress(report)
 
     def save(self, done: int) -> None:
         """Write state and network."""

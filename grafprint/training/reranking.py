@@ -7,7 +7,7 @@ run killed and resumed ends with the weights of an uninterrupted one.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 
 import torch
@@ -21,6 +21,7 @@ from grafprint.threads import prefetch
 from grafprint.training.config import learning_rate_at, save_config
 from grafprint.training.loop import (
     Cadence,
+    Progress,
     load_state,
     run_loop,
     save_state,
@@ -37,24 +38,6 @@ from grafprint.training.stem_bank import StemBank, StemCrops
 _KIND = "reranking"
 
 
-@dataclass(frozen=True)
-class RerankingProgress:
-    """Progress of a re-ranker's training; loss and accuracy are means since the last report."""
-
-    step: int
-    steps: int
-    loss: float
-    accuracy: float  # share of pairs that are judged right, at a probability of 0.5
-    learning_rate: float
-    seconds_per_step: float
-    validation: dict[str, float] | None = None  # of RerankingValidation.scores
-
-    @property
-    def eta_s(self) -> float:
-        """Estimated seconds to the end."""
-        return (self.steps - self.step) * self.seconds_per_step
-
-
 def train_reranker(
     config: RerankingConfig,
     fingerprinter: Fingerprinter,
@@ -63,7 +46,7 @@ def train_reranker(
     *,
     cache: Path | None = None,
     resume: bool = False,
-    on_progress: Callable[[RerankingProgress], None] | None = None,
+    on_progress: Callable[[Progress], None] | None = None,
     on_decode: Callable[[int, int], None] | None = None,
     on_step: Callable[[int], None] | None = None,
     stop: Callable[[], bool] | None = None,
@@ -161,7 +144,7 @@ class _Reranking:
         maker: PairMaker,
         validation: RerankingValidation | None,
         state: Path,
-        on_progress: Callable[[RerankingProgress], None] | None,
+        on_progress: Callable[[Progress], None] | None,
         on_step: Callable[[int], None] | None,
     ) -> None:
         self.config, self.maker, self.validation, self.state = config, maker, validation, state
@@ -199,13 +182,13 @@ class _Reranking:
         references = torch.cat([batch.references, negatives]).to(device)
         sampled = torch.zeros(len(queries), device=device)
         sampled[: len(batch.queries)] = 1
-        logits = self.network(queries, references).logits.float()
-        loss = torch.nn.functional.binary_cross_entropy_with_logits(logits, sampled)
+        judged = self.network(queries, references)
+        loss = judged.loss(sampled)
         self.optimiser.zero_grad()
         loss.backward()
         torch.nn.utils.clip_grad_norm_(self.network.parameters(), 1.0)
         self.optimiser.step()
-        accuracy = ((logits > 0) == (sampled > 0)).float().mean()
+        accuracy = ((judged.logits > 0) == (sampled > 0)).float().mean()
         return torch.stack([loss.detach(), accuracy]).cpu()
 
     def validate(self, done: int) -> None:
@@ -217,12 +200,16 @@ class _Reranking:
         """Tell the caller."""
         if self.on_progress:
             loss, accuracy = figures
-            rate = learning_rate_at(done - 1, self.config)
-            self.on_progress(
-                RerankingProgress(
-                    done, self.config.steps, loss, accuracy, rate, seconds_per_step, self.scores
-                )
+            report = Progress(
+                step=done,
+                steps=self.config.steps,
+                loss=loss,
+                accuracy=accuracy,
+                learning_rate=learning_rate_at(done - 1, self.config),
+                seconds_per_step=seconds_per_step,
+                validation=self.scores,
             )
+            self.on_progress(report)
 
     def save(self, done: int) -> None:
         """Write state and network."""

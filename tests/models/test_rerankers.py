@@ -52,7 +52,8 @@ def test_it_learns_to_tell_nodes_that_return_from_others() -> None:
         return torch.where(sampled[:, None, None] == 1, noisy, query), reference, sampled
 
     for _ in range(300):
-        loss = network.loss(*pairs(64))
+        query, reference, sampled = pairs(64)
+        loss = network(query, reference).loss(sampled)
         optimiser.zero_grad()
         loss.backward()
         optimiser.step()

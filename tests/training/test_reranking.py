@@ -12,8 +12,9 @@ from grafprint.errors import CheckpointError, ConfigError, DataError
 from grafprint.fingerprint import Fingerprinter
 from grafprint.models import checkpoint
 from grafprint.models.rerankers import load_reranker
+from grafprint.training import Progress
 from grafprint.training.loop import state_path
-from grafprint.training.reranking import RerankingProgress, train_reranker
+from grafprint.training.reranking import train_reranker
 from grafprint.training.reranking_config import RerankingConfig, load_reranking_config
 from grafprint.training.reranking_data import Memory, NodePairs, draw_negatives
 from tests.libraries import excerpt
@@ -46,10 +47,10 @@ def encoder() -> Fingerprinter:
 
 
 @pytest.fixture(scope="module")
-def run(stems, encoder, tmp_path_factory) -> tuple[Path, list[RerankingProgress]]:
+def run(stems, encoder, tmp_path_factory) -> tuple[Path, list[Progress]]:
     """A finished run, and what it reported."""
     out = tmp_path_factory.mktemp("run")
-    seen: list[RerankingProgress] = []
+    seen: list[Progress] = []
     path = train_reranker(CONFIG, encoder, stems, out, on_progress=seen.append, report_every=2)
     assert path == out / "reranker.safetensors"
     return path, seen

@@ -39,6 +39,10 @@ class Judgement:
         """The probability ``[n]`` that the query's segment samples the reference's."""
         return self.logits.float().sigmoid()
 
+    def loss(self, sampled: Tensor) -> Tensor:
+        """Binary cross-entropy, ``sampled [n]`` 0 or 1."""
+        return F.binary_cross_entropy_with_logits(self.logits.float(), sampled.float())
+
 
 class CrossAttention(nn.Module):
     """Nodes of a query ``[n, N, C]`` and of a reference ``[n, M, C]`` to a :class:`Judgement`.
@@ -67,11 +71,6 @@ class CrossAttention(nn.Module):
         # The product tells whether what was brought equals what was asked for; a sum could not.
         mean = self.norm(asked * brought).mean(dim=1)
         return Judgement(self.classify(mean)[:, 0], weights)
-
-    def loss(self, query: Tensor, reference: Tensor, sampled: Tensor) -> Tensor:
-        """Binary cross-entropy of pairs, ``sampled [n]`` 0 or 1."""
-        logits = self(query, reference).logits
-        return F.binary_cross_entropy_with_logits(logits.float(), sampled.float())
 
 
 def choose_negatives(
