@@ -28,10 +28,10 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from benchmarks.pages import sample_tables
 from benchmarks.shared import common
 from benchmarks.shared.sample_bench import rows
 from benchmarks.shared.sample_bench.measuring import (
-    WHOLE,
     Question,
     answers_of,
     ask,
@@ -124,24 +124,6 @@ def kept_answers(work: Path, facts: dict[str, Any], name: str, identity: str) ->
     return Journal(path, {"bench": facts, "row": identity})
 
 
-def table(results: dict[str, Any]) -> str:
-    """The rows as a Markdown table."""
-    header = ["row", "mAP", "HR@1", "HR@5", "HR@10", "located", "AUROC", "false accepts"]
-    return common.markdown(header, (
-        [name, *(_text(rate) for rate in (
-            found["mean_average_precision"], *found["hit_rates"].values(), found["located"],
-            found["area"], found["false_accepts"]))]
-        for name, row in results["rows"].items() for found in [row[WHOLE]]
-    ))  # fmt: skip
-
-
-def _text(rate: list[float | None] | None) -> str:
-    if rate is None:
-        return ""
-    value, low, high = ("-" if part is None else f"{100 * part:.1f}" for part in rate)
-    return f"{value} ({low}-{high})"
-
-
 def parser() -> argparse.ArgumentParser:
     """Options."""
     options = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
@@ -187,7 +169,7 @@ def main() -> None:
     except FileNotFoundError:
         known = {}
     results = measure(args, facts, questions, files, known)
-    print(table(results))
+    print(sample_tables.overview(results))
     common.write(name, results, args.out)
 
 

@@ -64,9 +64,7 @@ def write_all(out: Path, found: Found) -> None:
             continue
         try:
             typer.echo(f"{package}/{name}: {write_song(out, get())} stems")
-        except DataError as error:
-            typer.echo(f"left out: {error}", err=True)
-        except audio.AudioError as error:
+        except (DataError, audio.AudioError) as error:
             typer.echo(f"left out: {error}", err=True)
 
 

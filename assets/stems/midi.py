@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +10,7 @@ import numpy as np
 from scipy.signal import resample_poly
 
 from assets.stems.trackers import LONGEST_S
+from assets.tagger.fonts import load_player
 from grafprint.audio import SAMPLE_RATE
 from grafprint.errors import DataError
 
@@ -25,15 +25,7 @@ class MidiPlayer:
     """Plays MIDI files with a sound font. Raises DataError if it cannot."""
 
     def __init__(self, font: Path) -> None:
-        try:
-            # By name: it is no dependency of the project.
-            self._library: Any = import_module("tinysoundfont")
-        except ImportError as error:
-            raise DataError(
-                "MIDI files are played by tinysoundfont: pip install --no-deps tinysoundfont==0.3.7"
-            ) from error
-        if not font.is_file():
-            raise DataError(f"{font}: there is no such sound font")
+        self._library = load_player(font, "MIDI files are played by")
         self._font = font.read_bytes()
 
     def channels(self, path: Path) -> dict[int, np.ndarray]:

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from benchmarks.shared import common
-from benchmarks.shared.common import markdown
+from benchmarks.shared.common import markdown, rate_text
 
 # On Sample100: mAP, HR@1, HR@10, as the papers and later ones report them; None: not reported.
 PUBLISHED = {
@@ -29,16 +29,20 @@ _MEASURES = {
 def whole() -> str:
     """Whole queries: a row per network."""
     results = common.read("samples")
-    rows = [
-        [name, *(_text(_value(row["whole"], path)) for path in _MEASURES.values())]
-        for name, row in results["rows"].items()
-    ]
-    table = markdown(["row", *_MEASURES], rows)
     gains = "; ".join(
         f"{name}: {100 * gain:+.1f} ({100 * low:+.1f} to {100 * high:+.1f})"
         for name, (gain, low, high) in results["differences"].items()
     )
-    return f"{table}\n\n{_made(results)}{f' mAP, in pairs: {gains}.' if gains else ''}"
+    return f"{overview(results)}\n\n{_made(results)}{f' mAP, in pairs: {gains}.' if gains else ''}"
+
+
+def overview(results: dict[str, Any]) -> str:
+    """The figures of whole queries in results of the bench, or of Sample100."""
+    rows = [
+        [name, *(rate_text(_value(row["whole"], path)) for path in _MEASURES.values())]
+        for name, row in results["rows"].items()
+    ]
+    return markdown(["row", *_MEASURES], rows)
 
 
 def lengths() -> str:
@@ -48,7 +52,7 @@ def lengths() -> str:
     names = list(next(iter(found.values()))["lengths"])
     for name, row in found.items():
         for what in ("mAP", "HR@1", "false accepts"):
-            values = [_text(_value(row["lengths"][n], _MEASURES[what])) for n in names]
+            values = [rate_text(_value(row["lengths"][n], _MEASURES[what])) for n in names]
             rows.append([name, what, *values])
     return markdown(["row", "", *names], rows)
 
@@ -59,7 +63,8 @@ def groups() -> str:
     first = next(iter(found.values()))["groups"]
     rows = [
         [group, value, str(scores["queries"]),
-         *(_text(row["groups"][group][value]["mean_average_precision"]) for row in found.values())]
+         *(rate_text(row["groups"][group][value]["mean_average_precision"])
+           for row in found.values())]
         for group, values in first.items() for value, scores in values.items()
     ]  # fmt: skip
     return markdown(["", "", "queries", *found], rows)
@@ -74,7 +79,7 @@ def sample100() -> str:
         results = {"rows": {}}
     for name, row in results["rows"].items():
         values = (_value(row["whole"], _MEASURES[what]) for what in ("mAP", "HR@1", "HR@10"))
-        rows.append([name, *(_text(value) for value in values)])
+        rows.append([name, *(rate_text(value) for value in values)])
     for name, figures in PUBLISHED.items():
         rows.append([f"*{name}*", *("" if f is None else f"*{100 * f:.1f}*" for f in figures)])
     return markdown(["", "mAP", "HR@1", "HR@10"], rows)
@@ -100,11 +105,3 @@ def _value(scores: dict[str, Any], path: tuple[str, ...]) -> list[float | None] 
     for key in path:
         scores = scores[key]
     return scores  # type: ignore[return-value]
-
-
-def _text(rate: list[float | None] | None) -> str:
-    """A rate and its interval, in percent."""
-    if rate is None:
-        return "-"
-    value, low, high = ("-" if part is None else f"{100 * part:.1f}" for part in rate)
-    return f"{value} ({low}-{high})"

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from grafprint.errors import DataError
-from grafprint.evaluation.intervals import Rate, percentiles, wilson
+from grafprint.evaluation.intervals import Rate, percentiles, plain, wilson
 from grafprint.evaluation.ranking import draws, rank
 
 RANKS = (1, 5, 10)  # of the hit rates
@@ -132,13 +132,13 @@ class SampleScores:
         return {
             "queries": self.queries,
             "empty": self.empty,
-            "mean_average_precision": _plain(self.mean_average_precision),
-            "hit_rates": {str(k): _plain(rate) for k, rate in self.hit_rates.items()},
-            "located": _plain(self.located),
-            "located_of_first": _plain(self.located_of_first),
-            "reported": _plain(self.reported),
-            "false_accepts": _plain(self.false_accepts),
-            "area": _plain(self.area),
+            "mean_average_precision": plain(self.mean_average_precision),
+            "hit_rates": {str(k): plain(rate) for k, rate in self.hit_rates.items()},
+            "located": plain(self.located),
+            "located_of_first": plain(self.located_of_first),
+            "reported": plain(self.reported),
+            "false_accepts": plain(self.false_accepts),
+            "area": plain(self.area),
         }
 
 
@@ -275,10 +275,3 @@ def _area(scores: list[float | None], full: np.ndarray, weights: np.ndarray) -> 
     filled = np.array([lowest if score is None else score for score in scores])
     areas = rank(filled, full, weights).area
     return float(areas[0]), *percentiles(areas[1:])
-
-
-def _plain(rate: Rate | None) -> list[float | None] | None:
-    """For JSON, which has no NaN."""
-    if rate is None:
-        return None
-    return [round(value, 5) if math.isfinite(value) else None for value in rate]

@@ -17,7 +17,7 @@ from grafprint.audio.datasets import DatasetFile
 from grafprint.errors import DataError
 from grafprint.training.data import PcmCache
 
-_MIX = "mix"
+MIX = "mix"  # the stem that is the whole song, as assets.stems writes it
 _QUIET = 1e-6  # mean square below which a stem is silent in a crop
 _TRIES = 10
 
@@ -42,7 +42,7 @@ class StemBank:
         progress: Callable[[int, int], None] | None = None,
         mixes: Sequence[DatasetFile] = (),
     ) -> None:
-        found = _read_table(table, split)
+        found = read_stem_table(table, split)
         if not found and not mixes:
             raise DataError(f"{table}: it has no songs of the split {split}")
         self.cache = PcmCache([file for file, _ in found] + list(mixes), cache, progress)
@@ -55,7 +55,7 @@ class StemBank:
                 recordings.append((number, source.track))
                 continue
             mix, stems = songs.setdefault(source.track, ([], []))
-            (mix if stem_of[source.path] == _MIX else stems).append(number)
+            (mix if stem_of[source.path] == MIX else stems).append(number)
         named = [(name, mix[0], stems) for name, (mix, stems) in songs.items() if mix]
         named += [(f"recording {track}", number, []) for number, track in recordings]
         if not named:
@@ -99,8 +99,11 @@ def splits_of(table: Path) -> set[str]:
         return {row.get("split", "") for row in csv.DictReader(file)}
 
 
-def _read_table(table: Path, split: str) -> list[tuple[DatasetFile, str]]:
-    """The files of a split and the names of their stems."""
+def read_stem_table(table: Path, split: str) -> list[tuple[DatasetFile, str]]:
+    """The files of a split and the names of their stems; a file's ``track`` is PACKAGE/SONG.
+
+    Raises DataError if there is no table, or it is another one.
+    """
     if not table.is_file():
         raise DataError(f"{table}: there is no such table; python -m assets.stems writes one")
     with table.open(newline="", encoding="utf-8") as file:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import hashlib
 import re
 from dataclasses import dataclass
@@ -10,10 +9,11 @@ from pathlib import Path
 
 import numpy as np
 
-from assets.stems.songs import MIX, read_rows
+from assets.stems.songs import read_rows
 from assets.stems.trackers import Row
 from grafprint.audio.folders import audio_files
 from grafprint.errors import DataError
+from grafprint.training.stem_bank import MIX, read_stem_table
 
 RECORDINGS = 64  # that are references
 # Packages of the test recordings whose music is in no library: it is laid over samples, and the
@@ -112,20 +112,15 @@ def find_sources(
 def stem_songs(folder: Path, split: str = "test") -> list[Song]:
     """The songs of a split of ``stems.csv`` that have at least two stems."""
     table = folder / "stems.csv"
-    if not table.is_file():
-        raise DataError(f"{table}: there is no such table; python -m assets.stems writes one")
-    files: dict[tuple[str, str], dict[str, Path]] = {}
-    with table.open(newline="", encoding="utf-8") as file:
-        for row in csv.DictReader(file):
-            if row["split"] == split:
-                place = files.setdefault((row["package"], row["song"]), {})
-                place[row["stem"]] = folder / row["file"]
+    files: dict[str, dict[str, Path]] = {}
+    for file, stem in read_stem_table(table, split):
+        files.setdefault(file.track, {})[stem] = file.path
     songs = []
-    for (package, name), stems in files.items():
+    for name, stems in files.items():
         mix = stems.pop(MIX)
         if len(stems) > 1:
-            rows = tuple(read_rows(mix.parent))
-            songs.append(Song(f"{package}/{name}", package, mix, tuple(stems.values()), rows))
+            rows, package = tuple(read_rows(mix.parent)), name.partition("/")[0]
+            songs.append(Song(name, package, mix, tuple(stems.values()), rows))
     if not songs:
         raise DataError(f"{table}: it has no songs of the split {split} with two stems or more")
     return songs
