@@ -88,11 +88,10 @@ def build(studio: Studio) -> gr.Blocks:
             in_use,
             **UNQUEUED,
         )
+        needed = {"Tags": studio.tagger, "Samples": studio.sampling}
         with gr.Tabs(elem_id="tabs", overflow_behavior="wrap") as tabs:
             for tab_id, (title, build_tab) in zip(TAB_IDS, TABS, strict=True):
-                if title == "Tags" and studio.tagger is None:
-                    continue
-                if title == "Samples" and studio.sampling is None:
+                if title in needed and needed[title] is None:
                     continue
                 with gr.Tab(title, id=tab_id) as tab:
                     build_tab(studio, visit, tab)

@@ -5,7 +5,7 @@ const NAMES = ['song', 'track'];
 const state = { side: 0, node: 0, head: -1 };
 let data = null;
 
-const clock = (s) => `${Math.floor(s / 60)}:${(s % 60).toFixed(1).padStart(4, '0')}`;
+const { clock } = window.grafprint;
 const count = () => data.rows * data.columns;
 
 // How bright each node of the other side is for the chosen one, 0 to 1: what is above the mean.

@@ -14,11 +14,6 @@ from demo.texts import count
 from grafprint.matching.samples import SampledTrack, SamplesFound
 
 
-def problem(sentence: str) -> str:
-    """The component's value if there is nothing to show: the reason."""
-    return json.dumps({"note": sentence[:1].upper() + sentence[1:] + "."})
-
-
 def value(view: SampleView, sampling: Sampling) -> str:
     """The component's value: the song, the tracks and their regions, with pictures."""
     found = view.found
@@ -30,7 +25,7 @@ def value(view: SampleView, sampling: Sampling) -> str:
             "song": {
                 "name": view.name,
                 "duration_s": round(found.duration_s, 2),
-                "picture": _picture(view.picture),
+                "picture": plots.spectrogram_url(view.picture),
             },
             "tracks": [
                 _track(track, picture)
@@ -59,7 +54,7 @@ def look_value(look: Look) -> str:
     return json.dumps(
         {
             "starts_s": [round(s, 2) for s in look.starts_s],
-            "pictures": [_picture(picture) for picture in look.inputs],
+            "pictures": [plots.spectrogram_url(picture) for picture in look.inputs],
             "rows": look.grid[0],
             "columns": look.grid[1],
             "heads": [head.ravel().tolist() for head in heads],
@@ -99,11 +94,7 @@ def _track(track: SampledTrack, picture: np.ndarray) -> dict[str, Any]:
         "kind": kind,
         "score": round(track.score, 2),
         "probability": None if track.probability is None else round(track.probability, 4),
-        "picture": _picture(picture),
+        "picture": plots.spectrogram_url(picture),
+        "best": track.regions.index(track.best),
         "regions": [region.to_json() for region in track.regions],
     }
-
-
-def _picture(levels: np.ndarray) -> str:
-    grey = np.round(190 * levels[::-1] ** 1.5).astype(np.uint8)  # darker than what is lit
-    return plots.data_url(np.repeat(grey[:, :, None], 3, axis=2))

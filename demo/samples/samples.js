@@ -7,7 +7,7 @@ const [PICTURE, GAP, AXIS] = [96, 56, 18];
 const state = { track: 0, region: 0 };
 let data = null;
 
-const clock = (s) => `${Math.floor(s / 60)}:${(s % 60).toFixed(1).padStart(4, '0')}`;
+const { clock } = window.grafprint;
 const percent = (share) => `${Math.round(100 * share)} %`;
 const made = (tag, values, ...children) => {
   const node = Object.assign(document.createElement(tag), values);
@@ -93,11 +93,6 @@ const choose = (track, region) => {
   if (data.attends && data.tracks[track].regions.length) trigger('look', { track, region });
 };
 const hear = (side, region) => trigger('hear', { side, track: state.track, region });
-const compare = (a, b) => a.map((x, i) => x - b[i]).find((d) => d) ?? 0;
-const strongest = (track) => {
-  const weights = track.regions.map((r) => [r.probability ?? 0, r.segments, r.similarity]);
-  return weights.reduce((best, w, i) => (compare(w, weights[best]) > 0 ? i : best), 0);
-};
 
 const load = () => {
   const given = JSON.parse(props.value || '{}');
@@ -108,7 +103,7 @@ const load = () => {
   state.track = 0;
   showTracks();
   showRegions();
-  choose(0, strongest(data.tracks[0]));
+  choose(0, data.tracks[0].best);
 };
 
 element.addEventListener('click', (event) => {
@@ -117,7 +112,8 @@ element.addEventListener('click', (event) => {
   const place = event.target.closest('rect[data-side]');
   const band = event.target.closest('[data-region]');
   if (button?.dataset.track !== undefined) {
-    choose(Number(button.dataset.track), strongest(data.tracks[Number(button.dataset.track)]));
+    const track = Number(button.dataset.track);
+    choose(track, data.tracks[track].best);
   } else if (button?.dataset.hear !== undefined) {
     hear(Number(button.dataset.hear), Number(button.dataset.region));
   } else if (band) {

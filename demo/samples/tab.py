@@ -16,7 +16,7 @@ from demo.samples import data, example, scene
 from demo.samples.scene import SampleView
 from demo.sampling import Sampling
 from demo.studio import FORGET_S, Studio, Visit
-from demo.texts import count
+from demo.texts import count, problem_note
 from grafprint.errors import GraFPrintError
 
 _HERE = Path(__file__).parent
@@ -45,12 +45,12 @@ def build(studio: Studio, visit: Visit, tab: gr.Tab) -> None:
     ) -> tuple[SampleView | None, str, str]:
         _forget(before)
         if clip is None:
-            return None, data.problem(note), ""
+            return None, problem_note(note), ""
         try:
             path = clip.path if clip.path and clip.path.is_file() else _kept(clip.samples)
             return _find(sampling, path, clip.name, progress)
         except ClipError as error:
-            return None, data.problem(str(error)), ""
+            return None, problem_note(str(error)), ""
 
     def open_example(
         before: SampleView | None,
@@ -63,7 +63,7 @@ def build(studio: Studio, visit: Visit, tab: gr.Tab) -> None:
             name = f"a new beat with a loop of {track.title}"
             return _find(sampling, _kept(song), name, progress)
         except ClipError as error:
-            return None, data.problem(str(error)), ""
+            return None, problem_note(str(error)), ""
 
     def hear(view: SampleView | None, event: gr.EventData) -> str:
         try:
