@@ -15,7 +15,6 @@ from grafprint.models.features import LogMel, windows
 from grafprint.models.rerankers import (
     CrossAttention,
     CrossAttentionConfig,
-    load_reranker,
     save_reranker,
 )
 from grafprint.models.rerankers.cross_attention import choose_negatives
@@ -139,6 +138,3 @@ def make_library(folder: Path) -> Path:
         for number in range(SONGS):
             library.add(write_wav(folder / "music" / f"song {number}.wav", song(number)), network)
     return folder / "library"
-
-
-__all__ = ["fingerprinter", "load_reranker", "make_library", "sampling_song", "save_networks"]

@@ -12,31 +12,25 @@ import numpy as np
 import pytest
 
 from assets.stems.songs import Song, write_song, write_table
-from grafprint.cli import console
 from grafprint.errors import AudioError, CheckpointError, ConfigError, MatchError
 from grafprint.models.rerankers import load_reranker
 from tests.cli.commands import grafprint, run
 from tests.libraries import excerpt, write_wav
 from tests.paths import ASSETS, ROOT
-from tests.sample_networks import make_library, sampling_song, song
+from tests.sample_networks import sampling_song, song
+
+pytestmark = pytest.mark.usefixtures("wide")
 
 
 @pytest.fixture(scope="module")
-def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A library with its networks, and a folder of songs: new, known, silent, short, no audio."""
-    root = tmp_path_factory.mktemp("samples")
-    make_library(root)
+def place(sampling_folder: Path) -> Path:
+    """A library with its networks, and a folder of songs: new, known, silent, short."""
+    root = sampling_folder
     write_wav(root / "songs/new.wav", sampling_song(3, 6, 5))
     write_wav(root / "songs/known.wav", song(4)[4 * 8192 :])
     write_wav(root / "songs/silent.wav", np.zeros(160_000, np.float32))
     write_wav(root / "songs/short.wav", song(1)[:32_000])
     return root
-
-
-@pytest.fixture(autouse=True)
-def wide(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(console.out, "width", 200)
-    monkeypatch.setattr(console.err, "width", 200)
 
 
 def find(place: Path, *arguments: object, status: int = 0) -> str:

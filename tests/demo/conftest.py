@@ -19,7 +19,6 @@ from grafprint.models.taggers import ATGNN, Tagger, features_of, variant
 from grafprint.tagging import DEFAULT_TAGGER, ClipTagger
 from tests.conftest import EXAMPLES
 from tests.paths import ASSETS
-from tests.sample_networks import make_library
 
 FLAGS = [
     "--headless",
@@ -68,14 +67,6 @@ def tagger() -> ClipTagger:
     labels = tuple(f"label {number}" for number in range(20))
     network = ATGNN(variant("small", labels=len(labels)))
     return ClipTagger(Tagger(network, labels, features_of("small"), {}))
-
-
-@pytest.fixture(scope="session")
-def sampling_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Has a ``library`` by a small sample network, and its ``reranker.safetensors``."""
-    folder = tmp_path_factory.mktemp("samples")
-    make_library(folder)
-    return folder
 
 
 @pytest.fixture(scope="session")

@@ -16,17 +16,14 @@ from grafprint.matching.samples import NodeCache, find_samples
 from grafprint.matching.samples.nodes import nodes_of
 from grafprint.models.rerankers import Reranker, load_reranker
 from tests.libraries import excerpt, write_wav
-from tests.sample_networks import LENGTH_S, make_library, sampling_song, song
+from tests.sample_networks import LENGTH_S, sampling_song, song
 
 NUMBER, START_S, AT_S, LASTS_S = 3, 6.0, 5.0, 8.0
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Library, music and networks."""
-    folder = tmp_path_factory.mktemp("samples")
-    make_library(folder)
-    return folder
+def folder(sampling_folder: Path) -> Path:
+    return sampling_folder
 
 
 @pytest.fixture(scope="module")

@@ -20,8 +20,8 @@ from grafprint.training.sample_validation import SampleValidation
 from grafprint.training.stem_bank import StemBank
 from tests.cli.commands import grafprint
 from tests.libraries import excerpt, write_wav
+from tests.training.runs import reports_of, run_in_two_processes
 from tests.training.states import same, weights
-from tests.training.test_training import run_in_two_processes
 
 TINY = {"widths": (16, 16, 32, 32), "depths": (1, 1, 1, 1), "pooled_width": 64, "hidden_width": 64}
 
@@ -54,20 +54,15 @@ def config(**changes: object) -> TrainConfig:
 
 
 def run(data: Path, out: Path, settings: TrainConfig, **options: object) -> list[Progress]:
-    reports: list[Progress] = []
-    train(
+    return reports_of(
+        train,
         settings,
         data / "stems" / "stems.csv",
         out,
         mixes=data / "mixes.csv",
         cache=data / "cache",
-        accelerator="cpu",
-        devices=1,
-        report_every=1,
-        on_progress=reports.append,
-        **options,  # type: ignore[arg-type]
+        **options,
     )
-    return reports
 
 
 def test_it_learns_and_measures_held_out_songs(data: Path, tmp_path: Path):
@@ -125,7 +120,7 @@ if dist.get_rank() == 0:
     print("losses", [r.loss for r in reports])
 dist.destroy_process_group()
 """)
-    output = run_in_two_processes(script, port=29513)
+    output = run_in_two_processes(script)
     losses = json.loads(output.split("losses ")[1].splitlines()[0])
     assert len(losses) == 2
     assert all(0 < loss < 10 for loss in losses)
