@@ -47,6 +47,9 @@ class Visitor:
             self._context = self._chromium.new_context(viewport={"width": 1100, "height": 900})
             page = self._context.new_page()
             page.on("request", lambda request: self._requested.append(request.url))
+            # Gradio loads the page anew after a lost connection, which puzzles a test that fails.
+            page.on("requestfailed", lambda lost: print("failed:", lost.url, lost.failure))
+            page.on("load", lambda: print("loaded:", page.url))
             page.goto(self._address)
             expect(page.locator("#answer")).to_contain_text("What is playing?", timeout=PATIENCE)
         return self._context.pages[0]
