@@ -24,7 +24,6 @@ from benchmarks.shared.workers import WorkerPool
 from grafprint.evaluation import Report, query_tracks
 from grafprint.fingerprint import FAST_MODEL
 from grafprint.library import Library
-from grafprint.matching.confidence import FINGERPRINTS
 
 
 def cosine_similarities(first: Library, second: Library, test: Path) -> np.ndarray:
@@ -43,11 +42,7 @@ def cosine_similarities(first: Library, second: Library, test: Path) -> np.ndarr
 
 def named(report: Report) -> list[dict[str, Any]]:
     """True and false positive rates by length of clip, at the default threshold."""
-    return [
-        row
-        for row in open_set.open_set(report)["curve"]
-        if row["confidence"] == FINGERPRINTS.at(1.0).threshold
-    ]
+    return [row for row in open_set.open_set(report)["curve"] if row["default"]]
 
 
 def run(fast: bool, args: argparse.Namespace, pool: WorkerPool | None) -> tuple[Library, Report]:

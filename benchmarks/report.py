@@ -11,7 +11,7 @@ from __future__ import annotations
 import argparse
 import re
 
-from benchmarks.pages import accuracy_tables, figures, speed_tables
+from benchmarks.pages import accuracy_tables, figures, sample_tables, speed_tables
 from benchmarks.shared import common
 
 PAGES = tuple(
@@ -24,9 +24,10 @@ PAGES = tuple(
         "docs/performance.md",
         "docs/app.md",
         "docs/scan.md",
+        "docs/samples.md",
     )
 )
-TABLES = accuracy_tables.TABLES | speed_tables.TABLES
+TABLES = accuracy_tables.TABLES | speed_tables.TABLES | sample_tables.TABLES
 
 
 def filled(text: str) -> str:

@@ -120,19 +120,13 @@ def measure(
 def table(results: dict[str, Any]) -> str:
     """The sets as a Markdown table."""
     rows = [
-        [set_name, name, str(found["clips"]), _text(found["accuracy"]),
-         _text(found["mean_average_precision"]), _text(found["d_prime"])]
+        [set_name, name, str(found["clips"]), *(
+            common.rate_text(found[what], 1, 3)
+            for what in ("accuracy", "mean_average_precision", "d_prime"))]
         for set_name, of_set in results["sets"].items()
         for name, found in of_set.items()
     ]  # fmt: skip
     return common.markdown(["clips", "tagger", "number", "accuracy", "mAP", "d-prime"], rows)
-
-
-def _text(rate: list[float | None] | None) -> str:
-    if rate is None:
-        return ""
-    value, low, high = ("-" if part is None else f"{part:.3f}" for part in rate)
-    return f"{value} ({low}-{high})"
 
 
 def _named(texts: list[str] | None, option: str) -> dict[str, Path]:

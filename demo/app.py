@@ -15,6 +15,7 @@ from demo.graph import tab as graph
 from demo.identify import tab as identify
 from demo.library import tab as library
 from demo.map import tab as map_tab
+from demo.samples import tab as samples
 from demo.scan import tab as scan
 from demo.studio import UNQUEUED, Studio, Visit
 from demo.tags import tab as tags
@@ -34,13 +35,14 @@ TABS = (
     ("Degrade", degrade.build),
     ("Graph", graph.build),
     ("Tags", tags.build),
+    ("Samples", samples.build),
     ("Map", map_tab.build),
     ("Scan", scan.build),
     ("Library", library.build),
     ("Benchmark", benchmark.build),
     ("How it works", explain.build),
 )
-# The tab Tags is left out where there is no tagger.
+# Tags is left out where there is no tagger, Samples where there is no library for it.
 TAB_IDS = tuple(title.lower().replace(" ", "-") for title, _ in TABS)  # also in addresses
 
 
@@ -86,9 +88,10 @@ def build(studio: Studio) -> gr.Blocks:
             in_use,
             **UNQUEUED,
         )
+        needed = {"Tags": studio.tagger, "Samples": studio.sampling}
         with gr.Tabs(elem_id="tabs", overflow_behavior="wrap") as tabs:
             for tab_id, (title, build_tab) in zip(TAB_IDS, TABS, strict=True):
-                if title == "Tags" and studio.tagger is None:
+                if title in needed and needed[title] is None:
                     continue
                 with gr.Tab(title, id=tab_id) as tab:
                     build_tab(studio, visit, tab)

@@ -104,6 +104,12 @@ def hertz_ticks(config: FeatureConfig, hertz: tuple[int, ...] = HERTZ) -> list[t
     ]
 
 
+def spectrogram_url(levels: np.ndarray, brightest: int = 190) -> str:
+    """Levels from 0 to 1, ``[mels, frames]``, in grey; darker than what is drawn over them."""
+    grey = np.round(brightest * levels[::-1] ** 1.5).astype(np.uint8)
+    return data_url(np.repeat(grey[:, :, None], 3, axis=2))
+
+
 def data_url(pixels: np.ndarray) -> str:
     """Pixels ``[height, width, 3]`` (uint8) as the data URL of a PNG."""
     data = io.BytesIO()

@@ -101,6 +101,8 @@
 
   window.grafprint = {
     arrival: () => JSON.stringify({ query: arrival, library: keeps() && read('grafprint.library') }),
+    // Seconds as m:ss.s
+    clock: (s) => `${Math.floor(s / 60)}:${(s % 60).toFixed(1).padStart(4, '0')}`,
     copy, keeps, open, read, whole, write,
   };
 })();

@@ -10,6 +10,7 @@ from typing import Any
 import gradio as gr
 
 from demo.identifier import Identifier
+from demo.sampling import Sampling
 from grafprint import bundled
 from grafprint.fingerprint import Fingerprinter
 from grafprint.library import LibraryError
@@ -33,7 +34,8 @@ class Studio:
     ``home`` is the library that a visit begins with. ``shelf`` is a folder whose subfolders are
     further libraries; new ones are created there. ``noise`` and ``rooms`` are folders of recorded
     noises and room responses; None: only synthetic ones. ``editable``: whether visitors may change
-    the libraries on the shelf. ``tagger`` says what clips sound like; None if there is none.
+    the libraries on the shelf. ``tagger`` says what clips sound like, ``sampling``
+    finds samples in songs; None if there is none.
     """
 
     fingerprinter: Fingerprinter
@@ -44,19 +46,29 @@ class Studio:
     rooms: Path | None = None
     editable: bool = False
     tagger: ClipTagger | None = None
+    sampling: Sampling | None = None
     _open: dict[str, Identifier] = field(default_factory=dict)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     @classmethod
     def load(
-        cls, home: Place, model: Path, *, tagger: Path | None = None, **options: object
+        cls,
+        home: Place,
+        model: Path,
+        *,
+        tagger: Path | None = None,
+        samples: Path | None = None,
+        reranker: Path | None = None,
+        **options: object,
     ) -> Studio:
         """Load the networks and the first library. Raises LibraryError or CheckpointError.
 
-        ``tagger``: the file of a tagger; None: that which comes with the program, if any.
+        ``tagger``: the file of a tagger; ``samples``: a library for sample identification, and
+        ``reranker`` the file that goes with it. None: those that come with the program, if any.
         """
         listens = tagger or DEFAULT_TAGGER.is_file()
         options["tagger"] = ClipTagger.load(tagger) if listens else None
+        options["sampling"] = Sampling.load(samples, reranker) if samples else Sampling.bundled()
         studio = cls(Fingerprinter.load(model), home, **options)  # type: ignore[arg-type]
         studio.identifier(studio.names()[0])
         return studio

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from html import escape
 
 from grafprint.library import Track
@@ -23,6 +24,11 @@ def count(number: int, what: str) -> str:
 def confident(confidence: float) -> str:
     """A probability in words."""
     return "Over 99.9 % confident" if confidence > 0.999 else f"{100 * confidence:.1f} % confident"
+
+
+def problem_note(sentence: str) -> str:
+    """The value of a drawn component that has nothing to draw: the reason."""
+    return json.dumps({"note": sentence[:1].upper() + sentence[1:] + "."})
 
 
 def licence(name: str) -> str:

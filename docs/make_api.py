@@ -24,6 +24,7 @@ MODULES = (
     "grafprint.matching.live",
     "grafprint.matching.collection",
     "grafprint.matching.duplicates",
+    "grafprint.matching.samples",
     "grafprint.scan",
     "grafprint.scan.export",
     "grafprint.evaluation",

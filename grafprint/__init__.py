@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from grafprint.library import Library, Track
     from grafprint.matching import Answer, Match, identify, identify_audio, identify_file
     from grafprint.matching.live import LiveQuery
+    from grafprint.matching.samples import SamplesFound, find_samples
     from grafprint.remote.opening import open_library
     from grafprint.scan import Timeline
     from grafprint.tagging import ClipTagger, ClipTags
@@ -52,10 +53,12 @@ __all__ = [
     "MatchError",
     "MicrophoneError",
     "MissingPackageError",
+    "SamplesFound",
     "Timeline",
     "Track",
     "WriteError",
     "__version__",
+    "find_samples",
     "identify",
     "identify_audio",
     "identify_file",
@@ -70,8 +73,10 @@ _HOMES = {
     "Library": "grafprint.library",
     "LiveQuery": "grafprint.matching.live",
     "Match": "grafprint.matching",
+    "SamplesFound": "grafprint.matching.samples",
     "Timeline": "grafprint.scan",
     "Track": "grafprint.library",
+    "find_samples": "grafprint.matching.samples",
     "identify": "grafprint.matching",
     "identify_audio": "grafprint.matching",
     "identify_file": "grafprint.matching",

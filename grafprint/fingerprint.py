@@ -210,6 +210,20 @@ class Fingerprinter:
         with torch.inference_mode(), self._autocast():
             return self.encoder.forward_with_graphs(inputs.to(self.device))
 
+    def nodes(self, inputs: Tensor) -> Tensor:
+        """Nodes ``[n, N, C]`` (float32) of inputs, before they are pooled and projected.
+
+        Raises TypeError if the encoder has no nodes.
+        """
+        if not isinstance(self.encoder, GraFPrint):
+            raise TypeError(f"a {type(self.encoder).__name__} encoder has no nodes")
+        portions = inputs.split(self.batch)
+        if isinstance(self._fast, FastGraFPrint):
+            return torch.cat([self._fast.nodes(portion) for portion in portions])
+        with torch.inference_mode(), self._autocast():
+            found = [self.encoder.nodes(p.to(self.device)) for p in portions]
+        return torch.cat(found).float().cpu()
+
     def _autocast(self) -> torch.autocast:
         return torch.autocast(self.device.type, torch.bfloat16, enabled=self.precision == "bf16")
 

@@ -9,6 +9,7 @@ from grafprint.fingerprint import DEFAULT_MODEL, Fingerprinter
 from grafprint.library import Library
 from tests.libraries import write_music
 from tests.paths import ASSETS
+from tests.sample_networks import make_library
 
 EXAMPLES = ASSETS / "examples"
 
@@ -17,6 +18,14 @@ EXAMPLES = ASSETS / "examples"
 def fingerprinter() -> Fingerprinter:
     """The bundled network; a seeded untrained one if there are no weights."""
     return Fingerprinter.load() if DEFAULT_MODEL.exists() else Fingerprinter.untrained(seed=0)
+
+
+@pytest.fixture(scope="session")
+def sampling_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """For sample identification: ``library`` and ``music`` of songs, and small networks."""
+    folder = tmp_path_factory.mktemp("sampling")
+    make_library(folder)
+    return folder
 
 
 @pytest.fixture

@@ -1,5 +1,6 @@
 """Small libraries for the tests: of real music cut to seconds, or of given vectors."""
 
+import shutil
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cache
@@ -11,9 +12,11 @@ from scipy.io import wavfile
 
 from grafprint import audio
 from grafprint.audio.metadata import Tags
+from grafprint.library import Library
 from grafprint.library.records import File, Recording, Track
 from grafprint.remote.opening import AnyLibrary
 from tests.audio_files import MUSIC
+from tests.paths import ASSETS
 
 DIM = 128
 
@@ -48,6 +51,16 @@ def write_music(folder: Path, count: int, duration_s: float = 2.0) -> list[Path]
         write_wav(folder / f"track {number}.wav", excerpt(number, 20, duration_s))
         for number in range(count)
     ]
+
+
+def of_bundled_tracks(folder: Path, count: int) -> Path:
+    """Make a library of the first tracks of the bundled one, without encoding them again."""
+    shutil.copytree(ASSETS / "library", folder / "library")
+    (folder / "music").symlink_to(ASSETS / "music")
+    with Library.open(folder / "library", writable=True) as library:
+        for track in library.tracks()[count:]:
+            library.remove(track.id)
+    return folder / "library"
 
 
 def fill(

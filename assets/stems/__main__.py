@@ -1,6 +1,7 @@
 """Write songs as stems, each a FLAC file at 16 kHz, and a table of them, ``stems.csv``.
 
     python -m assets.stems OUT --modules PACKAGES --libopenmpt FILE
+    python -m assets.stems OUT --midi PACKAGES --font FILE
     python -m assets.stems OUT --songs FOLDER --mixes FOLDER
 
 Interrupted, it continues with the first song that is not whole.
@@ -8,22 +9,17 @@ Interrupted, it continues with the first song that is not whole.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Annotated
 
-import numpy as np
 import typer
 
-from assets.stems.songs import Song, is_written, write_song, write_table
-from assets.stems.trackers import SUFFIXES, Trackers
+from assets.stems.find import Found, midi_below, mixes_below, modules_below, songs_below
+from assets.stems.midi import MidiPlayer
+from assets.stems.songs import is_written, write_song, write_table
+from assets.stems.trackers import Trackers
 from grafprint import audio
-from grafprint.audio.folders import audio_files
 from grafprint.errors import DataError, GraFPrintError
-
-# Songs of one package sound alike: the split is by package.
-TEST_PACKAGES = frozenset({"heroes-sound-tracks", "freedroid-data", "pekka-kana-2-data"})
-_WHOLE = ("mix", "mixture")  # a song's file that holds all stems
 
 
 def main(
@@ -32,6 +28,10 @@ def main(
         Path | None, typer.Option(help="Folder of unpacked packages, each with tracker modules.")
     ] = None,
     libopenmpt: Annotated[Path | None, typer.Option(help="The library's file, .so.")] = None,
+    midi: Annotated[
+        Path | None, typer.Option(help="Folder of unpacked packages, each with MIDI files.")
+    ] = None,
+    font: Annotated[Path | None, typer.Option(help="A sound font for MIDI files, .sf2.")] = None,
     songs: Annotated[
         Path | None, typer.Option(help="Folder of songs: one folder each, a file per stem.")
     ] = None,
@@ -43,6 +43,10 @@ def main(
             if libopenmpt is None:
                 raise DataError("modules are played by libopenmpt: name its file, --libopenmpt")
             write_all(out, modules_below(modules, Trackers(libopenmpt)))
+        if midi:
+            if font is None:
+                raise DataError("MIDI files need a sound font: name its file, --font")
+            write_all(out, midi_below(midi, MidiPlayer(font)))
         if songs:
             write_all(out, songs_below(songs))
         if mixes:
@@ -53,9 +57,6 @@ def main(
         raise typer.Exit(1) from None
 
 
-Found = Iterator[tuple[str, str, Callable[[], Song]]]
-
-
 def write_all(out: Path, found: Found) -> None:
     """Write songs given as package, name and how to get them; report those that cannot be."""
     for package, name, get in found:
@@ -63,71 +64,8 @@ def write_all(out: Path, found: Found) -> None:
             continue
         try:
             typer.echo(f"{package}/{name}: {write_song(out, get())} stems")
-        except DataError as error:
+        except (DataError, audio.AudioError) as error:
             typer.echo(f"left out: {error}", err=True)
-        except audio.AudioError as error:
-            typer.echo(f"left out: {error}", err=True)
-
-
-def modules_below(folder: Path, trackers: Trackers) -> Found:
-    """The tracker modules in each package, which is a folder below ``folder``."""
-    for path in sorted(folder.rglob("*")):
-        if path.suffix.lower() not in SUFFIXES or path.is_symlink() or not path.is_file():
-            continue
-        package = path.relative_to(folder).parts[0]
-        # With the suffix: a.mod and a.xm are two songs.
-        yield (
-            package,
-            path.name,
-            lambda path=path, package=package: module(  # type: ignore[misc]
-                path, package, trackers
-            ),
-        )
-
-
-def module(path: Path, package: str, trackers: Trackers) -> Song:
-    """A tracker module: a stem for each channel, and when its rows begin."""
-    mix, rows = trackers.mix(path)
-
-    def stems() -> Iterator[tuple[str, np.ndarray]]:
-        for number in range(trackers.channels(path)):
-            yield f"channel {number + 1:02d}", trackers.channel(path, number)
-
-    split = "test" if package in TEST_PACKAGES else "train"
-    return Song(path.name, package, split, mix, stems(), rows)
-
-
-def songs_below(folder: Path) -> Found:
-    """Songs of which each is a folder with a file per stem, as in MUSDB18."""
-    for song in sorted({path.parent for path in audio_files(folder, [])}):
-        yield folder.name, song.name, lambda song=song: of_folder(song, folder)  # type: ignore[misc]
-
-
-def of_folder(song: Path, root: Path) -> Song:
-    """A song from its files; their sum is the mix if none is named ``mix`` or ``mixture``."""
-    files = {path.stem: audio.load(path) for path in sorted(audio_files(song, []))}
-    whole = [files.pop(name) for name in _WHOLE if name in files]
-    if not whole:
-        longest = max(len(sound) for sound in files.values())
-        whole = [sum(np.pad(s, (0, longest - len(s))) for s in files.values())]  # type: ignore[list-item]
-    return Song(song.name, root.name, split_of(song.relative_to(root)), whole[0], files.items())
-
-
-def mixes_below(folder: Path) -> Found:
-    """Whole recordings, without stems."""
-    for path in sorted(audio_files(folder, [])):
-        yield (
-            folder.name,
-            path.stem,
-            lambda path=path: Song(  # type: ignore[misc]
-                path.stem, folder.name, split_of(path.relative_to(folder)), audio.load(path)
-            ),
-        )
-
-
-def split_of(path: Path) -> str:
-    """``test`` below a folder of that name, else ``train``."""
-    return "test" if "test" in path.parts[:-1] else "train"
 
 
 if __name__ == "__main__":

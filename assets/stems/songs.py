@@ -80,6 +80,12 @@ def _write(out: Path, song: Song, stem: str, sound: np.ndarray) -> dict[str, str
     }
 
 
+def read_rows(folder: Path) -> list[Row]:
+    """When the rows of a song that has been written begin; none if it is no tracker module."""
+    contents = json.loads((folder / _DONE).read_text(encoding="utf-8"))
+    return [Row(**row) for row in contents["rows"]]
+
+
 def write_table(out: Path) -> int:
     """Write ``stems.csv`` of all songs that are whole; returns the number of its rows."""
     out.mkdir(parents=True, exist_ok=True)

@@ -32,19 +32,25 @@ class Player(Protocol):
         """The next samples."""
 
 
+def load_player(font: Path, purpose: str) -> Any:
+    """The module tinysoundfont. Raises DataError if it or the sound font is missing."""
+    try:
+        # By name: it is no dependency of the project.
+        module = import_module("tinysoundfont")
+    except ImportError as error:
+        raise DataError(
+            f"{purpose} tinysoundfont: pip install --no-deps tinysoundfont==0.3.7"
+        ) from error
+    if not font.is_file():
+        raise DataError(f"{font}: there is no such sound font")
+    return module
+
+
 class Font:
     """A sound font. ``render`` is a function of its arguments alone."""
 
     def __init__(self, path: Path) -> None:
-        try:
-            # By name: it is no dependency of the project.
-            tinysoundfont: Any = import_module("tinysoundfont")
-        except ImportError as error:
-            raise DataError(
-                "rendering needs tinysoundfont: pip install --no-deps tinysoundfont==0.3.7"
-            ) from error
-        if not path.is_file():
-            raise DataError(f"{path}: there is no such sound font")
+        tinysoundfont = load_player(path, "rendering needs")
         self._synth = tinysoundfont.Synth(samplerate=_RENDER_HZ, gain=-12)
         self._id = self._synth.sfload(str(path))
         self.kits = [

@@ -176,7 +176,8 @@ def open_set() -> str:
     header = ["query", "confidence threshold", "present: right track", "present: wrong track",
               "absent: a track"]  # fmt: skip
     return markdown(header, (
-        [f"{row['length_s']:g} s", f"{100 * row['confidence']:.1f} %",
+        [f"{row['length_s']:g} s",
+         f"{100 * row['confidence']:.1f} %{' (default)' * row['default']}",
          *(percent(row[key]) for key in ("found", "wrong_when_present", "wrong_when_absent"))]
         for row in common.read("table2-released")["open_set"]["curve"]
     ))  # fmt: skip

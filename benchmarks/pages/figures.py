@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
@@ -150,6 +151,25 @@ def ablation() -> Figure:
     return figure
 
 
+def samples() -> Figure:
+    """Sample identification: mAP by the length of clips, a line for each network."""
+    rows = common.read("samples")["rows"]
+    figure = Figure(figsize=(6, 3.6), layout="constrained")
+    panel = figure.subplots()
+    for name, row in rows.items():
+        found = {float(length.removesuffix(" s")): scores["mean_average_precision"]
+                 for length, scores in row["lengths"].items()}  # fmt: skip
+        middle, low, high = (100 * np.array(part) for part in zip(*found.values(), strict=True))
+        panel.errorbar(list(found), middle, [middle - low, high - middle], fmt="-o", ms=3, lw=1.2,
+                       capsize=2, label=name)  # fmt: skip
+    panel.set_xlabel("clip (s)")
+    panel.set_ylabel("mAP (%)")
+    panel.set_ylim(bottom=0)
+    panel.grid(alpha=0.3)
+    panel.legend(fontsize=8, loc="lower right")
+    return figure
+
+
 def errorbar(
     panel: Axes,
     x: list[float],
@@ -172,6 +192,7 @@ FIGURES: dict[str, Callable[[], Figure]] = {
     "granularity": granularity,
     "reliability": reliability,
     "ablation": ablation,
+    "samples": samples,
 }
 
 

@@ -7,7 +7,7 @@ import json
 import math
 import platform
 import threading
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -247,10 +247,18 @@ def write(name: str, results: dict[str, Any], folder: Path | None = None) -> Non
     (folder / f"{name}.json").write_text(text + "\n")
 
 
-def read(name: str) -> dict[str, Any]:
+def read(name: str, folder: Path | None = None) -> dict[str, Any]:
     """Results written by :func:`write`. Raises FileNotFoundError if there are none yet."""
-    result: dict[str, Any] = json.loads((RESULTS / f"{name}.json").read_text())
+    result: dict[str, Any] = json.loads(((folder or RESULTS) / f"{name}.json").read_text())
     return result
+
+
+def rate_text(rate: Sequence[float | None] | None, scale: float = 100, digits: int = 1) -> str:
+    """A figure of a JSON file with its interval, by default in percent; "-" if it is not known."""
+    if rate is None:
+        return "-"
+    value, low, high = ("-" if part is None else f"{scale * part:.{digits}f}" for part in rate)
+    return f"{value} ({low}-{high})"
 
 
 def markdown(header: list[str], rows: Iterable[list[str]]) -> str:

@@ -12,11 +12,8 @@ import numpy as np
 
 from grafprint.evaluation.intervals import wilson
 from grafprint.evaluation.report import Report
-from grafprint.matching.confidence import FINGERPRINTS
 
-THRESHOLDS = sorted(
-    (0.5, 0.8, 0.9, 0.95, FINGERPRINTS.at(1.0).threshold, 0.995, 0.999)
-)  # of the curve
+THRESHOLDS = (0.5, 0.8, 0.9, 0.95, 0.995, 0.999)  # of the curve, beside the default
 
 
 def reliability(confidences: np.ndarray, right: np.ndarray, bins: int = 10) -> dict[str, Any]:
@@ -36,7 +33,8 @@ def reliability(confidences: np.ndarray, right: np.ndarray, bins: int = 10) -> d
 
 def open_set(report: Report) -> dict[str, Any]:
     """The calibration in use, measured on the report's queries."""
-    confidence = report.config.calibration.confidence
+    calibration = report.config.calibration
+    confidence = calibration.confidence
     lengths, present, right, absent = [], [], [], []
     for cell in report.cells:
         length = cell.setting.length_s
@@ -52,11 +50,12 @@ def open_set(report: Report) -> dict[str, Any]:
         **reliability(everything, np.concatenate([is_right, np.zeros(len(others), bool)])),
         "curve": [
             {"length_s": length, "confidence": confidence,
+             "default": confidence == calibration.at(length).threshold,
              "found": _share(ours[here] >= confidence, is_right[here]),
              "wrong_when_present": _share(ours[here] >= confidence, ~is_right[here]),
              "wrong_when_absent": _share(others[here] >= confidence)}
             for length in sorted(set(lengths)) for here in [length_s == length]
-            for confidence in THRESHOLDS
+            for confidence in sorted({*THRESHOLDS, calibration.at(length).threshold})
         ],
     }  # fmt: skip
 

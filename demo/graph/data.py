@@ -31,11 +31,6 @@ NOTE = (
 )
 
 
-def problem(sentence: str) -> str:
-    """The component's value if there is nothing to draw: the reason."""
-    return json.dumps({"note": sentence[:1].upper() + sentence[1:] + "."})
-
-
 def value(view: SegmentView, config: FeatureConfig) -> str:
     """The component's value: both spectrograms and the graphs of all blocks."""
     pairs = list(zip(*view.graphs, strict=True))
@@ -47,7 +42,7 @@ def value(view: SegmentView, config: FeatureConfig) -> str:
             "mels": config.n_mels,
             "frames": config.window_frames,
             "k": view.graphs[0][0].neighbours.shape[1],
-            "pictures": [_picture(amplitude) for amplitude in view.amplitude],
+            "pictures": [plots.spectrogram_url(amplitude) for amplitude in view.amplitude],
             "hertz": hertz_ticks(config) + hertz_ticks(config, FINE_HERTZ),
             "seconds": second_ticks(config) + second_ticks(config, 0.05),
             "coarse": {"hertz": len(HERTZ), "seconds": len(second_ticks(config))},
@@ -125,8 +120,3 @@ def _side(graph: NodeGraph, shared: np.ndarray, config: FeatureConfig) -> dict[s
 
 def _round(values: np.ndarray, digits: int) -> list[float]:
     return [round(float(v), digits) for v in values]
-
-
-def _picture(amplitude: np.ndarray) -> str:
-    grey = np.round(190 * amplitude[::-1] ** 1.5).astype(np.uint8)  # darker than the nodes
-    return plots.data_url(np.repeat(grey[:, :, None], 3, axis=2))

@@ -19,6 +19,7 @@ from demo.graph import scene as graph_scene
 from demo.graph.scene import SegmentView
 from demo.scene import Scene
 from demo.studio import FORGET_S, Studio, Visit
+from demo.texts import problem_note
 from grafprint.explore import graph_export, graphs
 from grafprint.explore.graphs import compare
 
@@ -74,7 +75,7 @@ def build(studio: Studio, visit: Visit, tab: gr.Tab) -> None:
 
     def draw(shown: Scene | None, start_s: float) -> tuple[SegmentView | None, str]:
         if shown is None:
-            return None, graph_data.problem("choose a clip on Identify first")
+            return None, problem_note("choose a clip on Identify first")
         view = graph_scene.view_segment(fingerprinter, shown, start_s)
         return view, graph_data.value(view, fingerprinter.features)
 
@@ -92,7 +93,7 @@ def build(studio: Studio, visit: Visit, tab: gr.Tab) -> None:
         try:
             shown = scenes.scene(studio, clip, degraded, library, how, snr_db)
         except ClipError as error:
-            return None, gr.skip(), None, graph_data.problem(str(error))
+            return None, gr.skip(), None, problem_note(str(error))
         same = before is None or before.origin is shown.origin
         start_s = min(start_s, shown.last_s) if same else 0
         # Gradio cannot draw a slider whose minimum is its maximum.

@@ -18,11 +18,6 @@ MOST_LABELS = 12
 MOST_TIES = 4
 
 
-def problem(sentence: str) -> str:
-    """The component's value if there is nothing to show: the reason."""
-    return json.dumps({"note": sentence[:1].upper() + sentence[1:] + "."})
-
-
 def value(view: TagView, config: FeatureConfig, note: str) -> str:
     """The component's value: the likeliest labels of both sides, and what lights up for each."""
     labels = view.graphs[0].labels
@@ -45,7 +40,9 @@ def value(view: TagView, config: FeatureConfig, note: str) -> str:
             "frames": sounding,
             "frames_per_s": config.sample_rate_hz / config.hop_length,
             "hertz": hertz_ticks(config),
-            "pictures": [_picture(graph.spectrogram[:, :sounding]) for graph in view.graphs],
+            "pictures": [
+                plots.spectrogram_url(graph.spectrogram[:, :sounding], 170) for graph in view.graphs
+            ],
             "maps": [
                 _map([graph.evidence[n] for graph in view.graphs], chosen)
                 for n in range(len(view.graphs[0].evidence))
@@ -71,11 +68,6 @@ def _map(pair: list[Evidence], chosen: np.ndarray) -> dict[str, Any]:
 
 def _bytes(values: np.ndarray) -> list[int]:
     return np.round(255 * brightness(values)).astype(int).tolist()
-
-
-def _picture(spectrogram: np.ndarray) -> str:
-    grey = np.round(170 * spectrogram[::-1] ** 1.5).astype(np.uint8)  # darker than what is lit
-    return plots.data_url(np.repeat(grey[:, :, None], 3, axis=2))
 
 
 def _ties(graph: TagGraph, label: int) -> list[tuple[str, float]]:

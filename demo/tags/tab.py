@@ -16,6 +16,7 @@ from demo.studio import FORGET_S, Studio, Visit
 from demo.tags import data as tag_data
 from demo.tags import scene as tag_scene
 from demo.tags.scene import TagView
+from demo.texts import problem_note
 from grafprint.errors import GraFPrintError
 
 _HERE = Path(__file__).parent
@@ -49,7 +50,7 @@ def build(studio: Studio, visit: Visit, tab: gr.Tab) -> None:
             shown = scenes.scene(studio, clip, degraded, library, how, snr_db)
             view = tag_scene.view_clip(tagger, shown)
         except ClipError as error:
-            return None, gr.skip(), None, tag_data.problem(str(error))
+            return None, gr.skip(), None, problem_note(str(error))
         last_s = tag_scene.last_start_s(tagger, shown)
         # Gradio cannot draw a slider whose minimum is its maximum.
         slider = gr.update(maximum=max(0.1, round(last_s, 1)), value=0, visible=last_s > 0)
@@ -59,11 +60,11 @@ def build(studio: Studio, visit: Visit, tab: gr.Tab) -> None:
         shown: Scene | None, view: TagView | None, start_s: float
     ) -> tuple[TagView | None, str]:
         if shown is None or view is None:
-            return None, tag_data.problem("choose a clip on Identify first")
+            return None, problem_note("choose a clip on Identify first")
         try:
             view = tag_scene.move_window(tagger, shown, view, start_s)
         except ClipError as error:
-            return None, tag_data.problem(str(error))
+            return None, problem_note(str(error))
         return view, tag_data.value(view, tagger.features, NOTE)
 
     def hear(view: TagView | None, event: gr.EventData) -> str:

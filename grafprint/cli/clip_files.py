@@ -5,20 +5,24 @@ from __future__ import annotations
 import shutil
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, TypeVar
 
 import typer
 
-from grafprint.cli.console import finite
-from grafprint.errors import AudioError
+from grafprint.cli.console import finite, printable
+from grafprint.cli.progress import progress
+from grafprint.errors import AudioError, MatchError
 
 if TYPE_CHECKING:
     from grafprint.audio.folders import Failure
 
 STANDARD_INPUT = Path("-")
+
+Answer = TypeVar("Answer")
+Outcome = TypeVar("Outcome")
 
 StartOption = Annotated[
     float, typer.Option(min=0, callback=finite, help="Skip this many seconds of the clip.")
@@ -42,6 +46,42 @@ def find_clips(
     if not files and not unreadable:
         raise AudioError("there is no audio or video file: name one, or a folder that holds some")
     return files, unreadable
+
+
+def answer_each(
+    clips: list[Path],
+    answer: Callable[[Path, Callable[[str], None]], Answer],
+    outcome: Callable[[str, Answer | None, str], Outcome],
+    outcomes: list[Outcome],
+    alone: bool,
+) -> bool:
+    """Add the outcome for each clip, with progress; False if interrupted, which loses nothing.
+
+    ``answer`` is given the clip and a function to say how far it is. An outcome is made of the
+    clip's name, and its answer or the reason why there is none; if there is one clip ``alone``,
+    what is wrong with it is raised.
+    """
+    from grafprint.library.add_file import shown
+
+    with progress() as bar:
+        task = bar.add_task("", total=len(clips))
+        for clip in clips:
+            name = printable(clip.name[:40])
+            bar.update(task, description=name)
+
+            def tell(how_far: str, name: str = name) -> None:
+                bar.update(task, description=f"{name} {how_far}")
+
+            try:
+                outcomes.append(outcome(shown(clip), answer(clip, tell), ""))
+            except (AudioError, MatchError) as error:
+                if alone:
+                    raise
+                outcomes.append(outcome(shown(clip), None, str(error)))
+            except KeyboardInterrupt:
+                return False
+            bar.update(task, advance=1)
+    return True
 
 
 @contextmanager

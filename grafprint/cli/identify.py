@@ -15,7 +15,7 @@ from grafprint.cli.answers import (
     show_answer,
     show_outcomes,
 )
-from grafprint.cli.clip_files import StartOption, file_of, find_clips
+from grafprint.cli.clip_files import StartOption, answer_each, file_of, find_clips
 from grafprint.cli.console import (
     BUNDLED_LIBRARY,
     BUNDLED_MODEL,
@@ -28,12 +28,10 @@ from grafprint.cli.console import (
     ModelOption,
     TopOption,
     positive,
-    printable,
 )
 from grafprint.cli.network import load_fingerprinter
 from grafprint.cli.place import LibraryOption
-from grafprint.cli.progress import progress
-from grafprint.errors import AudioError, ConfigError, MatchError
+from grafprint.errors import ConfigError, MatchError
 
 if TYPE_CHECKING:
     from grafprint.matching import Answer
@@ -103,7 +101,7 @@ def identify(
         if not len(opened):
             raise MatchError(f"the library {opened.location} is empty: index some music first")
 
-        def identify_one(clip: Path) -> Answer:
+        def identify_one(clip: Path, tell: Callable[[str], None] | None = None) -> Answer:
             with file_of(clip) as file:
                 answer = identify_file(
                     opened,
@@ -126,7 +124,7 @@ def identify(
             outcomes = [Outcome(shown(files[0]), identify_one(files[0]))]
             interrupted = False
         else:
-            interrupted = not _identify_all(files, identify_one, outcomes)
+            interrupted = not answer_each(files, identify_one, Outcome, outcomes, alone)
     if as_csv:
         print_as_csv(outcomes)
     elif alone and (answer := outcomes[0].answer):
@@ -138,26 +136,6 @@ def identify(
     if interrupted:
         raise KeyboardInterrupt
     raise typer.Exit(_status(outcomes))
-
-
-def _identify_all(
-    clips: list[Path], identify_one: Callable[[Path], Answer], outcomes: list[Outcome]
-) -> bool:
-    """Add the outcome for each clip, with progress; False if interrupted, which loses nothing."""
-    from grafprint.library.add_file import shown
-
-    with progress() as bar:
-        task = bar.add_task("", total=len(clips))
-        for clip in clips:
-            bar.update(task, description=printable(clip.name[:40]))
-            try:
-                outcomes.append(Outcome(shown(clip), identify_one(clip)))
-            except (AudioError, MatchError) as error:
-                outcomes.append(Outcome(shown(clip), None, str(error)))
-            except KeyboardInterrupt:
-                return False
-            bar.update(task, advance=1)
-    return True
 
 
 def _status(outcomes: list[Outcome]) -> int:

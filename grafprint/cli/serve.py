@@ -59,6 +59,18 @@ def serve(
     model: ModelOption = BUNDLED_MODEL,
     encoder: EncoderOption = None,
     tagger: TaggerOption = None,
+    samples: Annotated[
+        Path | None,
+        typer.Option(
+            "--samples",
+            help="Library made with a network of the encoder 'samples', for the tab Samples.",
+            show_default=False,
+        ),
+    ] = None,
+    reranker: Annotated[
+        Path | None,
+        typer.Option(help="Network of train-reranker, with --samples.", show_default=False),
+    ] = None,
     edit: Annotated[
         bool | None,
         typer.Option(
@@ -131,6 +143,8 @@ def serve(
     ] = False,
 ) -> None:
     """Serve the app: identify, degrade, scan and explore in a browser."""
+    if reranker is not None and samples is None:
+        raise ConfigError("--reranker needs --samples, the library that it judges the tracks of")
     if bool(ssl_key) != bool(ssl_certificate):
         raise ConfigError("--ssl-key and --ssl-certificate are needed together")
     for name, file in (("--ssl-key", ssl_key), ("--ssl-certificate", ssl_certificate)):
@@ -151,6 +165,8 @@ def serve(
             model=network_of(library, model),
             encoder=encoder,
             tagger=tagger,
+            samples=samples,
+            reranker=reranker,
             edit=host in HERE and not (share or below) if edit is None else edit,
             noise=noise,
             rooms=rooms,

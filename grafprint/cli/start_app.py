@@ -31,6 +31,8 @@ class Options:
     model: Path
     encoder: str | None
     tagger: Path | None
+    samples: Path | None
+    reranker: Path | None
     edit: bool
     noise: Path | None
     rooms: Path | None
@@ -69,6 +71,8 @@ def launch(options: Options) -> None:
         options.library,
         options.model,
         tagger=options.tagger,
+        samples=options.samples,
+        reranker=options.reranker,
         examples=asset("examples"),
         shelf=options.libraries,
         noise=options.noise,
@@ -118,6 +122,8 @@ def _check_files(options: Options) -> None:
         raise CheckpointError(f"{options.model}: there is no such file; name one with --model")
     if options.tagger is not None and not options.tagger.is_file():
         raise CheckpointError(f"{options.tagger}: there is no such file; name one with --tagger")
+    if options.samples is not None and not is_there(options.samples):
+        raise LibraryError(f"there is no library in {options.samples}: name one with --samples")
 
 
 def check_port(host: str, port: int | None) -> None:

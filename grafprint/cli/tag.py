@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from grafprint.cli.clip_files import StartOption, file_of, find_clips
+from grafprint.cli.clip_files import StartOption, answer_each, file_of, find_clips
 from grafprint.cli.console import (
     FAILED,
     NOTHING_FOUND,
@@ -19,11 +19,10 @@ from grafprint.cli.console import (
     err,
     finite,
     positive,
-    printable,
 )
 from grafprint.cli.network import check_device
 from grafprint.cli.passed_over import show_passed_over
-from grafprint.cli.progress import progress, status
+from grafprint.cli.progress import status
 from grafprint.cli.tag_output import (
     Outcome,
     print_as_csv,
@@ -31,7 +30,7 @@ from grafprint.cli.tag_output import (
     show_clip,
     show_clips,
 )
-from grafprint.errors import AudioError, ConfigError
+from grafprint.errors import ConfigError
 
 if TYPE_CHECKING:
     from grafprint.audio.folders import Failure
@@ -102,12 +101,15 @@ def tag(
     outcomes = [Outcome(path, None, reason) for path, reason in unreadable]
     loaded = load_tagger(tagger, device)
 
-    def tag_one(clip: Path, tell: Callable[[float], None]) -> ClipTags:
+    def tag_one(clip: Path, tell: Callable[[str], None]) -> ClipTags:
+        def at(seconds: float) -> None:
+            tell(f"at {clock(seconds)}")
+
         with file_of(clip) as file:
-            return loaded.tag_file(file, hop, start_s=start, duration_s=duration, progress=tell)
+            return loaded.tag_file(file, hop, start_s=start, duration_s=duration, progress=at)
 
     alone = len(clips) == 1 and not clips[0].is_dir()
-    interrupted = not _tag_all(files, tag_one, outcomes, alone)
+    interrupted = not answer_each(files, tag_one, Outcome, outcomes, alone)
     if as_csv:
         print_as_csv(outcomes, top, least, over_time)
     elif as_json:
@@ -132,39 +134,6 @@ def load_tagger(tagger: Path | None, device: str) -> ClipTagger:
 
         check_device(device)
         return ClipTagger.load(tagger, device)
-
-
-def _tag_all(
-    clips: list[Path],
-    tag_one: Callable[[Path, Callable[[float], None]], ClipTags],
-    outcomes: list[Outcome],
-    alone: bool,
-) -> bool:
-    """Add the outcome for each clip, with progress; False if interrupted, which loses nothing.
-
-    If there is one clip ``alone``, what is wrong with it is raised.
-    """
-    from grafprint.library.add_file import shown
-
-    with progress() as bar:
-        task = bar.add_task("", total=len(clips))
-        for clip in clips:
-            name = printable(clip.name[:40])
-            bar.update(task, description=name)
-
-            def tell(seconds: float, name: str = name) -> None:
-                bar.update(task, description=f"{name} at {clock(seconds)}")
-
-            try:
-                outcomes.append(Outcome(shown(clip), tag_one(clip, tell)))
-            except AudioError as error:
-                if alone:
-                    raise
-                outcomes.append(Outcome(shown(clip), None, str(error)))
-            except KeyboardInterrupt:
-                return False
-            bar.update(task, advance=1)
-    return True
 
 
 def _status(outcomes: list[Outcome], least: float) -> int:

@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from grafprint.cli.console import err, needs, show_end, until_interrupted
+from grafprint.cli.console import needs, show_end, until_interrupted
 from grafprint.cli.network import check_device, import_network
 from grafprint.cli.progress import progress, status
+from grafprint.cli.training_bars import TrainingBars
 from grafprint.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -25,7 +26,12 @@ def register(app: typer.Typer) -> None:
 
 
 def train(
-    music: Annotated[Path, typer.Argument(help="A folder, a CSV manifest or an FMA tree.")],
+    music: Annotated[
+        Path,
+        typer.Argument(
+            help="A folder, a CSV manifest or an FMA tree; or songs as stems, stems.csv."
+        ),
+    ],
     run: Annotated[Path, typer.Option("--out", help="Folder of the run.")],
     noise: Annotated[
         Path | None, typer.Option(help="Noises: a folder, a manifest or MUSAN. Default: synthetic.")
@@ -34,11 +40,15 @@ def train(
         Path | None,
         typer.Option(help="Room responses: a folder, a manifest or AIR. Default: simulated."),
     ] = None,
+    mixes: Annotated[
+        Path | None,
+        typer.Option(help="With stems.csv: whole recordings to sample, too; as MUSIC."),
+    ] = None,
     resume: Annotated[
         bool,
         typer.Option(
-            help="Resume the run in --out with its settings; of the options only --steps counts, "
-            "and --encoder for a network of your own."
+            help="Resume the run in --out with its settings; of the options only --steps, --mixes, "
+            "--noise and --rooms count, and --encoder for a network of your own."
         ),
     ] = False,
     recipe: Annotated[
@@ -51,7 +61,7 @@ def train(
         str | None,
         typer.Option(
             help="grafprint, samples, nafp, transformer, hash-transformer, or MODULE:CLASS.",
-            show_default="grafprint",
+            show_default="grafprint; samples with stems.csv",
         ),
     ] = None,
     options: Annotated[str | None, typer.Option(help="Encoder options as JSON.")] = None,
@@ -87,6 +97,7 @@ def train(
     with status("loading PyTorch and Lightning"):
         from grafprint.training import train as run_training
         from grafprint.training.config import TrainConfig, load_config
+        from grafprint.training.stem_bank import is_stem_table
 
     if accelerator != "auto":
         check_device(accelerator, "--accelerator")
@@ -96,11 +107,14 @@ def train(
         logging.getLogger(name).setLevel(logging.ERROR)
     if encoder is not None and ":" in encoder:
         import_network(encoder)
+    stems = is_stem_table(music)
     if resume:
         saved = load_config(run / "config.json")
         config = replace(saved, steps=steps or saved.steps)
     else:
         config = TrainConfig() if recipe is None else load_config(recipe)
+        if encoder is None and recipe is None and stems:
+            encoder = "samples"
         given: dict[str, Any] = {
             "encoder": encoder, "encoder_options": parse_options(options), "steps": steps,
             "batch": batch, "learning_rate": learning_rate,
@@ -112,32 +126,20 @@ def train(
         config = replace(config, **{k: v for k, v in given.items() if v is not None})
     interrupted = until_interrupted()
     with progress() as bar:
-        decoding = bar.add_task("decoding", total=None)
-        training = bar.add_task("training", total=config.steps, visible=False)
+        prepare = "preparing songs" if stems else "preparing noises and rooms"
+        bars = TrainingBars(bar, config.steps, prepare)
 
         def on_progress(p: Progress) -> None:
             rates = (p.validation or {}).items()
             hit = "".join(f"  {name} {100 * rate:.1f} %" for name, rate in rates)
-            line = f"loss {p.loss:.3f}  in-batch accuracy {100 * p.accuracy:.1f} %{hit}"
-            bar.update(training, completed=p.step, description=line, visible=True)
-            if not err.is_terminal:  # every report, so that a log has the whole course
-                pace = f"{p.seconds_per_step:.2f} s per step, {p.eta_s / 60:.0f} min left"
-                err.print(f"step {p.step}/{p.steps}  {line}  {pace}")
-
-        def on_decode(done: int, total: int) -> None:
-            bar.update(decoding, completed=done, total=total)
-            if done == total:
-                bar.update(training, description="preparing noises and rooms", visible=True)
-
-        def on_step(step: int) -> None:
-            if bar.tasks[training].description == "preparing noises and rooms":
-                bar.update(training, description="training")
-            bar.update(training, completed=step)
+            accuracy = f"in-batch accuracy {100 * p.accuracy:.1f} %"
+            bars.report(p, f"loss {p.loss:.3f}  {accuracy}{hit}")
 
         result = run_training(
             config,
             music,
             run,
+            mixes=mixes,
             noise=noise,
             rooms=rooms,
             cache=cache,
@@ -145,11 +147,12 @@ def train(
             start_from=start_from,
             accelerator=accelerator,
             on_progress=on_progress,
-            on_step=on_step,
+            on_step=bars.on_step,
             stop=interrupted,
-            on_decode=on_decode,
+            on_decode=bars.on_decode,
         )
     own = f" --encoder {config.encoder}" if ":" in config.encoder else ""
+    own += f" --mixes {mixes}" if mixes else ""
     show_end(f"train {music} --out {run}{own}" if interrupted() else None, f"trained: {result}")
 
 

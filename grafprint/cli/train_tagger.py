@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from grafprint.cli.console import err, needs, show_end, until_interrupted
+from grafprint.cli.console import needs, show_end, until_interrupted
 from grafprint.cli.network import check_device
 from grafprint.cli.progress import progress, status
 from grafprint.cli.train import parse_options
+from grafprint.cli.training_bars import TrainingBars
 
 if TYPE_CHECKING:
     from grafprint.training.tagging_run import TaggingProgress
@@ -101,23 +102,12 @@ def train_tagger(
         config = replace(config, **{k: v for k, v in given.items() if v is not None})
     interrupted = until_interrupted()
     with progress() as bar:
-        decoding = bar.add_task("decoding", total=None)
-        training = bar.add_task("training", total=None, visible=False)
+        bars = TrainingBars(bar)
 
         def on_progress(p: TaggingProgress) -> None:
             validation = (p.validation or {}).items()
             scores = "".join(f"  {name} {value:.3f}" for name, value in validation)
-            line = f"epoch {p.epoch:.1f}/{config.epochs}  loss {p.loss:.4f}{scores}"
-            bar.update(training, completed=p.step, total=p.steps, description=line, visible=True)
-            if not err.is_terminal:  # every report, so that a log has the whole course
-                pace = f"{p.seconds_per_step:.2f} s per step, {p.eta_s / 60:.0f} min left"
-                err.print(f"step {p.step}/{p.steps}  {line}  {pace}")
-
-        def on_decode(done: int, total: int) -> None:
-            bar.update(decoding, completed=done, total=total)
-
-        def on_step(step: int) -> None:
-            bar.update(training, completed=step, visible=True)
+            bars.report(p, f"epoch {p.epoch:.1f}/{config.epochs}  loss {p.loss:.4f}{scores}")
 
         result = run_training(
             config,
@@ -127,8 +117,8 @@ def train_tagger(
             resume=resume,
             accelerator=accelerator,
             on_progress=on_progress,
-            on_decode=on_decode,
-            on_step=on_step,
+            on_decode=bars.on_decode,
+            on_step=bars.on_step,
             stop=interrupted,
         )
     again = f"train-tagger {clips} --out {run}"

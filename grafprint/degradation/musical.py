@@ -7,15 +7,17 @@ quality see :mod:`grafprint.degradation.tempo`.
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 import torch
 import torch.nn.functional as F
+from scipy.fft import next_fast_len
 from torch import Tensor
 
 from grafprint.audio import SAMPLE_RATE
-from grafprint.degradation.filters import apply_gain_db, band_db, filter_hertz
 
 _FRAME, _HOP = 1024, 256  # of the phase vocoder
+_RING = 2048  # samples of silence that a filter rings into, instead of into the start
 
 
 def stretch_rows(audio: Tensor, factor: Tensor, samples: int) -> Tensor:
@@ -48,6 +50,7 @@ def stretch_rows(audio: Tensor, factor: Tensor, samples: int) -> Tensor:
 
 
 def _unit(z: Tensor) -> Tensor:
+    # torch.sgn rounds differently at the end of a row, which the sums of phases then amplify.
     return z / z.abs().clamp_min(1e-12)
 
 
@@ -57,10 +60,22 @@ def resample_rows(audio: Tensor, speed: Tensor, samples: int) -> Tensor:
     The start stays in place. What would alias is filtered out first, then interpolated by cubics;
     what is beyond the end is silence.
     """
-    hertz = filter_hertz(audio.shape[1]).to(audio.device)
-    highest = SAMPLE_RATE / 2 / speed.clamp_min(1)[:, None] * 0.95
-    stop = (hertz > highest) & (speed[:, None] > 1)
-    padded = F.pad(apply_gain_db(audio, torch.where(stop, -80.0, 0.0)), (1, 3))
+    speed = speed.to(audio.dtype)
+    played = F.pad(audio[:, :samples], (0, max(0, samples - audio.shape[1])))
+    changed = (speed != 1).nonzero()[:, 0]
+    if len(changed):
+        played = played.clone()
+        played[changed] = _interpolate(audio[changed], speed[changed], samples)
+    return played
+
+
+def _interpolate(audio: Tensor, speed: Tensor, samples: int) -> Tensor:
+    faster = (speed > 1).nonzero()[:, 0]
+    if len(faster):
+        audio = audio.clone()
+        highest = SAMPLE_RATE / 2 / speed[faster, None] * 0.95
+        audio[faster] = _filter(audio[faster], lambda hertz: 1e-4 ** (hertz > highest).float())
+    padded = F.pad(audio, (1, 3))
     place = 1 + torch.arange(samples, device=audio.device) * speed[:, None]
     beyond = place > audio.shape[1]
     place = place.clamp_max(audio.shape[1])
@@ -94,8 +109,27 @@ def change_pitch_and_tempo(audio: Tensor, semitones: Tensor, speed: Tensor, samp
 
 def filter_band(audio: Tensor, low_hz: Tensor, high_hz: Tensor) -> Tensor:
     """High-pass and low-pass ``audio [B, n]`` at ``[B]`` Hz, 12 dB an octave; 0, inf: neither."""
-    hertz = filter_hertz(audio.shape[1]).to(audio.device)
-    return apply_gain_db(audio, band_db(hertz, low_hz[:, None], high_hz[:, None], 4.0, 4.0))
+    rows = ((low_hz > 0) | (high_hz < torch.inf)).nonzero()[:, 0]
+    if not len(rows):
+        return audio
+    low, high = low_hz[rows, None], high_hz[rows, None]
+    filtered = audio.clone()
+    # Half the slope of powers: these are amplitudes.
+    filtered[rows] = _filter(
+        audio[rows],
+        lambda hertz: (
+            (1 + (low / hertz).square().square()) * (1 + (hertz / high).square().square())
+        ).rsqrt(),
+    )
+    return filtered
+
+
+def _filter(audio: Tensor, response: Callable[[Tensor], Tensor]) -> Tensor:
+    """Multiply spectra by a response ``[B, f]`` at frequencies ``[f]``, without delay."""
+    n = audio.shape[1]
+    size = next_fast_len(n + _RING, real=True)
+    hertz = torch.fft.rfftfreq(size, 1 / SAMPLE_RATE, device=audio.device).clamp_min(1)
+    return torch.fft.irfft(torch.fft.rfft(audio, size) * response(hertz), size)[:, :n]
 
 
 def compress(audio: Tensor, ratio: Tensor) -> Tensor:
@@ -103,6 +137,15 @@ def compress(audio: Tensor, ratio: Tensor) -> Tensor:
 
     The level is a mean over 20 ms.
     """
+    rows = (ratio != 1).nonzero()[:, 0]
+    if not len(rows):
+        return audio
+    compressed = audio.clone()
+    compressed[rows] = _compress(audio[rows], ratio[rows])
+    return compressed
+
+
+def _compress(audio: Tensor, ratio: Tensor) -> Tensor:
     width = SAMPLE_RATE // 50 | 1
     sums = F.pad(audio.square(), (width // 2 + 1, width // 2)).double().cumsum(dim=1)
     level = ((sums[:, width:] - sums[:, :-width]) / width).float().clamp_min(1e-12)

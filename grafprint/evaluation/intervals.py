@@ -74,6 +74,13 @@ def _wilson(rate: float, total: float) -> Rate:
     return rate, min(rate, max(0.0, middle - half)), max(rate, min(1.0, middle + half))
 
 
+def plain(rate: Rate | None) -> list[float | None] | None:
+    """A rate and its interval for JSON, which has no NaN and no infinity."""
+    if rate is None:
+        return None
+    return [round(value, 5) if math.isfinite(value) else None for value in rate]
+
+
 def percent(rate: Rate, digits: int = 1) -> str:
     """A rate and its interval as text, in percent."""
     middle, low, high = (f"{100 * part:.{digits}f}" for part in rate)

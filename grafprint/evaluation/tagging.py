@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -12,7 +11,7 @@ import numpy as np
 
 from grafprint.audio.folders import Failure
 from grafprint.errors import AudioError, DataError
-from grafprint.evaluation.intervals import Rate, percentiles, wilson
+from grafprint.evaluation.intervals import Rate, percentiles, plain, wilson
 from grafprint.evaluation.ranking import Ranking, draws, rank
 from grafprint.tagging import ClipTagger
 from grafprint.training.tagging_data import ClipSet
@@ -56,15 +55,15 @@ class TaggingReport:
         return {
             "tagger_id": self.tagger_id,
             "clips": self.clips,
-            "mean_average_precision": _plain(self.mean_average_precision),
-            "d_prime": _plain(self.d_prime),
-            "accuracy": None if self.accuracy is None else _plain(self.accuracy),
+            "mean_average_precision": plain(self.mean_average_precision),
+            "d_prime": plain(self.d_prime),
+            "accuracy": plain(self.accuracy),
             "clips_with_one_label": self.single,
             "labels": [
                 {
                     "label": score.label,
                     "clips": score.clips,
-                    "average_precision": _plain(score.average_precision),
+                    "average_precision": plain(score.average_precision),
                 }
                 for score in self.labels
             ],
@@ -200,8 +199,3 @@ def _accuracy(
 def _plain_name(label: str) -> str:
     words = label.casefold().replace("_", " ").replace(",", " ").split()
     return " ".join(word for word in words if word != "and")
-
-
-def _plain(rate: Rate) -> list[float | None]:
-    """For JSON, which has no NaN and no infinity."""
-    return [round(value, 5) if math.isfinite(value) else None for value in rate]

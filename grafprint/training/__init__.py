@@ -2,7 +2,8 @@
 
 from grafprint.errors import DivergedError
 from grafprint.training.config import TrainConfig
-from grafprint.training.contrastive import Progress, train
+from grafprint.training.contrastive import train
+from grafprint.training.loop import Progress
 
 __all__ = [
     "DivergedError",

@@ -7,11 +7,12 @@ import math
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
-from typing import Any, TypeVar, cast
+from typing import Any, Protocol, TypeVar, cast
 
 from grafprint.degradation.augmentation import DegradeConfig
 from grafprint.degradation.rerecording import RerecordingConfig
 from grafprint.errors import ConfigError
+from grafprint.training.sample_pairs import SamplePairsConfig
 
 _Settings = TypeVar("_Settings")
 
@@ -37,6 +38,15 @@ _HALF = {"widths": [32, 64, 128, 256], "pooled_width": 512, "hidden_width": 2048
 
 
 @dataclass(frozen=True)
+class StemsConfig:
+    """What of a song is sampled, and under which music; the rest of each share is the other way."""
+
+    mix_share: float = 0.5  # of references that are the song's mix, not the sampled stems alone
+    cross_song_share: float = 0.6  # of samples that are laid under another song
+    stem_share: float = 0.5  # of songs with stems in a batch; the others are recordings
+
+
+@dataclass(frozen=True)
 class TrainConfig:
     """A training run. Paper: Adam 8e-5 to 7e-7, 12,400 steps of 256 pairs, temperature 0.05."""
 
@@ -50,11 +60,15 @@ class TrainConfig:
     loss: str = "nt-xent"  # or "triplet", with semi-hard negatives
     temperature: float = 0.05  # of NT-Xent
     offset_s: float = 0.05  # +-50 ms, section III-C
-    segments_per_track: int = 1  # more add hard negatives: the same music a moment later
+    # More add hard negatives: the same music a moment later. Of songs as stems, places anywhere in
+    # the song, which are not negatives of each other: music repeats.
+    segments_per_track: int = 1
     gap_s: tuple[float, float] = (0.1, 1.0)  # between neighbouring segments of a track
     memory: int = 0  # fingerprints of earlier batches used as negatives
     average: float = 0.0  # decay of the moving average of the weights; 0: no average
     degrade: DegradeConfig = field(default_factory=DegradeConfig)
+    stems: StemsConfig = field(default_factory=StemsConfig)  # for sample identification
+    samples: SamplePairsConfig = field(default_factory=SamplePairsConfig)
     cutout_probability: float = 0.0  # of a rectangle erased from the degraded view's spectrogram
     band_mask_probability: float = 0.0  # of its bass, its treble or both erased
     precision: str = "bf16-mixed"
@@ -132,10 +146,13 @@ def save_config(path: Path, config: Any) -> None:
 def config_of(values: Mapping[str, Any]) -> TrainConfig:
     """Training settings from parsed JSON; ConfigError for unknown names."""
     values = dict(values)
+    stems = settings_of(StemsConfig, values.pop("stems", {}))
+    samples = settings_of(SamplePairsConfig, values.pop("samples", {}))
     chain = dict(values.pop("degrade", {}))
     rerecording = settings_of(RerecordingConfig, chain.pop("rerecording", {}))
     degrade = replace(settings_of(DegradeConfig, chain), rerecording=rerecording)
-    return replace(settings_of(TrainConfig, values), degrade=degrade)
+    config = settings_of(TrainConfig, values)
+    return replace(config, degrade=degrade, stems=stems, samples=samples)
 
 
 def load_settings(path: Path, parse: Callable[[Mapping[str, Any]], _Settings]) -> _Settings:
@@ -160,7 +177,22 @@ def settings_of(kind: type[_Settings], values: Mapping[str, Any]) -> _Settings:
     return kind(**settings)
 
 
-def learning_rate_at(step: int, config: TrainConfig | DistillationConfig) -> float:
+class Scheduled(Protocol):
+    """What the learning rate depends on."""
+
+    @property
+    def steps(self) -> int: ...
+    @property
+    def learning_rate(self) -> float: ...
+    @property
+    def final_learning_rate(self) -> float: ...
+    @property
+    def warmup_steps(self) -> int: ...
+    @property
+    def cosine_start(self) -> int: ...
+
+
+def learning_rate_at(step: int, config: Scheduled) -> float:
     """Linear warm-up times a cosine from ``learning_rate`` to ``final_learning_rate``.
 
     The cosine starts at ``config.cosine_start``, with or after the warm-up.

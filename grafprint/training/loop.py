@@ -1,4 +1,4 @@
-"""The loop that contrastive training and distillation share, and the state they resume from.
+"""The loop that all kinds of training share, and the state they resume from.
 
 What happens at each point is up to the kind of training (:class:`Training`); when it happens, and
 when a run has diverged, is decided here.
@@ -22,7 +22,36 @@ from grafprint.models import checkpoint
 _Batch = TypeVar("_Batch")
 
 # The kinds of state file, by the name written in them.
-_KINDS = {"training": "training run", "imitation": "distillation", "tagging": "tagger"}
+_KINDS = {
+    "training": "training run",
+    "imitation": "distillation",
+    "tagging": "tagger",
+    "reranking": "re-ranker",
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class StepReport:
+    """What every kind of training reports; the loss is the mean since the last report."""
+
+    step: int
+    steps: int
+    loss: float
+    learning_rate: float
+    seconds_per_step: float
+    validation: dict[str, float] | None = None  # scores by name
+
+    @property
+    def eta_s(self) -> float:
+        """Estimated seconds to the end."""
+        return (self.steps - self.step) * self.seconds_per_step
+
+
+@dataclass(frozen=True, kw_only=True)
+class Progress(StepReport):
+    """Progress of training with pairs, which are found in their batch, or judged right."""
+
+    accuracy: float  # share of the pairs, the mean since the last report
 
 
 class Training(Protocol[_Batch]):

@@ -8,7 +8,11 @@ from torch import Tensor
 
 
 def nt_xent(
-    a: Tensor, b: Tensor, temperature: float = 0.05, memory: Tensor | None = None
+    a: Tensor,
+    b: Tensor,
+    temperature: float = 0.05,
+    memory: Tensor | None = None,
+    related: Tensor | None = None,
 ) -> Tensor:
     """Normalised temperature-scaled cross entropy over a batch of pairs.
 
@@ -18,6 +22,8 @@ def nt_xent(
         temperature: tau of Eq. 5 (Table I: 0.05).
         memory: fingerprints ``[M, d]`` of earlier batches, M more negatives for each view. Zero
             rows are not filled yet and are ignored.
+        related: which of the 2N rows have music in common ``[2N, 2N]``, bool (:func:`share_music`):
+            these are not negatives of each other.
 
     Returns:
         The mean of the 2N losses of Eq. 5 (Eq. 6), a scalar.
@@ -25,12 +31,26 @@ def nt_xent(
     n = len(a)
     views = torch.cat([a, b]).float()
     logits = views @ views.T / temperature
+    target = torch.arange(2 * n, device=a.device).roll(n)
+    if related is not None:
+        spared = related.scatter(1, target[:, None], False)  # the positive stays
+        logits = logits.masked_fill(spared, -torch.inf)
     logits.fill_diagonal_(-torch.inf)
     if memory is not None:
         filled = memory[memory.any(dim=1)].float()
         logits = torch.cat([logits, views @ filled.T / temperature], dim=1)
-    target = torch.arange(2 * n, device=a.device).roll(n)
     return F.cross_entropy(logits, target)
+
+
+def share_music(songs: Tensor) -> Tensor:
+    """Which views of a batch have a song in common, ``[2N, 2N]``, for ``related`` of nt_xent.
+
+    ``songs [N, 2]`` are numbers: the song of each reference, and the one laid over its query, or
+    -1 if there is no other.
+    """
+    reference = songs[:, :1].expand(-1, 2)
+    rows = torch.cat([reference, torch.where(songs < 0, reference, songs)])
+    return (rows[:, None, :, None] == rows[None, :, None, :]).flatten(2).any(dim=2)
 
 
 def triplet(a: Tensor, b: Tensor, margin: float = 0.5) -> Tensor:

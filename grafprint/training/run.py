@@ -9,7 +9,7 @@ from typing import Any, cast
 import numpy as np
 import torch
 from lightning.fabric import Fabric
-from torch import Tensor
+from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from grafprint.errors import CheckpointError
@@ -18,8 +18,7 @@ from grafprint.models.encoders import Encoder, build, describe
 from grafprint.models.features import FeatureConfig
 from grafprint.training.config import TrainConfig, learning_rate_at
 from grafprint.training.loop import load_state, save_state, tensors_under
-from grafprint.training.losses import nt_xent, triplet
-from grafprint.training.pairs import Pairs
+from grafprint.training.losses import nt_xent, share_music, triplet
 
 
 def torch_seed(*parts: int) -> int:
@@ -31,7 +30,12 @@ class Run:
     """The network and all else that a run changes at each step, with saving and resuming."""
 
     def __init__(
-        self, fabric: Fabric, config: TrainConfig, features: FeatureConfig, pairs: Pairs, path: Path
+        self,
+        fabric: Fabric,
+        config: TrainConfig,
+        features: FeatureConfig,
+        pairs: nn.Module,
+        path: Path,
     ) -> None:
         self.fabric, self.config, self.features, self.pairs = fabric, config, features, pairs
         self.path = path  # of the state
@@ -79,8 +83,11 @@ class Run:
                 stream.synchronize()
                 yield step, pairs
 
-    def step(self, step: int, inputs: Tensor) -> Tensor:
-        """Take one optimiser step; returns loss and accuracy (0..1) in the global batch, [2]."""
+    def step(self, step: int, inputs: Tensor, songs: Tensor | None = None) -> Tensor:
+        """Take one optimiser step; returns loss and accuracy (0..1) in the global batch, [2].
+
+        ``songs [N, 2]`` says which pairs have music in common (:func:`share_music`), if any have.
+        """
         if inputs.is_cuda:  # computed on another stream, which must not reuse its memory yet
             inputs.record_stream(torch.cuda.current_stream())
         fabric, config = self.fabric, self.config
@@ -93,23 +100,37 @@ class Run:
             # Each process computes the loss of the global batch. Gradients flow back through the
             # gather, so that their mean over processes (DDP) is that of the global batch.
             a, b = (_gather(fabric, z) for z in (a, b))
+        related = None if songs is None else share_music(self._everywhere(songs)).to(a.device)
         if config.loss == "triplet":
             loss = triplet(a, b)
         else:
-            loss = nt_xent(a, b, config.temperature, self.memory if config.memory else None)
+            memory = self.memory if config.memory else None
+            loss = nt_xent(a, b, config.temperature, memory, related)
         if (extra := self.raw.auxiliary_loss(a, b)) is not None:
             loss = loss + extra
         self.optimiser.zero_grad()
         fabric.backward(loss)
         self.optimiser.step()
         with torch.no_grad():
-            right = (b @ a.T).argmax(dim=1) == torch.arange(len(a), device=a.device)
+            similar = b @ a.T
+            if related is not None:
+                others = related[len(a) :, : len(a)].clone().fill_diagonal_(False)
+                similar = similar.masked_fill(others, -torch.inf)
+            right = similar.argmax(dim=1) == torch.arange(len(a), device=a.device)
             if config.memory:
                 place = (step * len(a) + torch.arange(len(a))) % config.memory
                 self.memory[place.to(a.device)] = a.float()
             if self.average:
                 self.average.update_parameters(self.raw)
         return torch.stack([loss.detach(), right.float().mean()])
+
+    def _everywhere(self, songs: Tensor) -> Tensor:
+        """The songs of all processes."""
+        if self.fabric.world_size == 1:
+            return songs
+        gathered = self.fabric.all_gather(songs.to(self.fabric.device))
+        assert isinstance(gathered, Tensor)
+        return gathered.flatten(0, 1)
 
     def save(self, step: int, facts: dict[str, Any]) -> None:
         """Write the state to resume from and the network to use.

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -16,16 +17,21 @@ from grafprint.audio.datasets import DatasetFile
 from grafprint.errors import DataError
 from grafprint.training.data import PcmCache
 
-_MIX = "mix"
+MIX = "mix"  # the stem that is the whole song, as assets.stems writes it
 _QUIET = 1e-6  # mean square below which a stem is silent in a crop
 _TRIES = 10
 
+# A song, the one laid over it, and how to read reference, sample and overlay.
+Drawn = tuple[int, int, Callable[[], list[np.ndarray]]]
+
 
 class StemBank:
-    """The songs of one split of a table ``stems.csv``, decoded once.
+    """The songs of one split of a table ``stems.csv``, decoded once, and whole recordings.
 
     ``songs`` has for each song the cache's number of its mix and of its stems, of which there may
-    be none. Raises DataError if there is no table or no song.
+    be none. ``mixes`` are recordings without stems; those of one ``track`` are one song in
+    ``recording_of``, since they may be of the same place. Raises DataError if there is no table or
+    no song.
     """
 
     def __init__(
@@ -34,29 +40,29 @@ class StemBank:
         split: str,
         cache: Path,
         progress: Callable[[int, int], None] | None = None,
+        mixes: Sequence[DatasetFile] = (),
     ) -> None:
-        if not table.is_file():
-            raise DataError(f"{table}: there is no such table; python -m assets.stems writes one")
-        with table.open(newline="", encoding="utf-8") as file:
-            rows = [row for row in csv.DictReader(file) if row.get("split") == split]
-        try:
-            found = [
-                (DatasetFile(table.parent / r["file"], f"{r['package']}/{r['song']}"), r["stem"])
-                for r in rows
-            ]
-        except KeyError as error:
-            raise DataError(f"{table}: not a table of stems: it has no column {error}") from error
-        if not found:
+        found = read_stem_table(table, split)
+        if not found and not mixes:
             raise DataError(f"{table}: it has no songs of the split {split}")
-        self.cache = PcmCache([file for file, _ in found], cache, progress)
+        self.cache = PcmCache([file for file, _ in found] + list(mixes), cache, progress)
         stem_of = {file.path: stem for file, stem in found}
         songs: dict[str, tuple[list[int], list[int]]] = {}
+        self.songs: list[tuple[int, list[int]]] = []
+        recordings: list[tuple[int, str]] = []
         for number, source in enumerate(self.cache.sources):
+            if source.path not in stem_of:
+                recordings.append((number, source.track))
+                continue
             mix, stems = songs.setdefault(source.track, ([], []))
-            (mix if stem_of[source.path] == _MIX else stems).append(number)
-        self.songs = [(mix[0], stems) for mix, stems in songs.values() if mix]
-        if not self.songs:
+            (mix if stem_of[source.path] == MIX else stems).append(number)
+        named = [(name, mix[0], stems) for name, (mix, stems) in songs.items() if mix]
+        named += [(f"recording {track}", number, []) for number, track in recordings]
+        if not named:
             raise DataError(f"{table}: none of its songs has a mix")
+        self.songs = [(mix, stems) for _, mix, stems in named]
+        names = {name: number for number, name in enumerate(dict.fromkeys(n for n, _, _ in named))}
+        self.recording_of = [names[name] for name, _, _ in named]
 
     def length(self, song: int) -> int:
         """Samples that the mix and all stems of a song have."""
@@ -78,14 +84,53 @@ class StemBank:
         ]
 
 
+def is_stem_table(path: str | Path) -> bool:
+    """Whether a file is a table of songs as stems, rather than a manifest of music."""
+    path = Path(path)
+    if path.suffix.lower() != ".csv" or not path.is_file():
+        return False
+    with path.open(newline="", encoding="utf-8", errors="replace") as file:
+        return {"song", "stem", "file"} <= set(next(csv.reader(file), []))
+
+
+def splits_of(table: Path) -> set[str]:
+    """The splits that a table of stems has songs of."""
+    with table.open(newline="", encoding="utf-8") as file:
+        return {row.get("split", "") for row in csv.DictReader(file)}
+
+
+def read_stem_table(table: Path, split: str) -> list[tuple[DatasetFile, str]]:
+    """The files of a split and the names of their stems; a file's ``track`` is PACKAGE/SONG.
+
+    Raises DataError if there is no table, or it is another one.
+    """
+    if not table.is_file():
+        raise DataError(f"{table}: there is no such table; python -m assets.stems writes one")
+    with table.open(newline="", encoding="utf-8") as file:
+        rows = [row for row in csv.DictReader(file) if row.get("split") == split]
+    try:
+        return [
+            (DatasetFile(table.parent / r["file"], f"{r['package']}/{r['song']}"), r["stem"])
+            for r in rows
+        ]
+    except KeyError as error:
+        raise DataError(f"{table}: not a table of stems: it has no column {error}") from error
+
+
 class StemCrops(Dataset[Tensor]):
     """The songs of every training step, a pure function of (seed, rank, step).
 
-    Item ``step`` is ``[batch, 3, samples]``: of ``batch`` different songs the reference, the
-    sample, and what is laid over it. The sample is one to ``len(stems) - 1`` stems. The reference
-    is the song's mix, as in a library, or these stems alone, as in the paper. The overlay is of
-    another song (*cross-song*), or the song's other stems (the paper's). A song without stems is
-    sampled whole, and its overlay is of another song.
+    Item ``step`` is ``[batch, 3, samples]``: of ``batch / places`` different songs, each at
+    ``places`` places, the reference, the sample, and what is laid over it. The sample is one to
+    ``len(stems) - 1`` stems. The reference is the song's mix, as in a library, or these stems
+    alone, as in the paper. The overlay is of another song (*cross-song*), or the song's other
+    stems (the paper's). A song without stems is sampled whole, and its overlay is of another song.
+
+    Args:
+        mix_share, cross_song_share: how often the reference is the mix, the overlay another song.
+        stem_share: of songs with stems in a batch, and among overlays; None: all songs are drawn
+            alike. Where there are songs of one kind only, it does not count.
+        seconds: crops are from the first seconds of each song.
     """
 
     def __init__(
@@ -97,39 +142,64 @@ class StemCrops(Dataset[Tensor]):
         *,
         mix_share: float = 0.5,
         cross_song_share: float = 0.6,
+        stem_share: float | None = None,
+        places: int = 1,
+        seconds: float = math.inf,
         rank: int = 0,
         world: int = 1,
     ) -> None:
         self.bank, self.batch, self.samples, self.seed = bank, batch, samples, seed
         self.mix_share, self.cross_song_share = mix_share, cross_song_share
-        self.rank, self.world = rank, world
-        self.usable = [s for s in range(len(bank.songs)) if bank.length(s) >= samples]
-        if len(self.usable) < max(2, batch * world):
-            raise DataError(
-                f"a batch of {batch * world} needs as many songs of at least "
-                f"{samples / audio.SAMPLE_RATE:.1f} s; there are {len(self.usable)}. "
-                "Choose a smaller batch or add songs."
-            )
-        self.steps_per_epoch = len(self.usable) // (batch * world)
+        self.places, self.rank, self.world = places, rank, world
+        longest = math.inf if seconds == math.inf else max(samples, seconds * audio.SAMPLE_RATE)
+        self.length = [int(min(bank.length(s), longest)) for s in range(len(bank.songs))]
+        self.usable = [s for s in range(len(bank.songs)) if self.length[s] >= samples]
+        whole, rest = divmod(batch, places)
+        if rest or not whole:
+            raise DataError(f"a batch of {batch} is no multiple of {places} places in each song")
+        with_stems = [s for s in self.usable if len(bank.songs[s][1]) > 1]
+        without = [s for s in self.usable if len(bank.songs[s][1]) <= 1]
+        if stem_share is None or not with_stems or not without:
+            self.kinds = [(self.usable, whole)]
+            self.stem_share = 1.0
+        else:
+            count = round(stem_share * whole)
+            self.kinds = [(with_stems, count), (without, whole - count)]
+            self.stem_share = stem_share
+        for songs, count in self.kinds:
+            if len(self.usable) < 2 or len(songs) < count * world:
+                raise DataError(
+                    f"a batch of {batch * world} needs {max(2, count * world)} songs of at least "
+                    f"{samples / audio.SAMPLE_RATE:.1f} s; there are {len(songs)}. Choose a "
+                    "smaller batch or more places in each song, or add songs."
+                )
 
     def songs(self, step: int) -> Tensor:
-        """Numbers ``[batch, 2]`` of the songs of a step: sampled, and laid over (-1: the same)."""
-        return torch.tensor([drawn[:2] for drawn in self._draws(step)])
+        """Numbers ``[batch, 2]`` of the songs of a step: sampled, and laid over (-1: the same).
+
+        Recordings of one track have one number.
+        """
+        of = self.bank.recording_of
+        pairs = [(of[song], of[other] if other >= 0 else -1) for song, other, _ in self.draw(step)]
+        return torch.tensor(pairs)
 
     def __getitem__(self, step: int) -> Tensor:
-        return torch.from_numpy(np.stack([np.stack(drawn[2]()) for drawn in self._draws(step)]))
+        return torch.from_numpy(np.stack([np.stack(read()) for _, _, read in self.draw(step)]))
 
-    def _draws(self, step: int) -> list[tuple[int, int, Callable[[], list[np.ndarray]]]]:
-        epoch, place = divmod(step, self.steps_per_epoch)
-        order = np.random.default_rng([self.seed, epoch]).permutation(self.usable)
-        begin = (place * self.world + self.rank) * self.batch
+    def draw(self, step: int) -> list[Drawn]:
+        """For each item its song, the one laid over it (-1: the same), and how to read it."""
+        picked: list[int] = []
+        for kind, (songs, count) in enumerate(self.kinds):
+            if not count:
+                continue
+            epoch, place = divmod(step, len(songs) // (count * self.world))
+            order = np.random.default_rng([self.seed, epoch, kind]).permutation(songs)
+            begin = (place * self.world + self.rank) * count
+            picked += [int(song) for song in order[begin : begin + count]]
         rng = np.random.default_rng([self.seed, step, self.rank, 2])
-        songs = [int(song) for song in order[begin : begin + self.batch]]
-        return [self._draw(song, songs, rng) for song in songs]
+        return [self._draw(s, picked, rng) for s in picked for _ in range(self.places)]
 
-    def _draw(
-        self, song: int, batch: list[int], rng: np.random.Generator
-    ) -> tuple[int, int, Callable[[], list[np.ndarray]]]:
+    def _draw(self, song: int, batch: list[int], rng: np.random.Generator) -> Drawn:
         mix, _ = self.bank.songs[song]
         start, stems = self._place(song, rng)
         chosen = self._subset(stems, rng) if len(stems) > 1 else [mix]
@@ -137,9 +207,7 @@ class StemCrops(Dataset[Tensor]):
         reference = [mix] if rng.random() < self.mix_share else chosen
         other, over, over_start = -1, rest, start
         if not rest or rng.random() < self.cross_song_share:
-            # One outside of the batch, where it would count as a negative that is in the query.
-            others = [s for s in self.usable if s not in batch]
-            other = int(rng.choice(others or [s for s in self.usable if s != song]))
+            other = self._other(song, batch, rng)
             over_start, stems = self._place(other, rng)
             over = self._subset(stems, rng) if len(stems) > 1 else [self.bank.songs[other][0]]
 
@@ -149,12 +217,26 @@ class StemCrops(Dataset[Tensor]):
 
         return song, other, read
 
+    def _other(self, song: int, batch: list[int], rng: np.random.Generator) -> int:
+        """A song to lay over this one: another one's music is no negative of what it is in."""
+        if len(self.kinds) == 1:
+            kind = self.usable
+        else:
+            kind = self.kinds[int(rng.random() >= self.stem_share)][0]
+        of, own = self.bank.recording_of, self.bank.recording_of[song]
+        for allowed in (batch, [song]):  # one of the batch, if there are no others
+            for _ in range(100):
+                other = kind[int(rng.integers(len(kind)))]
+                if other not in allowed and of[other] != own:
+                    return other
+        return next(s for s in self.usable if s != song)
+
     def _place(self, song: int, rng: np.random.Generator) -> tuple[int, list[int]]:
         """Where to crop a song, and its stems that sound in the middle of the crop."""
         mix, stems = self.bank.songs[song]
         third = self.samples // 3
         for _ in range(_TRIES):  # avoid silent crops: they would teach nothing
-            start = int(rng.integers(self.bank.length(song) - self.samples + 1))
+            start = int(rng.integers(self.length[song] - self.samples + 1))
             if self.bank.sounding([mix], start + third, third):
                 break
         return start, self.bank.sounding(stems, start + third, third)

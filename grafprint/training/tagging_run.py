@@ -16,7 +16,7 @@ from torch.utils.data import DataLoader
 from grafprint.errors import CheckpointError
 from grafprint.models.taggers import ATGNN, ClipInput, features_of, save_tagger
 from grafprint.threads import prefetch
-from grafprint.training.loop import load_state, save_state
+from grafprint.training.loop import StepReport, load_state, save_state
 from grafprint.training.run import torch_seed
 from grafprint.training.tagging_batches import Clips, TaggingBatches, mask
 from grafprint.training.tagging_config import TaggingConfig, learning_rate_at
@@ -26,22 +26,11 @@ _KIND = "tagging"
 _Batch = tuple[Tensor, Tensor]  # inputs [B, F, T], targets [B, S]
 
 
-@dataclass(frozen=True)
-class TaggingProgress:
-    """Progress of a tagger's training; the loss is the mean since the last report."""
+@dataclass(frozen=True, kw_only=True)
+class TaggingProgress(StepReport):
+    """Progress of a tagger's training; validation: ``mAP`` and ``d_prime`` of held-out clips."""
 
-    step: int
-    steps: int
     epoch: float  # finished, with the fraction of the current one
-    loss: float
-    learning_rate: float
-    seconds_per_step: float
-    validation: dict[str, float] | None = None  # "mAP" and "d_prime" of the split "valid"
-
-    @property
-    def eta_s(self) -> float:
-        """Estimated seconds to the end."""
-        return (self.steps - self.step) * self.seconds_per_step
 
 
 def tagging_loss(logits: Tensor, targets: Tensor) -> Tensor:
@@ -138,23 +127,21 @@ class TaggingRun:
 
     def report(self, done: int, figures: list[float], seconds_per_step: float) -> None:
         """Log to TensorBoard, and tell the caller."""
-        progress = TaggingProgress(
-            done,
-            self.steps,
-            done / self.clips.steps_per_epoch,
-            figures[0],
-            self.learning_rate(done - 1),
-            seconds_per_step,
-            self.scores,
-        )
         logged = {
-            "loss": progress.loss,
-            "learning_rate": progress.learning_rate,
+            "loss": figures[0],
+            "learning_rate": self.learning_rate(done - 1),
             "seconds_per_step": seconds_per_step,
         }
         self.fabric.log_dict(logged | (self.scores or {}), done)
         if self.on_progress and self.fabric.is_global_zero:
-            self.on_progress(progress)
+            report = TaggingProgress(
+                step=done,
+                steps=self.steps,
+                epoch=done / self.clips.steps_per_epoch,
+                validation=self.scores,
+                **logged,
+            )
+            self.on_progress(report)
 
     def save(self, done: int) -> None:
         """Write state and network."""

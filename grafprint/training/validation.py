@@ -90,13 +90,13 @@ class Validation:
         """
         training, f = encoder.training, self.features
         encoder.eval()
-        parts = [self._encode(encoder, windows(mel, f)) for mel in self.references]
+        parts = [encode(encoder, windows(mel, f)) for mel in self.references]
         references = torch.cat(parts)
         owner = torch.cat([torch.full((len(p),), i) for i, p in enumerate(parts)])
         time_s = torch.cat([torch.arange(len(p)) * self.features.hop_s for p in parts])
         result = {}
         for name, queries in self.queries.items():
-            nearest = (self._encode(encoder, queries) @ references.T).argmax(dim=1).cpu()
+            nearest = (encode(encoder, queries) @ references.T).argmax(dim=1).cpu()
             right = owner[nearest] == self.owner
             near = (time_s[nearest] - self.time_s).abs() <= TOLERANCE_S
             result[name] = (right & near).float().mean().item()
@@ -104,8 +104,10 @@ class Validation:
         encoder.train(training)
         return result
 
-    def _encode(self, encoder: Encoder, inputs: Tensor) -> Tensor:
-        # Not the compiled network: it would be compiled again for each batch size.
-        enabled = faster_in_bf16(inputs.device)
-        with torch.autocast(inputs.device.type, torch.bfloat16, enabled=enabled):
-            return torch.cat([encoder.forward(part) for part in inputs.split(128)])
+
+def encode(encoder: Encoder, inputs: Tensor) -> Tensor:
+    """Fingerprints of inputs, a few at a time."""
+    # Not the compiled network: it would be compiled again for each batch size.
+    enabled = faster_in_bf16(inputs.device)
+    with torch.autocast(inputs.device.type, torch.bfloat16, enabled=enabled):
+        return torch.cat([encoder.forward(part) for part in inputs.split(128)])

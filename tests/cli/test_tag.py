@@ -15,6 +15,8 @@ from tests.cli.commands import grafprint, run
 from tests.libraries import write_wav
 from tests.training.labelled_clips import clip
 
+pytestmark = pytest.mark.usefixtures("wide")
+
 
 @pytest.fixture(scope="module")
 def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
@@ -27,12 +29,6 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (root / "clips/text.mp3").write_text("no audio")
     (root / "clips/.hidden.wav").write_bytes((root / "clips/Hum.wav").read_bytes())
     return root
-
-
-@pytest.fixture(autouse=True)
-def wide(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(console.out, "width", 200)
-    monkeypatch.setattr(console.err, "width", 200)
 
 
 def tagged(place: Path, *arguments: object, status: int = 0) -> str:

@@ -7,7 +7,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from grafprint.cli import console
 from grafprint.errors import ConfigError, LibraryError
 from grafprint.fingerprint import Fingerprinter
 from grafprint.library import Library
@@ -17,10 +16,7 @@ from tests.libraries import excerpt, write_wav
 from tests.paths import ASSETS
 from tests.training.labelled_clips import clip
 
-
-@pytest.fixture(autouse=True)
-def wide(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(console.out, "width", 200)
+pytestmark = pytest.mark.usefixtures("wide")
 
 
 @pytest.fixture(scope="module")

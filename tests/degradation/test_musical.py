@@ -43,6 +43,14 @@ def test_pitch_and_tempo_are_what_was_asked_for(semitones: float, speed: float) 
     assert click_s(changed[1]) == pytest.approx(2 / speed, abs=0.03)
 
 
+def test_changes_may_be_doubles() -> None:
+    exact = torch.tensor([1.06], dtype=torch.float64)
+    assert torch.equal(
+        resample_rows(tone(440)[None], exact, RATE),
+        resample_rows(tone(440)[None], exact.float(), RATE),
+    )
+
+
 def test_rows_do_not_depend_on_each_other() -> None:
     audio = torch.randn(3, 6 * RATE, generator=torch.Generator().manual_seed(0))
     semitones, speed = torch.tensor([2.0, 0.0, -3.0]), torch.tensor([1.0, 1.4, 0.8])

@@ -2,6 +2,7 @@
 
 import shutil
 from collections.abc import Iterator
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -10,6 +11,7 @@ from scipy.io import wavfile
 
 from demo.app import launch
 from demo.identifier import Identifier
+from demo.sampling import Sampling
 from demo.studio import Studio
 from grafprint import audio
 from grafprint.fingerprint import Fingerprinter
@@ -45,6 +47,9 @@ class Visitor:
             self._context = self._chromium.new_context(viewport={"width": 1100, "height": 900})
             page = self._context.new_page()
             page.on("request", lambda request: self._requested.append(request.url))
+            # Gradio loads the page anew after a lost connection, which puzzles a test that fails.
+            page.on("requestfailed", lambda lost: print("failed:", lost.url, lost.failure))
+            page.on("load", lambda loaded: print("loaded:", loaded.url))
             page.goto(self._address)
             expect(page.locator("#answer")).to_contain_text("What is playing?", timeout=PATIENCE)
         return self._context.pages[0]
@@ -65,6 +70,11 @@ def tagger() -> ClipTagger:
     labels = tuple(f"label {number}" for number in range(20))
     network = ATGNN(variant("small", labels=len(labels)))
     return ClipTagger(Tagger(network, labels, features_of("small"), {}))
+
+
+@pytest.fixture(scope="session")
+def sampling(sampling_folder: Path) -> Sampling:
+    return Sampling.load(sampling_folder / "library", sampling_folder / "reranker.safetensors")
 
 
 @pytest.fixture(scope="session")

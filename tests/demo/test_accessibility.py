@@ -8,6 +8,7 @@ from axe_playwright_python.base import AXE_SCRIPT
 from playwright.sync_api import Browser, Page, expect
 
 from demo.app import TABS, launch
+from demo.sampling import Sampling
 from demo.studio import Studio
 from tests.conftest import EXAMPLES
 from tests.demo.conftest import PATIENCE
@@ -19,7 +20,9 @@ TEXT, CONTROL = 4.5, 3.0
 
 
 @pytest.fixture(scope="module")
-def changeable(studio: Studio, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def changeable(
+    studio: Studio, sampling: Sampling, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[str]:
     """The address of an app with all its controls: its libraries may be changed."""
     shelf = tmp_path_factory.mktemp("shelf")
     own = Studio(
@@ -29,6 +32,7 @@ def changeable(studio: Studio, tmp_path_factory: pytest.TempPathFactory) -> Iter
         shelf=shelf,
         editable=True,
         tagger=studio.tagger,
+        sampling=sampling,
     )
     served = launch(own, prevent_thread_lock=True, quiet=True)
     assert served.local_url

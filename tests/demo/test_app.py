@@ -14,11 +14,14 @@ from gradio_client import Client, handle_file
 from playwright.sync_api import Browser, Page, expect
 from scipy.io import wavfile
 
+from demo.app import build
 from demo.identifier import Identifier
+from demo.sampling import Sampling
+from demo.studio import Studio
 from grafprint import audio
 from tests.conftest import EXAMPLES
 from tests.demo.conftest import PATIENCE
-from tests.paths import ROOT
+from tests.paths import ASSETS, ROOT
 
 
 @pytest.fixture
@@ -230,8 +233,12 @@ def test_the_documented_program_works(address: str, tmp_path: Path):
     assert "Musicbox from 31." in done.stdout
 
 
-def test_the_documented_endpoints_are_those_of_the_app(address: str):
+def test_the_documented_endpoints_are_those_of_the_app(studio: Studio, sampling: Sampling):
+    """Of one with all its tabs."""
     text = (ROOT / "docs" / "app.md").read_text(encoding="utf-8")
     documented = set(re.findall(r"`(/\w+)`", text))
-    api = Client(address, verbose=False).view_api(return_format="dict", print_info=False)
+    whole = Studio(
+        studio.fingerprinter, ASSETS / "library", tagger=studio.tagger, sampling=sampling
+    )
+    api = build(whole).get_api_info()
     assert set(api["named_endpoints"]) == documented

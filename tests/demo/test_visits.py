@@ -74,10 +74,11 @@ def test_a_visitor_in_the_queue_sees_that(
     new_page: Page, address: str, monkeypatch: pytest.MonkeyPatch
 ):
     """While two other clips are identified, the page shows the queue, and then the answer."""
-    release, slow = threading.Event(), Identifier.answer
+    release, begun, slow = threading.Event(), threading.Semaphore(0), Identifier.answer
 
     def answer(self: Identifier, *arguments: Any, **options: Any) -> Answer:
-        release.wait(30)
+        begun.release()
+        release.wait(PATIENCE / 1000)
         return slow(self, *arguments, **options)
 
     monkeypatch.setattr(Identifier, "answer", answer)
@@ -90,6 +91,8 @@ def test_a_visitor_in_the_queue_sees_that(
     for other in others:
         other.start()
     try:
+        for _ in others:
+            assert begun.acquire(timeout=PATIENCE / 1000)
         new_page.get_by_text("Beside an engine").first.click(timeout=PATIENCE)
         expect(new_page.locator("#answer")).to_contain_text("queue", timeout=PATIENCE)
     finally:

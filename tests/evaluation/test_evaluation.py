@@ -16,6 +16,7 @@ from grafprint.evaluation.plots import hit_rates
 from grafprint.evaluation.queries import Degrader, Setting
 from grafprint.fingerprint import Fingerprinter
 from grafprint.library import Library
+from tests.libraries import of_bundled_tracks
 from tests.paths import ASSETS
 
 MUSIC = ASSETS / "music"
@@ -26,9 +27,7 @@ def report(
     tmp_path_factory: pytest.TempPathFactory, fingerprinter: Fingerprinter
 ) -> evaluation.Report:
     folder = tmp_path_factory.mktemp("evaluation")
-    with Library.create(folder / "library", fingerprinter) as library:
-        for path in sorted(MUSIC.glob("*.opus"))[:4]:
-            library.add(path, fingerprinter)
+    with Library.open(of_bundled_tracks(folder, 4)) as library:
         return evaluate(
             library,
             fingerprinter,
@@ -153,8 +152,7 @@ def test_published_queries_are_runs_of_the_whole_recordings_fingerprints(fingerp
 
 
 def test_the_published_protocol_is_a_setting(fingerprinter, tmp_path):
-    with Library.create(tmp_path / "library", fingerprinter) as library:
-        library.add(sorted(MUSIC.glob("*.opus"))[0], fingerprinter)
+    with Library.open(of_bundled_tracks(tmp_path, 1)) as library:
         config = EvaluationConfig(
             lengths_s=(2.0,), snrs_db=(None,), reverbs=(False,), queries=3, protocol="published"
         )
@@ -187,8 +185,7 @@ def test_tracks_can_be_chosen_by_folder(tmp_path):
 
 
 def test_an_interrupted_evaluation_resumes_from_its_journal(tmp_path, fingerprinter):
-    with Library.create(tmp_path / "library", fingerprinter) as library:
-        library.add(sorted(MUSIC.glob("*.opus"))[0], fingerprinter)
+    with Library.open(of_bundled_tracks(tmp_path, 1)) as library:
         config = EvaluationConfig(lengths_s=(1.0, 2.0), snrs_db=(0.0,), queries=5)
         journal = tmp_path / "new" / "journal.jsonl"
         arguments = (library, fingerprinter, degrader().noises, degrader().rooms, config)

@@ -27,7 +27,7 @@ from grafprint.evaluation.plots import recordings_figure
 from grafprint.evaluation.recordings import window_starts
 from grafprint.fingerprint import Fingerprinter
 from grafprint.library import Library
-from tests.libraries import write_wav
+from tests.libraries import of_bundled_tracks, write_wav
 from tests.paths import ASSETS, ROOT
 
 MUSIC = sorted((ASSETS / "music").glob("*.opus"))
@@ -67,11 +67,9 @@ def rerecorded(track: Path, number: int) -> np.ndarray:
 
 
 @pytest.fixture(scope="module")
-def place(tmp_path_factory: pytest.TempPathFactory, fingerprinter: Fingerprinter) -> Place:
+def place(tmp_path_factory: pytest.TempPathFactory) -> Place:
     folder = tmp_path_factory.mktemp("recordings")
-    with Library.create(folder / "library", fingerprinter) as library:
-        for path in MUSIC[:3]:
-            library.add(path, fingerprinter)
+    with Library.open(of_bundled_tracks(folder, 3)) as library:
         titles = [track.title for track in library.tracks()]
     # The last one is of other music, which is not in the library.
     for number, track in enumerate((*MUSIC[:3], MUSIC[12])):

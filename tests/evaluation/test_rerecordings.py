@@ -25,6 +25,7 @@ from grafprint.evaluation.plots import hit_rates
 from grafprint.evaluation.queries import Degrader, Setting
 from grafprint.fingerprint import Fingerprinter
 from grafprint.library import Library
+from tests.libraries import of_bundled_tracks
 from tests.paths import ASSETS
 
 MUSIC = sorted((ASSETS / "music").glob("*.opus"))
@@ -39,12 +40,8 @@ def banks() -> tuple[NoiseBank, RoomBank]:
 
 
 @pytest.fixture(scope="module")
-def place(tmp_path_factory: pytest.TempPathFactory, fingerprinter: Fingerprinter) -> Path:
-    folder = tmp_path_factory.mktemp("rerecordings") / "library"
-    with Library.create(folder, fingerprinter) as library:
-        for path in MUSIC[:2]:
-            library.add(path, fingerprinter)
-    return folder
+def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return of_bundled_tracks(tmp_path_factory.mktemp("rerecordings"), 2)
 
 
 def run(

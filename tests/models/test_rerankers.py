@@ -52,7 +52,8 @@ def test_it_learns_to_tell_nodes_that_return_from_others() -> None:
         return torch.where(sampled[:, None, None] == 1, noisy, query), reference, sampled
 
     for _ in range(300):
-        loss = network.loss(*pairs(64))
+        query, reference, sampled = pairs(64)
+        loss = network(query, reference).loss(sampled)
         optimiser.zero_grad()
         loss.backward()
         optimiser.step()
@@ -118,3 +119,13 @@ def test_other_files_are_refused(tmp_path: Path) -> None:
     path.write_bytes(bytes(damaged))
     with pytest.raises(CheckpointError, match="damaged"):
         load_reranker(path)
+
+
+def test_negatives_can_be_of_earlier_batches() -> None:
+    generator = torch.Generator().manual_seed(0)
+    queries, references = torch.rand(2, 4, generator=generator), torch.rand(9, 4)
+    owners = torch.tensor([0, 1, 2, 2, 3, 4, 5, 0, 1])
+    songs = torch.tensor([[0, 2], [1, -1]])
+    for _ in range(30):
+        chosen = choose_negatives(queries, references, songs, generator, 99, owners=owners)
+        assert int(owners[chosen[0]]) not in (0, 2) and int(owners[chosen[1]]) != 1

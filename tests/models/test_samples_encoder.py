@@ -53,6 +53,22 @@ def test_the_network_has_about_10_million_parameters_and_a_pyramid_of_256_nodes(
     assert all(block.k == 5 for blocks in encoder.stages for block in blocks)  # type: ignore[attr-defined]
 
 
+def test_a_fingerprinter_gives_the_nodes_of_the_encoder(windows: torch.Tensor) -> None:
+    # Wide enough that no two nodes are equally near, which rounding would decide.
+    torch.manual_seed(0)
+    encoder = Samples(replace(TINY, widths=(16, 32, 48, 64))).eval()
+    for precision, least in (("fp32", 0.999), ("bf16", 0.9)):
+        network = Fingerprinter(encoder, FEATURES, precision=precision)
+        with torch.inference_mode():
+            expected = encoder.nodes(windows)
+        nodes = network.nodes(windows)
+        assert nodes.shape == (3, 32, 64) and nodes.dtype == torch.float32
+        alike = torch.nn.functional.cosine_similarity(nodes, expected, dim=-1)
+        assert (alike > least).float().mean() > 0.8
+    with pytest.raises(TypeError, match="has no nodes"):
+        Fingerprinter.untrained(encoder="nafp").nodes(windows)
+
+
 def test_nodes_are_what_is_pooled_and_projected(tiny: Samples, windows: torch.Tensor) -> None:
     nodes = tiny.nodes(windows)
     assert nodes.shape == (3, 32, 24)

@@ -4,6 +4,7 @@ import csv
 import io
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -133,11 +134,17 @@ def test_a_name_that_is_not_utf8_is_printed(clips, tmp_path):
     """In a process of its own: a real standard output refuses what is not UTF-8."""
     odd = os.fsdecode(os.fsencode(tmp_path) + b"/caf\xe9.wav")
     shutil.copy(clips[0], odd)
-    for form in ("table", "json", "csv", "cue"):
-        command = [sys.executable, "-m", "grafprint", "scan", odd, "--format", form]
-        done = subprocess.run(command, cwd=ROOT, capture_output=True)
-        assert done.returncode == 0, done.stderr
-        assert done.stdout.decode("utf-8")
+    script = """
+import sys
+from grafprint.cli import app
+for form in ("table", "json", "csv", "cue"):
+    app(["scan", sys.argv[1], "--format", form], standalone_mode=False)
+    print("end of", form)
+"""
+    done = subprocess.run([sys.executable, "-c", script, odd], cwd=ROOT, capture_output=True)
+    assert done.returncode == 0, done.stderr
+    parts = re.split(r"end of \w+\n", done.stdout.decode("utf-8"))
+    assert len(parts) == 5 and all(parts[:4])
 
 
 def test_formats_of_several_recordings(discs, titles):

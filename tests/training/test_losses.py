@@ -6,7 +6,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from grafprint.training.losses import nt_xent, triplet
+from grafprint.training.losses import nt_xent, share_music, triplet
 
 
 @pytest.mark.parametrize("temperature", [0.05, 0.5])
@@ -65,3 +65,21 @@ def test_triplets_use_semi_hard_negatives():
         harder = [s for s in negatives if s > positive]
         terms.append(max(0, positive - (min(harder) if harder else max(negatives)) + 0.5))
     assert triplet(a, b, 0.5).item() == pytest.approx(sum(terms) / 12, rel=1e-5)
+
+
+def test_views_that_share_music_are_not_negatives():
+    a, b = unit(4, 16), unit(4, 16, seed=1)
+    songs = torch.tensor([[0, -1], [0, 2], [1, -1], [3, 0]])
+    # Song 0 is in pairs 0, 1 and in the query of 3, which also holds song 3.
+    heard = [{0}, {0}, {1}, {3}, {0}, {0, 2}, {1}, {3, 0}]
+    related = share_music(songs)
+    assert related.tolist() == [[bool(x & y) for y in heard] for x in heard]
+    views = torch.cat([a, b])
+    logits = views @ views.T / 0.1
+    terms = []
+    for i in range(8):
+        partner = (i + 4) % 8
+        kept = [j for j in range(8) if j == partner or not heard[i] & heard[j]]
+        terms.append(logits[i][kept].logsumexp(0) - logits[i, partner])
+    expected = torch.stack(terms).mean()
+    torch.testing.assert_close(nt_xent(a, b, 0.1, related=related), expected)

@@ -7,12 +7,14 @@ import pytest
 import torch
 
 from assets.stems.songs import Song, write_song, write_table
+from grafprint import audio
+from grafprint.audio.datasets import DatasetFile
 from grafprint.errors import DataError
 from grafprint.models.encoders import features_of
 from grafprint.models.features import windows
 from grafprint.training.sample_pairs import SamplePairs, SamplePairsConfig
-from grafprint.training.stem_bank import StemBank, StemCrops
-from tests.libraries import excerpt
+from grafprint.training.stem_bank import StemBank, StemCrops, is_stem_table
+from tests.libraries import excerpt, write_wav
 
 FEATURES = features_of("samples")
 PLAIN = SamplePairsConfig(
@@ -34,7 +36,7 @@ def bank(tmp_path_factory) -> StemBank:
     return StemBank(out / "stems.csv", "train", out / "cache")
 
 
-def crops(bank: StemBank, **options: float) -> StemCrops:
+def crops(bank: StemBank, **options: float | int) -> StemCrops:
     pairs = SamplePairs(SamplePairsConfig(), FEATURES)
     return StemCrops(bank, 3, pairs.samples, 7, **options)  # type: ignore[arg-type]
 
@@ -74,7 +76,7 @@ def test_other_songs_are_laid_over_and_the_reference_can_be_the_stems_alone(
 
 
 def test_a_batch_larger_than_the_songs_is_refused(bank: StemBank) -> None:
-    with pytest.raises(DataError, match="needs as many songs"):
+    with pytest.raises(DataError, match="needs 4 songs"):
         StemCrops(bank, 4, 16_000, 0)
 
 
@@ -121,3 +123,51 @@ def test_pairs_follow_from_the_generator(bank: StemBank) -> None:
     assert torch.equal(one, two)
     assert one.isfinite().all()
     assert not torch.equal(one, pairs(batch, torch.Generator().manual_seed(5)))
+
+
+def test_songs_can_be_sampled_at_several_places(bank: StemBank) -> None:
+    drawn = crops(bank, places=3)
+    songs = drawn.songs(2)
+    assert len(songs) == 3
+    assert len(set(songs[:, 0].tolist())) == 1
+    samples = drawn[2][:, 1]
+    assert not torch.equal(samples[0], samples[1])
+    with pytest.raises(DataError, match="no multiple of 2 places"):
+        crops(bank, places=2)
+
+
+def test_a_batch_can_have_its_share_of_songs_with_stems(bank: StemBank) -> None:
+    pairs = SamplePairs(SamplePairsConfig(), FEATURES)
+    drawn = StemCrops(bank, 2, pairs.samples, 7, stem_share=0.5)
+    for step in range(4):
+        kinds = [bool(bank.songs[song][1]) for song in drawn.songs(step)[:, 0].tolist()]
+        assert kinds == [True, False]
+
+
+def test_crops_can_be_of_the_first_seconds_only(bank: StemBank) -> None:
+    samples = 4 * audio.SAMPLE_RATE
+    early = StemCrops(bank, 1, samples, 7, seconds=4, cross_song_share=0, mix_share=1)
+    for step in range(4):
+        song = int(early.songs(step)[0, 0])
+        mix, _ = bank.songs[song]
+        assert torch.equal(early[step][0, 0], torch.from_numpy(bank.total([mix], 0, samples)))
+
+
+def test_recordings_of_one_track_count_as_one_song(bank: StemBank, tmp_path: Path) -> None:
+    table = bank.cache.sources[0].path.parents[2] / "stems.csv"
+    files = [write_wav(tmp_path / f"{n}.wav", excerpt(3, 20 + 10 * n, 8)) for n in range(2)]
+    mixes = [DatasetFile(file, "one track") for file in files]
+    both = StemBank(table, "train", tmp_path, mixes=mixes)
+    assert len(both.songs) == 5
+    assert both.recording_of == [0, 1, 2, 3, 3]
+    drawn = StemCrops(both, 2, 16_000, 0, stem_share=0, cross_song_share=1)
+    for step in range(6):
+        assert all(song != other for song, other in drawn.songs(step).tolist())
+
+
+def test_a_table_of_stems_is_told_from_a_manifest(bank: StemBank, tmp_path: Path) -> None:
+    assert is_stem_table(bank.cache.sources[0].path.parents[2] / "stems.csv")
+    (tmp_path / "music.csv").write_text("path,split\na.wav,train\n")
+    assert not is_stem_table(tmp_path / "music.csv")
+    assert not is_stem_table(tmp_path)
+    assert not is_stem_table(tmp_path / "none.csv")

@@ -2,9 +2,6 @@
 
 import json
 import math
-import os
-import subprocess
-import sys
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -24,8 +21,8 @@ from grafprint.training.tagging_config import (
 )
 from grafprint.training.tagging_data import find_labelled_clips
 from grafprint.training.tagging_run import TaggingProgress, tagging_loss
-from tests.paths import ROOT
 from tests.training import labelled_clips
+from tests.training.runs import reports_of, run_in_two_processes
 from tests.training.states import same, weights
 
 TINY: dict[str, Any] = {
@@ -64,19 +61,9 @@ def config(**changes: Any) -> TaggingConfig:
 
 
 def run(data: Path, out: Path, settings: TaggingConfig, **options: Any) -> list[TaggingProgress]:
-    reports: list[TaggingProgress] = []
-    train_tagger(
-        settings,
-        data / "clips.csv",
-        out,
-        cache=data / "cache",
-        accelerator="cpu",
-        devices=1,
-        report_every=1,
-        on_progress=reports.append,
-        **options,
+    return reports_of(
+        train_tagger, settings, data / "clips.csv", out, cache=data / "cache", **options
     )
-    return reports
 
 
 def test_it_learns_and_ranks_held_out_clips(data: Path, tmp_path: Path):
@@ -185,12 +172,8 @@ if dist.get_rank() == 0:
     print("losses", [r.loss for r in reports])
 dist.destroy_process_group()
 """)
-    command = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2"]
-    command += ["--master-addr", "127.0.0.1", "--master-port", "29517", str(script)]
-    environment = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
-    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr[-3000:]
-    losses = json.loads(done.stdout.split("losses ")[1].splitlines()[0])
+    output = run_in_two_processes(script)
+    losses = json.loads(output.split("losses ")[1].splitlines()[0])
     assert len(losses) == 6 and all(0 < x < 10 for x in losses)
     assert all(torch.isfinite(v).all() for v in weights(tmp_path / "out").values())
 

@@ -26,6 +26,7 @@ from grafprint.training.config import TrainConfig, learning_rate_at, load_config
 from tests import audio_files
 from tests.models.test_baselines import SMALL
 from tests.paths import ASSETS, ROOT
+from tests.training.runs import reports_of, run_in_two_processes
 from tests.training.states import same, weights
 
 MUSIC = ASSETS / "music"
@@ -65,21 +66,16 @@ def config(**changes: object) -> TrainConfig:
 
 
 def run(data: Path, out: Path, settings: TrainConfig, **options: object) -> list[Progress]:
-    reports: list[Progress] = []
-    train(
+    return reports_of(
+        train,
         settings,
         data / "music.csv",
         out,
         noise=data / "noise",
         rooms=data / "rooms",
         cache=data / "cache",
-        accelerator="cpu",
-        devices=1,
-        report_every=1,
-        on_progress=reports.append,
-        **options,  # type: ignore[arg-type]
+        **options,
     )
-    return reports
 
 
 def test_it_learns_and_beats_chance_on_held_out_tracks(data: Path, tmp_path: Path):
@@ -252,16 +248,6 @@ def test_an_existing_run_is_not_overwritten(data: Path, tmp_path: Path):
         run(data, tmp_path / "empty", config(steps=1), resume=True)
 
 
-def run_in_two_processes(script: Path, port: int) -> str:
-    """Run a script under torchrun; its output."""
-    command = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2"]
-    command += ["--master-addr", "127.0.0.1", "--master-port", str(port), str(script)]
-    environment = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
-    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr[-3000:]
-    return done.stdout
-
-
 def test_two_processes_train_on_one_batch(data: Path, tmp_path: Path):
     """Two CPU processes under torchrun train one network on the global batch."""
     script = tmp_path / "ddp.py"
@@ -280,7 +266,7 @@ if dist.get_rank() == 0:
     print("losses", [r.loss for r in reports])
 dist.destroy_process_group()
 """)
-    output = run_in_two_processes(script, port=29511)
+    output = run_in_two_processes(script)
     losses = json.loads(output.split("losses ")[1].splitlines()[0])
     assert len(losses) == 4 and all(0 < x < 10 for x in losses)
     assert all(torch.isfinite(v).all() for v in weights(tmp_path / "out").values())
@@ -309,7 +295,7 @@ torch.testing.assert_close(raw.weight.grad, alone, atol=1e-5, rtol=1e-4)
 print("equal")
 torch.distributed.destroy_process_group()
 """)
-    assert run_in_two_processes(script, port=29512).count("equal") == 2
+    assert run_in_two_processes(script).count("equal") == 2
 
 
 def test_the_schedule_warms_up_and_follows_a_cosine():

@@ -7,6 +7,7 @@ neighbours, and each thread processes its own segments, in portions that fit its
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -35,6 +36,14 @@ def supports(encoder: nn.Module) -> bool:
     return not encoder.config.norm_groups and not encoder.config.bypass
 
 
+def _in_threads(run: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
+    """What ``run`` makes of ``x [n, ...]``, each thread of a part of it."""
+    parts = min(len(x) // _LEAST, available_threads())
+    if parts <= 1:
+        return run(x)
+    return torch.cat(list(workers().map(run, x.tensor_split(parts))))
+
+
 class FastGraFPrint:
     """A trained GraFPrint encoder for the CPU, in ``dtype`` float32 or bfloat16."""
 
@@ -58,10 +67,11 @@ class FastGraFPrint:
 
     def __call__(self, x: Tensor) -> Tensor:
         """Fingerprints ``[n, dim]`` (float32, unit length) of windows ``x [n, 3, F, T]``."""
-        parts = min(len(x) // _LEAST, available_threads())
-        if parts <= 1:
-            return self._run(x, None)
-        return torch.cat(list(workers().map(self._run, x.tensor_split(parts))))
+        return _in_threads(self._run, x)
+
+    def nodes(self, x: Tensor) -> Tensor:
+        """The nodes ``[n, N, C]`` (float32) that the fingerprints of ``x`` are made of."""
+        return _in_threads(lambda part: self._map(part, None).float().flatten(2).mT, x)
 
     def with_graphs(self, x: Tensor) -> tuple[Tensor, list[BlockGraph]]:
         """Fingerprints, and the graph that each block used to compute them."""
@@ -69,6 +79,12 @@ class FastGraFPrint:
         return self._run(x, graphs), graphs
 
     def _run(self, x: Tensor, graphs: list[BlockGraph] | None = None) -> Tensor:
+        with torch.inference_mode():
+            z = self._map(x, graphs).float().mean(dim=(2, 3)).to(self.dtype)
+            widen, hidden, out = self._head
+            return F.normalize(out(F.elu(hidden(widen(z)))).float(), dim=-1)
+
+    def _map(self, x: Tensor, graphs: list[BlockGraph] | None) -> Tensor:
         n = len(x)
         with torch.inference_mode():
             if graphs is None and n > 2 and n % _STEP:
@@ -77,9 +93,7 @@ class FastGraFPrint:
             x = torch.cat([self._early(portion, graphs) for portion in portions])
             for stage in range(_EARLY_STAGES, len(self._stages)):
                 x = self._stage(stage, x, graphs)
-            z = x.float().mean(dim=(2, 3)).to(self.dtype)
-            widen, hidden, out = self._head
-            return F.normalize(out(F.elu(hidden(widen(z)))).float(), dim=-1)[:n]
+            return x[:n]
 
     def _early(self, x: Tensor, graphs: list[BlockGraph] | None) -> Tensor:
         if self.config.mean_channel:

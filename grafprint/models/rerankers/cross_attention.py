@@ -39,6 +39,10 @@ class Judgement:
         """The probability ``[n]`` that the query's segment samples the reference's."""
         return self.logits.float().sigmoid()
 
+    def loss(self, sampled: Tensor) -> Tensor:
+        """Binary cross-entropy, ``sampled [n]`` 0 or 1."""
+        return F.binary_cross_entropy_with_logits(self.logits.float(), sampled.float())
+
 
 class CrossAttention(nn.Module):
     """Nodes of a query ``[n, N, C]`` and of a reference ``[n, M, C]`` to a :class:`Judgement`.
@@ -68,14 +72,14 @@ class CrossAttention(nn.Module):
         mean = self.norm(asked * brought).mean(dim=1)
         return Judgement(self.classify(mean)[:, 0], weights)
 
-    def loss(self, query: Tensor, reference: Tensor, sampled: Tensor) -> Tensor:
-        """Binary cross-entropy of pairs, ``sampled [n]`` 0 or 1."""
-        logits = self(query, reference).logits
-        return F.binary_cross_entropy_with_logits(logits.float(), sampled.float())
-
 
 def choose_negatives(
-    queries: Tensor, references: Tensor, songs: Tensor, generator: torch.Generator, among: int = 8
+    queries: Tensor,
+    references: Tensor,
+    songs: Tensor,
+    generator: torch.Generator,
+    among: int = 8,
+    owners: Tensor | None = None,
 ) -> Tensor:
     """For each query, the number of a reference that it resembles but does not sample: ``[n]``.
 
@@ -85,14 +89,16 @@ def choose_negatives(
 
     Args:
         queries: fingerprints ``[n, dim]``.
-        references: fingerprints ``[n, dim]``; row ``i`` is what query ``i`` samples.
+        references: fingerprints ``[n, dim]``; row ``i`` is what query ``i`` samples. With
+            ``owners``: any, ``[m, dim]``.
         songs: ``[n, s]``: numbers of the songs that are in row ``i``, the first of them in its
             reference, the others in its query only (the overlay); -1 for none.
+        owners: ``[m]``, the song of each reference; None: the first of ``songs``.
 
     Raises:
         ValueError: if all references are of songs in a query.
     """
-    owner = songs[:, 0]
+    owner = songs[:, 0] if owners is None else owners
     known = (owner[None, :, None] == songs[:, None, :]).any(dim=2)
     if bool(known.all(dim=1).any()):
         raise ValueError("a query has no reference of another song in this batch")

@@ -1,0 +1,1 @@
+"""The tab Samples: which recordings a song samples, and which nodes of both see each other."""

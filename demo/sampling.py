@@ -1,0 +1,78 @@
+"""What the tab Samples works with: a library for sample identification, and its networks."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Self
+
+from grafprint import bundled
+from grafprint.errors import CheckpointError
+from grafprint.fingerprint import DEFAULT_MODEL, Fingerprinter
+from grafprint.library import Library
+from grafprint.library.catalogue import network_file
+from grafprint.library.folder import CATALOGUE
+from grafprint.matching.samples import NodeCache, SamplesFound, check_networks, find_samples
+from grafprint.models.rerankers import Reranker, load_reranker
+
+# Where they are once they come with the program.
+LIBRARY = bundled.asset("samples/library")
+MODEL = bundled.asset("samples/encoder.safetensors")
+RERANKER = bundled.asset("samples/reranker.safetensors")
+TRACKS = 5  # that are shown to a visitor
+LONGEST_S = 1200.0  # of a song; others wait meanwhile
+
+
+@dataclass(eq=False)
+class Sampling:
+    """A library made with an encoder for samples, the encoder, and its re-ranker if there is one.
+
+    Shared by all visitors, as is the cache of nodes.
+    """
+
+    library: Library
+    fingerprinter: Fingerprinter
+    reranker: Reranker | None = None
+    cache: NodeCache = field(default_factory=NodeCache)
+
+    @classmethod
+    def load(cls, library: Path, reranker: Path | None = None) -> Self:
+        """Open a library with the network that it remembers.
+
+        Raises LibraryError or CheckpointError if they cannot be used, or do not belong together.
+        """
+        model = network_file(library) if (library / CATALOGUE).is_file() else None
+        if model is not None and not model.is_file():
+            raise CheckpointError(
+                f"the network {model} that made {library} is no longer there: put it back, or "
+                "index the music again"
+            )
+        if model is None:  # made with one that comes with the program
+            model = MODEL if MODEL.is_file() else DEFAULT_MODEL
+        fingerprinter = Fingerprinter.load(model)
+        judge = load_reranker(reranker) if reranker else None
+        check_networks(fingerprinter, judge)
+        opened = Library.open(library, model_id=fingerprinter.model_id)
+        return cls(opened, fingerprinter, judge)
+
+    @classmethod
+    def bundled(cls) -> Self | None:
+        """Those that come with the program, if they do."""
+        if not (LIBRARY / CATALOGUE).is_file():
+            return None
+        return cls.load(LIBRARY, RERANKER if RERANKER.is_file() else None)
+
+    def find(
+        self, path: Path, progress: Callable[[str, float], None] | None = None
+    ) -> SamplesFound:
+        """What the first 20 minutes of a file sample. Raises as ``find_samples`` does."""
+        return find_samples(
+            self.library,
+            self.fingerprinter,
+            path,
+            reranker=self.reranker,
+            cache=self.cache,
+            duration_s=LONGEST_S,
+            progress=progress,
+        )

@@ -1,0 +1,162 @@
+"""Find the samples in a song: search every segment, judge the candidates, merge regions."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from os import PathLike
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from grafprint import audio
+from grafprint.errors import CheckpointError
+from grafprint.matching.samples.judging import Judged, judge
+from grafprint.matching.samples.nodes import AudioCollection, NodeCache, TrackNodes
+from grafprint.matching.samples.places import regions_of
+from grafprint.matching.samples.regions import Pairs, find_lines
+from grafprint.matching.samples.results import SampledTrack, SamplesFound, Unchecked
+from grafprint.matching.samples.search import Candidate, find_candidates, listen
+from grafprint.matching.samples.sources import Song
+
+if TYPE_CHECKING:
+    from grafprint.fingerprint import Fingerprinter
+    from grafprint.models.rerankers import Reranker
+
+TOP_K = 20
+# From which score a track counts as found, unless the networks' facts say otherwise ("least_score",
+# found on a bench). Of a re-ranker: one segment that it believes in.
+LEAST_SCORE = 0.5
+# Of similarity alone: what a few consecutive segments give that are much more similar than others.
+LEAST_EVIDENCE = 3.0
+
+
+def find_samples(
+    library: AudioCollection,
+    fingerprinter: Fingerprinter,
+    song: str | PathLike[str] | np.ndarray | Iterable[np.ndarray],
+    *,
+    reranker: Reranker | None = None,
+    top_k: int = TOP_K,
+    least: float | None = None,
+    same_recording: bool = True,
+    cache: NodeCache | None = None,
+    start_s: float = 0.0,
+    duration_s: float | None = None,
+    progress: Callable[[str, float], None] | None = None,
+) -> SamplesFound:
+    """Find the tracks that a song samples: ``top_k`` candidates, best first, found or not.
+
+    Every segment of the song is searched for; tracks are candidates whose matches lie on lines
+    (:mod:`~grafprint.matching.samples.regions`). A ``reranker`` then judges the matches from the
+    nodes of both recordings: it needs the tracks' audio, and candidates whose audio is gone are
+    left out and listed. Without one, similarity alone decides.
+
+    Memory is bounded however long the song is: about 4 MB an hour, and the cache.
+
+    Args:
+        library: a library made with ``fingerprinter``, whose encoder is ``samples``.
+        song: a file, mono samples ``[n]`` at 16 kHz, or pieces ``[n]`` of these.
+        least: the score from which a track counts as found; None: that of the networks.
+        same_recording: without it, tracks that are the song itself are left out.
+        cache: nodes of tracks, to be kept from one song to the next.
+        start_s: where in a file to begin, and ``duration_s`` how much of it to use. Times in the
+            answer are those of the file.
+        progress: called with ``"listen"`` and the seconds heard so far, then with ``"compare"`` and
+            the share of candidates judged.
+
+    Raises:
+        AudioError: the song cannot be read, or is shorter than a segment.
+        MatchError: the song is silent, or the library is empty.
+        LibraryError: another network made the library, or it is damaged.
+        CheckpointError: this network is not for samples, or the re-ranker belongs to another one.
+        ValueError: samples are not mono or not finite.
+    """
+    check_networks(fingerprinter, reranker)
+    library.check_query(fingerprinter)
+    if least is None:
+        facts = fingerprinter.facts if reranker is None else reranker.facts
+        default = LEAST_EVIDENCE if reranker is None else LEAST_SCORE
+        least = float(facts.get("least_score", default))
+    with Song(song, start_s, duration_s) as heard:
+        fingerprints = listen(fingerprinter, heard, progress)
+        candidates = find_candidates(library, fingerprints, top_k)
+        if not same_recording:
+            candidates = [c for c in candidates if not c.same_recording]
+        judged: Judged = {}
+        unchecked: list[Unchecked] = []
+        if reranker is not None:
+            network = reranker.network.to(fingerprinter.device).eval()
+            if cache is None:  # an empty one is false
+                cache = NodeCache()
+            nodes = TrackNodes(library, fingerprinter, cache)
+            others = [c for c in candidates if not c.same_recording]
+            judged, unchecked = judge(network, fingerprinter, heard, others, nodes, progress)
+    gone = {u.track.id for u in unchecked}
+    tracks = [
+        _sampled(library, c, judged.get(c.track.id), least, start_s)
+        for c in candidates
+        if c.track.id not in gone
+    ]
+    # What the re-ranker scores 0 stays in the order of the search.
+    tracks.sort(key=lambda t: (not t.same_recording, -t.score))
+    for track in tracks:
+        library.require_intact(track.track)
+    length_s = heard.samples / audio.SAMPLE_RATE
+    return SamplesFound(tuple(tracks), length_s, reranker is not None, least, tuple(unchecked))
+
+
+def check_networks(fingerprinter: Fingerprinter, reranker: Reranker | None) -> None:
+    """Raise CheckpointError unless the encoder is for samples, and the re-ranker belongs to it."""
+    from grafprint.models.encoders import Samples
+
+    if not isinstance(fingerprinter.encoder, Samples):
+        raise CheckpointError(
+            "this network identifies recordings and does not find samples: use a library made with "
+            "a network of the encoder 'samples' (grafprint train --encoder samples)"
+        )
+    if reranker is not None:
+        reranker.check(fingerprinter.model_id)
+
+
+def _sampled(
+    library: AudioCollection,
+    candidate: Candidate,
+    judged: tuple[np.ndarray, np.ndarray] | None,
+    least: float,
+    start_s: float,
+) -> SampledTrack:
+    """What a candidate becomes, judged by a re-ranker or not."""
+    from grafprint.models.rerankers import song_score
+    from grafprint.models.rerankers.scoring import LEAST
+
+    pairs, similarity, lines, score = (
+        candidate.pairs, candidate.similarity, candidate.lines, candidate.evidence,
+    )  # fmt: skip
+    probability = None
+    if judged is not None:
+        numbers, probability = judged
+        similarity, pairs = similarity[numbers], pairs.take(numbers)
+        score = song_score(pairs.track, probability)
+        counts = probability >= LEAST
+        # Where the re-ranker believes in nothing, regions still say what looked alike.
+        weight = np.where(counts, probability, 0) if counts.any() else pairs.weight
+        pairs = Pairs(pairs.song, pairs.track, weight)
+        lines = find_lines(pairs, library.hop_s, library.window_s)
+    regions = regions_of(
+        pairs,
+        lines,
+        similarity,
+        probability,
+        library.hop_s,
+        library.window_s,
+        candidate.track.duration_s,
+        start_s,
+    )
+    return SampledTrack(
+        candidate.track,
+        score,
+        None if probability is None else float(probability.max()),
+        score >= least and score > 0,
+        candidate.same_recording,
+        regions,
+    )
