@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn
@@ -35,6 +35,19 @@ from grafprint.errors import AudioError, ConfigError
 
 if TYPE_CHECKING:
     from grafprint.library import IndexReport
+    from grafprint.library.part import Part
+else:
+    Part = object  # its import would take as long as the library's; the option has a parser
+
+
+def read_part(text: Any) -> Part:
+    """Option parser: the part that a text such as 3/16 names; explains one that is wrong."""
+    from grafprint.library.part import Part
+
+    try:
+        return Part.parse(text)
+    except ConfigError as error:
+        raise typer.BadParameter(str(error)) from error
 
 
 def register(app: typer.Typer) -> None:
@@ -54,6 +67,16 @@ def index(
         ),
     ] = False,
     device: DeviceOption = "cpu",
+    part: Annotated[
+        Part | None,
+        typer.Option(
+            parser=read_part,
+            metavar="I/N",
+            help="Only part I of N of the files, such as 3/16: N jobs, on any machines, do all of "
+            "them, each a share that stays the same.",
+            show_default=False,
+        ),
+    ] = None,
     prune: Annotated[
         bool, typer.Option(help="Remove tracks whose files are no longer in the folder.")
     ] = False,
@@ -81,23 +104,23 @@ def index(
     Unchanged files are skipped. Interrupt it at any time, and run it again to continue. The exit
     status is 0 if any file is in the library afterwards, 2 if none can be used.
     """
-    from grafprint.remote.opening import create_library, delete_new, is_there, open_library
+    from grafprint.remote.opening import delete_new, is_there, open_or_create
 
     if fast and model != BUNDLED_MODEL:
         raise ConfigError("--fast is the bundled fast network: give your own with --model alone")
     if tagger and not tags:
         raise ConfigError("--tagger is for tagging: give --tags, too")
-    is_new = False
+    if tags and part:
+        raise ConfigError(
+            "--tags is for whole libraries: run `grafprint library tag` once all parts are done"
+        )
     known = is_there(library)
     # Before the network is loaded, and before a library is made for a name that was mistyped.
     _require_music(folder, known and prune, force)
     loaded_tagger = load_tagger(tagger, device) if tags else None
     fingerprinter = load_fingerprinter(FAST_MODEL if fast else model, device, library, encoder)
-    if known:
-        opened = open_library(library, model_id=fingerprinter.model_id, writable=True)
-    else:
-        is_new = not (isinstance(library, Path) and library.exists())
-        opened = create_library(library, fingerprinter, factory=factory)
+    new_folder = not (isinstance(library, Path) and library.exists())
+    opened, is_new = open_or_create(library, fingerprinter, factory=factory)
     columns = (
         TextColumn("{task.description}", markup=False),
         BarColumn(),
@@ -116,12 +139,14 @@ def index(
                 audio = f"{clock(audio_s)} of audio"
                 bar.update(task, completed=done, total=total, audio=audio, description=name)
 
-            report = opened.add_folder(folder, fingerprinter, on_progress, prune=prune, force=force)
+            report = opened.add_folder(
+                folder, fingerprinter, on_progress, prune=prune, force=force, part=part
+            )
         if loaded_tagger:
             tag_report = tag_with_progress(opened, loaded_tagger)
         tracks, fingerprints = len(opened.tracks()), len(opened)
     unusable = bool(report.failed) and not report.usable
-    if unusable and is_new:
+    if unusable and is_new and new_folder and not part:  # other parts may be usable
         delete_new(library)
     if as_json:
         values = {**report.to_json(), "tracks": tracks, "fingerprints": fingerprints}
@@ -131,7 +156,8 @@ def index(
         if tag_report:
             show_tags(tag_report)
     if unusable:
-        err.print(f"[bold red]error:[/] no file of {escape(str(folder))} can be used")
+        which = f"part {part} of " if part else ""
+        err.print(f"[bold red]error:[/] no file of {which}{escape(str(folder))} can be used")
         raise typer.Exit(FAILED)
 
 

@@ -25,6 +25,7 @@ from grafprint.library.add_file import (
     real,
     shown,
 )
+from grafprint.library.part import Part
 from grafprint.library.records import File
 from grafprint.library.target import Target
 
@@ -96,6 +97,7 @@ def add_folder(
     *,
     prune: bool,
     force: bool,
+    part: Part | None = None,
 ) -> IndexReport:
     """See ``Library.add_folder``."""
     library.require_writable()
@@ -103,12 +105,18 @@ def add_folder(
     unreadable: list[Failure] = []
     passed_over: list[Failure] = []
     files = audio_files(folder, unreadable, passed_over)
+    hidden = [Path(failure.path) for failure in unreadable]
+    if part:  # what cannot be read or is not audio is reported once, too
+        files = [file for file in files if part.has_file(file, folder)]
+        unreadable = [f for f in unreadable if part.has_file(Path(f.path), folder)]
+        passed_over = [f for f in passed_over if part.has_file(Path(f.path), folder)]
     readmit = not folder.is_dir()
     steps = add_files(library, files, fingerprinter, progress, unreadable, folder, readmit=readmit)
     for step in steps:  # noqa: B007
         pass
     report = step.report
-    missing, there = _missing(library, folder, [Path(failure.path) for failure in report.failed])
+    hidden += [Path(failure.path) for failure in report.failed]
+    missing, there = _missing(library, folder, hidden, part)
     if prune and missing:
         if not force:
             _refuse_to_lose_most(library, folder, missing, there)
@@ -213,14 +221,16 @@ def _fingerprint_ahead(
 
 
 def _missing(
-    library: Target, folder: Path, unreadable: list[Path]
+    library: Target, folder: Path, unreadable: list[Path], part: Part | None
 ) -> tuple[list[File], list[File]]:
-    """The library's files below ``folder``: those that are gone, and the others."""
+    """The library's files below ``folder``, or in a part of it: those gone, and the others."""
     hidden = [real(path) for path in unreadable]
     missing: list[File] = []
     there: list[File] = []
     for file in library.files_below(real(folder)):
         path = library.located(file.path)
+        if part and not part.has_file(path, folder):
+            continue
         # A file in a folder that could not be read may still be there.
         readable = not any(path.is_relative_to(place) for place in hidden)
         gone = readable and not os.path.lexists(path)

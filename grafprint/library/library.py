@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from grafprint.library.add_file import AddResult
     from grafprint.library.add_folder import IndexReport, OnProgress
     from grafprint.library.index.tuning import Tuning
+    from grafprint.library.part import Part
 
 __all__ = ["Library", "LibraryError", "Track"]
 
@@ -342,13 +343,15 @@ class Library(LibraryFolder):
         *,
         prune: bool = False,
         force: bool = False,
+        part: Part | None = None,
     ) -> IndexReport:
         """Add every audio file below ``folder`` (or a single file), skipping bad ones.
 
         Run again, it resumes where it was stopped. ``progress(path, done, total, audio_s)`` is
         called meanwhile with the current file, the number of files done and in all, and the
         seconds of audio fingerprinted so far. Files of the library that have vanished from the
-        folder are reported, and removed if ``prune``. Hidden files are ignored.
+        folder are reported, and removed if ``prune``. Hidden files are ignored. With a ``part``
+        only the files of that part of the folder are looked at.
 
         Raises LibraryError as :meth:`add` does, and if there is no such folder. Also where
         ``prune`` would remove more than half of the folder's tracks, which happens when a drive is
@@ -357,7 +360,7 @@ class Library(LibraryFolder):
         from grafprint.library import add_folder
 
         report = add_folder.add_folder(
-            self, Path(folder), fingerprinter, progress, prune=prune, force=force
+            self, Path(folder), fingerprinter, progress, prune=prune, force=force, part=part
         )
         self.finish()
         return report

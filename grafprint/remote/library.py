@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from grafprint.fingerprint import Fingerprinter
     from grafprint.library.add_file import AddResult
     from grafprint.library.add_folder import IndexReport, OnProgress
+    from grafprint.library.part import Part
 
 _log = logging.getLogger(__name__)
 _SWEPT = 200  # runs removed from the index at once
@@ -147,12 +148,13 @@ class RemoteLibrary(RemoteReader):
         *,
         prune: bool = False,
         force: bool = False,
+        part: Part | None = None,
     ) -> IndexReport:
         """Add every audio file below ``folder``; as ``Library.add_folder``."""
         from grafprint.library import add_folder
 
         report = add_folder.add_folder(
-            self, Path(folder), fingerprinter, progress, prune=prune, force=force
+            self, Path(folder), fingerprinter, progress, prune=prune, force=force, part=part
         )
         self.finish()
         return report
@@ -307,6 +309,26 @@ class RemoteLibrary(RemoteReader):
                     )
             except LibraryError as error:
                 _log.warning("removed tracks are still in the search index: %s", error)
+
+    def delete_if_new(self) -> None:
+        """Delete the tables, unless the library has tracks or another program writes to it."""
+        self.require_writable()
+
+        def work(db: Connection) -> None:
+            if not has_library(db):
+                return  # this was committed before the connection was lost
+            db.execute("SELECT FROM grafprint.state FOR UPDATE")
+            used = one(
+                db,
+                "SELECT EXISTS (SELECT FROM grafprint.tracks) OR EXISTS (SELECT FROM pg_locks"
+                " WHERE locktype = 'advisory' AND classid = %s AND objid <> %s AND objid <> 0"
+                " AND database = (SELECT oid FROM pg_database WHERE datname = current_database()))",
+                (schema.WRITERS, self.database.writer),
+            )
+            if used == (False,):
+                db.execute("DROP SCHEMA grafprint CASCADE")
+
+        self.database.change(work)
 
     # Checking -----------------------------------------------------------------------------------
 

@@ -61,6 +61,22 @@ def create_library(
     return _remote().create(place, network)
 
 
+def open_or_create(
+    place: Place, network: Network, *, factory: str | None = None
+) -> tuple[AnyLibrary, bool]:
+    """The library for fingerprints of ``network``, writable, and whether it was made.
+
+    Several programs may do this at the same time: one of them makes the library.
+    """
+    if not is_there(place):
+        try:
+            return create_library(place, network, factory=factory), True
+        except LibraryError:
+            if not is_there(place):
+                raise
+    return open_library(place, model_id=network.model_id, writable=True), False
+
+
 def is_there(place: Place) -> bool:
     """Whether there is a library. Raises LibraryError if the server cannot be asked."""
     if isinstance(place, Path):
@@ -89,18 +105,15 @@ def network_file(place: Place) -> Path | None:
 
 
 def delete_new(place: Place) -> None:
-    """Delete a library that was just made and is still empty."""
+    """Delete a library that was just made, unless another program adds to it."""
     if isinstance(place, Path):
         shutil.rmtree(place)
         return
-    _remote()
-    from grafprint.remote.database import Database
-
-    database = Database(place, writable=True)
+    library = _remote()(place, writable=True)
     try:
-        database.change(lambda db: db.execute("DROP SCHEMA IF EXISTS grafprint CASCADE"))
+        library.delete_if_new()
     finally:
-        database.close()
+        library.release()
 
 
 def _remote() -> type[RemoteLibrary]:
@@ -120,4 +133,5 @@ __all__ = [
     "is_there",
     "network_file",
     "open_library",
+    "open_or_create",
 ]
