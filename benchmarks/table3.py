@@ -8,6 +8,10 @@ distractors, then the distractors at other speeds, whose fingerprints differ (pi
 by 6 % and more). The queries are the same at each size. Fingerprints are copied from the library of
 benchmarks.table2 in the same --work and from that of the previous size, if they are there. Of the
 released network, the one without --models, landmarks decide beside the fingerprints, as in use.
+
+Several machines with one --work folder share the queries: first one makes the libraries
+(``--libraries``), then each asks a part (``--part 3/16``, as in an array of Slurm), and at last one
+runs the command as above, which joins the parts, asks what is missing and writes the results.
 """
 
 from __future__ import annotations
@@ -27,6 +31,7 @@ from scipy.io import wavfile
 from scipy.signal import resample_poly
 
 from benchmarks.shared import common, workers
+from benchmarks.shared.systems import SYSTEMS
 from benchmarks.shared.workers import Model, Shared, WorkerPool
 from grafprint import audio
 from grafprint.audio.folders import audio_files
@@ -35,6 +40,7 @@ from grafprint.evaluation import EvaluationConfig
 from grafprint.fingerprint import Fingerprinter
 from grafprint.library import Library
 from grafprint.library.add_file import FileFingerprints, add_file
+from grafprint.library.part import Part
 
 # A semitone or more apart, but never an octave, where a copy might resemble its original.
 SPEEDS = [Fraction(17, 16), Fraction(16, 17), Fraction(9, 8), Fraction(8, 9), Fraction(6, 5),
@@ -115,7 +121,11 @@ def main() -> None:
     """Measure at each size."""
     parser = common.shared_options(__doc__)
     parser.add_argument("--sizes", default="100000,400000,1000000", help="numbers of fingerprints")
+    parser.add_argument("--part", type=Part.parse, help="ask part I of N of the queries, as 3/16")
+    parser.add_argument("--libraries", action="store_true", help="make the libraries, and stop")
     args = parser.parse_args()
+    if args.part and args.libraries:
+        parser.error("--part needs the libraries already: give --libraries alone, before")
     if args.distractors is None:
         parser.error("--distractors is needed")
     config = EvaluationConfig(
@@ -140,6 +150,12 @@ def run(
     reports = []
     for size in map(int, args.sizes.split(",")):
         work = args.work / "grown" / str(size)  # one for each size, so that any can be resumed
+        if args.part:
+            with made(name, fingerprinter, work, size) as library:
+                common.measure(
+                    f"{label}-{size}", library, fingerprinter, config, args, helpers, args.part
+                )
+            continue
         with common.opened(name, fingerprinter, work) as library:
             for source in sources:
                 common.take(library, fingerprinter, source, tests, math.inf)
@@ -148,14 +164,27 @@ def run(
                 common.take(library, fingerprinter, source, more, size)
             grow(library, fingerprinter, args.distractors, size, helpers)
             library.finish()
-            report = common.measure(
-                f"{label}-{size}", library, fingerprinter, config, args, helpers
-            )
+            if not args.libraries:
+                report = common.measure(
+                    f"{label}-{size}", library, fingerprinter, config, args, helpers
+                )
+                reports.append(report.to_json())
         sources.append(library.path)
-        reports.append(report.to_json())
-        common.write(
-            label, {"system": name, "network": fingerprinter.facts, "sizes": reports}, args.out
-        )
+        if reports:
+            facts = {"system": name, "network": fingerprinter.facts, "sizes": reports}
+            common.write(label, facts, args.out)
+
+
+def made(name: str, fingerprinter: Fingerprinter, work: Path, size: int) -> Library:
+    """The library of a size, as it was made before, for reading."""
+    path = common.place(name, fingerprinter, work)
+    nprobe = SYSTEMS[name].nprobe
+    if path.exists():
+        library = Library.open(path, model_id=fingerprinter.model_id, nprobe=nprobe)
+        if len(library) >= size:
+            return library
+        library.close()
+    raise SystemExit(f"{path} is not complete: make the libraries with --libraries first")
 
 
 if __name__ == "__main__":

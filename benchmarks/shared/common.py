@@ -10,20 +10,24 @@ import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 
+from benchmarks.shared import query_parts
 from benchmarks.shared.systems import SYSTEMS, System
 from benchmarks.shared.workers import Model, Shared, WorkerPool
 from grafprint.audio.folders import audio_files
 from grafprint.degradation.banks import noise_bank, room_bank
-from grafprint.evaluation import EvaluationConfig, Report, evaluate, query_tracks
+from grafprint.evaluation import Ask, EvaluationConfig, QuerySet, Report, evaluate, query_tracks
+from grafprint.evaluation.evaluation import subject_of
 from grafprint.fingerprint import DEFAULT_MODEL, Fingerprinter
 from grafprint.library import Library, Track, add_file
 from grafprint.library.add_file import FileFingerprints
+from grafprint.library.part import Part
 from grafprint.models.fast.precision import faster_in_bf16
 
 ROOT = Path(__file__).parent.parent.parent
@@ -216,10 +220,12 @@ def measure(
     config: EvaluationConfig,
     args: argparse.Namespace,
     helpers: Shared | None = None,
+    part: Part | None = None,
 ) -> Report:
     """Evaluate with queries from the test folder; resumes an interrupted run of this name.
 
-    The ``helpers``, if any, do the work; the outcomes are the same.
+    The ``helpers``, if any, do the work; the outcomes are the same. With a ``part`` only its
+    queries, into a journal of its own; without, those of all parts so far are taken from theirs.
     """
 
     def on_progress(done: int, total: int) -> None:
@@ -228,11 +234,18 @@ def measure(
 
     tracks = query_tracks(library, args.test)
     journal = args.work / "journals" / f"{name}.jsonl"
+    ask: Ask
     if helpers:
         noises, rooms, ask = helpers.asking(library, config, args.test, args.noise, args.rooms)
     else:
         noises, rooms = noise_bank(args.noise, "test", 0, 0), room_bank(args.rooms, "test", 0, 0)
-        ask = None
+        ask = partial(map, QuerySet.of(library, fingerprinter, noises, rooms, config, tracks).ask)
+    if part:
+        ask = query_parts.asking_part(ask, part, config.queries)
+        config = replace(config, queries=len(part.numbers(config.queries)))
+        journal = query_parts.journal_of(journal, part)
+    else:
+        ask = query_parts.asking_rest(ask, journal, subject_of(library, fingerprinter, config))
     return evaluate(
         library, fingerprinter, noises, rooms, config, tracks, on_progress, journal, ask
     )

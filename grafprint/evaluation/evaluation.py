@@ -6,7 +6,7 @@ within 50 ms of the right time; the right track within one hop, or at any time, 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterable
+from collections.abc import Callable, Generator, Iterable, Sequence
 from dataclasses import astuple, dataclass, fields
 from pathlib import Path
 from typing import Any
@@ -29,8 +29,8 @@ from grafprint.fingerprint import Fingerprinter
 from grafprint.library import Track
 from grafprint.remote.opening import AnyLibrary
 
-# The outcomes of :meth:`QuerySet.ask` for a range of numbers, in order.
-Ask = Callable[[range], Iterable[list[Outcome]]]
+# The outcomes of :meth:`QuerySet.ask` for some numbers, in order.
+Ask = Callable[[Sequence[int]], Iterable[list[Outcome]]]
 
 
 @dataclass(frozen=True, eq=False)
@@ -152,7 +152,7 @@ def reports(
         hop_s=library.hop_s,
         cells=cells,
     )
-    log = Journal(journal, _subject(library, fingerprinter, config)) if journal else None
+    log = Journal(journal, subject_of(library, fingerprinter, config)) if journal else None
     for entry in log.entries[: config.queries] if log else []:
         for cell, values in zip(cells, entry, strict=True):
             cell.outcomes.append(Outcome(*values))
@@ -166,10 +166,10 @@ def reports(
         yield report
 
 
-def _subject(
+def subject_of(
     library: AnyLibrary, fingerprinter: Fingerprinter, config: EvaluationConfig
 ) -> dict[str, Any]:
-    """What identifies an evaluation: all but its number of queries."""
+    """What identifies an evaluation in its journal: all but its number of queries."""
     settings = config.to_json()
     del settings["queries"]
     return {

@@ -19,22 +19,36 @@ class Journal:
     def __init__(self, path: Path, subject: dict[str, Any]) -> None:
         """Open or create the journal at ``path``. DataError if it has another subject."""
         self.path = path
-        head = json.dumps(subject, sort_keys=True)
-        text = path.read_text(encoding="utf-8") if path.is_file() else ""
-        lines = text[: text.rfind("\n") + 1].splitlines()
-        if lines and lines[0] != head:
-            raise DataError(
-                f"{path} belongs to another evaluation: delete it, or name another file"
-            )
-        try:
-            self.entries: list[Any] = [json.loads(line) for line in lines[1:]]
-        except ValueError as error:
-            raise DataError(f"{path} is damaged ({error}): delete it") from error
+        self.entries, lines = _read(path, subject)
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text("\n".join([head, *lines[1:]]) + "\n", encoding="utf-8")
+        path.write_text("\n".join([_head(subject), *lines]) + "\n", encoding="utf-8")
 
     def add(self, value: Any) -> None:
         """Append a JSON-able value."""
         self.entries.append(value)
         with self.path.open("a", encoding="utf-8") as file:
             file.write(json.dumps(value) + "\n")
+
+
+def read_entries(path: Path, subject: dict[str, Any]) -> list[Any]:
+    """The values in the journal at ``path``, which another process may be writing.
+
+    Raises DataError if it has another subject.
+    """
+    return _read(path, subject)[0]
+
+
+def _head(subject: dict[str, Any]) -> str:
+    return json.dumps(subject, sort_keys=True)
+
+
+def _read(path: Path, subject: dict[str, Any]) -> tuple[list[Any], list[str]]:
+    """The values, and the lines that hold them."""
+    text = path.read_text(encoding="utf-8") if path.is_file() else ""
+    lines = text[: text.rfind("\n") + 1].splitlines()
+    if lines and lines[0] != _head(subject):
+        raise DataError(f"{path} belongs to another evaluation: delete it, or name another file")
+    try:
+        return [json.loads(line) for line in lines[1:]], lines[1:]
+    except ValueError as error:
+        raise DataError(f"{path} is damaged ({error}): delete it") from error

@@ -20,6 +20,7 @@ from benchmarks import (
 from benchmarks.pages import figures
 from benchmarks.shared import common, systems
 from benchmarks.shared.workers import Model
+from grafprint.evaluation import Outcome, QuerySet
 from grafprint.fingerprint import Fingerprinter
 from grafprint.library import Library
 from grafprint.models.checkpoint import save_encoder
@@ -83,10 +84,8 @@ def test_every_table_is_one_command(data: Path, small: Path, monkeypatch: pytest
     assert len(rows) == 4 * 6 and rows[0]["fingerprints"] > 4 * rows[-1]["fingerprints"]
 
 
-def test_several_processes_give_the_results_of_one(
-    data: Path, small: Path, monkeypatch: pytest.MonkeyPatch
-):
-    """The same rows in the same order and the same outcomes, also with a copy and bad files."""
+def small_table(data: Path, small: Path) -> tuple[object, ...]:
+    """Arguments for a small table3, also with a copy and bad files."""
     test, more = small / "test", small / "more"
     for folder, numbers in ((test, (14, 15, 16)), (more, (17,))):
         folder.mkdir()
@@ -98,10 +97,17 @@ def test_several_processes_give_the_results_of_one(
     network = small / "runs" / f"grafprint-{PAIRS}" / "encoder.safetensors"
     network.parent.mkdir(parents=True)
     save_encoder(network, build("grafprint", TINY), features_of("grafprint"))
-    asked = (
+    return (
         "--test", test, "--distractors", more, "--noise", data / "musan", "--rooms", data / "air",
         "--queries", 2, "--sizes", "550,800", "--models", small / "runs", "--pairs", PAIRS,
     )  # fmt: skip
+
+
+def test_several_processes_give_the_results_of_one(
+    data: Path, small: Path, monkeypatch: pytest.MonkeyPatch
+):
+    """The same rows in the same order and the same outcomes."""
+    asked = small_table(data, small)
     found = []
     threads = torch.get_num_threads()
     for processes in (1, 2):
@@ -120,6 +126,44 @@ def test_several_processes_give_the_results_of_one(
     titles = [track.title for track in found[0][2]]
     assert titles[:4] == ["000014", "000015", "000016", "000017"]
     assert titles[4:] == ["000017@17-16", "000017@16-17"]
+
+
+def test_several_machines_share_the_queries(
+    data: Path, small: Path, monkeypatch: pytest.MonkeyPatch
+):
+    """A part asks its own only; the last run asks what a part that was killed has left."""
+    asked = (*small_table(data, small), "--queries", 5)
+    whole, shared = small / "whole", small / "shared"
+    run(table3, monkeypatch, *asked, "--work", whole, "--out", whole / "out")
+
+    asked = (*asked, "--work", shared, "--out", shared / "out")
+    with pytest.raises(SystemExit, match="make the libraries with --libraries first"):
+        run(table3, monkeypatch, *asked, "--part", "1/3")
+    run(table3, monkeypatch, *asked, "--libraries")
+    assert not (shared / "journals").exists()
+    for part in ("1/3", "3/3", "8/8"):  # the last has no query
+        run(table3, monkeypatch, *asked, "--part", part)
+    journals = {p.name: len(p.read_text().splitlines()) for p in (shared / "journals").iterdir()}
+    assert len(journals) == 6 and not (shared / "out").exists()
+    assert journals["table3-grafprint-550.part-1-of-3.jsonl"] == 1 + 2
+    assert journals["table3-grafprint-550.part-3-of-3.jsonl"] == 1 + 1
+    assert journals["table3-grafprint-550.part-8-of-8.jsonl"] == 1
+    lost = shared / "journals" / "table3-grafprint-550.part-1-of-3.jsonl"
+    lost.write_text(lost.read_text()[:-30])  # it was killed while it wrote
+
+    asks = []
+    ask = QuerySet.ask
+
+    def counted(self: QuerySet, number: int) -> list[Outcome]:
+        asks.append(number)
+        return ask(self, number)
+
+    monkeypatch.setattr(QuerySet, "ask", counted)
+    run(table3, monkeypatch, *asked)
+    assert asks == [1, 3, 4, 1, 4]
+    for name in ("journals/table3-grafprint-550.jsonl", "journals/table3-grafprint-800.jsonl",
+                 "out/table3-grafprint.json"):  # fmt: skip
+        assert (whole / name).read_text() == (shared / name).read_text()
 
 
 def test_a_library_with_a_coarser_hop_is_a_subset_of_the_finer_one(data: Path, tmp_path: Path):
