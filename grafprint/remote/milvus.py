@@ -30,6 +30,10 @@ _QUERIES = 1024  # segments at once
 _RUNS = 50  # removed at once
 # Other programs' changes may reach the servers that search a little later than the database.
 _SETTLED_S = 10.0
+_FIELD = "fingerprint"
+_INDEXED = 1024  # a segment of fewer rows gets no index
+_POLL_S = 0.5
+_LOADED_S = 120.0  # how long to wait until an index that is complete is in use
 
 logging.getLogger("pymilvus").setLevel(logging.CRITICAL)  # what it logs, it also raises
 _log = logging.getLogger(__name__)
@@ -43,7 +47,7 @@ class MilvusEngine:
         check_engine_uri(settings.uri, plain=settings.plain)
         self.settings, self._dim = settings, dim
         self._client: MilvusClient | None = None
-        self._seen: tuple[int, float] | None = None  # change up to which it has searched, and when
+        self.age_s = 0.0  # since the last change of the library
 
     @property
     def exact(self) -> bool:
@@ -55,11 +59,9 @@ class MilvusEngine:
         settings = self.settings
         schema = MilvusClient.create_schema(auto_id=False, enable_dynamic_field=False)
         schema.add_field("row", DataType.INT64, is_primary=True)
-        schema.add_field("fingerprint", DataType.FLOAT_VECTOR, dim=self._dim)
+        schema.add_field(_FIELD, DataType.FLOAT_VECTOR, dim=self._dim)
         index = MilvusClient.prepare_index_params()
-        index.add_index(
-            "fingerprint", index_type=settings.index, metric_type="IP", params=settings.build
-        )
+        index.add_index(_FIELD, index_type=settings.index, metric_type="IP", params=settings.build)
 
         def create(client: MilvusClient) -> None:
             if not client.has_collection(settings.collection, timeout=_CALL_S):
@@ -89,13 +91,26 @@ class MilvusEngine:
         for begin in range(0, len(rows), _UPSERT):
             some = zip(rows[begin : begin + _UPSERT].tolist(),
                        vectors[begin : begin + _UPSERT], strict=True)  # fmt: skip
-            data = [{"row": row, "fingerprint": vector} for row, vector in some]
+            data = [{"row": row, _FIELD: vector} for row, vector in some]
             self._patiently(
                 lambda client, data=data: client.upsert(  # type: ignore[misc]
                     self.settings.collection, data, timeout=_CALL_S
                 ),
                 _WRITE_S,
             )
+
+    def settle(self) -> None:
+        """Wait until all rows put so far are indexed, and the index is used; takes its time.
+
+        Later rows are indexed by the server as they become many.
+        """
+        name = self.settings.collection
+        self._patiently(lambda client: client.flush(name, timeout=_CALL_S), _WRITE_S)
+        while self._patiently(_unindexed(name), _WRITE_S):
+            time.sleep(_POLL_S)
+        deadline = time.monotonic() + _LOADED_S
+        while self._patiently(_unloaded(name), _WRITE_S) and time.monotonic() < deadline:
+            time.sleep(_POLL_S)
 
     def remove(self, runs: Iterable[int]) -> None:
         """See :class:`~grafprint.remote.engine.Engine`."""
@@ -122,11 +137,6 @@ class MilvusEngine:
         )
         return int(found[0]["count(*)"])
 
-    def changed(self, changes: int) -> None:
-        """Note how often the library has changed: later searches see all of these changes."""
-        if self._seen is None or self._seen[0] != changes:
-            self._seen = (changes, time.monotonic())
-
     def search(self, queries: np.ndarray, k: int | None) -> tuple[np.ndarray, np.ndarray]:
         """See :class:`~grafprint.remote.engine.Engine`."""
         effort = 1 if self.exact else Tuning.effort(len(queries))
@@ -136,8 +146,7 @@ class MilvusEngine:
             how["ef"] = max(how["ef"], k)
         # The server waits for what was written before: a fraction of a second, and only needed
         # where something was.
-        recent = self._seen is None or time.monotonic() - self._seen[1] < _SETTLED_S
-        level = "Strong" if recent else "Eventually"
+        level = "Strong" if self.age_s < _SETTLED_S else "Eventually"
         products = np.full((len(queries), k), -np.inf, np.float32)
         rows = np.full((len(queries), k), -1)
         for begin in range(0, len(queries), _QUERIES):
@@ -201,6 +210,21 @@ class MilvusEngine:
         else:
             reason = "check that it runs and can be reached"
         return LibraryError(f"the search server {where} does not work: {reason} ({text})")
+
+
+def _unindexed(collection: str) -> Callable[[MilvusClient], int]:
+    """How many rows of a collection wait for being indexed."""
+    return lambda client: int(
+        client.describe_index(collection, _FIELD, timeout=_CALL_S)["pending_index_rows"]
+    )
+
+
+def _unloaded(collection: str) -> Callable[[MilvusClient], int]:
+    """How many segments of a collection are searched row by row, though they could be indexed."""
+    return lambda client: sum(
+        segment.num_rows >= _INDEXED and not segment.index_name
+        for segment in client.list_loaded_segments(collection, timeout=_CALL_S)
+    )
 
 
 def _hopeless(failure: MilvusException) -> bool:

@@ -43,6 +43,7 @@ class State(NamedTuple):
     sounding: int
     rows: int
     engine: str
+    age_s: float = 0.0  # since the last change
 
 
 @dataclass(frozen=True)
@@ -254,7 +255,7 @@ class RemoteReader:
                     dict(zip(runs.tolist(), counts.tolist(), strict=True)), self.read_runs
                 )
             else:
-                engine.changed(self._state.changes)
+                engine.age_s = self._state.age_s
             if not len(queries):
                 return np.empty((0, k or 1), np.float32), np.empty((0, k or 1), np.int64)
             products, rows = engine.search(queries, k)
@@ -370,7 +371,8 @@ class RemoteReader:
     def _refresh(self) -> None:
         """Read the state, and forget what is no longer true if it has changed."""
         found = self.database.rows(
-            "SELECT changes, fingerprints, sounding, rows, engine FROM grafprint.state"
+            "SELECT changes, fingerprints, sounding, rows, engine,"
+            " extract(epoch FROM clock_timestamp() - changed_at)::float8 FROM grafprint.state"
         )
         state = State(*found[0])
         if state.changes != self._state.changes or len(self._tracks) > _TRACKS:

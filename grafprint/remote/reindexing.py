@@ -17,6 +17,8 @@ from grafprint.remote.reader import connect
 
 # Searches that began before the change may still ask the old index.
 GRACE_S = 5.0
+# Fewer fingerprints are searched as fast without their index being complete.
+SETTLED_FROM = 20_000
 
 
 def prefix(library: RemoteLibrary) -> str:
@@ -62,6 +64,8 @@ def reindex(
         if not isinstance(engine, ExactEngine):
             runs, counts = library.live_runs()
             copy(zip(runs.tolist(), counts.tolist(), strict=True))
+            if counts.sum() >= SETTLED_FROM:
+                engine.settle()
 
         def switch(db: Connection) -> str:
             (old,) = one(db, "SELECT engine FROM grafprint.state FOR UPDATE")
@@ -80,7 +84,7 @@ def reindex(
                         engine.put(first + np.arange(len(vectors)), vectors)
                 engine.remove(sorted(copied - live))
             db.execute(
-                "UPDATE grafprint.state SET engine = %s, changes = changes + 1",
+                f"UPDATE grafprint.state SET engine = %s, {schema.CHANGED}",
                 (settings.to_text(),),
             )
             db.execute("DELETE FROM grafprint.garbage")

@@ -8,6 +8,8 @@ are stored in parts of 4096 rows, whose numbers are those of their first rows, s
 
 from __future__ import annotations
 
+from typing import LiteralString
+
 FORMAT = 1
 RUN_BITS = 20  # rows of a run: 28 hours at a hop of 96 ms
 PART_BITS = 12  # rows of a part: 1 MB of fingerprints
@@ -22,6 +24,7 @@ CREATE TABLE grafprint.meta (key text PRIMARY KEY, value text NOT NULL);  -- val
 CREATE TABLE grafprint.state (  -- one row, which every change updates
   one boolean PRIMARY KEY DEFAULT true CHECK (one),
   changes bigint NOT NULL DEFAULT 0,
+  changed_at timestamptz NOT NULL DEFAULT clock_timestamp(),
   fingerprints bigint NOT NULL DEFAULT 0,  -- of all tracks
   sounding bigint NOT NULL DEFAULT 0,  -- those that are not silent
   rows bigint NOT NULL DEFAULT 0,  -- ever added
@@ -64,6 +67,8 @@ CREATE TABLE grafprint.pending (run bigint PRIMARY KEY, writer integer NOT NULL)
 -- Runs of no track any more that the index may still have.
 CREATE TABLE grafprint.garbage (run bigint PRIMARY KEY);
 """
+# What every change does to ``state``.
+CHANGED: LiteralString = "changes = changes + 1, changed_at = clock_timestamp()"
 # Advisory locks of living writers: (this, number of the writer). "GrFP"
 WRITERS = 0x47724650
 

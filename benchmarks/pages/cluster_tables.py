@@ -1,0 +1,95 @@
+"""Tables of libraries on servers; see benchmarks.report."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from benchmarks.shared import common
+from benchmarks.shared.common import markdown
+from grafprint.evaluation.intervals import percent
+
+# "exact" is a search in the memory of the program, without Milvus.
+EXACT = "exact, without Milvus"
+
+
+def _ms(seconds: float) -> str:
+    return f"{1000 * seconds:.1f}" if seconds < 0.01 else f"{1000 * seconds:.0f}"
+
+
+def _settings(row: dict[str, Any]) -> str:
+    """The settings of a row's index: ``HNSW, M 16, ef 128``."""
+    values = {**row.get("build", {}), **row.get("search", {})}
+    return ", ".join([f"`{row['kind']}`", *(f"{name} {value}" for name, value in values.items())])
+
+
+def queries() -> str:
+    """Answers of the servers beside the folder's."""
+    found = common.read("cluster")
+    count = found["queries"]
+    rows = [
+        [f"{r['fingerprints']:,}", EXACT if r["kind"] == "exact" else _settings(r),
+         _ms(r["folder_query_s"]), _ms(r["query_s"]), _ms(r["folder_cpu_s"]),
+         f"{_ms(r['client_cpu_s'])} + {_ms(r['server_cpu_s'])}", _ms(r["remote_batch_s"]),
+         f"{r['same_as_folder']}", f"{r['same_as_exact']}", percent(r["hit_50ms"])]
+        for r in found["rows"]
+    ]  # fmt: skip
+    header = [
+        "fingerprints", "index", "folder, ms", "servers, ms", "CPU of the folder, ms",
+        "CPU of program + servers, ms", "in one call, ms each", "the folder's answer",
+        "exact search's answer", "hits",
+    ]  # fmt: skip
+    trips = found["rows"][-1]["round_trips"]
+    return (
+        f"{markdown(header, rows)}\n\n{count} queries of 5 s with noise (5 dB) and reverb, one "
+        "after the other and each in the folder and on the servers in turn; median wall times, "
+        f"mean CPU times. A query needs {trips['sql']:g} statements of PostgreSQL"
+        + (f" and {trips['milvus']:g} call of Milvus." if trips["milvus"] else ".")
+    )
+
+
+def searches() -> str:
+    """Kinds of index and their settings: time, and what is found."""
+    rows = []
+    for row in common.read("cluster")["rows"]:
+        for tried in row.get("sweep", []):
+            setting = " ".join(f"{name} {tried[name]}" for name in row["search"]) or "-"
+            rows.append([
+                f"{row['fingerprints']:,}", f"`{row['kind']}`", setting, _ms(tried["search_s"]),
+                _ms(tried["server_cpu_s"]), f"{100 * tried['recall']:.1f}",
+                f"{100 * tried['own_row']:.1f}",
+            ])  # fmt: skip
+    header = ["fingerprints", "index", "setting", "search, ms", "CPU of Milvus, ms",
+              "recall, %", "own row, %"]  # fmt: skip
+    return (
+        f"{markdown(header, rows)}\n\n41 segments x 20 neighbours. Recall is the share of exact "
+        "search's neighbours that are found; own row, how often the fingerprint of the query's own "
+        "music is found where exact search finds it."
+    )
+
+
+def loading() -> str:
+    """What it takes to load the servers, and their memory."""
+    found = common.read("cluster")
+    copies = {copy["size"]: copy for copy in found["copies"]}
+    rows = [
+        [f"{r['fingerprints']:,}", EXACT if r["kind"] == "exact" else f"`{r['kind']}`",
+         f"{copies[r['size']]['rows_per_s']:,.0f}",
+         f"{r['fill_rows_per_s']:,.0f}" if "fill_rows_per_s" in r else "-",
+         f"{r['build_s']:.0f} ({r['build_cpu_s']:.0f})" if "build_s" in r else "-",
+         f"{copies[r['size']]['bytes'] / r['fingerprints']:.0f}",
+         f"{r['postgresql_mb']:.0f}", f"{r['milvus_mb']:.0f}" if r["kind"] != "exact" else "-"]
+        for r in found["rows"]
+    ]  # fmt: skip
+    header = [
+        "fingerprints", "index", "into PostgreSQL, rows/s", "into Milvus, rows/s",
+        "index, s (CPU)", "PostgreSQL's disk, bytes a row", "its memory, MB", "Milvus' memory, MB",
+    ]  # fmt: skip
+    return markdown(header, rows)
+
+
+TABLES: dict[str, Callable[[], str]] = {
+    "cluster queries": queries,
+    "cluster searches": searches,
+    "cluster loading": loading,
+}
