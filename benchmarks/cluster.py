@@ -119,7 +119,7 @@ def neighbours(
     milvus: Server,
 ) -> dict[str, Any]:
     """Recall and cost of the search of every query with ``settings``, without scoring."""
-    from grafprint.remote.reader import connect
+    from grafprint.remote.state import connect
 
     engine = connect(settings, remote.dim)
     engine.search(asked.queries.prints[0], None)

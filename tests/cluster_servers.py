@@ -17,6 +17,8 @@ from importlib.util import find_spec
 from pathlib import Path
 
 USER = "grafprint"
+LOCKED = "locked"  # needs a password
+MILVUS_TOKEN = "root:Milvus"  # what a new server has
 # PostgreSQL refuses to run as root, so it runs as this user, in folders that it can reach.
 _OTHER = "nobody"
 _PATIENCE_S = 90.0
@@ -82,7 +84,7 @@ class Server:
 
 
 class Postgres(Server):
-    """A PostgreSQL server on this machine, which trusts everybody on it."""
+    """A PostgreSQL server on this machine, which trusts everybody on it but the role LOCKED."""
 
     def __init__(self, settings: Mapping[str, str] = {}) -> None:
         """``settings``: of the server, instead of those that suit tests."""
@@ -107,6 +109,8 @@ class Postgres(Server):
             "initdb", "-D", str(self.data), "-U", USER, "--auth=trust", "--encoding=UTF8",
             "--no-locale", "--no-sync",
         )  # fmt: skip
+        rules = self.data / "pg_hba.conf"
+        rules.write_text(f"host all {LOCKED} all scram-sha-256\n" + rules.read_text())
 
     def begin(self) -> None:
         # Durable against the end of the process, not of the machine: tests kill only the process.
@@ -175,7 +179,10 @@ class Postgres(Server):
 
 
 class Milvus(Server):
-    """A Milvus server: all its roles in one process, with etcd and message queue inside."""
+    """A Milvus server: all its roles in one process, with etcd and message queue inside.
+
+    Whoever asks it needs MILVUS_TOKEN.
+    """
 
     def __init__(self) -> None:
         super().__init__("milvus")
@@ -185,6 +192,7 @@ class Milvus(Server):
         config = milvus.MilvusServerConfig()
         ports = {name: free_port() for name in config.configurable_items if name.endswith("_port")}
         config.update(**{**ports, "proxy_port": self.port}, data_dir=str(self.folder))
+        config.set("authorization_enabled", True)
         # On a busy machine a shorter lease runs out, and the server ends.
         config.set("common.session.ttl", 60)
         config.resolve()

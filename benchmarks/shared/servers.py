@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 from unittest import mock
 
-from tests.cluster_servers import Milvus, Postgres, Server
+from tests.cluster_servers import MILVUS_TOKEN, Milvus, Postgres, Server
 
 _TICKS = os.sysconf("SC_CLK_TCK")
 # PostgreSQL as it would be used, but with little memory; what was committed is on the disk.
@@ -34,6 +34,8 @@ def running() -> Iterator[Servers]:
         for server in (servers.postgres, servers.milvus):
             stack.callback(server.stop)
             server.start()
+        token = {"GRAFPRINT_MILVUS_TOKEN": MILVUS_TOKEN}
+        stack.enter_context(mock.patch.dict(os.environ, token))
         yield servers
 
 

@@ -150,6 +150,23 @@ def throw_away(db: Connection, runs: Iterable[int]) -> None:
         db.execute("INSERT INTO grafprint.garbage VALUES (%s) ON CONFLICT (run) DO NOTHING", (run,))
 
 
+def abandon(db: Connection, runs: list[int]) -> None:
+    """Give up runs that are pending."""
+    gone = db.execute("DELETE FROM grafprint.pending WHERE run = ANY(%s) RETURNING run", (runs,))
+    throw_away(db, [run for (run,) in gone.fetchall()])
+
+
+def abandon_dead(db: Connection) -> None:
+    """Give up what writers have left that are no longer connected."""
+    dead = db.execute(
+        "SELECT run FROM grafprint.pending WHERE writer IN (SELECT writer FROM"
+        " (SELECT DISTINCT writer FROM grafprint.pending) w"
+        " WHERE pg_try_advisory_xact_lock(%s, writer)) FOR UPDATE SKIP LOCKED",
+        (schema.WRITERS,),
+    )
+    abandon(db, [run for (run,) in dead.fetchall()])
+
+
 def texts_of(tags: Tags) -> dict[str, str | bool]:
     """The columns of a track that come from its file's tags."""
     texts = {

@@ -7,12 +7,10 @@ searches them (engine.py) is derived, and made anew with ``grafprint library rei
 from __future__ import annotations
 
 import contextlib
-import json
 import logging
 import threading
 import zlib
 from collections.abc import Iterator
-from dataclasses import fields
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
@@ -20,18 +18,19 @@ from typing import TYPE_CHECKING, Self
 import numpy as np
 
 from grafprint.errors import LibraryError
-from grafprint.library import records
 from grafprint.library.labels import Labels
 from grafprint.library.records import Network, Track
 from grafprint.remote import schema
 from grafprint.remote.address import Address
 from grafprint.remote.catalogue import RemoteCatalogue
-from grafprint.remote.changes import put_meta, throw_away
-from grafprint.remote.database import Connection, Database, has_library, one
-from grafprint.remote.engine import EngineSettings
+from grafprint.remote.changes import abandon_dead
+from grafprint.remote.database import Connection
+from grafprint.remote.engine import Engine
 from grafprint.remote.exact import ExactEngine
+from grafprint.remote.founding import delete_unused, make_tables
 from grafprint.remote.pending import PendingRows
 from grafprint.remote.reader import RemoteReader
+from grafprint.remote.storing import PendingRun
 
 if TYPE_CHECKING:
     import os
@@ -57,9 +56,8 @@ class RemoteLibrary(RemoteReader):
         super().__init__(address, writable=writable)
         self.adding = threading.Lock()
         self.vector_store = PendingRows(self.dim)
-        self.catalogue = RemoteCatalogue(self.database, self._stored)
-        self._run = 0  # the pending rows are stored as this run; 0: not yet
-        self._indexed_by = ""  # the engine that has them
+        self._pending = PendingRun(self.database, self.vector_store, self._present_engine)
+        self.catalogue = RemoteCatalogue(self.database, self._pending.stored)
 
     @classmethod
     def create(cls, address: Address, network: Network) -> RemoteLibrary:
@@ -67,34 +65,7 @@ class RemoteLibrary(RemoteReader):
 
         Raises LibraryError if there is a library in it already, or the user may not.
         """
-        database = Database(address, writable=True)
-        meta = records.new_meta(
-            network.model_id, network.dim, network.hop_s, network.window_s, None
-        )
-
-        def work(db: Connection) -> None:
-            # Two programs may begin at the same time.
-            db.execute("SELECT pg_advisory_xact_lock(%s, 0)", (schema.WRITERS,))
-            if has_library(db):
-                if one(db, "SELECT value FROM grafprint.meta WHERE key = 'library_id'") == (
-                    json.dumps(meta.library_id),
-                ):
-                    return  # this was committed before the connection was lost
-                raise LibraryError(
-                    f"there is a library in {address} already: open it, or name another database"
-                )
-            db.execute(schema.TABLES)
-            facts = {field.name: getattr(meta, field.name) for field in fields(meta)}
-            for key, value in {"format": schema.FORMAT, **facts}.items():
-                put_meta(db, key, value)
-            db.execute(
-                "INSERT INTO grafprint.state (engine) VALUES (%s)", (EngineSettings().to_text(),)
-            )
-
-        try:
-            database.change(work)
-        finally:
-            database.close()
+        make_tables(address, network)
         return cls(address, writable=True)
 
     def close(self) -> None:
@@ -123,6 +94,11 @@ class RemoteLibrary(RemoteReader):
             self.close()
         else:  # an error in finishing would hide this one; the next writer finishes
             self.release()
+
+    def _present_engine(self) -> Engine:
+        """What searches the library now."""
+        self._present()
+        return self._searcher()
 
     def require_writable(self) -> None:
         """Raise LibraryError unless it is open for writing."""
@@ -170,64 +146,17 @@ class RemoteLibrary(RemoteReader):
         They are no track's yet. Raises LibraryError if that fails.
         """
         self.vector_store.landmarks = landmarks if self.keeps_landmarks else None
-        self._stored()
+        self._pending.stored()
 
     def commit_rows(self) -> None:
         """Forget the pending rows; the caller has recorded them."""
         self.vector_store.clear()
-        self._run, self._indexed_by = 0, ""
+        self._pending.forget()
 
     def rollback_rows(self) -> None:
         """Drop the pending rows."""
-        run = self._run
-        self.commit_rows()
-        if run:
-            # If the server cannot be reached, the next writer cleans up.
-            with contextlib.suppress(LibraryError):
-                self.database.change(lambda db: _abandon(db, [run]))
-
-    def _stored(self) -> tuple[int, int, str]:
-        """The run of the pending rows, their number without silence, and the engine that has them.
-
-        Stores them where they are not yet, or no longer.
-        """
-        rows = self.vector_store
-        if not self._run or not self.database.rows(
-            "SELECT FROM grafprint.pending WHERE run = %s UNION ALL"
-            " SELECT FROM grafprint.tracks WHERE run = %s", (self._run, self._run)
-        ):  # fmt: skip
-            self._run, self._indexed_by = self._upload(), ""
-        (wanted,) = self.database.rows("SELECT engine FROM grafprint.state")[0]
-        if wanted != self._indexed_by:
-            self._present()
-            engine, first_row = self._searcher(), schema.first_row(self._run)
-            for first, vectors, _ in rows.parts():
-                engine.put(first_row + first + np.arange(len(vectors)), vectors)
-            self._indexed_by = engine.settings.to_text()
-        return self._run, rows.sounding, self._indexed_by
-
-    def _upload(self) -> int:
-        """Store the pending rows as those of a new run; returns it."""
-        (run,) = self.database.rows("SELECT nextval('grafprint.runs')")[0]
-        rows = self.vector_store
-
-        def work(db: Connection) -> None:
-            stored = "SELECT EXISTS (SELECT FROM grafprint.pending WHERE run = %s)"
-            if one(db, stored, (run,)) == (True,):
-                return  # this was committed before the connection was lost
-            db.execute("INSERT INTO grafprint.pending VALUES (%s, %s)", (run, self.database.writer))
-            for first, vectors, landmarks in rows.parts():
-                db.execute(
-                    "INSERT INTO grafprint.parts VALUES (%s, %b, %b)",
-                    (
-                        (schema.first_row(run) + first) >> schema.PART_BITS,
-                        vectors.tobytes(),
-                        None if landmarks is None else landmarks.astype("<u2").tobytes(),
-                    ),
-                )
-
-        self.database.change(work)
-        return int(run)
+        self.vector_store.clear()
+        self._pending.abandon()
 
     def lacks_landmarks(self, track: Track) -> bool:
         """Whether landmarks can be stored for a track and have not been."""
@@ -292,10 +221,9 @@ class RemoteLibrary(RemoteReader):
         """
         self.require_writable()
         with self.adding:
-            self.database.change(_abandon_dead)
+            self.database.change(abandon_dead)
             try:
-                self._present()
-                engine = self._searcher()
+                engine = self._present_engine()
                 while runs := [
                     run for (run,) in self.database.rows(
                         "SELECT run FROM grafprint.garbage ORDER BY run LIMIT %s", (_SWEPT,)
@@ -313,22 +241,7 @@ class RemoteLibrary(RemoteReader):
     def delete_if_new(self) -> None:
         """Delete the tables, unless the library has tracks or another program writes to it."""
         self.require_writable()
-
-        def work(db: Connection) -> None:
-            if not has_library(db):
-                return  # this was committed before the connection was lost
-            db.execute("SELECT FROM grafprint.state FOR UPDATE")
-            used = one(
-                db,
-                "SELECT EXISTS (SELECT FROM grafprint.tracks) OR EXISTS (SELECT FROM pg_locks"
-                " WHERE locktype = 'advisory' AND classid = %s AND objid <> %s AND objid <> 0"
-                " AND database = (SELECT oid FROM pg_database WHERE datname = current_database()))",
-                (schema.WRITERS, self.database.writer),
-            )
-            if used == (False,):
-                db.execute("DROP SCHEMA grafprint CASCADE")
-
-        self.database.change(work)
+        delete_unused(self.database)
 
     # Checking -----------------------------------------------------------------------------------
 
@@ -356,20 +269,3 @@ class RemoteLibrary(RemoteReader):
     def index_remedy(self) -> str:
         """What to do about a damaged index."""
         return f"make it again: grafprint library reindex --library {self.address}"
-
-
-def _abandon(db: Connection, runs: list[int]) -> None:
-    """Give up runs that are pending."""
-    gone = db.execute("DELETE FROM grafprint.pending WHERE run = ANY(%s) RETURNING run", (runs,))
-    throw_away(db, [run for (run,) in gone.fetchall()])
-
-
-def _abandon_dead(db: Connection) -> None:
-    """Give up what writers have left that are no longer connected."""
-    dead = db.execute(
-        "SELECT run FROM grafprint.pending WHERE writer IN (SELECT writer FROM"
-        " (SELECT DISTINCT writer FROM grafprint.pending) w"
-        " WHERE pg_try_advisory_xact_lock(%s, writer)) FOR UPDATE SKIP LOCKED",
-        (schema.WRITERS,),
-    )
-    _abandon(db, [run for (run,) in dead.fetchall()])

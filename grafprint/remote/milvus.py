@@ -208,7 +208,11 @@ class MilvusEngine:
         elif "auth" in text.lower() or "permission" in text.lower():
             reason = "give it the user and password in GRAFPRINT_MILVUS_TOKEN (USER:PASSWORD)"
         else:
-            reason = "check that it runs and can be reached"
+            reason = (  # it does not say which of these it is
+                "check that it runs and can be reached, the user and password "
+                "(GRAFPRINT_MILVUS_TOKEN) and the authority of its certificate "
+                "(GRAFPRINT_MILVUS_CA)"
+            )
         return LibraryError(f"the search server {where} does not work: {reason} ({text})")
 
 

@@ -13,7 +13,7 @@ from grafprint.remote.database import Connection, one
 from grafprint.remote.engine import MILVUS, EngineSettings
 from grafprint.remote.exact import ExactEngine
 from grafprint.remote.library import RemoteLibrary
-from grafprint.remote.reader import connect
+from grafprint.remote.state import connect
 
 # Searches that began before the change may still ask the old index.
 GRACE_S = 5.0

@@ -10,7 +10,8 @@ import pytest
 
 from grafprint.matching import Answer
 from grafprint.remote.address import Address
-from tests.cluster_servers import Milvus, Postgres, missing
+from tests.audio.test_microphone import server as sound_server  # noqa: F401
+from tests.cluster_servers import MILVUS_TOKEN, Milvus, Postgres, missing
 from tests.libraries import Network, walk
 
 if TYPE_CHECKING:
@@ -41,7 +42,9 @@ def milvus() -> Iterator[Milvus]:
     server = Milvus()
     try:
         server.start()
-        yield server
+        with pytest.MonkeyPatch.context() as environment:
+            environment.setenv("GRAFPRINT_MILVUS_TOKEN", MILVUS_TOKEN)
+            yield server
     finally:
         server.stop()
 

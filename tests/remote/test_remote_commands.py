@@ -2,20 +2,43 @@
 
 import json
 import os
+import subprocess
+from pathlib import Path
 
 import numpy as np
 import pytest
+from scipy.io import wavfile
 
+from grafprint import audio
+from grafprint.audio import metadata
 from grafprint.cli.network import network_of
 from grafprint.errors import CheckpointError, ConfigError, LibraryError
+from grafprint.library import Library
 from grafprint.matching import identify
 from grafprint.remote.address import Address
 from grafprint.remote.opening import open_library
+from tests.audio.test_microphone import listen
+from tests.audio_files import MUSIC
 from tests.cli.commands import grafprint
 from tests.conftest import EXAMPLES
-from tests.libraries import fill, write_music
+from tests.libraries import excerpt, fill, write_music, write_wav
 from tests.paths import ASSETS
 from tests.remote.conftest import given
+
+
+@pytest.fixture(scope="module")
+def bundled(postgres):
+    """A copy of the bundled library."""
+    address = Address(postgres.new_database("commands"))
+    grafprint("library", "copy", ASSETS / "library", address)
+    return address
+
+
+def bundled_titles():
+    """The titles of the bundled tracks, in the order of their files."""
+    with Library.open(ASSETS / "library") as library:
+        titles = {Path(track.path).name: track.title for track in library.tracks()}
+    return [titles[file.name] for file in MUSIC]
 
 
 def test_a_folder_is_indexed_listed_identified_and_changed(address, tmp_path):
@@ -128,14 +151,52 @@ def test_a_map_is_kept_on_this_machine(address, remote, tmp_path, monkeypatch):
     assert library_map.load(remote) is None
 
 
-def test_the_app_shows_a_library_on_a_server(address):
+def test_the_app_shows_a_library_on_a_server(bundled):
     from demo.library import shelf
     from demo.studio import Studio
     from grafprint.fingerprint import DEFAULT_MODEL
 
-    grafprint("library", "copy", ASSETS / "library", address)
-    studio = Studio.load(address, DEFAULT_MODEL)
-    assert studio.home_name == address.name
+    studio = Studio.load(bundled, DEFAULT_MODEL)
+    assert studio.home_name == bundled.name
     facts = shelf.facts(studio, studio.home_name)
     assert facts["tracks"] == 32 and facts["index"] == "Flat" and not facts["editable"]
     assert len(shelf.listed(studio, studio.home_name, "musicbox")) == 1
+
+
+def test_sound_without_end_is_watched(bundled, tmp_path):
+    file = write_wav(tmp_path / "radio.wav", excerpt(0, 20, 9.0))
+    log, table = tmp_path / "log.jsonl", tmp_path / "report.csv"
+    more = ("--idle", "0.2", "--log", log, "--report", table)
+    title = bundled_titles()[0]
+    assert title in grafprint("watch", file, "-l", bundled, *more)
+    (play,) = (json.loads(line) for line in log.read_text().splitlines())
+    assert play["title"] == title and title in table.read_text()
+
+
+def test_what_a_microphone_hears_is_identified(bundled, sound_server, tmp_path):
+    samples = np.tile(audio.load(EXAMPLES / "engine.opus"), 20)
+    wavfile.write(tmp_path / "clip.wav", 16_000, np.round(samples * 30_000).astype("<i2"))
+    player = subprocess.Popen(["paplay", str(tmp_path / "clip.wav")], env=sound_server)
+    try:
+        done = listen(sound_server, "--seconds", "4", "--json", "--library", str(bundled))
+    finally:
+        player.terminate()
+        player.wait(timeout=10)
+    assert done.returncode == 0, done.stderr
+    wanted = json.loads(grafprint("identify", EXAMPLES / "engine.opus", "--json"))
+    assert json.loads(done.stdout)["matches"][0]["title"] == wanted["matches"][0]["title"]
+
+
+def test_hit_rates_are_measured(bundled, tmp_path):
+    out = tmp_path / "out"
+    few = ("--queries", 2, "--lengths", "2", "--snr", "10", "--reverb", "without", "--out", out)
+    grafprint("evaluate", "-l", bundled, *few)
+    found = json.loads((out / "evaluation.json").read_text())
+    assert found["references"] == 32 and found["cells"][0]["queries"] == 2
+
+
+def test_untagged_files_get_the_texts_of_the_library(bundled, tmp_path):
+    file = write_wav(tmp_path / "rip 01.wav", excerpt(0, 20, 8.0))
+    assert bundled_titles()[0] in grafprint("retag", file, "-l", bundled)
+    assert "written" in grafprint("retag", file, "-l", bundled, "--yes")
+    assert metadata.read(file).title == bundled_titles()[0]
