@@ -330,6 +330,7 @@ def main() -> None:
     wanted = list(kinds(args))
     done = set() if args.again else {(row["size"], row["kind"]) for row in found["rows"]}
     left = [pair for pair in wanted if pair not in done]
+    filled = False
     with servers.running() as on:
         for size in dict.fromkeys(size for size, _ in left):
             place = at_size(args, size, queries)
@@ -342,6 +343,9 @@ def main() -> None:
                 address = Address(on.postgres.new_database(f"size{size}"))
                 put(found["copies"], {"size": size, **copied(folder, address, on)})
                 for kind in [kind for other, kind in left if other == size]:
+                    if filled:  # what another index took is not given back at once
+                        on.milvus.replace()
+                    filled = kind != EXACT
                     row = {"size": size, **measure(kind, folder, address, asked, on)}
                     put(found["rows"], row)
                     print(row, flush=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from benchmarks.shared import common
+from benchmarks.shared import cluster_costs, common
 from benchmarks.shared.common import markdown
 from grafprint.evaluation.intervals import percent
 
@@ -88,8 +88,49 @@ def loading() -> str:
     return markdown(header, rows)
 
 
+def costs() -> str:
+    """Billions of fingerprints, by arithmetic."""
+    measured = {}
+    for row in common.read("cluster")["rows"]:  # the largest of each kind comes last
+        if row["kind"] != "exact":
+            measured[row["kind"]] = row
+    folder = common.read("scale")["rows"][-1]
+    indexes = common.read("index_choice")["rows"]
+    (codes,) = (r["bytes"] for r in indexes if r["factory"] == "OPQ32,IVF256,PQ32x4fs")
+    found = [
+        cost
+        for rows in cluster_costs.SIZES
+        for cost in (
+            cluster_costs.of_folder(folder, codes, rows),
+            *(cluster_costs.of_milvus(row, rows) for row in measured.values()),
+        )
+    ]
+    rows = [
+        [f"{c.rows / 1e9:g}", "folder" if c.index == "folder" else f"`{c.index}`",
+         f"{c.memory_gb:,.0f}", str(c.machines), _figures(c.core_s), f"{_figures(c.latency_s)} s",
+         _figures(c.queries_per_s)]
+        for c in found
+    ]  # fmt: skip
+    header = ["billion fingerprints", "index", "memory, GB", "machines", "core-seconds a query",
+              "one query alone", "queries per second"]  # fmt: skip
+    sizes = ", ".join(f"`{kind}` {r['fingerprints']:,}" for kind, r in measured.items())
+    return (
+        f"{markdown(header, rows)}\n\nMachines of {cluster_costs.NODE_GB} GB, of which an index "
+        f"may use {100 * cluster_costs.USABLE:.0f} %, and {cluster_costs.CORES} cores. Computed "
+        f"from: folder {folder['fingerprints']:,} fingerprints, {sizes}."
+    )
+
+
+def _figures(value: float) -> str:
+    """Two significant figures."""
+    if value >= 100:
+        return f"{value:,.0f}"
+    return f"{value:.1f}" if value >= 10 else f"{float(f'{value:.2g}'):g}"
+
+
 TABLES: dict[str, Callable[[], str]] = {
     "cluster queries": queries,
     "cluster searches": searches,
     "cluster loading": loading,
+    "cluster costs": costs,
 }

@@ -1,0 +1,76 @@
+"""What a library of billions of fingerprints would cost: arithmetic from what was measured.
+
+Nothing here was measured at that size. The assumptions are the constants below, and those that the
+page names (docs/cluster.md).
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+DIM = 128
+NODE_GB, USABLE, CORES = 256, 0.75, 32  # a machine's memory, what of it an index may use, its cores
+SEGMENT_ROWS = (16 << 30) // (4 * DIM)  # of a segment of 16 GiB of vectors (segment.maxSize)
+SIZES = (10**9, 10**10)
+# Beside the index, for each row: the row's number, its time stamp, and a filter of the numbers.
+ROW_BYTES = 8 + 8 + 2
+
+
+@dataclass(frozen=True)
+class Cost:
+    """For ``rows`` fingerprints: memory in GB, machines, and core-seconds of a 5 s query."""
+
+    index: str
+    rows: int
+    memory_gb: float
+    machines: int
+    core_s: float
+
+    @property
+    def latency_s(self) -> float:
+        """Seconds of a query on otherwise idle machines, which share its work evenly."""
+        return self.core_s / (self.machines * CORES)
+
+    @property
+    def queries_per_s(self) -> float:
+        """How many queries the machines answer in a second, all cores being busy."""
+        return self.machines * CORES / self.core_s
+
+
+def index_bytes(row: dict[str, Any]) -> float:
+    """Bytes of an index of Milvus for each fingerprint, from what it consists of."""
+    if row["kind"] == "HNSW":
+        links = 2 * row["build"]["M"] * 4  # of the lowest layer, where all rows are
+        return 4 * DIM + links * (1 + 1 / row["build"]["M"])
+    return DIM if row["kind"] == "IVF_SQ8" else 4 * DIM
+
+
+def of_milvus(row: dict[str, Any], rows: int) -> Cost:
+    """A kind of index at ``rows``, from its measured row.
+
+    Every segment is searched. In one of n rows HNSW's work grows as log n. A kind with lists does
+    work in proportion to the rows if the same share of the lists is probed, and so does ``FLAT``.
+    """
+    measured = row["fingerprints"]
+    core_s = row["server_cpu_s"]
+    if row["kind"] == "HNSW":
+        in_segment = min(rows, SEGMENT_ROWS)
+        core_s *= rows / in_segment * math.log(in_segment) / math.log(measured)
+    else:
+        core_s *= rows / measured
+    memory = rows * (index_bytes(row) + ROW_BYTES) / 1e9
+    return Cost(row["kind"], rows, memory, _machines(memory), core_s)
+
+
+def of_folder(row: dict[str, Any], bytes_a_row: float, rows: int) -> Cost:
+    """The folder of one machine at ``rows``, from the largest that was measured."""
+    memory = rows * bytes_a_row / 1e9
+    return Cost(
+        "folder", rows, memory, _machines(memory), row["query_s"] * rows / row["fingerprints"]
+    )
+
+
+def _machines(memory_gb: float) -> int:
+    return max(1, math.ceil(memory_gb / (NODE_GB * USABLE)))
