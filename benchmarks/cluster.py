@@ -20,7 +20,7 @@ measures anew.
 from __future__ import annotations
 
 import argparse
-import logging
+import math
 import shutil
 import statistics
 import time
@@ -41,6 +41,7 @@ from grafprint.evaluation.intervals import wilson
 from grafprint.library import Library
 from grafprint.remote.address import Address
 from grafprint.remote.engine import EXACT, KINDS, EngineSettings
+from grafprint.remote.exact import ExactEngine
 from tests.cluster_servers import Server
 
 if TYPE_CHECKING:
@@ -52,7 +53,6 @@ SWEEP: dict[str, list[dict[str, int]]] = {
     "IVF_SQ8": [{"nprobe": n} for n in (8, 16, 32, 64, 128)],
     "IVF_FLAT": [{"nprobe": n} for n in (8, 16, 32, 64, 128)],
 }
-log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, eq=False)
@@ -122,6 +122,8 @@ def neighbours(
     from grafprint.remote.state import connect
 
     engine = connect(settings, remote.dim)
+    assert not isinstance(engine, ExactEngine)
+    engine.age_s = math.inf  # nothing was written just now
     engine.search(asked.queries.prints[0], None)
     cost, times, recalls, found_own = Cost(), [], [], []
     with remote.locked():
@@ -258,6 +260,7 @@ def measure(
         numbers = Numbers(folder, library)
         if kind != EXACT:
             own = own_rows(folder, asked.queries)
+            servers.wait_until_idle(on.milvus)
             result["sweep"] = [
                 neighbours(
                     library, numbers, own, asked,

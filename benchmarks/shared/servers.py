@@ -14,6 +14,7 @@ from unittest import mock
 from tests.cluster_servers import MILVUS_TOKEN, Milvus, Postgres, Server
 
 _TICKS = os.sysconf("SC_CLK_TCK")
+_IDLE = 0.2  # CPU seconds in a second: a server has clocks and checks
 # PostgreSQL as it would be used, but with little memory; what was committed is on the disk.
 _POSTGRES = {"fsync": "on", "shared_buffers": "256MB", "max_wal_size": "4GB"}
 
@@ -69,6 +70,15 @@ def cpu_s(server: Server) -> float:
             continue
         ticks += sum(map(int, fields[11 : 13 if number else 15]))
     return ticks / _TICKS
+
+
+def wait_until_idle(server: Server, patience_s: float = 120.0) -> None:
+    """Wait until a server has used little CPU for three seconds: it tidies up after writing."""
+    deadline, used, still = time.monotonic() + patience_s, cpu_s(server), 0
+    while still < 3 and time.monotonic() < deadline:
+        time.sleep(1.0)
+        before, used = used, cpu_s(server)
+        still = still + 1 if used - before < _IDLE else 0
 
 
 def memory_mb(server: Server) -> float:

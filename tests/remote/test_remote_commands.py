@@ -197,6 +197,6 @@ def test_hit_rates_are_measured(bundled, tmp_path):
 
 def test_untagged_files_get_the_texts_of_the_library(bundled, tmp_path):
     file = write_wav(tmp_path / "rip 01.wav", excerpt(0, 20, 8.0))
-    assert bundled_titles()[0] in grafprint("retag", file, "-l", bundled)
+    assert "Nothing is written" in grafprint("retag", file, "-l", bundled)
     assert "written" in grafprint("retag", file, "-l", bundled, "--yes")
     assert metadata.read(file).title == bundled_titles()[0]
