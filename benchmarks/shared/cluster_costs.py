@@ -47,29 +47,41 @@ def index_bytes(row: dict[str, Any]) -> float:
     return DIM if row["kind"] == "IVF_SQ8" else 4 * DIM
 
 
-def of_milvus(row: dict[str, Any], rows: int) -> Cost:
-    """A kind of index at ``rows``, from its measured row.
+def search_cpu_s(row: dict[str, Any]) -> float:
+    """CPU seconds of Milvus for the segments of one query, with the settings of the row."""
+    (tried,) = (t for t in row["sweep"] if row["search"].items() <= t.items())
+    return float(tried["server_cpu_s"])
+
+
+def of_milvus(measured: list[dict[str, Any]], rows: int) -> Cost:
+    """A kind of index at ``rows``, from what was measured of it, the largest size last.
 
     Every segment is searched. In one of n rows HNSW's work grows as log n. A kind with lists does
-    work in proportion to the rows if the same share of the lists is probed, and so does ``FLAT``.
+    work in proportion to the rows if the same share of the lists is probed, and so does ``FLAT``:
+    as much for each row as between the two largest sizes, or, if there is one, in all.
     """
-    measured = row["fingerprints"]
-    core_s = row["server_cpu_s"]
+    row = measured[-1]
+    count, core_s = row["fingerprints"], search_cpu_s(row)
     if row["kind"] == "HNSW":
         in_segment = min(rows, SEGMENT_ROWS)
-        core_s *= rows / in_segment * math.log(in_segment) / math.log(measured)
+        core_s *= rows / in_segment * math.log(in_segment) / math.log(count)
     else:
-        core_s *= rows / measured
+        before = measured[-2] if len(measured) > 1 else None
+        less, fewer = (search_cpu_s(before), before["fingerprints"]) if before else (0.0, 0)
+        core_s *= 1 if core_s <= less else (core_s - less) / core_s * count / (count - fewer)
+        core_s *= rows / count
     memory = rows * (index_bytes(row) + ROW_BYTES) / 1e9
     return Cost(row["kind"], rows, memory, _machines(memory), core_s)
 
 
 def of_folder(row: dict[str, Any], bytes_a_row: float, rows: int) -> Cost:
-    """The folder of one machine at ``rows``, from the largest that was measured."""
+    """The folder of one machine at ``rows``, from the largest that was measured, on two cores.
+
+    Its index is mapped: its memory is what must be in the system's cache for the same speed.
+    """
     memory = rows * bytes_a_row / 1e9
-    return Cost(
-        "folder", rows, memory, _machines(memory), row["query_s"] * rows / row["fingerprints"]
-    )
+    core_s = 2 * row["query_s"] * rows / row["fingerprints"]
+    return Cost("folder", rows, memory, _machines(memory), core_s)
 
 
 def _machines(memory_gb: float) -> int:
