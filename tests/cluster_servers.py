@@ -207,7 +207,8 @@ class Milvus(Server):
         )
 
     def replace(self) -> None:
-        """Start again without the data: as another server."""
+        """End it, and start again without the data: as another server."""
+        self.kill()
         for name in ("data", "run"):
             shutil.rmtree(self.folder / name, ignore_errors=True)
         self.start()
