@@ -11,6 +11,10 @@ from grafprint.evaluation.intervals import percent
 
 # "exact" is a search in the memory of the program, without Milvus.
 EXACT = "exact, without Milvus"
+_BOUND = (
+    " **Only one size was measured, so the kinds with lists and `FLAT` are far too high:** most of "
+    "what a call costs there does not grow, and is counted as if it did."
+)
 
 
 def _ms(seconds: float) -> str:
@@ -116,17 +120,18 @@ def costs() -> str:
     ]
     rows = [
         [f"{c.rows / 1e9:g}", "folder" if c.index == "folder" else f"`{c.index}`",
-         f"{c.memory_gb:,.0f}", str(c.machines), _figures(c.core_s), f"{_figures(c.latency_s)} s",
+         f"{c.memory_gb:,.0f}", str(c.machines), _figures(c.core_s), _figures(c.latency_s),
          _figures(c.queries_per_s)]
         for c in found
     ]  # fmt: skip
     header = ["billion fingerprints", "index", "memory, GB", "machines", "core-seconds a query",
-              "one query alone", "queries per second"]  # fmt: skip
+              "one query alone, s", "queries per second"]  # fmt: skip
     sizes = ", ".join(f"`{kind}` {r[-1]['fingerprints']:,}" for kind, r in measured.items())
     return (
         f"{markdown(header, rows)}\n\nMachines of {cluster_costs.NODE_GB} GB, of which an index "
         f"may use {100 * cluster_costs.USABLE:.0f} %, and {cluster_costs.CORES} cores. Computed "
         f"from: folder {folder['fingerprints']:,} fingerprints, {sizes}."
+        + ("" if all(len(r) > 1 for r in measured.values()) else _BOUND)
     )
 
 
