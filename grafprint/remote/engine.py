@@ -17,9 +17,8 @@ from grafprint.errors import LibraryError
 
 EXACT = "exact"
 MILVUS = "milvus"
-# Kinds of index of Milvus: how each is built and searched. Chosen with benchmarks.cluster:
-# the least effort with the answers of exact search to 5 s clips. HNSW is first: it finds the most
-# for the same CPU time. `grafprint library reindex` takes others.
+# Kinds of index of Milvus: how each is built and searched. With these, 5 s clips get the answers of
+# exact search (benchmarks.cluster). HNSW is the usual one: its work grows least with the library.
 KINDS: dict[str, tuple[dict[str, int], dict[str, int]]] = {
     "HNSW": ({"M": 16, "efConstruction": 200}, {"ef": 128}),
     "IVF_SQ8": ({"nlist": 1024}, {"nprobe": 32}),
