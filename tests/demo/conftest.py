@@ -49,7 +49,7 @@ class Visitor:
             page.on("request", lambda request: self._requested.append(request.url))
             # Gradio loads the page anew after a lost connection, which puzzles a test that fails.
             page.on("requestfailed", lambda lost: print("failed:", lost.url, lost.failure))
-            page.on("load", lambda: print("loaded:", page.url))
+            page.on("load", lambda loaded: print("loaded:", loaded.url))
             page.goto(self._address)
             expect(page.locator("#answer")).to_contain_text("What is playing?", timeout=PATIENCE)
         return self._context.pages[0]
