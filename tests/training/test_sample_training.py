@@ -1,4 +1,4 @@
-"""Training for sample identification: it learns, resumes exactly, and runs in two processes."""
+"""Training for sample identification: it learns, and resumes exactly."""
 
 import json
 import math
@@ -20,7 +20,7 @@ from grafprint.training.sample_validation import SampleValidation
 from grafprint.training.stem_bank import StemBank
 from tests.cli.commands import grafprint
 from tests.libraries import excerpt, write_wav
-from tests.training.runs import reports_of, run_in_two_processes
+from tests.training.runs import reports_of
 from tests.training.states import same, weights
 
 TINY = {"widths": (16, 16, 32, 32), "depths": (1, 1, 1, 1), "pooled_width": 64, "hidden_width": 64}
@@ -28,8 +28,11 @@ TINY = {"widths": (16, 16, 32, 32), "depths": (1, 1, 1, 1), "pooled_width": 64, 
 
 @pytest.fixture(scope="module")
 def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_data(tmp_path_factory.mktemp("data"))
+
+
+def write_data(folder: Path) -> Path:
     """Songs of three stems for training and validation, and recordings with a manifest."""
-    folder = tmp_path_factory.mktemp("data")
     for number in range(6):
         stems = [(str(n), excerpt((number + n) % 20, 10 + 15 * n, 9)) for n in range(3)]
         mix = np.sum([sound for _, sound in stems], axis=0)
@@ -101,29 +104,6 @@ def test_a_stopped_run_resumes_to_the_same_weights(data: Path, tmp_path: Path):
     assert not same(weights(tmp_path / "whole"), weights(tmp_path / "parts"))
     assert [r.step for r in run(data, tmp_path / "parts", settings, resume=True)] == [5, 6]
     assert same(weights(tmp_path / "whole"), weights(tmp_path / "parts"))
-
-
-def test_two_processes_train_on_one_batch(data: Path, tmp_path: Path):
-    """With one song in several pairs, so that the songs of both processes count."""
-    script = tmp_path / "ddp.py"
-    script.write_text(f"""
-from pathlib import Path
-from tests.training.test_sample_training import config
-from grafprint.training import train
-data = Path({str(data)!r})
-reports = []
-train(config(steps=2, segments_per_track=2), data / "stems" / "stems.csv",
-      Path({str(tmp_path / "out")!r}), mixes=data / "mixes.csv", cache=data / "cache",
-      accelerator="cpu", on_progress=reports.append, report_every=1)
-import torch.distributed as dist
-if dist.get_rank() == 0:
-    print("losses", [r.loss for r in reports])
-dist.destroy_process_group()
-""")
-    output = run_in_two_processes(script)
-    losses = json.loads(output.split("losses ")[1].splitlines()[0])
-    assert len(losses) == 2
-    assert all(0 < loss < 10 for loss in losses)
 
 
 def test_the_command_trains_the_encoder_for_samples_and_resumes(data: Path, tmp_path: Path):
