@@ -32,7 +32,10 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def write_data(folder: Path) -> Path:
-    """Songs of three stems for training and validation, and recordings with a manifest."""
+    """Songs of three stems for training and validation, and recordings with a manifest.
+
+    Of both tables there is one without what is held out, for runs that need no validation.
+    """
     for number in range(6):
         stems = [(str(n), excerpt((number + n) % 20, 10 + 15 * n, 9)) for n in range(3)]
         mix = np.sum([sound for _, sound in stems], axis=0)
@@ -44,6 +47,12 @@ def write_data(folder: Path) -> Path:
         file = write_wav(folder / f"{number}.wav", excerpt(10 + number, 20, 9))
         rows.append(f"{file.name},{'valid' if number < 2 else 'train'}")
     (folder / "mixes.csv").write_text("\n".join(rows) + "\n")
+    for table in (folder / "stems" / "stems.csv", folder / "mixes.csv"):
+        lines = table.read_text().splitlines(keepends=True)
+        held_out = [line for line in lines if "valid" in line]
+        table.with_name(f"train-{table.name}").write_text(
+            "".join(line for line in lines if line not in held_out)
+        )
     return folder
 
 
@@ -56,13 +65,15 @@ def config(**changes: object) -> TrainConfig:
     return TrainConfig(**(values | changes))  # type: ignore[arg-type]
 
 
-def run(data: Path, out: Path, settings: TrainConfig, **options: object) -> list[Progress]:
+def run(
+    data: Path, out: Path, settings: TrainConfig, tables: str = "", **options: object
+) -> list[Progress]:
     return reports_of(
         train,
         settings,
-        data / "stems" / "stems.csv",
+        data / "stems" / f"{tables}stems.csv",
         out,
-        mixes=data / "mixes.csv",
+        mixes=data / f"{tables}mixes.csv",
         cache=data / "cache",
         **options,
     )
@@ -98,11 +109,12 @@ def test_it_learns_and_measures_held_out_songs(data: Path, tmp_path: Path):
 
 def test_a_stopped_run_resumes_to_the_same_weights(data: Path, tmp_path: Path):
     settings = config(segments_per_track=2, encoder_options=TINY | {"drop_path": 0.3})
-    run(data, tmp_path / "whole", settings)
+    run(data, tmp_path / "whole", settings, "train-")
     steps = iter(range(100))
-    run(data, tmp_path / "parts", settings, stop=lambda: next(steps) == 4)
+    run(data, tmp_path / "parts", settings, "train-", stop=lambda: next(steps) == 4)
     assert not same(weights(tmp_path / "whole"), weights(tmp_path / "parts"))
-    assert [r.step for r in run(data, tmp_path / "parts", settings, resume=True)] == [5, 6]
+    reports = run(data, tmp_path / "parts", settings, "train-", resume=True)
+    assert [r.step for r in reports] == [5, 6]
     assert same(weights(tmp_path / "whole"), weights(tmp_path / "parts"))
 
 

@@ -57,7 +57,7 @@ def gradients():
 music, songs, clips = (root / name for name in ("music", "songs", "clips"))
 found["gradients"] = gradients()
 found["music"] = losses(
-    train, test_training.config(steps=4, batch=12), music / "music.csv", root / "of music",
+    train, test_training.config(steps=4, batch=12), music / "one held out.csv", root / "of music",
     noise=music / "noise", rooms=music / "rooms", cache=music / "cache",
 )
 found["songs"] = losses(
@@ -90,7 +90,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def found(root: Path, rank: int = 0) -> dict[str, Any]:
-    return json.loads((root / f"{rank}.json").read_text())  # type: ignore[no-any-return]
+    return json.loads((root / f"{rank}.json").read_text())
 
 
 def test_gradients_of_the_gathered_loss_equal_those_of_one_process(trained: Path):
