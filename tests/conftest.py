@@ -1,17 +1,36 @@
 """Fixtures for all test modules: the bundled network, and small libraries."""
 
+import functools
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from grafprint.fingerprint import DEFAULT_MODEL, Fingerprinter
+from grafprint.fingerprint import DEFAULT_MODEL, FAST_MODEL, Fingerprinter
 from grafprint.library import Library
 from tests.libraries import write_music
 from tests.paths import ASSETS
 from tests.sample_networks import make_library
 
 EXAMPLES = ASSETS / "examples"
+
+
+@pytest.fixture(scope="session", autouse=True)
+def bundled_networks() -> Iterator[None]:
+    """All tests share the bundled networks, which take a second to load; other files are loaded."""
+    load = Fingerprinter.load
+    once = functools.cache(load)
+
+    def shared(
+        model: str | Path = DEFAULT_MODEL, device: str = "cpu", **options: Any
+    ) -> Fingerprinter:
+        is_bundled = Path(model) in (DEFAULT_MODEL, FAST_MODEL)
+        return (once if is_bundled else load)(model, device, **options)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Fingerprinter, "load", shared)
+        yield
 
 
 @pytest.fixture(scope="session")

@@ -1,7 +1,6 @@
 """The command line on the bundled music: index, identify, list, remove, evaluate, train, errors."""
 
 import errno
-import functools
 import json
 import os
 import shutil
@@ -18,7 +17,6 @@ from grafprint import __version__
 from grafprint.cli import app, console
 from grafprint.cli.console import clock
 from grafprint.errors import ConfigError
-from grafprint.fingerprint import Fingerprinter
 from grafprint.library import Library
 from grafprint.models.encoders import build
 from tests.cli.commands import grafprint
@@ -121,14 +119,10 @@ def refusal(capsys: pytest.CaptureFixture[str], *arguments: object) -> str:
     return lines[0]
 
 
-load = functools.cache(Fingerprinter.load)  # once for all of these tests
-
-
 @pytest.fixture
 def files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The working folder, with files of kinds that a user may name by mistake."""
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(Fingerprinter, "load", load)
     for folder in ("empty", "damaged", "silence", "noises", "rooms", "run", "results"):
         Path(folder).mkdir()
     for name, samples in (
