@@ -22,11 +22,9 @@ def bundled_networks() -> Iterator[None]:
     load = Fingerprinter.load
     once = functools.cache(load)
 
-    def shared(
-        model: str | Path = DEFAULT_MODEL, device: str = "cpu", **options: Any
-    ) -> Fingerprinter:
+    def shared(model: str | Path = DEFAULT_MODEL, *arguments: Any, **options: Any) -> Fingerprinter:
         is_bundled = Path(model) in (DEFAULT_MODEL, FAST_MODEL)
-        return (once if is_bundled else load)(model, device, **options)
+        return (once if is_bundled else load)(model, *arguments, **options)
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(Fingerprinter, "load", shared)
