@@ -119,12 +119,14 @@ def test_a_stopped_run_resumes_to_the_same_weights(data: Path, tmp_path: Path):
 
 
 def test_the_command_trains_the_encoder_for_samples_and_resumes(data: Path, tmp_path: Path):
-    out, table = tmp_path / "run", data / "stems" / "stems.csv"
-    command = ["train", table, "--out", out, "--cache", data / "cache", "--accelerator", "cpu"]
+    out, stems = tmp_path / "run", data / "stems"
+    options = ["--out", out, "--cache", data / "cache", "--accelerator", "cpu"]
     small = ["--batch", 2, "--options", json.dumps({k: list(v) if isinstance(v, tuple) else v for k, v in TINY.items()})]  # fmt: skip  # noqa: E501
-    grafprint(*command, "--mixes", data / "mixes.csv", *small, "--steps", 1)
+    first = [stems / "train-stems.csv", "--mixes", data / "train-mixes.csv"]
+    grafprint("train", *first, *options, *small, "--steps", 1)
     assert load_config(out / "config.json").encoder == "samples"
-    grafprint(*command, "--mixes", data / "mixes.csv", "--resume", "--steps", 2)
+    whole = [stems / "stems.csv", "--mixes", data / "mixes.csv"]
+    grafprint("train", *whole, *options, "--resume", "--steps", 2)
     assert load_encoder(out / "encoder.safetensors")[2]["steps_done"] == 2
 
 
