@@ -121,11 +121,14 @@ def test_the_app_needs_what_its_extra_has():
 # Runs commands while packages are hidden, as if they were not installed. After each it says on
 # stderr with which status the command would have ended its process.
 HIDE = """
+import functools
 import sys
 for name in sys.argv[1].split(","):
     sys.modules[name] = None
 from grafprint.cli.console import run
 import grafprint.cli
+from grafprint.fingerprint import Fingerprinter
+Fingerprinter.load = functools.cache(Fingerprinter.load)  # once for all commands
 for command in sys.argv[2:]:
     status = 0
     try:

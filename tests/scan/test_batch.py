@@ -135,8 +135,10 @@ def test_a_name_that_is_not_utf8_is_printed(clips, tmp_path):
     odd = os.fsdecode(os.fsencode(tmp_path) + b"/caf\xe9.wav")
     shutil.copy(clips[0], odd)
     script = """
-import sys
+import functools, sys
 from grafprint.cli import app
+from grafprint.fingerprint import Fingerprinter
+Fingerprinter.load = functools.cache(Fingerprinter.load)  # once for all formats
 for form in ("table", "json", "csv", "cue"):
     app(["scan", sys.argv[1], "--format", form], standalone_mode=False)
     print("end of", form)
