@@ -1,6 +1,7 @@
 """Fixtures for all test modules: the bundled network, and small libraries."""
 
 import functools
+import inspect
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -19,15 +20,19 @@ EXAMPLES = ASSETS / "examples"
 @pytest.fixture(scope="session", autouse=True)
 def bundled_networks() -> Iterator[None]:
     """All tests share the bundled networks, which take a second to load; other files are loaded."""
-    load = Fingerprinter.load
-    once = functools.cache(load)
+    once = functools.cache(Fingerprinter.load)
+    load = inspect.getattr_static(Fingerprinter, "load").__func__
 
-    def shared(model: str | Path = DEFAULT_MODEL, *arguments: Any, **options: Any) -> Fingerprinter:
-        is_bundled = Path(model) in (DEFAULT_MODEL, FAST_MODEL)
-        return (once if is_bundled else load)(model, *arguments, **options)
+    def shared(
+        kind: type[Fingerprinter], model: str | Path = DEFAULT_MODEL, *more: Any, **options: Any
+    ) -> Fingerprinter:
+        if kind is Fingerprinter and Path(model) in (DEFAULT_MODEL, FAST_MODEL):
+            return once(model, *more, **options)
+        loaded: Fingerprinter = load(kind, model, *more, **options)
+        return loaded
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(Fingerprinter, "load", shared)
+        patch.setattr(Fingerprinter, "load", classmethod(shared))
         yield
 
 
