@@ -11,7 +11,13 @@ from __future__ import annotations
 import argparse
 import re
 
-from benchmarks.pages import accuracy_tables, figures, sample_tables, speed_tables
+from benchmarks.pages import (
+    accuracy_tables,
+    figures,
+    sample_tables,
+    speed_tables,
+    tagging_tables,
+)
 from benchmarks.shared import common
 
 PAGES = tuple(
@@ -25,9 +31,10 @@ PAGES = tuple(
         "docs/app.md",
         "docs/scan.md",
         "docs/samples.md",
+        "docs/tagging.md",
     )
 )
-TABLES = accuracy_tables.TABLES | speed_tables.TABLES | sample_tables.TABLES
+TABLES = accuracy_tables.TABLES | speed_tables.TABLES | sample_tables.TABLES | tagging_tables.TABLES
 
 
 def filled(text: str) -> str:
