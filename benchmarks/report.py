@@ -17,6 +17,7 @@ from benchmarks.pages import (
     figures,
     sample_tables,
     speed_tables,
+    tagging_tables,
 )
 from benchmarks.shared import common
 
@@ -32,9 +33,16 @@ PAGES = tuple(
         "docs/scan.md",
         "docs/samples.md",
         "docs/cluster.md",
+        "docs/tagging.md",
     )
 )
-TABLES = accuracy_tables.TABLES | speed_tables.TABLES | sample_tables.TABLES | cluster_tables.TABLES
+TABLES = (
+    accuracy_tables.TABLES
+    | speed_tables.TABLES
+    | sample_tables.TABLES
+    | tagging_tables.TABLES
+    | cluster_tables.TABLES
+)
 
 
 def filled(text: str) -> str:

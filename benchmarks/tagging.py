@@ -118,15 +118,24 @@ def measure(
 
 
 def table(results: dict[str, Any]) -> str:
-    """The sets as a Markdown table."""
-    rows = [
-        [set_name, name, str(found["clips"]), *(
-            common.rate_text(found[what], 1, 3)
-            for what in ("accuracy", "mean_average_precision", "d_prime"))]
-        for set_name, of_set in results["sets"].items()
-        for name, found in of_set.items()
-    ]  # fmt: skip
-    return common.markdown(["clips", "tagger", "number", "accuracy", "mAP", "d-prime"], rows)
+    """The sets as a Markdown table; the last column is over the labels that all have."""
+    rows = []
+    for set_name, of_set in results["sets"].items():
+        precisions = {
+            name: {s["label"]: s["average_precision"][0] for s in found["labels"]}
+            for name, found in of_set.items()
+        }
+        common_labels = set.intersection(*map(set, precisions.values()))
+        for name, found in of_set.items():
+            both = [precisions[name][label] for label in common_labels]
+            rows.append(
+                [set_name, name, str(found["clips"]),
+                 *(common.rate_text(found[what], 1, 3)
+                   for what in ("accuracy", "mean_average_precision", "d_prime")),
+                 f"{statistics.mean(both):.3f} ({len(both)})" if both else "-"]
+            )  # fmt: skip
+    header = ["clips", "tagger", "number", "accuracy", "mAP", "d-prime", "mAP, labels of all"]
+    return common.markdown(header, rows)
 
 
 def _named(texts: list[str] | None, option: str) -> dict[str, Path]:

@@ -1,17 +1,39 @@
 """Fixtures for all test modules: the bundled network, and small libraries."""
 
+import functools
+import inspect
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from grafprint.fingerprint import DEFAULT_MODEL, Fingerprinter
+from grafprint.fingerprint import DEFAULT_MODEL, FAST_MODEL, Fingerprinter
 from grafprint.library import Library
 from tests.libraries import write_music
 from tests.paths import ASSETS
 from tests.sample_networks import make_library
 
 EXAMPLES = ASSETS / "examples"
+
+
+@pytest.fixture(scope="session", autouse=True)
+def bundled_networks() -> Iterator[None]:
+    """All tests share the bundled networks, which take a second to load; other files are loaded."""
+    once = functools.cache(Fingerprinter.load)
+    load = inspect.getattr_static(Fingerprinter, "load").__func__
+
+    def shared(
+        kind: type[Fingerprinter], model: str | Path = DEFAULT_MODEL, *more: Any, **options: Any
+    ) -> Fingerprinter:
+        if kind is Fingerprinter and Path(model) in (DEFAULT_MODEL, FAST_MODEL):
+            return once(model, *more, **options)
+        loaded: Fingerprinter = load(kind, model, *more, **options)
+        return loaded
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Fingerprinter, "load", classmethod(shared))
+        yield
 
 
 @pytest.fixture(scope="session")

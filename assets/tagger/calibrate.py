@@ -16,7 +16,8 @@ import torch
 import typer
 
 from grafprint import audio
-from grafprint.models.taggers import ClipInput, Tagger, load_tagger, save_tagger
+from grafprint.models.taggers import Tagger, load_tagger, save_tagger
+from grafprint.tagging import ClipTagger
 from grafprint.training.tagging_calibration import fit_calibration
 from grafprint.training.tagging_data import ClipSet, find_labelled_clips
 from grafprint.training.tagging_metrics import average_precision, tagging_scores
@@ -29,13 +30,15 @@ _RENDERED, _RECORDED = "valid-0", "valid-recorded"
 
 
 def logits_of(tagger: Tagger, clips: ClipSet) -> np.ndarray:
-    """Logits ``[n, S]`` of clips as they are, without padding."""
-    inputs = ClipInput(tagger.features)
+    """Logits ``[n, S]`` of the first window of each clip, padded as a tagger in use pads it."""
+    used = ClipTagger(tagger)
+    size = used.window_samples
     found = []
     with torch.no_grad():
         for file in clips.files:
-            samples = torch.from_numpy(audio.load(file.path))[None]
-            found.append(tagger.network(inputs(samples))[0].numpy())
+            samples = audio.load(file.path, duration_s=used.window_s)[:size]
+            inputs, _ = used.inputs(np.pad(samples, (0, size - len(samples)))[None])
+            found.append(used.network(inputs)[0].numpy())
     return np.array(found)
 
 

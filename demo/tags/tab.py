@@ -28,7 +28,8 @@ NOTE = (
     "patches of the spectrogram, block by block. Choose a label and what is lit for it: the "
     "patches that changed its node most, those that raise its sum over all patches, or the "
     "squares without which the whole network is less sure (silenced squares). The brighter, "
-    "the more."
+    "the more. Measured on the bundled network, what is lit matters to it, the squares most; it "
+    "hardly shows when a label sounds."
 )
 
 

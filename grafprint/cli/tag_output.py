@@ -18,6 +18,7 @@ CSV_COLUMNS = (
     "path", "duration_s", "label", "probability", "peak", "peak_start_s", "peak_end_s", "error",
 )  # fmt: skip
 CSV_COLUMNS_OVER_TIME = ("path", "start_s", "end_s", "label", "probability", "error")
+_SURE = 0.5  # from which probability on a clip is said to sound like its likeliest label
 
 
 @dataclass(frozen=True, eq=False)
@@ -35,8 +36,13 @@ def show_clip(clip: str, tags: ClipTags, top: int, least: float, over_time: bool
     if not found:
         out.print(f"{escape(clip)} {_why_none(tags, least)}", highlight=False, soft_wrap=True)
         return
-    line = f"{escape(clip)} sounds like [bold]{escape(found[0].label)}[/]"
-    out.print(line, highlight=False, soft_wrap=True)
+    likeliest = f"[bold]{escape(found[0].label)}[/]"
+    says = (
+        f"sounds like {likeliest}"
+        if found[0].probability >= _SURE
+        else f"sounds like no label for certain; {likeliest} is the likeliest"
+    )
+    out.print(f"{escape(clip)} {says}", highlight=False, soft_wrap=True)
     rows = [
         (
             escape(tag.label),

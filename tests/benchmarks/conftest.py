@@ -13,7 +13,7 @@ from tests.models.test_baselines import SMALL
 from tests.training.test_training import TINY
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """FMA with 12 tracks for training, 2 for validation and 4 for tests; MUSAN; AIR."""
     root = tmp_path_factory.mktemp("data")

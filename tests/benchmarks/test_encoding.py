@@ -44,7 +44,7 @@ def test_the_gpu_benchmark_runs_without_a_gpu(small: Path, monkeypatch: pytest.M
         with pytest.raises(SystemExit, match="no GPU"):
             run(gpu, monkeypatch)
     run(gpu, monkeypatch, "--device", "cpu", "--no-compile", "--rounds", 1, "--batch", 8,
-        "--training-batch", 16, "--steps", 8, "--size", 256, "--fingerprints", 3000)  # fmt: skip
+        "--training-batch", 8, "--steps", 4, "--size", 256, "--fingerprints", 3000)  # fmt: skip
     found = common.read("gpu")
     assert found["encoding"]["as it is"]["least_cosine_to_cpu"] > 0.97
     assert found["encoding"]["as it is"]["segments_per_s"] > 0

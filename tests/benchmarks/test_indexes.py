@@ -1,5 +1,6 @@
 """Indexes and sizes of libraries are compared."""
 
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +16,7 @@ from benchmarks.shared import common
 from benchmarks.shared.gpu_exact_search import DeviceLibrary
 from grafprint.library import Library
 from tests import audio_files
-from tests.benchmarks.commands import run
+from tests.benchmarks.commands import LAST, run
 from tests.paths import ASSETS
 
 
@@ -75,8 +76,13 @@ def test_indexes_are_compared_and_libraries_grow(
 def test_libraries_of_the_fast_network_are_compared(
     data: Path, small: Path, monkeypatch: pytest.MonkeyPatch
 ):
+    music = small / "music"
+    music.mkdir()
+    for number in range(LAST, LAST + 6):
+        file = f"{number:06d}.mp3"
+        shutil.copy(data / "fma" / "fma_medium" / "000" / file, music / file)
     asked = (
-        "--test", data / "fma" / "fma_medium", "--noise", data / "musan", "--rooms", data / "air",
+        "--test", music, "--noise", data / "musan", "--rooms", data / "air",
         "--queries", 3, "--work", small / "work",
     )  # fmt: skip
     run(fast_library, monkeypatch, *asked)

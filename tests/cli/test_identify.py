@@ -1,7 +1,9 @@
 """``grafprint identify``: many clips, folders, standard input, formats and exit statuses."""
 
 import csv
+import io
 import json
+import sys
 from pathlib import Path
 
 import pytest
@@ -113,13 +115,17 @@ def test_a_folder_without_audio_is_an_error(
     assert end.value.code == 2 and "there is no audio" in capsys.readouterr().err
 
 
-def test_a_clip_comes_from_standard_input(discs: Path, clips: Path):
+def test_a_clip_comes_from_standard_input(
+    discs: Path, clips: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
     done = run("identify", "-", "-l", discs, "--json", stdin=(clips / "of 2.wav").read_bytes())
     assert done.returncode == 0, done.stderr.decode()
     answer = json.loads(done.stdout)
     assert answer["path"] == "-" and answer["matches"][0]["path"].endswith("disc2/01.wav")
-    nothing = run("identify", "-", "-l", discs, stdin=b"")
-    assert nothing.returncode == 2 and b"standard input" in nothing.stderr
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(b"")))
+    with pytest.raises(SystemExit) as end:
+        console.run(arguments=["identify", "-", "-l", str(discs)])
+    assert end.value.code == 2 and "standard input" in capsys.readouterr().err
 
 
 def test_what_was_found_before_an_interruption_is_printed(

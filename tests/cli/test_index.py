@@ -7,16 +7,9 @@ from pathlib import Path
 import pytest
 
 from grafprint.cli import console
-from grafprint.fingerprint import Fingerprinter
 from grafprint.library import Library
 from tests.cli.commands import grafprint
 from tests.libraries import excerpt, write_music, write_wav
-
-
-@pytest.fixture(autouse=True)
-def loaded_once(fingerprinter: Fingerprinter, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The bundled network, loaded once for all tests."""
-    monkeypatch.setattr(Fingerprinter, "load", lambda *_, **__: fingerprinter)
 
 
 def refusal(capsys: pytest.CaptureFixture[str], *arguments: object) -> str:

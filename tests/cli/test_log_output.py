@@ -1,5 +1,6 @@
 """What long commands print where their output is a file: what they do, every few seconds."""
 
+import json
 import re
 import subprocess
 import sys
@@ -7,6 +8,7 @@ from pathlib import Path
 
 from tests.libraries import excerpt, write_music, write_wav
 from tests.paths import ROOT
+from tests.training.test_training import TINY
 
 # The command line, with lines that follow each other as fast as the test needs them.
 HURRIED = (
@@ -27,7 +29,7 @@ def test_training_says_what_it_does(tmp_path: Path):
     write_music(tmp_path / "music", 20, 4.0)
     out, log = printed(
         *("train", tmp_path / "music", "--out", tmp_path / "run", "--batch", 8, "--steps", 4),
-        *("--accelerator", "cpu", "--precision", "32-true"),
+        *("--accelerator", "cpu", "--precision", "32-true", "--options", json.dumps(TINY)),
     )
     assert "trained: " in out
     for words in (

@@ -45,6 +45,16 @@ def test_one_clip_is_a_sentence_and_a_table(place: Path):
     assert len([line for line in over_time.splitlines() if "0:0" in line]) == 2 + 3  # windows
 
 
+def test_a_clip_whose_labels_are_unlikely_is_not_said_to_sound_like_one(
+    place: Path, tmp_path: Path
+):
+    """As a café full of people was said to sound like a chainsaw, at 29 %."""
+    unsure = {"scale": [0.01] * 3, "bias": [-1.0] * 3}
+    taggers.save(tmp_path / "tagger.safetensors", calibration=unsure)
+    output = grafprint("tag", place / "clips/Hum.wav", "--tagger", tmp_path / "tagger.safetensors")
+    assert "sounds like no label for certain; Hum is the likeliest" in output
+
+
 def test_a_folder_is_tagged_with_one_loading(place: Path, monkeypatch: pytest.MonkeyPatch):
     loads = []
     load = ClipTagger.load

@@ -1,6 +1,6 @@
 """Every tab, light and dark: axe finds nothing, texts and controls have contrast, focus is seen."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -15,6 +15,8 @@ from tests.demo.conftest import PATIENCE
 from tests.paths import ASSETS
 
 MEASURES = (Path(__file__).parent / "contrast.js").read_text(encoding="utf-8")
+# Ends of transitions are measured; waiting for each of them would take minutes.
+AT_ONCE = "*, ::before, ::after { transition-duration: 0s !important }"
 # What axe cannot judge, such as texts in pictures, contrast.js measures.
 TEXT, CONTROL = 4.5, 3.0
 
@@ -40,32 +42,42 @@ def changeable(
     served.close()
 
 
-@pytest.fixture(scope="module", params=["light", "dark"])
-def with_answer(
-    request: pytest.FixtureRequest, chromium: Browser, changeable: str
-) -> Iterator[Page]:
-    """A visitor's page in one of the themes, with an answer to a clip."""
-    context = chromium.new_context(viewport={"width": 1100, "height": 900})
-    page = context.new_page()
-    page.set_default_timeout(PATIENCE)
-    page.goto(f"{changeable}?__theme={request.param}")
-    page.get_by_text("Beside an engine").first.click()
-    expect(page.locator("#answer .gp-card.found")).to_be_visible(timeout=PATIENCE)
-    page.evaluate(AXE_SCRIPT)
-    page.evaluate(MEASURES)
-    yield page
-    context.close()
+@pytest.fixture(scope="module")
+def with_answer(chromium: Browser, changeable: str) -> Iterator[Callable[[str], Page]]:
+    """A visitor's page in a theme, with an answer to a clip; loaded once."""
+    pages: dict[str, Page] = {}
+
+    def load(theme: str) -> Page:
+        page = chromium.new_context(viewport={"width": 1100, "height": 900}).new_page()
+        page.set_default_timeout(PATIENCE)
+        page.goto(f"{changeable}?__theme={theme}")
+        page.get_by_text("Beside an engine").first.click()
+        expect(page.locator("#answer .gp-card.found")).to_be_visible(timeout=PATIENCE)
+        page.add_style_tag(content=AT_ONCE)
+        page.evaluate(AXE_SCRIPT)
+        page.evaluate(MEASURES)
+        return page
+
+    yield lambda theme: pages.get(theme) or pages.setdefault(theme, load(theme))
+    for page in pages.values():
+        page.context.close()
 
 
-@pytest.fixture(scope="module", params=[title for title, _ in TABS])
-def tab(request: pytest.FixtureRequest, with_answer: Page) -> Page:
-    """The page on one of the tabs, with all that can be unfolded."""
-    page = with_answer
-    page.get_by_role("tab", name=request.param, exact=True).click()
+# Not parameters of two fixtures: then pytest would change the theme for each tab.
+@pytest.fixture(
+    scope="module",
+    params=[(title, theme) for theme in ("light", "dark") for title, _ in TABS],
+    ids="-".join,
+)
+def tab(request: pytest.FixtureRequest, with_answer: Callable[[str], Page]) -> Page:
+    """The page on one of the tabs in one of the themes, with all that can be unfolded."""
+    title, theme = request.param
+    page = with_answer(theme)
+    page.get_by_role("tab", name=title, exact=True).click()
     page.evaluate("measured.settled()")
     folds = page.locator("button.label-wrap:not(.open):visible")
     while folds.count():
-        folds.first.click()
+        folds.evaluate_all("all => all.forEach(fold => fold.click())")
         page.evaluate("measured.settled()")
     return page
 

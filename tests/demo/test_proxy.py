@@ -1,11 +1,10 @@
 """The app below a path of a reverse proxy, in Chromium: page, files, streams of events, API."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager
 
 import pytest
 from gradio_client import Client
-from playwright.sync_api import Browser, expect
+from playwright.sync_api import Browser, BrowserContext, expect
 
 from demo.app import launch
 from demo.studio import Studio
@@ -17,9 +16,20 @@ from tests.servers import ReverseProxy
 PREFIX = "/our/music"
 
 
-@contextmanager
-def offered(studio: Studio, proxy: ReverseProxy, root_path: str) -> Iterator[str]:
-    """The address at which ``proxy`` offers an app; in ``root_path``, {} stands for it."""
+@pytest.fixture(
+    scope="module",
+    params=[
+        (ReverseProxy(PREFIX, strips=True), PREFIX),
+        (ReverseProxy(PREFIX, strips=False), PREFIX),
+        # Such a proxy says nowhere at which address the visitor is: the whole one is needed.
+        (ReverseProxy(PREFIX, strips=True, keeps_host=False), "{}"),
+        (ReverseProxy(PREFIX, strips=False, keeps_host=False), "{}"),
+    ],
+    ids=["stripped", "left", "stripped, whole address", "left, whole address"],
+)
+def offered(request: pytest.FixtureRequest, studio: Studio) -> Iterator[str]:
+    """The address at which a proxy offers an app; in ``root_path``, {} stands for it."""
+    proxy, root_path = request.param
     with proxy.running():
         address = proxy.address.replace("127.0.0.1", "localhost")  # another name than the app's
         served = launch(
@@ -32,34 +42,31 @@ def offered(studio: Studio, proxy: ReverseProxy, root_path: str) -> Iterator[str
             served.close()
 
 
-@pytest.mark.parametrize(
-    "proxy, root_path",
-    [
-        (ReverseProxy(PREFIX, strips=True), PREFIX),
-        (ReverseProxy(PREFIX, strips=False), PREFIX),
-        # Such a proxy says nowhere at which address the visitor is: the whole one is needed.
-        (ReverseProxy(PREFIX, strips=True, keeps_host=False), "{}"),
-        (ReverseProxy(PREFIX, strips=False, keeps_host=False), "{}"),
-    ],
-    ids=["stripped", "left", "stripped, whole address", "left, whole address"],
-)
+@pytest.fixture(scope="module")
+def visitor(chromium: Browser, offered: str) -> Iterator[BrowserContext]:
+    """A visitor, who keeps the scripts of the page from one visit to the next."""
+    context = chromium.new_context()
+    yield context
+    context.close()
+
+
 @pytest.mark.parametrize("end", ["", "/"], ids=["no slash", "slash"])
-def test_the_app_works_below_a_path_of_a_proxy(
-    studio: Studio, chromium: Browser, proxy: ReverseProxy, root_path: str, end: str
-):
-    with offered(studio, proxy, root_path) as address:
-        page = chromium.new_context().new_page()
-        asked: list[str] = []
-        page.on("request", lambda request: asked.append(request.url))
-        page.goto(address + end)
-        expect(page.locator("#answer")).to_contain_text("What is playing?", timeout=PATIENCE)
-        upload(page, EXAMPLES / "engine.opus")
-        assert "Randomness Decides" in answer(page, "found")
-        link = page.locator("#reference a[download]")
-        expect(link).to_be_attached(timeout=PATIENCE)
-        assert page.request.get(link.get_attribute("href") or "").ok
-        page.context.close()
-        outside = [url for url in asked if not url.startswith((f"{address}/", "data:", "blob:"))]
-        assert outside in ([], [address])
-        client = Client(f"{address}/", verbose=False)
-        assert client.predict("", api_name="/library_facts")["tracks"] == 32
+def test_the_app_works_below_a_path_of_a_proxy(offered: str, visitor: BrowserContext, end: str):
+    page = visitor.new_page()
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(request.url))
+    page.goto(offered + end)
+    expect(page.locator("#answer")).to_contain_text("What is playing?", timeout=PATIENCE)
+    upload(page, EXAMPLES / "engine.opus")
+    assert "Randomness Decides" in answer(page, "found")
+    link = page.locator("#reference a[download]")
+    expect(link).to_be_attached(timeout=PATIENCE)
+    assert page.request.get(link.get_attribute("href") or "").ok
+    page.close()
+    outside = [url for url in asked if not url.startswith((f"{offered}/", "data:", "blob:"))]
+    assert outside in ([], [offered])
+
+
+def test_programs_reach_the_app_below_the_path(offered: str):
+    client = Client(f"{offered}/", verbose=False)
+    assert client.predict("", api_name="/library_facts")["tracks"] == 32

@@ -1,5 +1,6 @@
 """Near-duplicates: other encodings, cuts and shared parts are found, other music is not."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -15,11 +16,14 @@ from tests.libraries import excerpt, fill, walk, write_wav
 RATE = audio.SAMPLE_RATE
 
 
-@pytest.fixture
-def crowded(library: Library, fingerprinter: Fingerprinter, tmp_path: Path) -> Library:
+@pytest.fixture(scope="module")
+def crowded(
+    fingerprinter: Fingerprinter, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Library]:
     """One recording four times over, a track that has a part of it, and other music."""
     music, other = excerpt(3, 10, 20.0), excerpt(7, 10, 20.0)
-    folder = tmp_path / "music"
+    root = tmp_path_factory.mktemp("crowded")
+    folder = root / "music"
     write_wav(folder / "original.wav", music)
     write(folder / "lossy.mp3", music, RATE, "libmp3lame")
     # A cut that begins between two fingerprints, and is louder.
@@ -31,8 +35,9 @@ def crowded(library: Library, fingerprinter: Fingerprinter, tmp_path: Path) -> L
     places = np.arange(0, len(music) - 1, 1.05)
     write_wav(folder / "fast.wav", np.interp(places, np.arange(len(music)), music).astype("f4"))
     write_wav(folder / "else.wav", excerpt(11, 10, 20.0))
-    library.add_folder(folder, fingerprinter)
-    return library
+    with Library.create(root / "library", fingerprinter) as library:
+        library.add_folder(folder, fingerprinter)
+        yield library
 
 
 def test_the_same_music_is_found_at_the_same_speed_only(crowded: Library):

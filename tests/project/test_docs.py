@@ -12,8 +12,10 @@ on the line before a block changes this:
 """
 
 import contextlib
+import io
 import os
 import re
+import runpy
 import shlex
 import subprocess
 import sys
@@ -76,40 +78,57 @@ def name_of(page: Path) -> str:
 def run(block: Block, folder: Path) -> str:
     """Run a block in ``folder`` as a reader would in the project's folder; returns its output."""
     status = 1 if block.marker.startswith(FINDS_NOTHING) else 0
-    if commands := plain_commands(block):
-        # In this process: starting PyTorch for each takes longer than most of them.
-        *first, last = commands
-        with contextlib.chdir(folder):
-            output = [grafprint(*command) for command in first]
-            return "".join([*output, grafprint(*last, status=status)])
-    interpreter = ["bash", "-euo", "pipefail"] if block.language == "sh" else [sys.executable]
-    path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
-    done = subprocess.run(
-        interpreter,
-        input=block.code,
-        cwd=folder,
-        env={**os.environ, "PATH": path, "PYTHONPATH": str(ROOT), "COLUMNS": "200"},
-        text=True,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        timeout=300,
-        check=False,
-    )
-    assert done.returncode == status, (
-        f"{block.page} line {block.line}:\n{block.code}\n{done.stdout}"
-    )
-    return done.stdout
+    parts = [("python", block.code)] if block.language == "python" else commands(block.code)
+    with contextlib.chdir(folder):
+        return "".join(
+            run_part(block, kind, code, status if number == len(parts) else 0)
+            for number, (kind, code) in enumerate(parts, 1)
+        )
 
 
-def plain_commands(block: Block) -> list[list[str]]:
-    """The arguments of each command, if a block has only this program's and needs no shell."""
-    lines = block.code.replace("\\\n", " ").splitlines()
-    commands = [shlex.split(line, comments=True) for line in lines if line.strip()]
-    commands = [words for words in commands if words]
-    plain = all(words[:3] == ["python", "-m", "grafprint"] for words in commands)
-    if block.language != "sh" or not plain or re.search(r"[|<>;&$`*~]", block.code):
-        return []
-    return [words[3:] for words in commands]
+def commands(code: str) -> list[tuple[str, str]]:
+    """The commands of this project that need no shell, and what stands between them for a shell."""
+    parts: list[tuple[str, str]] = []
+    for line in code.replace("\\\n", " ").splitlines(keepends=True):
+        if re.match(r"python -m (grafprint|docs)\b", line) and not re.search(r"[|<>;&$`*~]", line):
+            parts.append(("command", line))
+        elif parts and parts[-1][0] == "shell":
+            parts[-1] = ("shell", parts[-1][1] + line)
+        else:
+            parts.append(("shell", line))
+    return parts
+
+
+def run_part(block: Block, kind: str, code: str, status: int) -> str:
+    """Run a part of a block in the current folder; returns its output.
+
+    Python runs in this process: to start PyTorch for each part takes longer than most of them.
+    """
+    if kind == "shell":
+        done = subprocess.run(
+            ["bash", "-euo", "pipefail"],
+            input=code,
+            env={**os.environ, "PYTHONPATH": str(ROOT), "COLUMNS": "200"},
+            text=True,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            timeout=300,
+            check=False,
+        )
+        assert done.returncode == status, f"{block.page} line {block.line}:\n{code}\n{done.stdout}"
+        return done.stdout
+    words = shlex.split(code, comments=True) if kind == "command" else []
+    if words[2:3] == ["grafprint"]:
+        return grafprint(*words[3:], status=status)
+    output = io.StringIO()
+    with pytest.MonkeyPatch.context() as patch, contextlib.redirect_stdout(output):
+        patch.syspath_prepend(Path.cwd())
+        patch.setattr(sys, "argv", words[2:] or [block.page])
+        if words:
+            runpy.run_module(words[2], run_name="__main__", alter_sys=True)
+        else:
+            exec(compile(code, f"{block.page} line {block.line}", "exec"), {"__name__": "__main__"})
+    return output.getvalue()
 
 
 def check_options(block: Block) -> int:

@@ -47,6 +47,12 @@ def mix(music, jingles):
     return mix
 
 
+@pytest.fixture(scope="module")
+def vectors(fingerprinter, mix):
+    """The fingerprints of the mix."""
+    return fingerprinter(mix.samples)
+
+
 def plays(library, vectors, size):
     timeline = Timeline(library)
     found = []
@@ -55,23 +61,22 @@ def plays(library, vectors, size):
     return [*found, *timeline.finish()]
 
 
-def test_jingles_are_found_and_nothing_else(jingles, fingerprinter, mix):
-    found = plays(jingles, fingerprinter(mix.samples), 64)
+def test_jingles_are_found_and_nothing_else(jingles, vectors, mix):
+    found = plays(jingles, vectors, 64)
     assert [play.track for play in found] == [part.track for part in mix.parts]
     for play, part in zip(found, mix.parts, strict=True):
         assert play.start_s == pytest.approx(part.start_s, abs=0.3)
         assert play.end_s == pytest.approx(part.end_s, abs=0.3)
 
 
-def test_the_plays_do_not_depend_on_how_fingerprints_are_split(jingles, fingerprinter, mix):
-    vectors = fingerprinter(mix.samples)
+def test_the_plays_do_not_depend_on_how_fingerprints_are_split(jingles, vectors):
     assert plays(jingles, vectors, 64) == plays(jingles, vectors, 5) == plays(jingles, vectors, 999)
 
 
-def test_a_jingle_is_announced_while_it_is_known(jingles, fingerprinter, mix):
+def test_a_jingle_is_announced_while_it_is_known(jingles, vectors):
     timeline = Timeline(jingles)
     announced = set()
-    for part in np.array_split(fingerprinter(mix.samples), 200):
+    for part in np.array_split(vectors, 200):
         timeline.push(part)
         announced |= {play.track.id for play in timeline.playing}
         json.dumps(timeline.state())
@@ -79,7 +84,7 @@ def test_a_jingle_is_announced_while_it_is_known(jingles, fingerprinter, mix):
     assert announced == {track.id for track in jingles.tracks()}
 
 
-def test_half_a_jingle_is_not_reported(jingles, fingerprinter, mix, music):
+def test_half_a_jingle_is_not_reported(jingles, fingerprinter, music):
     half = Mix(jingles)
     half.add(music[8][: 8 * RATE])
     half.play(jingles.tracks()[1], 0, 1.7)

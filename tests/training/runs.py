@@ -25,13 +25,14 @@ def reports_of(train: Callable[..., Path], *arguments: object, **options: object
     return reports
 
 
-def run_in_two_processes(script: Path) -> str:
+def run_in_two_processes(script: Path, *arguments: object) -> str:
     """Run a script under torchrun; its output."""
     with socket.socket() as found:  # two runs at once need a port each
         found.bind(("127.0.0.1", 0))
         port = found.getsockname()[1]
     command = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2"]
-    command += ["--master-addr", "127.0.0.1", "--master-port", str(port), str(script)]
+    command += ["--master-addr", "127.0.0.1", "--master-port", str(port)]
+    command += [str(script), *map(str, arguments)]
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
     done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr[-3000:]

@@ -1,4 +1,4 @@
-"""Training for sample identification: it learns, resumes exactly, and runs in two processes."""
+"""Training for sample identification: it learns, and resumes exactly."""
 
 import json
 import math
@@ -20,7 +20,7 @@ from grafprint.training.sample_validation import SampleValidation
 from grafprint.training.stem_bank import StemBank
 from tests.cli.commands import grafprint
 from tests.libraries import excerpt, write_wav
-from tests.training.runs import reports_of, run_in_two_processes
+from tests.training.runs import reports_of
 from tests.training.states import same, weights
 
 TINY = {"widths": (16, 16, 32, 32), "depths": (1, 1, 1, 1), "pooled_width": 64, "hidden_width": 64}
@@ -28,8 +28,14 @@ TINY = {"widths": (16, 16, 32, 32), "depths": (1, 1, 1, 1), "pooled_width": 64, 
 
 @pytest.fixture(scope="module")
 def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Songs of three stems for training and validation, and recordings with a manifest."""
-    folder = tmp_path_factory.mktemp("data")
+    return write_data(tmp_path_factory.mktemp("data"))
+
+
+def write_data(folder: Path) -> Path:
+    """Songs of three stems for training and validation, and recordings with a manifest.
+
+    Of both tables there is one without what is held out, for runs that need no validation.
+    """
     for number in range(6):
         stems = [(str(n), excerpt((number + n) % 20, 10 + 15 * n, 9)) for n in range(3)]
         mix = np.sum([sound for _, sound in stems], axis=0)
@@ -41,6 +47,12 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
         file = write_wav(folder / f"{number}.wav", excerpt(10 + number, 20, 9))
         rows.append(f"{file.name},{'valid' if number < 2 else 'train'}")
     (folder / "mixes.csv").write_text("\n".join(rows) + "\n")
+    for table in (folder / "stems" / "stems.csv", folder / "mixes.csv"):
+        lines = table.read_text().splitlines(keepends=True)
+        held_out = [line for line in lines if "valid" in line]
+        table.with_name(f"train-{table.name}").write_text(
+            "".join(line for line in lines if line not in held_out)
+        )
     return folder
 
 
@@ -53,13 +65,15 @@ def config(**changes: object) -> TrainConfig:
     return TrainConfig(**(values | changes))  # type: ignore[arg-type]
 
 
-def run(data: Path, out: Path, settings: TrainConfig, **options: object) -> list[Progress]:
+def run(
+    data: Path, out: Path, settings: TrainConfig, tables: str = "", **options: object
+) -> list[Progress]:
     return reports_of(
         train,
         settings,
-        data / "stems" / "stems.csv",
+        data / "stems" / f"{tables}stems.csv",
         out,
-        mixes=data / "mixes.csv",
+        mixes=data / f"{tables}mixes.csv",
         cache=data / "cache",
         **options,
     )
@@ -95,44 +109,24 @@ def test_it_learns_and_measures_held_out_songs(data: Path, tmp_path: Path):
 
 def test_a_stopped_run_resumes_to_the_same_weights(data: Path, tmp_path: Path):
     settings = config(segments_per_track=2, encoder_options=TINY | {"drop_path": 0.3})
-    run(data, tmp_path / "whole", settings)
+    run(data, tmp_path / "whole", settings, "train-")
     steps = iter(range(100))
-    run(data, tmp_path / "parts", settings, stop=lambda: next(steps) == 4)
+    run(data, tmp_path / "parts", settings, "train-", stop=lambda: next(steps) == 4)
     assert not same(weights(tmp_path / "whole"), weights(tmp_path / "parts"))
-    assert [r.step for r in run(data, tmp_path / "parts", settings, resume=True)] == [5, 6]
+    reports = run(data, tmp_path / "parts", settings, "train-", resume=True)
+    assert [r.step for r in reports] == [5, 6]
     assert same(weights(tmp_path / "whole"), weights(tmp_path / "parts"))
 
 
-def test_two_processes_train_on_one_batch(data: Path, tmp_path: Path):
-    """With one song in several pairs, so that the songs of both processes count."""
-    script = tmp_path / "ddp.py"
-    script.write_text(f"""
-from pathlib import Path
-from tests.training.test_sample_training import config
-from grafprint.training import train
-data = Path({str(data)!r})
-reports = []
-train(config(steps=2, segments_per_track=2), data / "stems" / "stems.csv",
-      Path({str(tmp_path / "out")!r}), mixes=data / "mixes.csv", cache=data / "cache",
-      accelerator="cpu", on_progress=reports.append, report_every=1)
-import torch.distributed as dist
-if dist.get_rank() == 0:
-    print("losses", [r.loss for r in reports])
-dist.destroy_process_group()
-""")
-    output = run_in_two_processes(script)
-    losses = json.loads(output.split("losses ")[1].splitlines()[0])
-    assert len(losses) == 2
-    assert all(0 < loss < 10 for loss in losses)
-
-
 def test_the_command_trains_the_encoder_for_samples_and_resumes(data: Path, tmp_path: Path):
-    out, table = tmp_path / "run", data / "stems" / "stems.csv"
-    command = ["train", table, "--out", out, "--cache", data / "cache", "--accelerator", "cpu"]
+    out, stems = tmp_path / "run", data / "stems"
+    options = ["--out", out, "--cache", data / "cache", "--accelerator", "cpu"]
     small = ["--batch", 2, "--options", json.dumps({k: list(v) if isinstance(v, tuple) else v for k, v in TINY.items()})]  # fmt: skip  # noqa: E501
-    grafprint(*command, "--mixes", data / "mixes.csv", *small, "--steps", 1)
+    first = [stems / "train-stems.csv", "--mixes", data / "train-mixes.csv"]
+    grafprint("train", *first, *options, *small, "--steps", 1)
     assert load_config(out / "config.json").encoder == "samples"
-    grafprint(*command, "--mixes", data / "mixes.csv", "--resume", "--steps", 2)
+    whole = [stems / "stems.csv", "--mixes", data / "mixes.csv"]
+    grafprint("train", *whole, *options, "--resume", "--steps", 2)
     assert load_encoder(out / "encoder.safetensors")[2]["steps_done"] == 2
 
 

@@ -9,7 +9,9 @@ from scipy.special import expit
 
 from assets.tagger import calibrate
 from grafprint.models.taggers import ATGNN, features_of, load_tagger, save_tagger, variant
+from grafprint.tagging import ClipTagger
 from grafprint.training.tagging_calibration import fit_calibration
+from grafprint.training.tagging_data import find_labelled_clips
 from tests.training import labelled_clips
 
 
@@ -86,5 +88,13 @@ def test_a_tagger_is_written_with_its_calibration(
     before, after = (load_tagger(tmp_path / f"{name}.safetensors") for name in "ab")
     for name, weights in before.network.state_dict().items():
         assert torch.equal(weights, after.network.state_dict()[name])
+    # A clip of 2.5 s, which is padded to a window, has the same logits as in use.
+    tagger = ClipTagger(after)
+    scale, bias = (np.array(after.facts["calibration"][name]) for name in ("scale", "bias"))
+    clips = find_labelled_clips(table).of_split("valid")
+    logits = calibrate.logits_of(before, clips)
+    for file, of_clip in zip(clips.files, logits, strict=True):
+        found = tagger.tag_file(file.path).probabilities
+        np.testing.assert_allclose(found, expit(scale * of_clip + bias), atol=1e-5)
     assert "calibration" not in before.facts
     assert len(after.facts["calibration"]["scale"]) == len(after.facts["calibration"]["bias"]) == 3

@@ -1,4 +1,4 @@
-"""Small training runs of taggers: they learn, resume exactly, and run in several processes."""
+"""Small training runs of taggers: they learn, and resume exactly."""
 
 import json
 import math
@@ -22,7 +22,7 @@ from grafprint.training.tagging_config import (
 from grafprint.training.tagging_data import find_labelled_clips
 from grafprint.training.tagging_run import TaggingProgress, tagging_loss
 from tests.training import labelled_clips
-from tests.training.runs import reports_of, run_in_two_processes
+from tests.training.runs import reports_of
 from tests.training.states import same, weights
 
 TINY: dict[str, Any] = {
@@ -155,27 +155,6 @@ def test_clips_only_for_evaluation_are_refused(data: Path, tmp_path: Path):
     clips = find_labelled_clips(data / "clips.csv").of_split("valid")
     with pytest.raises(DataError, match="split 'train'"):
         train_tagger(config(), clips, tmp_path, accelerator="cpu", devices=1)
-
-
-def test_two_processes_train_on_one_batch(data: Path, tmp_path: Path):
-    script = tmp_path / "ddp.py"
-    script.write_text(f"""
-from pathlib import Path
-from grafprint.training.tagging import train_tagger
-from tests.training.test_tagger_training import config
-data = Path({str(data)!r})
-reports = []
-train_tagger(config(epochs=2), data / "clips.csv", Path({str(tmp_path / "out")!r}),
-             cache=data / "cache", accelerator="cpu", on_progress=reports.append, report_every=1)
-import torch.distributed as dist
-if dist.get_rank() == 0:
-    print("losses", [r.loss for r in reports])
-dist.destroy_process_group()
-""")
-    output = run_in_two_processes(script)
-    losses = json.loads(output.split("losses ")[1].splitlines()[0])
-    assert len(losses) == 6 and all(0 < x < 10 for x in losses)
-    assert all(torch.isfinite(v).all() for v in weights(tmp_path / "out").values())
 
 
 def test_the_loss_is_binary_cross_entropy_of_what_is_known():
