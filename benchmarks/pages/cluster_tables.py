@@ -12,8 +12,8 @@ from grafprint.evaluation.intervals import percent
 # "exact" is a search in the memory of the program, without Milvus.
 EXACT = "exact, without Milvus"
 _BOUND = (
-    " **Only one size was measured, so the kinds with lists and `FLAT` are far too high:** most of "
-    "what a call costs there does not grow, and is counted as if it did."
+    " **Of {kinds} only one size was measured, so the figures are far too high:** most of what a "
+    "call costs there does not grow, and is counted as if it did."
 )
 
 
@@ -127,11 +127,13 @@ def costs() -> str:
     header = ["billion fingerprints", "index", "memory, GB", "machines", "core-seconds a query",
               "one query alone, s", "queries per second"]  # fmt: skip
     sizes = ", ".join(f"`{kind}` {r[-1]['fingerprints']:,}" for kind, r in measured.items())
+    # HNSW's work grows as log n, whatever was measured.
+    bounds = [f"`{kind}`" for kind, r in measured.items() if len(r) == 1 and kind != "HNSW"]
     return (
         f"{markdown(header, rows)}\n\nMachines of {cluster_costs.NODE_GB} GB, of which an index "
         f"may use {100 * cluster_costs.USABLE:.0f} %, and {cluster_costs.CORES} cores. Computed "
         f"from: folder {folder['fingerprints']:,} fingerprints, {sizes}."
-        + ("" if all(len(r) > 1 for r in measured.values()) else _BOUND)
+        + (_BOUND.format(kinds=" and ".join(bounds)) if bounds else "")
     )
 
 
