@@ -14,8 +14,7 @@ import contextlib
 import os
 from collections.abc import Iterator
 from pathlib import Path
-from types import TracebackType
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -23,6 +22,7 @@ from grafprint import files
 from grafprint.errors import LibraryError
 from grafprint.library import records
 from grafprint.library.catalogue import Catalogue
+from grafprint.library.closing import FinishedOnClose
 from grafprint.library.folder import BACKUP, BUCKETS, CATALOGUE, LOCK, LibraryFolder, vectors_name
 from grafprint.library.labels import Labels
 from grafprint.library.lock import WriterLock
@@ -41,7 +41,7 @@ __all__ = ["Library", "LibraryError", "Track"]
 COMPACT_ABOVE = 0.3  # share of dead rows at which the end of a write compacts
 
 
-class Library(LibraryFolder):
+class Library(FinishedOnClose, LibraryFolder):
     """An open library; a context manager that closes it.
 
     Any number of programs may read a library while one writes. A reader sees the library as it was
@@ -127,31 +127,6 @@ class Library(LibraryFolder):
                 new_meta(network.model_id, network.dim, network.hop_s, network.window_s, factory),
             )
         return cls(path, writable=True)
-
-    def close(self) -> None:
-        """Finish: compact if worth it, save the index, and close all files.
-
-        Raises LibraryError if the disk is full; the tracks are safe even then.
-        """
-        try:
-            if self.writable:
-                self.finish()
-        finally:
-            self.release()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        if kind is None:
-            self.close()
-        else:  # an error in finishing would hide this one; the next writer finishes
-            self.release()
 
     # What is in it ------------------------------------------------------------------------------
 

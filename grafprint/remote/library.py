@@ -12,12 +12,12 @@ import threading
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
-from types import TracebackType
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from grafprint.errors import LibraryError
+from grafprint.library.closing import FinishedOnClose
 from grafprint.library.labels import Labels
 from grafprint.library.records import Network, Track
 from grafprint.remote import schema
@@ -44,7 +44,7 @@ _log = logging.getLogger(__name__)
 _SWEPT = 200  # runs removed from the index at once
 
 
-class RemoteLibrary(RemoteReader):
+class RemoteLibrary(FinishedOnClose, RemoteReader):
     """An open library on servers; a context manager that closes it.
 
     Any number of programs may read and write it at the same time. Each search sees it as it is when
@@ -68,32 +68,10 @@ class RemoteLibrary(RemoteReader):
         make_tables(address, network)
         return cls(address, writable=True)
 
-    def close(self) -> None:
-        """Finish and disconnect."""
-        try:
-            if self.writable:
-                self.finish()
-        finally:
-            self.release()
-
     def release(self) -> None:
         """Disconnect."""
         self.vector_store.close()
         super().release()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        if kind is None:
-            self.close()
-        else:  # an error in finishing would hide this one; the next writer finishes
-            self.release()
 
     def _present_engine(self) -> Engine:
         """What searches the library now."""

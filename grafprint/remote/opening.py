@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, TypeAlias
 
 from grafprint.errors import LibraryError
 from grafprint.library import Library
+from grafprint.library.folder import CATALOGUE
 from grafprint.remote.address import Address, Place, missing_package, place_of
 
 if TYPE_CHECKING:
@@ -80,7 +81,7 @@ def open_or_create(
 def is_there(place: Place) -> bool:
     """Whether there is a library. Raises LibraryError if the server cannot be asked."""
     if isinstance(place, Path):
-        return (place / "library.sqlite3").is_file()
+        return (place / CATALOGUE).is_file()
     _remote()
     from grafprint.remote.database import Database, has_library
 
