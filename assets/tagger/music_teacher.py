@@ -9,7 +9,6 @@ it with a Python of its own: ``pip install tensorflow-cpu tf-keras librosa av`` 
 
 from __future__ import annotations
 
-import os
 import sys
 from importlib import import_module
 from pathlib import Path
@@ -35,6 +34,11 @@ _FRAMES, _HOP = 187, 62  # of its windows of 3 s, and from one to the next
 _MELS = 96
 
 
+def teacher() -> Any:
+    """The module beside this one, which is no package's where this runs."""
+    return import_module("teacher")
+
+
 def network() -> tuple[Any, Any, Any, Any]:
     """A session of TensorFlow, and the network's input, mode and probabilities."""
     # By name: they are no dependencies of the project.
@@ -54,7 +58,7 @@ def network() -> tuple[Any, Any, Any, Any]:
 def windows(clip: Path) -> np.ndarray:
     """Its input for a clip: ``[n, 187, 96]``; a clip shorter than 3 s is repeated."""
     librosa = import_module("librosa")
-    samples = import_module("teacher").decode(clip)  # the module beside this one
+    samples = teacher().decode(clip)
     samples = np.resize(samples, max(len(samples), (_FRAMES + 1) * 256))
     mel = librosa.feature.melspectrogram(
         y=samples, sr=16000, hop_length=256, n_fft=512, n_mels=_MELS
@@ -74,13 +78,7 @@ def main(out: str, *clips: str) -> None:
         .mean(axis=0)[columns]
         for clip in clips
     ]  # fmt: skip
-    paths = [os.path.relpath(Path(clip).resolve(), Path(out).resolve().parent) for clip in clips]
-    np.savez(
-        out,
-        clips=np.array(paths),
-        labels=np.array([*NAMES.values()]),
-        probabilities=np.array(said, np.float32),
-    )
+    teacher().write(Path(out), [Path(clip) for clip in clips], [*NAMES.values()], said)
 
 
 if __name__ == "__main__":

@@ -64,10 +64,17 @@ def ask_about_clips(interpreter: Any, out: Path, classes: Path, clips: list[Path
     """Write ``clips`` (relative to ``out``), ``labels`` and ``probabilities [clips, labels]``."""
     with classes.open(newline="", encoding="utf-8") as lines:
         names = [row["display_name"] for row in csv.DictReader(lines)]
-    said = [probabilities(interpreter, decode(clip)) for clip in clips]
+    write(out, clips, names, [probabilities(interpreter, decode(clip)) for clip in clips])
+
+
+def write(out: Path, clips: list[Path], labels: list[str], said: list[np.ndarray]) -> None:
+    """Write what a teacher says, for ``benchmarks.tagging``; ``said`` is of each clip."""
     paths = [os.path.relpath(clip.resolve(), out.resolve().parent) for clip in clips]
     np.savez(
-        out, clips=np.array(paths), labels=np.array(names), probabilities=np.array(said, np.float32)
+        out,
+        clips=np.array(paths),
+        labels=np.array(labels),
+        probabilities=np.array(said, np.float32),
     )
 
 
