@@ -34,6 +34,7 @@ import numpy as np
 
 from benchmarks import scale
 from benchmarks.shared import common, search_queries, servers
+from benchmarks.shared.cluster_servers import Server
 from benchmarks.shared.search_queries import ExactSearch, Found, SearchQueries
 from benchmarks.shared.servers import Cost, Servers
 from grafprint import matching
@@ -42,7 +43,6 @@ from grafprint.library import Library
 from grafprint.remote.address import Address
 from grafprint.remote.engine import EXACT, KINDS, EngineSettings
 from grafprint.remote.exact import ExactEngine
-from tests.cluster_servers import Server
 
 if TYPE_CHECKING:
     from grafprint.remote.library import RemoteLibrary

@@ -1,4 +1,4 @@
-"""PostgreSQL and Milvus for the length of the tests, from the packages of requirements-dev.txt."""
+"""PostgreSQL and Milvus on this machine for a while, from the packages of requirements-dev.txt."""
 
 from __future__ import annotations
 

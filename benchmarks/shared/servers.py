@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 from unittest import mock
 
-from tests.cluster_servers import MILVUS_TOKEN, Milvus, Postgres, Server
+from benchmarks.shared.cluster_servers import MILVUS_TOKEN, Milvus, Postgres, Server
 
 _TICKS = os.sysconf("SC_CLK_TCK")
 _IDLE = 0.2  # CPU seconds in a second: a server has clocks and checks

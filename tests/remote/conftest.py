@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
+from benchmarks.shared.cluster_servers import MILVUS_TOKEN, Milvus, Postgres, missing
 from grafprint.matching import Answer
 from grafprint.remote.address import Address
 from tests.audio.test_microphone import server as sound_server  # noqa: F401
-from tests.cluster_servers import MILVUS_TOKEN, Milvus, Postgres, missing
 from tests.libraries import Network, walk
 
 if TYPE_CHECKING:

@@ -7,12 +7,12 @@ import shutil
 
 import pytest
 
+from benchmarks.shared.cluster_servers import LOCKED, MILVUS_TOKEN
 from grafprint.errors import LibraryError
 from grafprint.matching import identify
 from grafprint.remote import database
 from grafprint.remote.address import Address
 from grafprint.remote.opening import create_library, open_library
-from tests.cluster_servers import LOCKED, MILVUS_TOKEN
 from tests.libraries import Network, fill
 from tests.remote.conftest import given
 from tests.tls import Authority, TlsFront
