@@ -26,10 +26,17 @@ def train_reranker(
     stems: Annotated[Path, typer.Argument(help="Songs as stems: the table stems.csv.")],
     model: Annotated[Path, typer.Option("--model", help="The encoder of train --encoder samples.")],
     run: Annotated[Path, typer.Option("--out", help="Folder of the run.")],
+    mixes: Annotated[
+        Path | None,
+        typer.Option(
+            help="Whole recordings to sample, too: a folder, a manifest or FMA.", show_default=False
+        ),
+    ] = None,
     resume: Annotated[
         bool,
         typer.Option(
-            help="Resume the run in --out with its settings; of the options only --steps counts."
+            help="Resume the run in --out with its settings; of the options only --steps and "
+            "--mixes count."
         ),
     ] = False,
     recipe: Annotated[
@@ -85,6 +92,7 @@ def train_reranker(
             fingerprinter,
             stems,
             run,
+            mixes=mixes,
             cache=cache,
             resume=resume,
             on_progress=on_progress,
@@ -93,4 +101,6 @@ def train_reranker(
             stop=interrupted,
         )
     again = f"train-reranker {stems} --model {model} --out {run}"
+    if mixes:
+        again += f" --mixes {mixes}"
     show_end(again if interrupted() else None, f"trained: {result}")

@@ -13,7 +13,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from grafprint.errors import CheckpointError, DataError
+from grafprint.errors import CheckpointError
 from grafprint.fingerprint import Fingerprinter
 from grafprint.models.encoders import Samples
 from grafprint.models.rerankers import CrossAttention, CrossAttentionConfig, save_reranker
@@ -33,7 +33,7 @@ from grafprint.training.reranking_data import Memory, NodePairs, PairMaker, draw
 from grafprint.training.reranking_validation import RerankingValidation
 from grafprint.training.run import torch_seed
 from grafprint.training.sample_pairs import SamplePairs
-from grafprint.training.stem_bank import StemBank, StemCrops
+from grafprint.training.stem_bank import StemBank, StemCrops, stem_banks
 
 _KIND = "reranking"
 
@@ -44,6 +44,7 @@ def train_reranker(
     stems: Path,
     out: Path,
     *,
+    mixes: str | Path | None = None,
     cache: Path | None = None,
     resume: bool = False,
     on_progress: Callable[[Progress], None] | None = None,
@@ -61,7 +62,7 @@ def train_reranker(
             if there are enough, are for validation.
         out: folder for ``state.safetensors`` (to resume), ``reranker.safetensors`` (to use) and
             ``config.json``.
-        cache, resume, on_progress, on_decode, on_step, stop, report_every: as for
+        mixes, cache, resume, on_progress, on_decode, on_step, stop, report_every: as for
             :func:`grafprint.training.train`.
 
     Raises:
@@ -80,11 +81,12 @@ def train_reranker(
     out.mkdir(parents=True, exist_ok=True)
     decoded = cache or out / "cache"
     pairs = SamplePairs(config.samples, fingerprinter.features)
-    bank = StemBank(stems, "train", decoded, on_decode)
+    banks = stem_banks(stems, mixes, decoded, on_decode)
+    crops = _crops(banks["train"], config, pairs, config.batch, config.seed, config.stem_share)
     training = _Reranking(
         config,
-        PairMaker(fingerprinter, _crops(bank, config, pairs, config.batch), pairs, config.seed),
-        _validation(config, fingerprinter, stems, decoded, pairs, on_decode),
+        PairMaker(fingerprinter, crops, pairs, config.seed),
+        _validation(config, fingerprinter, banks.get("valid"), pairs),
         state,
         on_progress,
         on_step,
@@ -102,36 +104,36 @@ def train_reranker(
 
 
 def _crops(
-    bank: StemBank, config: RerankingConfig, pairs: SamplePairs, batch: int, seed: int | None = None
+    bank: StemBank,
+    config: RerankingConfig,
+    pairs: SamplePairs,
+    batch: int,
+    seed: int,
+    stem_share: float | None,
 ) -> StemCrops:
     return StemCrops(
         bank,
         batch,
         pairs.samples,
-        config.seed if seed is None else seed,
+        seed,
         mix_share=config.mix_share,
         cross_song_share=config.cross_song_share,
+        stem_share=stem_share,
     )
 
 
 def _validation(
-    config: RerankingConfig,
-    fingerprinter: Fingerprinter,
-    stems: Path,
-    cache: Path,
-    pairs: SamplePairs,
-    on_decode: Callable[[int, int], None] | None,
+    config: RerankingConfig, fingerprinter: Fingerprinter, bank: StemBank | None, pairs: SamplePairs
 ) -> RerankingValidation | None:
     """The same pairs for every run; None if there are not three songs that are held out."""
-    try:
-        bank = StemBank(stems, "valid", cache, on_decode)
-        # A third song, so that a query has a reference of another than the two in it.
-        usable = sum(bank.length(n) >= pairs.samples for n in range(len(bank.songs)))
-        if usable < 3:
-            return None
-        crops = _crops(bank, config, pairs, min(8, usable), seed=0)
-    except DataError:
+    if bank is None:
         return None
+    # A third song, so that a query has a reference of another than the two in it.
+    usable = sum(bank.length(n) >= pairs.samples for n in range(len(bank.songs)))
+    if usable < 3:
+        return None
+    # Drawn alike: there may be few songs with stems.
+    crops = _crops(bank, config, pairs, min(8, usable), seed=0, stem_share=None)
     return RerankingValidation(PairMaker(fingerprinter, crops, pairs, seed=0))
 
 

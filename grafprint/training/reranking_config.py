@@ -42,6 +42,7 @@ class RerankingConfig:
     warmup_steps: int = 50
     mix_share: float = 1.0  # of references that are whole songs, as in a library
     cross_song_share: float = 0.8  # of samples under another song
+    stem_share: float = 0.5  # of songs with stems in a batch; the others are recordings
     samples: SamplePairsConfig = field(default_factory=SamplePairsConfig)
     network: dict[str, Any] = field(default_factory=dict)  # fields of CrossAttentionConfig
     seed: int = 0
@@ -52,7 +53,7 @@ class RerankingConfig:
         for name, least in _LEAST.items():
             if not least <= getattr(self, name) < math.inf:
                 raise ConfigError(f"{name} must be at least {least}, not {getattr(self, name)}")
-        for name in ("mix_share", "cross_song_share"):
+        for name in ("mix_share", "cross_song_share", "stem_share"):
             if not 0 <= getattr(self, name) <= 1:
                 raise ConfigError(f"{name} is a share from 0 to 1, not {getattr(self, name)}")
         settings_of(CrossAttentionConfig, self.network)

@@ -11,7 +11,7 @@ from lightning.fabric import Fabric
 from torch import Tensor, nn
 from torch.utils.data import Dataset
 
-from grafprint.audio.datasets import DatasetFile, find_music
+from grafprint.audio.datasets import find_music
 from grafprint.degradation.augmentation import Degrade
 from grafprint.degradation.banks import NoiseBank, RoomBank, noise_bank, room_bank
 from grafprint.errors import DataError
@@ -22,7 +22,7 @@ from grafprint.training.data import Crops, PcmCache
 from grafprint.training.pairs import Pairs
 from grafprint.training.sample_pairs import SamplePairs
 from grafprint.training.sample_validation import SampleValidation
-from grafprint.training.stem_bank import StemBank, StemCrops, splits_of
+from grafprint.training.stem_bank import StemCrops, stem_banks
 from grafprint.training.validation import Validation
 
 Decoded = Callable[[int, int], None]
@@ -87,15 +87,8 @@ def songs_source(
     on_decode: Decoded | None,
 ) -> Source:
     """Songs and others that sample them: for sample identification. Raises as ``train`` does."""
-    recordings = [] if mixes is None else find_music(mixes)
-    banks = {}
     with fabric.rank_zero_first():
-        for split in ("train", "valid"):
-            chosen = [file for file in recordings if file.split == split]
-            if bank := _bank(table, split, cache, on_decode, chosen):
-                banks[split] = bank
-    if "train" not in banks:
-        raise DataError(f"{table}: it has no songs of the split train")
+        banks = stem_banks(table, mixes, cache, on_decode)
     pairs = SamplePairs(config.samples, features).to(fabric.device)
     crops = StemCrops(
         banks["train"],
@@ -113,15 +106,6 @@ def songs_source(
     return Source(
         crops, pairs, crops.songs, validation, banks["train"].cache.hours, len(crops.usable)
     )
-
-
-def _bank(
-    table: Path, split: str, cache: Path, on_decode: Decoded | None, mixes: list[DatasetFile]
-) -> StemBank | None:
-    """The songs of a split, None if it has none."""
-    if not mixes and split not in splits_of(table):
-        return None
-    return StemBank(table, split, cache, on_decode, mixes)
 
 
 def _share(config: TrainConfig, world: int) -> int:

@@ -13,7 +13,7 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from grafprint import audio
-from grafprint.audio.datasets import DatasetFile
+from grafprint.audio.datasets import DatasetFile, find_music
 from grafprint.errors import DataError
 from grafprint.training.data import PcmCache
 
@@ -93,10 +93,26 @@ def is_stem_table(path: str | Path) -> bool:
         return {"song", "stem", "file"} <= set(next(csv.reader(file), []))
 
 
-def splits_of(table: Path) -> set[str]:
-    """The splits that a table of stems has songs of."""
-    with table.open(newline="", encoding="utf-8") as file:
-        return {row.get("split", "") for row in csv.DictReader(file)}
+def stem_banks(
+    table: Path,
+    mixes: str | Path | None,
+    cache: Path,
+    progress: Callable[[int, int], None] | None = None,
+) -> dict[str, StemBank]:
+    """The songs of the splits ``train`` and, if there are any, ``valid``.
+
+    ``mixes`` are whole recordings, as :func:`~grafprint.audio.datasets.find_music` takes them.
+    Raises DataError if there is no table, or it has no song to train with.
+    """
+    recordings = [] if mixes is None else find_music(mixes)
+    banks = {}
+    for split in ("train", "valid"):
+        chosen = [file for file in recordings if file.split == split]
+        if chosen or read_stem_table(table, split):
+            banks[split] = StemBank(table, split, cache, progress, chosen)
+    if "train" not in banks:
+        raise DataError(f"{table}: it has no songs of the split train")
+    return banks
 
 
 def read_stem_table(table: Path, split: str) -> list[tuple[DatasetFile, str]]:

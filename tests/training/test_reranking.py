@@ -21,7 +21,7 @@ from tests.libraries import excerpt
 from tests.sample_networks import fingerprinter as trained_encoder
 
 CONFIG = RerankingConfig(
-    steps=8, batch=3, among=2, memory=6, learning_rate=2e-3, warmup_steps=1,
+    steps=8, batch=3, stem_share=0.3, among=2, memory=6, learning_rate=2e-3, warmup_steps=1,
     network={"width": 32, "hidden_width": 16}, save_every=4, validate_every=4,
 )  # fmt: skip
 
@@ -77,6 +77,16 @@ def test_a_stopped_run_resumes_to_the_same_weights(run, stems, encoder, tmp_path
     whole = load_reranker(run[0]).network.state_dict()
     for name, values in load_reranker(path).network.state_dict().items():
         torch.testing.assert_close(values, whole[name], rtol=2e-3, atol=1e-4)
+
+
+def test_whole_recordings_are_sampled_too(stems, encoder, tmp_path):
+    for number in (6, 7):
+        write_song(tmp_path / "mixes", Song(f"{number}", "p", "train", excerpt(number, 20, 9)))
+    config = replace(CONFIG, steps=1, batch=7, stem_share=0.15)  # all songs
+    with pytest.raises(DataError, match="a batch of 7"):
+        train_reranker(config, encoder, stems, tmp_path / "a")
+    path = train_reranker(config, encoder, stems, tmp_path / "b", mixes=tmp_path / "mixes")
+    assert load_reranker(path).facts["songs"] == 7
 
 
 def made_pairs(songs: list[tuple[int, int]], seed: int = 0) -> NodePairs:
