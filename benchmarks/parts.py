@@ -22,8 +22,8 @@ from torch import Tensor, nn
 from benchmarks.encoding import as_trained, music, precisions
 from benchmarks.shared import common
 from grafprint.fingerprint import Fingerprinter
-from grafprint.models import graph
-from grafprint.models.fast import fused_layers, kernels
+from grafprint.models import graph, loops
+from grafprint.models.fast import fused_layers
 from grafprint.models.fast.grafprint import FastGraFPrint
 
 SEGMENTS = 64
@@ -89,7 +89,7 @@ def watched(clock: Clock, encoder: nn.Module, fast: FastGraFPrint) -> Iterator[N
             watch(block, "_graph", FINDING)
         watch(fused_layers.Grouped, "__call__", UPDATES)
         watch(fused_layers, "_unit", FINDING)
-        watch(kernels, "with_maxima", GATHERING)
+        watch(loops, "with_maxima", GATHERING)
 
         for kind, part in (
             (fused_layers.Dense, PRODUCTS),

@@ -116,6 +116,11 @@ def knn(
         closeness.diagonal(dim1=1, dim2=2).fill_(-torch.inf)
     elif keys is None and own is not None:
         closeness[:, torch.arange(len(own), device=own.device), own] = -torch.inf
+    if plain and _has_loops(nodes):
+        from grafprint.models import cpu_kernels
+
+        neighbours, cosines = cpu_kernels.nearest(closeness, k, dilation)
+        return KNNGraph(neighbours, (2 - 2 * cosines).clamp_min(0).sqrt())
     best = closeness.topk(k * dilation, dim=-1)
     squared = (2 - 2 * best.values[..., ::dilation]).clamp_min(0)
     return KNNGraph(best.indices[..., ::dilation], squared.sqrt(), keys)
@@ -130,10 +135,19 @@ def max_relative(nodes: Tensor, neighbours: Tensor, keys: Tensor | None = None) 
     if nodes.is_cuda and _KERNELS and keys is None:
         maxima: Tensor = _KERNELS.neighbour_maxima(nodes.contiguous(), neighbours)
         return maxima - nodes
+    if nodes.requires_grad and keys is None and _has_loops(nodes):
+        from grafprint.models import cpu_kernels
+
+        return cpu_kernels.neighbour_maxima(nodes, neighbours) - nodes
     gathered = _gather(nodes if keys is None else keys, neighbours)
     # amax is much faster in the forward pass, max in the backward pass (one winner per channel).
     best = gathered.max(dim=2).values if gathered.requires_grad else gathered.amax(dim=2)
     return best - nodes
+
+
+def _has_loops(nodes: Tensor) -> bool:
+    """Whether compiled loops can take the place of PyTorch's operations."""
+    return nodes.device.type == "cpu" and not torch.compiler.is_compiling()
 
 
 def _gather(keys: Tensor, neighbours: Tensor) -> Tensor:

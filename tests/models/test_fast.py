@@ -9,9 +9,10 @@ import pytest
 import torch
 
 from grafprint.fingerprint import Fingerprinter
+from grafprint.models import loops
 from grafprint.models.encoders import GraFPrint
 from grafprint.models.encoders.grafprint import GraFPrintConfig
-from grafprint.models.fast import fused_layers, kernels
+from grafprint.models.fast import fused_layers
 from grafprint.models.fast.grafprint import FastGraFPrint, supports
 from grafprint.models.graph import knn, max_relative
 
@@ -174,7 +175,7 @@ def test_compiled_loops_agree_with_the_layers(n, k, dilation):
     neighbours, values = torch.empty(3, n, k, dtype=torch.int64), torch.empty(3, n, k)
     half = n // 2
     for first, part in ((0, slice(0, half)), (half, slice(half, n))):
-        kernels.nearest(
+        loops.nearest(
             closeness[:, part].numpy(),
             first,
             k,
@@ -188,7 +189,7 @@ def test_compiled_loops_agree_with_the_layers(n, k, dilation):
 
     both = torch.empty(3, n, 64)
     bits = both.numpy().view(np.int32)
-    kernels.with_maxima(nodes.numpy().view(np.int32), neighbours.numpy(), 4, bits, 31)
+    loops.with_maxima(nodes.numpy().view(np.int32), neighbours.numpy(), 4, bits, 31)
     own, maxima = both.view(3, n, 4, 2, 8).unbind(3)
     assert torch.equal(own.reshape(nodes.shape), nodes)
     relative = max_relative(nodes, neighbours)
@@ -201,13 +202,13 @@ def test_compiled_loops_are_exact_in_bfloat16():
     neighbours = torch.randint(40, (2, 40, 3), generator=torch.Generator().manual_seed(4))
     both, bits = torch.empty(2, 40, 64), torch.empty(2, 40, 64, dtype=torch.bfloat16)
     floats = nodes.float().numpy().view(np.int32)
-    kernels.with_maxima(floats, neighbours.numpy(), 4, both.numpy().view(np.int32), 31)
-    kernels.with_maxima(
+    loops.with_maxima(floats, neighbours.numpy(), 4, both.numpy().view(np.int32), 31)
+    loops.with_maxima(
         nodes.view(torch.int16).numpy(), neighbours.numpy(), 4, bits.view(torch.int16).numpy(), 15
     )
     assert torch.equal(both, bits.float())
     unit = np.empty((2, 40, 32), np.float32)
-    kernels.unit_rows(nodes.view(torch.uint16).numpy(), unit, unit.view(np.uint32))
+    loops.unit_rows(nodes.view(torch.uint16).numpy(), unit, unit.view(np.uint32))
     expected = torch.nn.functional.normalize(nodes.float(), dim=-1)
     torch.testing.assert_close(torch.from_numpy(unit), expected)
 
@@ -215,7 +216,7 @@ def test_compiled_loops_are_exact_in_bfloat16():
 def test_equally_near_nodes_are_not_chosen_twice():
     closeness = np.ones((1, 80, 80), np.float32)
     neighbours, values = np.zeros((1, 80, 5), np.int64), np.zeros((1, 80, 5), np.float32)
-    kernels.nearest(closeness, 0, 5, 2, neighbours, values)
+    loops.nearest(closeness, 0, 5, 2, neighbours, values)
     assert (values == 1).all()
     for node, chosen in enumerate(neighbours[0]):
         assert len({*chosen.tolist(), node}) == 6
@@ -224,5 +225,5 @@ def test_equally_near_nodes_are_not_chosen_twice():
 def test_nans_do_no_harm():
     closeness = np.full((1, 70, 70), np.nan, np.float32)
     neighbours, values = np.zeros((1, 70, 3), np.int64), np.zeros((1, 70, 3), np.float32)
-    kernels.nearest(closeness, 0, 3, 1, neighbours, values)
+    loops.nearest(closeness, 0, 3, 1, neighbours, values)
     assert ((neighbours >= 0) & (neighbours < 70)).all()

@@ -12,7 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from grafprint.models.fast import kernels
+from grafprint.models import loops
 from grafprint.models.graph import FFN, GraphBlock, KNNGraph
 
 _PRODUCTS = 1 << 17  # inner products between nodes computed at once: 512 KB
@@ -77,7 +77,7 @@ class Block:
         graph = self._graph(_unit(y))
         both = torch.empty((len(y), n, 2 * y.shape[2]), dtype=y.dtype)
         bits = torch.int16 if y.dtype == torch.bfloat16 else torch.int32
-        kernels.with_maxima(
+        loops.with_maxima(
             y.view(bits).numpy(),
             graph.neighbours.numpy(),
             self._groups,
@@ -117,7 +117,7 @@ class Block:
     ) -> None:
         if self._bias is not None:
             products = products - self._bias[first : first + products.shape[1]] / 2
-        kernels.nearest(products.numpy(), first, self.k, self.dilation, neighbours, cosines)
+        loops.nearest(products.numpy(), first, self.k, self.dilation, neighbours, cosines)
 
 
 def _unit(y: Tensor) -> Tensor:
@@ -126,7 +126,7 @@ def _unit(y: Tensor) -> Tensor:
         return F.normalize(y.float(), dim=-1)
     unit = torch.empty(y.shape)
     array = unit.numpy()
-    kernels.unit_rows(y.view(torch.uint16).numpy(), array, array.view(np.uint32))
+    loops.unit_rows(y.view(torch.uint16).numpy(), array, array.view(np.uint32))
     return unit
 
 

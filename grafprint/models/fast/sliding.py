@@ -9,6 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from grafprint.models import loops
 from grafprint.models.encoders.sliding import (
     NearBlock,
     Sliding,
@@ -16,7 +17,6 @@ from grafprint.models.encoders.sliding import (
     join_blocks,
     out_of_reach,
 )
-from grafprint.models.fast import kernels
 from grafprint.models.fast.fused_layers import Block, Convolution, Dense, to_map, to_rows
 from grafprint.models.graph import FFN, KNNGraph
 
@@ -95,7 +95,7 @@ class _FastNearBlock(Block):
             nodes = nodes.view(blocks, -1, channels)
             products = torch.baddbmm(bias, nodes[:, :own], nodes.transpose(1, 2))
             outputs = chosen[graph].numpy(), cosines[graph].numpy()
-            kernels.nearest(products.numpy(), 0, self.k, self.dilation, *outputs)
+            loops.nearest(products.numpy(), 0, self.k, self.dilation, *outputs)
         rows = torch.arange(blocks)[:, None, None]
         neighbours = numbers[rows, chosen]
         distances = (2 - 2 * cosines).clamp_min(0).sqrt()

@@ -131,3 +131,46 @@ def with_maxima(
                 for c in range(size):
                     value = both[graph, i, to + size + c]
                     both[graph, i, to + size + c] = value ^ ((value >> sign) & low)
+
+
+@njit
+def maxima(
+    nodes: np.ndarray, neighbours: np.ndarray, largest: np.ndarray, winners: np.ndarray
+) -> None:
+    """The channel-wise maximum over each node's neighbours, and which of them has it.
+
+    From ``nodes [B, N, C]`` float32 and ``neighbours [B, N, k]`` it fills ``largest [B, N, C]``
+    float32 and ``winners [B, N, C]`` uint8, places among the neighbours. Of equals, the first wins.
+    """
+    graphs, n, channels = nodes.shape
+    for graph in range(graphs):
+        for i in range(n):
+            first = neighbours[graph, i, 0]
+            for c in range(channels):
+                largest[graph, i, c] = nodes[graph, first, c]
+                winners[graph, i, c] = 0
+            for place in range(1, neighbours.shape[2]):
+                other = neighbours[graph, i, place]
+                for c in range(channels):
+                    value = nodes[graph, other, c]
+                    more = value > largest[graph, i, c]
+                    largest[graph, i, c] = value if more else largest[graph, i, c]
+                    winners[graph, i, c] = np.uint8(place) if more else winners[graph, i, c]
+
+
+@njit
+def add_to_winners(
+    gradient: np.ndarray, neighbours: np.ndarray, winners: np.ndarray, total: np.ndarray
+) -> None:
+    """Add the ``gradient [B, N, C]`` of :func:`maxima` to the nodes that won: ``total [B, N, C]``.
+
+    Both are float32.
+    """
+    graphs, n, channels = gradient.shape
+    for graph in range(graphs):
+        for i in range(n):
+            for place in range(neighbours.shape[2]):
+                other = neighbours[graph, i, place]
+                for c in range(channels):
+                    won = winners[graph, i, c] == place
+                    total[graph, other, c] += gradient[graph, i, c] if won else np.float32(0)
