@@ -5,7 +5,8 @@
 
 makes 350 queries of 60 s in WORK/queries (200 sample stems of a song, 100 a whole recording, 50
 nothing that the library has), and asks the networks what they sample. docs/samples.md says what
-the folders are and what is drawn.
+the folders are and what is drawn. With --split valid it does so with songs that are held out of
+training, but not for tests: ``least_score`` of a row is a threshold to use.
 
     python -m benchmarks.samples --sample100 FOLDER --work WORK
 
@@ -30,7 +31,7 @@ from typing import Any
 
 from benchmarks.pages import sample_tables
 from benchmarks.shared import common
-from benchmarks.shared.sample_bench import rows
+from benchmarks.shared.sample_bench import measuring, rows
 from benchmarks.shared.sample_bench.measuring import (
     Question,
     answers_of,
@@ -53,7 +54,7 @@ def made_songs(args: argparse.Namespace) -> tuple[dict[str, Any], list[Question]
     config = BenchConfig(args.of_stems, args.of_recordings, args.empty, seed=args.seed)
     sources = find_sources(
         args.stems, args.music, args.distractors, args.drums, args.speech,
-        tuple(args.held_out or HELD_OUT), args.references, args.seed,
+        tuple(args.held_out or HELD_OUT), args.references, args.seed, args.split,
     )  # fmt: skip
 
     def progress(done: int, total: int) -> None:
@@ -62,6 +63,7 @@ def made_songs(args: argparse.Namespace) -> tuple[dict[str, Any], list[Question]
 
     entries = make_queries(args.work, sources, config, progress)
     files = sources.library()
+    lengths = () if args.whole else measuring.LENGTHS_S
     facts = {
         "config": json.loads(json.dumps(asdict(config))),  # as it will be read again
         "sources": sources.digest(),
@@ -69,8 +71,9 @@ def made_songs(args: argparse.Namespace) -> tuple[dict[str, Any], list[Question]
         "songs_with_stems": len(sources.songs),
         "library": len(files),
         "held_out": len(sources.held_out),
+        "clips_s": list(lengths),
     }
-    return facts, bench_questions(args.work, entries, config), files
+    return facts, bench_questions(args.work, entries, config, lengths), files
 
 
 def sample100(args: argparse.Namespace) -> tuple[dict[str, Any], list[Question], dict[str, Path]]:
@@ -146,6 +149,11 @@ def parser() -> argparse.ArgumentParser:
     options.add_argument("--encoder", type=Path, help="network for sample identification")
     options.add_argument("--reranker", type=Path, help="classifier trained with the encoder")
     options.add_argument("--row", action="append", choices=rows.NAMES, help="default: all it can")
+    options.add_argument(
+        "--split", choices=["test", "valid"], default="test",
+        help="of the songs with stems; valid: to choose settings, as the default thresholds",
+    )  # fmt: skip
+    options.add_argument("--whole", action="store_true", help="ask about whole queries only")
     options.add_argument("--make-only", action="store_true", help="only make the queries")
     options.add_argument("--work", type=Path, default=Path("runs/samples"))
     options.add_argument("--device", default="cpu")
@@ -161,6 +169,8 @@ def main() -> None:
     if not args.sample100 and (missing := [n for n in needed if getattr(args, n) is None]):
         raise SystemExit(f"needed: --{', --'.join(missing)}; or --sample100")
     name = "sample100" if args.sample100 else "samples"
+    if args.split != "test":
+        name += f"-{args.split}"
     facts, questions, files = sample100(args) if args.sample100 else made_songs(args)
     if args.make_only:
         return

@@ -224,6 +224,19 @@ def score_groups(
     }
 
 
+def least_score(
+    queries: Sequence[SampleQuery], answers: Sequence[SampleAnswer], share: float = 0.05
+) -> float | None:
+    """The lowest threshold that the best songs of at most ``share`` of the empty queries reach.
+
+    None if there is no empty query, or so few of them has an answer that any threshold will do.
+    """
+    empty = [answer for query, answer in zip(queries, answers, strict=True) if not query.sampled]
+    best = sorted((a.songs[0].score for a in empty if a.songs), reverse=True)
+    allowed = int(share * len(empty))
+    return float(np.nextafter(best[allowed], np.inf)) if len(best) > allowed else None
+
+
 def compare_precision(
     queries: Sequence[SampleQuery],
     first: Sequence[SampleAnswer],

@@ -25,6 +25,9 @@ def write_folders(root: Path) -> Path:
         song = Song(f"song{number}.xm", f"modules{number}", "test", mix, stems,
                            tracker_rows(24.0))  # fmt: skip
         write_song(root / "stems", song)
+    parts = [(f"channel {n}", excerpt(23 + n, 20, 12.0)) for n in range(2)]
+    mix = np.sum([sound for _, sound in parts], axis=0)
+    write_song(root / "stems", Song("held.mod", "kept", "valid", mix, parts, tracker_rows(12.0)))
     write_song(root / "stems", Song("old.mod", "others", "train", excerpt(6, 20, 3.0)))
     write_table(root / "stems")
     names = ["alpha__one", "alpha__two", "beta__one", "held__one", "held__two", "kept__one"]

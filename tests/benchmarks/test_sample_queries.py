@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -29,7 +30,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write_folders(tmp_path_factory.mktemp("bench"))
 
 
-def sources_of(place: Path, **options: int) -> Sources:
+def sources_of(place: Path, **options: Any) -> Sources:
     return find_sources(place / "stems", place / "music", place / "more", place / "drums",
                         place / "speech", HELD_OUT, **options)  # fmt: skip
 

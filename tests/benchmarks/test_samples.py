@@ -106,6 +106,18 @@ def test_networks_for_samples_are_measured_and_compared(
         run(samples, monkeypatch, *command(place, tmp_path, "--row", "encoder"))
 
 
+def test_settings_are_chosen_on_songs_that_are_not_for_tests(
+    place: Path, tmp_path: Path, networks: list[str], monkeypatch
+):
+    chosen = ["--split", "valid", "--whole", "--row", "encoder", "--work", str(tmp_path / "valid")]
+    run(samples, monkeypatch, *command(place, tmp_path, *networks, *chosen))
+    results = json.loads((tmp_path / "samples-valid.json").read_text())
+    assert results["bench"]["songs_with_stems"] == 1 and results["bench"]["clips_s"] == []
+    found = results["rows"]["encoder"]
+    assert not found["lengths"] and found["whole"]["queries"] == 2 and found["least_score"] > 0
+    assert not (tmp_path / "samples.json").exists()
+
+
 def test_sample100_is_measured_with_one_command(
     place: Path, tmp_path: Path, networks: list[str], monkeypatch, capsys
 ):

@@ -14,6 +14,7 @@ from grafprint.evaluation.samples import (
     average_precision,
     compare_precision,
     is_located,
+    least_score,
     score_groups,
     score_samples,
 )
@@ -151,3 +152,15 @@ def test_two_answers_to_the_same_queries_are_compared_in_pairs():
     assert compare_precision(queries, first, second) == (0.5, 0.5, 0.5)
     with pytest.raises(DataError, match="none of the queries"):
         compare_precision(queries[40:], first[40:], second[40:])
+
+
+def test_the_least_score_lets_a_share_of_the_empty_queries_through():
+    queries = [query(str(n)) for n in range(20)] + [query("full", "a")]
+    answers = [answer("x", score=float(n)) for n in range(20)] + [answer("a", score=99.0)]
+    least = least_score(queries, answers, share=0.1)
+    assert least is not None and sum(a.songs[0].score >= least for a in answers[:20]) == 2
+    assert 17.0 < least < 17.001
+    assert (least_score(queries, answers, share=0.0) or 0) > 19.0
+    nothing = [answer(), answer("x", score=5.0), *[answer()] * 18, answer("a")]
+    assert least_score(queries, nothing) is None  # one in twenty may be let through
+    assert least_score(queries[20:], answers[20:]) is None

@@ -17,6 +17,7 @@ from grafprint.evaluation.samples import (
     SampleAnswer,
     SampleQuery,
     compare_precision,
+    least_score,
     score_groups,
     score_samples,
 )
@@ -36,18 +37,21 @@ class Question:
 
 
 def bench_questions(
-    folder: Path, entries: Sequence[dict[str, Any]], config: BenchConfig
+    folder: Path,
+    entries: Sequence[dict[str, Any]],
+    config: BenchConfig,
+    lengths: Sequence[float] = LENGTHS_S,
 ) -> list[Question]:
-    """The queries of the bench: each whole, and a clip of each length."""
+    """The queries of the bench: each whole, and a clip of each length in seconds."""
     questions = []
     for number, entry in enumerate(entries):
         whole = truth(entry)
-        spans = [clip_span(entry, length, config, number) for length in LENGTHS_S]
+        spans = [clip_span(entry, length, config, number) for length in lengths]
         questions.append(
             Question(
                 folder / entry["file"],
                 [(0.0, config.length_s), *spans],
-                [WHOLE, *(f"{length:g} s" for length in LENGTHS_S)],
+                [WHOLE, *(f"{length:g} s" for length in lengths)],
                 [whole, *(whole.cut(*span) for span in spans)],
             )
         )
@@ -109,6 +113,8 @@ def figures(
         if length == WHOLE:
             results[WHOLE] = score_samples(asked, said).to_json()
             results["groups"] = _groups(asked, said)
+            # The threshold that would let 5 % of these empty queries through.
+            results["least_score"] = least_score(asked, said)
         else:
             results["lengths"][length] = score_samples(asked, said).to_json()
     return results

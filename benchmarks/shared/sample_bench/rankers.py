@@ -25,6 +25,7 @@ from grafprint.models.rerankers import Reranker
 
 DEPTH = 100  # songs in a ranking
 _EVERY = 2  # segments of a query from one fingerprint to the next
+_NODES_BYTES = 3 << 30  # for all segments of the library
 Span = tuple[float, float]
 
 
@@ -196,7 +197,7 @@ class SampleRanker:
         reranker: Reranker | None,
     ) -> None:
         self.library, self.fingerprinter, self.names = library, fingerprinter, names
-        self.reranker, self.cache = reranker, NodeCache()
+        self.reranker, self.cache = reranker, NodeCache(_NODES_BYTES)
 
     def answer(self, samples: np.ndarray, spans: Sequence[Span]) -> list[SampleAnswer]:
         rate = SAMPLE_RATE

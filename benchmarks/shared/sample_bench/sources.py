@@ -82,15 +82,16 @@ def find_sources(
     held_out: tuple[str, ...] = HELD_OUT,
     recordings: int = RECORDINGS,
     seed: int = 0,
+    split: str = "test",
 ) -> Sources:
     """Find them all, and draw the recordings that are references.
 
-    ``stems`` has the table of ``python -m assets.stems``: its songs of the split ``test``.
+    ``stems`` has the table of ``python -m assets.stems``: its songs of ``split``.
     ``music`` are recordings that no network was trained with, ``distractors`` any others; of these,
     those of the songs' packages are left out, as they may be the same music. Raises DataError if
     something is missing.
     """
-    songs = stem_songs(stems)
+    songs = stem_songs(stems, split)
     found = [recording(path) for path in audio_files(music, [])]
     sampled = {song.package for song in songs}
     apart = [song for song in found if song.package in held_out]
