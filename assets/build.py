@@ -1,7 +1,8 @@
-"""Rebuild the derived files in assets/: the demo library, its map and the degraded examples.
+"""Rebuild the derived files in assets/: the demo libraries, the map and the degraded examples.
 
     python -m assets.build          # everything
     python -m assets.build map      # only the map of the present library
+    python -m assets.build samples  # only the library for sample identification
 
 Run it after the network or the music changes. The sources are assets/music, the trained weights,
 synthetic noises and rooms, and one synthetic tune.
@@ -20,7 +21,7 @@ import av
 import numpy as np
 import torch
 
-from grafprint import audio
+from grafprint import audio, bundled
 from grafprint.degradation import synthetic_noise, synthetic_rooms
 from grafprint.degradation.effects import mix_at_snr, prepare_rir, reverberate
 from grafprint.explore import library_map
@@ -57,9 +58,8 @@ EXAMPLES = (
 )
 
 
-def build_library(fingerprinter: Fingerprinter) -> None:
-    """Index assets/music into a new assets/library."""
-    folder = ASSETS / "library"
+def build_library(folder: Path, fingerprinter: Fingerprinter) -> None:
+    """Index assets/music into a new library."""
     shutil.rmtree(folder, ignore_errors=True)
     with Library.create(folder, fingerprinter) as library:
         report = library.add_folder(ASSETS / "music", fingerprinter)
@@ -165,13 +165,17 @@ def build_examples() -> None:
 
 
 def main(only: str = "") -> None:
-    """Rebuild everything, or only the map if ``only`` is "map"."""
-    if only not in ("", "map"):
-        sys.exit(f"only the map can be built alone, not {only}")
+    """Rebuild everything, or only the ``map`` or the library for ``samples``."""
+    if only not in ("", "map", "samples"):
+        sys.exit(f"only the map and samples can be built alone, not {only}")
     if not only:
         build_examples()
-        build_library(Fingerprinter.load())
-    build_map()
+        build_library(ASSETS / "library", Fingerprinter.load())
+    if only != "map":
+        encoder = Fingerprinter.load(bundled.asset(bundled.SAMPLES_ENCODER))
+        build_library(bundled.asset(bundled.SAMPLES_LIBRARY), encoder)
+    if only != "samples":
+        build_map()
 
 
 if __name__ == "__main__":

@@ -11,15 +11,12 @@ from grafprint import bundled
 from grafprint.errors import CheckpointError
 from grafprint.fingerprint import DEFAULT_MODEL, Fingerprinter
 from grafprint.library import Library
-from grafprint.library.catalogue import network_file
+from grafprint.library.catalogue_file import network_file
 from grafprint.library.folder import CATALOGUE
 from grafprint.matching.samples import NodeCache, SamplesFound, check_networks, find_samples
-from grafprint.models.rerankers import Reranker, load_reranker
+from grafprint.models.rerankers import Reranker, bundled_reranker, load_reranker
 
-# Where they are once they come with the program.
-LIBRARY = bundled.asset("samples/library")
-MODEL = bundled.asset("samples/encoder.safetensors")
-RERANKER = bundled.asset("samples/reranker.safetensors")
+LIBRARY = bundled.asset(bundled.SAMPLES_LIBRARY)
 TRACKS = 5  # that are shown to a visitor
 LONGEST_S = 1200.0  # of a song; others wait meanwhile
 
@@ -40,7 +37,8 @@ class Sampling:
     def load(cls, library: Path, reranker: Path | None = None) -> Self:
         """Open a library with the network that it remembers.
 
-        Raises LibraryError or CheckpointError if they cannot be used, or do not belong together.
+        Without a ``reranker``, the bundled one judges if it belongs to that network. Raises
+        LibraryError or CheckpointError if they cannot be used, or do not belong together.
         """
         model = network_file(library) if (library / CATALOGUE).is_file() else None
         if model is not None and not model.is_file():
@@ -48,12 +46,11 @@ class Sampling:
                 f"the network {model} that made {library} is no longer there: put it back, or "
                 "index the music again"
             )
-        if model is None:  # made with one that comes with the program
-            model = MODEL if MODEL.is_file() else DEFAULT_MODEL
-        fingerprinter = Fingerprinter.load(model)
-        judge = load_reranker(reranker) if reranker else None
+        fingerprinter = Fingerprinter.load(model or DEFAULT_MODEL)
+        model_id = fingerprinter.model_id
+        judge = load_reranker(reranker) if reranker else bundled_reranker(model_id)
         check_networks(fingerprinter, judge)
-        opened = Library.open(library, model_id=fingerprinter.model_id)
+        opened = Library.open(library, model_id=model_id)
         return cls(opened, fingerprinter, judge)
 
     @classmethod
@@ -61,7 +58,7 @@ class Sampling:
         """Those that come with the program, if they do."""
         if not (LIBRARY / CATALOGUE).is_file():
             return None
-        return cls.load(LIBRARY, RERANKER if RERANKER.is_file() else None)
+        return cls.load(LIBRARY)
 
     def find(
         self, path: Path, progress: Callable[[str, float], None] | None = None

@@ -16,6 +16,20 @@ def asset(name: str = "") -> Path:
     return _folder("assets") / name
 
 
+# For sample identification: a library of the demo music, its encoder, and the re-ranker.
+SAMPLES_LIBRARY = "samples/library"
+SAMPLES_ENCODER = "samples/encoder.safetensors"
+SAMPLES_RERANKER = "samples/reranker.safetensors"
+
+
+def where_now(file: Path) -> Path:
+    """Where a file is: a bundled encoder may be remembered from an earlier installation."""
+    name = Path("assets", SAMPLES_ENCODER)
+    if not file.exists() and file.parts[-len(name.parts) :] == name.parts:
+        return asset(SAMPLES_ENCODER)
+    return file
+
+
 def app_folder() -> Path:
     """The folder of the app's package, ``demo``."""
     return _folder("demo")

@@ -18,7 +18,7 @@ import typer
 from rich import markup
 from rich.console import Console
 
-from grafprint.bundled import asset
+from grafprint.bundled import SAMPLES_ENCODER, SAMPLES_LIBRARY, asset
 from grafprint.errors import GraFPrintError, MissingPackageError
 
 _P = ParamSpec("_P")
@@ -42,7 +42,9 @@ FAILED = 2  # exit status of errors, as of wrong usage
 
 BUNDLED_LIBRARY = asset("library")
 BUNDLED_MODEL = asset("grafprint.safetensors")
+BUNDLED_SAMPLES = asset(SAMPLES_LIBRARY)
 FAST_MODEL = asset("grafprint-fast.safetensors")
+SAMPLES_MODEL = asset(SAMPLES_ENCODER)
 
 
 def finite(value: float | None) -> float | None:

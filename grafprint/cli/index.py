@@ -12,6 +12,7 @@ from grafprint.cli.console import (
     BUNDLED_MODEL,
     FAILED,
     FAST_MODEL,
+    SAMPLES_MODEL,
     DeviceOption,
     EncoderOption,
     JsonOption,
@@ -66,6 +67,13 @@ def index(
             "--fast", help="Use the fast network: about 8 times as fast, almost the same hit rate."
         ),
     ] = False,
+    samples: Annotated[
+        bool,
+        typer.Option(
+            "--samples",
+            help="Make a library for `samples`: use the bundled network for sample identification.",
+        ),
+    ] = False,
     device: DeviceOption = "cpu",
     part: Annotated[
         Part | None,
@@ -106,19 +114,20 @@ def index(
     """
     from grafprint.remote.opening import delete_new, is_there, open_or_create
 
-    if fast and model != BUNDLED_MODEL:
-        raise ConfigError("--fast is the bundled fast network: give your own with --model alone")
+    if fast + samples + (model != BUNDLED_MODEL) > 1:
+        raise ConfigError("--fast, --samples and --model each choose the network: give one of them")
     if tagger and not tags:
         raise ConfigError("--tagger is for tagging: give --tags, too")
     if tags and part:
         raise ConfigError(
             "--tags is for whole libraries: run `grafprint library tag` once all parts are done"
         )
+    chosen = FAST_MODEL if fast else SAMPLES_MODEL if samples else model
     known = is_there(library)
     # Before the network is loaded, and before a library is made for a name that was mistyped.
     _require_music(folder, known and prune, force)
     loaded_tagger = load_tagger(tagger, device) if tags else None
-    fingerprinter = load_fingerprinter(FAST_MODEL if fast else model, device, library, encoder)
+    fingerprinter = load_fingerprinter(chosen, device, library, encoder)
     new_folder = not (isinstance(library, Path) and library.exists())
     opened, is_new = open_or_create(library, fingerprinter, factory=factory)
     columns = (

@@ -11,6 +11,7 @@ import typer
 from grafprint.cli.clip_files import StartOption, answer_each, file_of, find_clips
 from grafprint.cli.console import (
     BUNDLED_MODEL,
+    BUNDLED_SAMPLES,
     FAILED,
     NOTHING_FOUND,
     DeviceOption,
@@ -21,9 +22,9 @@ from grafprint.cli.console import (
     positive,
 )
 from grafprint.cli.network import load_fingerprinter
-from grafprint.cli.place import OwnLibraryOption
+from grafprint.cli.place import LibraryOption
 from grafprint.cli.samples_output import Outcome, print_as_json, show_song, show_songs
-from grafprint.errors import MatchError
+from grafprint.errors import ConfigError, MatchError
 
 if TYPE_CHECKING:
     from grafprint.matching.samples import SamplesFound
@@ -42,15 +43,20 @@ def samples(
             help="Audio or video files of 4.1 s or more, folders of them, or - for standard input.",
         ),
     ],
-    library: OwnLibraryOption,
+    library: LibraryOption = BUNDLED_SAMPLES,
     reranker: Annotated[
         Path | None,
         typer.Option(
-            help="Network of train-reranker, which judges the candidates from their audio. "
-            "Without one, similarity alone decides.",
-            show_default=False,
+            help="Network of train-reranker, which judges the candidates from their audio.",
+            show_default="bundled, for a library by the bundled network",
         ),
     ] = None,
+    by_similarity: Annotated[
+        bool,
+        typer.Option(
+            "--by-similarity", help="Use no re-ranker, and no audio: similarity alone decides."
+        ),
+    ] = False,
     model: ModelOption = BUNDLED_MODEL,
     device: DeviceOption = "cpu",
     start: StartOption = 0.0,
@@ -80,22 +86,26 @@ def samples(
 ) -> None:
     """Find what songs sample: which recordings, where in both, and how sure.
 
-    The library must be made with a network of the encoder 'samples': grafprint index --model.
+    The library must be made with a network for it: grafprint index --samples, or --model.
 
     The exit status is 0 if a sample was found, 1 if none was, 2 if there was an error.
     """
     from grafprint.library.add_file import shown
     from grafprint.remote.opening import open_library
 
+    if reranker is not None and by_similarity:
+        raise ConfigError("--by-similarity uses no re-ranker: leave out --reranker")
     files, unreadable = find_clips(songs)
     outcomes = [Outcome(path, None, reason) for path, reason in unreadable]
     alone = len(songs) == 1 and not songs[0].is_dir()
     fingerprinter = load_fingerprinter(model, device, library)
 
     from grafprint.matching.samples import NodeCache, check_networks, find_samples
-    from grafprint.models.rerankers import load_reranker
+    from grafprint.models.rerankers import bundled_reranker, load_reranker
 
-    judge = None if reranker is None else load_reranker(reranker)
+    judge = None if by_similarity else bundled_reranker(fingerprinter.model_id)
+    if reranker is not None:
+        judge = load_reranker(reranker)
     check_networks(fingerprinter, judge)
     cache = NodeCache()
     with open_library(library, model_id=fingerprinter.model_id) as opened:

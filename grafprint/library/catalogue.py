@@ -3,64 +3,23 @@
 from __future__ import annotations
 
 import json
-import os
 import sqlite3
 from collections.abc import Iterable, Iterator
-from contextlib import closing, contextmanager, suppress
-from dataclasses import fields
+from contextlib import contextmanager, suppress
 from dataclasses import replace as changed
 from pathlib import Path
 
-from grafprint import files
 from grafprint.audio.metadata import Tags, title_of_name
 from grafprint.errors import LibraryError
-from grafprint.library import details, labels, row_store
+from grafprint.library import catalogue_file, details, labels, row_store
+from grafprint.library.catalogue_file import (
+    add_later_tables,
+    explain_errors,
+    write_file,
+    write_meta,
+)
 from grafprint.library.labels import Labels
 from grafprint.library.records import File, Meta, Recording, Track
-
-FORMAT = 2  # format 1 had no checksums; it is read, and upgraded by a writer
-_APPLICATION_ID = 0x47724650  # "GrFP"
-_SCHEMA = f"""
-PRAGMA application_id = {_APPLICATION_ID};
-PRAGMA user_version = {FORMAT};
-CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL);  -- value: JSON
-CREATE TABLE tracks (
-  id INTEGER PRIMARY KEY AUTOINCREMENT,
-  content_hash TEXT NOT NULL UNIQUE,
-  duration_s REAL NOT NULL,
-  title TEXT NOT NULL, artist TEXT NOT NULL, album TEXT NOT NULL,
-  licence TEXT NOT NULL, source TEXT NOT NULL,
-  first INTEGER NOT NULL, count INTEGER NOT NULL CHECK (count > 0),  -- rows of the fingerprints
-  crc32 INTEGER  -- of their bytes; NULL: not known
-);
-CREATE TABLE files (  -- several for one track: bit-exact copies
-  path TEXT PRIMARY KEY,
-  track INTEGER NOT NULL REFERENCES tracks (id),
-  size INTEGER NOT NULL, mtime_ns INTEGER NOT NULL
-);
-"""
-# Added later, when first needed: older versions read the library without them.
-_LATER = (
-    "CREATE TABLE IF NOT EXISTS network (path TEXT NOT NULL)",  # one row
-    "CREATE TABLE IF NOT EXISTS kept_out (path TEXT PRIMARY KEY, content_hash TEXT NOT NULL)",
-)
-# Readers wait for a commit, and a commit waits for readers that are opening the library.
-_TIMEOUT_S = 30.0
-
-
-def network_file(library: Path) -> Path | None:
-    """The file of the network that made a library, if the library remembers one of its own.
-
-    Reads no more than that. Raises LibraryError if the library cannot be read.
-    """
-    path = library / "library.sqlite3"
-    if not path.is_file():
-        return None
-    with _explain_errors(path), closing(sqlite3.connect(path, timeout=_TIMEOUT_S)) as db:
-        if not db.execute("SELECT 1 FROM sqlite_master WHERE name = 'network'").fetchone():
-            return None
-        row = db.execute("SELECT path FROM network").fetchone()
-    return Path(os.path.normpath(library.resolve() / row[0])) if row else None
 
 
 class Catalogue:
@@ -73,16 +32,7 @@ class Catalogue:
         self.tracks: dict[int, Track] = {}
         self.files: dict[str, File] = {}
         self.checksums: dict[int, int | None] = {}  # by track; None: not known
-        with _explain_errors(self.path):
-            # Writable for readers too, where the system allows it: after a killed write SQLite
-            # must first roll back.
-            self._db = sqlite3.connect(
-                f"{path.resolve().as_uri()}?mode=rw",
-                uri=True,
-                timeout=_TIMEOUT_S,
-                isolation_level=None,
-                check_same_thread=False,
-            )
+        self._db = catalogue_file.connect(path)
         try:
             if writable:
                 self._upgrade()
@@ -93,21 +43,6 @@ class Catalogue:
         if not writable:
             self.close()
 
-    @staticmethod
-    def create(path: Path, meta: Meta) -> None:
-        """Make an empty database. Raises LibraryError if it cannot be written."""
-
-        def write(partial: Path) -> None:
-            partial.unlink(missing_ok=True)
-            with (
-                _explain_errors(path),
-                closing(sqlite3.connect(partial, isolation_level=None)) as db,
-            ):
-                db.executescript(_SCHEMA)
-                _write_meta(db, meta)
-
-        files.replace(path, write)
-
     def close(self) -> None:
         """Let go of the database; what was read stays."""
         with suppress(AttributeError):
@@ -115,28 +50,20 @@ class Catalogue:
 
     def back_up(self, path: Path) -> None:
         """Copy the database to ``path``, in one step. Raises LibraryError if it cannot be."""
-
-        def write(partial: Path) -> None:
-            partial.unlink(missing_ok=True)
-            with _explain_errors(self.path), closing(sqlite3.connect(partial)) as copy:
-                self._db.backup(copy)
-
-        files.replace(path, write)
+        with explain_errors(self.path):
+            catalogue_file.back_up(self._db, path)
 
     def _upgrade(self) -> None:
-        """Upgrade format 1 to 2."""
-        with _explain_errors(self.path):
-            (application,) = self._db.execute("PRAGMA application_id").fetchone()
-            (version,) = self._db.execute("PRAGMA user_version").fetchone()
-        if (application, version) == (_APPLICATION_ID, 1):
+        with explain_errors(self.path):
+            outdated = catalogue_file.is_of_format_1(self._db)
+        if outdated:
             with self._transaction() as db:
-                db.execute("ALTER TABLE tracks ADD COLUMN crc32 INTEGER")
-                db.execute(f"PRAGMA user_version = {FORMAT}")
+                catalogue_file.upgrade(db)
 
     def read(self) -> None:
         """Read everything as committed. Raises LibraryError if it is damaged."""
         try:
-            with _explain_errors(self.path):
+            with explain_errors(self.path):
                 self._read()
         except (ValueError, TypeError, KeyError) as failure:
             raise LibraryError(
@@ -148,15 +75,7 @@ class Catalogue:
         db.execute("PRAGMA foreign_keys = ON")
         db.execute("PRAGMA synchronous = EXTRA")
         db.execute("BEGIN")
-        (application,) = db.execute("PRAGMA application_id").fetchone()
-        (version,) = db.execute("PRAGMA user_version").fetchone()
-        if application != _APPLICATION_ID:
-            raise LibraryError(f"{self.path} is not a GraFPrint library: name another folder")
-        if not 1 <= version <= FORMAT:
-            raise LibraryError(
-                f"the library {self.path.parent} is of format {version}, and this version of "
-                f"GraFPrint reads up to {FORMAT}: update GraFPrint, or index the music again"
-            )
+        version = catalogue_file.check_format(db, self.path)
         (verdict,) = db.execute("PRAGMA quick_check(1)").fetchone()
         if verdict != "ok":
             raise sqlite3.DatabaseError(verdict)
@@ -262,8 +181,8 @@ class Catalogue:
             ).fetchone()
             details.write(db, track, recording.content_hash, more)
             file = changed(file, track=track)
-            _write_file(db, file)
-            _write_meta(db, meta)
+            write_file(db, file)
+            write_meta(db, meta)
         self.meta = meta
         if replaces is not None:
             del self._by_hash[self.tracks[replaces].content_hash]
@@ -285,10 +204,10 @@ class Catalogue:
         )
         meta = changed(self.meta, removals=self.meta.removals + orphan)
         with self._transaction() as db:
-            _write_file(db, file)
+            write_file(db, file)
             if previous is not None and orphan:
                 db.execute("DELETE FROM tracks WHERE id = ?", (previous.track,))
-            _write_meta(db, meta)
+            write_meta(db, meta)
         self.meta = meta
         self._move(file.path, file)
 
@@ -307,7 +226,7 @@ class Catalogue:
             db.executemany(
                 "UPDATE tracks SET title = ? WHERE id = ?", [(t, id) for id, t in titles.items()]
             )
-            _write_meta(db, meta)
+            write_meta(db, meta)
         self.meta = meta
         for path in gone:
             self._move(path, None)
@@ -318,7 +237,7 @@ class Catalogue:
     def put_network(self, path: str) -> None:
         """Remember where the file of the network is."""
         with self._transaction() as db:
-            _add_later_tables(db)
+            add_later_tables(db)
             db.execute("DELETE FROM network")
             db.execute("INSERT INTO network VALUES (?)", (path,))
         self.network = path
@@ -326,7 +245,7 @@ class Catalogue:
     def keep_out(self, files: dict[str, str]) -> None:
         """Remember files, as paths and content, that are not to be added again."""
         with self._transaction() as db:
-            _add_later_tables(db)
+            add_later_tables(db)
             db.executemany("INSERT OR REPLACE INTO kept_out VALUES (?, ?)", files.items())
         self.kept_out.update(files)
 
@@ -385,7 +304,7 @@ class Catalogue:
                 "UPDATE tracks SET first = ? WHERE id = ?",
                 [(first, track) for track, first in firsts.items()],
             )
-            _write_meta(db, meta)
+            write_meta(db, meta)
         self.meta = meta
         self.tracks = {id: changed(track, first=firsts[id]) for id, track in self.tracks.items()}
 
@@ -409,7 +328,7 @@ class Catalogue:
 
     @contextmanager
     def _transaction(self) -> Iterator[sqlite3.Connection]:
-        with _explain_errors(self.path):
+        with explain_errors(self.path):
             self._db.execute("BEGIN IMMEDIATE")
             self.changed = True
             try:
@@ -419,47 +338,3 @@ class Catalogue:
                 with suppress(sqlite3.Error):  # after some errors SQLite has rolled back itself
                     self._db.execute("ROLLBACK")
                 raise
-
-
-@contextmanager
-def _explain_errors(path: Path) -> Iterator[None]:
-    """Turn SQLite's errors into LibraryErrors that say what to do."""
-    try:
-        yield
-    except sqlite3.Error as failure:
-        name = getattr(failure, "sqlite_errorname", "")
-        if name.startswith(("SQLITE_FULL", "SQLITE_IOERR")):
-            reason = (
-                "the disk is full or fails; free some space and run it again; what was stored "
-                "before is kept"
-            )
-        elif name.startswith("SQLITE_BUSY"):
-            reason = "another program holds it; wait until that is done"
-        elif name.startswith(("SQLITE_READONLY", "SQLITE_CANTOPEN")):
-            reason = (
-                "it cannot be opened or written here; if a program was stopped while it wrote, "
-                "copy the library to a folder of your own"
-            )
-        else:
-            reason = f"it is damaged; {row_store.REPAIR}"
-        raise LibraryError(f"cannot use {path}: {reason} ({failure})") from failure
-
-
-def _write_meta(db: sqlite3.Connection, meta: Meta) -> None:
-    db.executemany(
-        "INSERT OR REPLACE INTO meta VALUES (?, ?)",
-        [(field.name, json.dumps(getattr(meta, field.name))) for field in fields(meta)],
-    )
-
-
-def _add_later_tables(db: sqlite3.Connection) -> None:
-    for statement in _LATER:
-        db.execute(statement)
-
-
-def _write_file(db: sqlite3.Connection, file: File) -> None:
-    db.execute(
-        "INSERT INTO files VALUES (?, ?, ?, ?) ON CONFLICT (path) DO UPDATE SET"
-        " track=excluded.track, size=excluded.size, mtime_ns=excluded.mtime_ns",
-        (file.path, file.track, file.size, file.mtime_ns),
-    )

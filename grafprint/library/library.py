@@ -20,8 +20,7 @@ import numpy as np
 
 from grafprint import files
 from grafprint.errors import LibraryError
-from grafprint.library import records
-from grafprint.library.catalogue import Catalogue
+from grafprint.library import catalogue_file, records
 from grafprint.library.closing import FinishedOnClose
 from grafprint.library.folder import BACKUP, BUCKETS, CATALOGUE, LOCK, LibraryFolder, vectors_name
 from grafprint.library.labels import Labels
@@ -122,7 +121,7 @@ class Library(FinishedOnClose, LibraryFolder):
                 if buckets is not None:
                     np.save(path / BUCKETS, np.asarray(buckets, np.float32))
             # The last step: from here on there is a library.
-            Catalogue.create(
+            catalogue_file.create(
                 path / CATALOGUE,
                 new_meta(network.model_id, network.dim, network.hop_s, network.window_s, factory),
             )

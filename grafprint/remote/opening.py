@@ -6,6 +6,7 @@ import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
+from grafprint.bundled import where_now
 from grafprint.errors import LibraryError
 from grafprint.library import Library
 from grafprint.library.folder import CATALOGUE
@@ -95,14 +96,14 @@ def is_there(place: Place) -> bool:
 def network_file(place: Place) -> Path | None:
     """The file of the network that made a library, if the library remembers one of its own."""
     if isinstance(place, Path):
-        from grafprint.library import catalogue
+        from grafprint.library import catalogue_file
 
-        return catalogue.network_file(place)
+        return catalogue_file.network_file(place)
     if not is_there(place):
         return None
     with open_library(place) as library:
         network = library.catalogue.network
-    return Path(network) if network else None
+    return where_now(Path(network)) if network else None
 
 
 def delete_new(place: Place) -> None:

@@ -9,7 +9,7 @@ import pytest
 from grafprint.cli import console
 from grafprint.fingerprint import Fingerprinter
 from grafprint.library import Library
-from grafprint.library.catalogue import network_file
+from grafprint.library.catalogue_file import network_file
 from grafprint.models.checkpoint import save_encoder
 from grafprint.models.encoders import build
 from grafprint.models.features import FeatureConfig

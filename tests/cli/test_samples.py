@@ -12,7 +12,12 @@ import numpy as np
 import pytest
 
 from assets.stems.songs import Song, write_song, write_table
+from demo.samples import example
+from demo.sampling import Sampling
+from grafprint.bundled import SAMPLES_ENCODER, asset
 from grafprint.errors import AudioError, CheckpointError, ConfigError, MatchError
+from grafprint.library import Library
+from grafprint.library.catalogue_file import network_file
 from grafprint.models.rerankers import load_reranker
 from tests.cli.commands import grafprint, run
 from tests.libraries import excerpt, write_wav
@@ -89,6 +94,7 @@ def test_json_of_one_song_has_regions_in_both(place: Path):
         (("songs/silent.wav",), MatchError, "silent throughout"),
         (("songs/new.wav", "--reranker", "no.safetensors"), CheckpointError, "no such file"),
         (("songs/new.wav", "--device", "warp"), ConfigError, "--device warp"),
+        (("songs/new.wav", "--reranker", "any", "--by-similarity"), ConfigError, "leave out"),
     ],
 )
 def test_errors_say_what_is_wrong(
@@ -99,8 +105,36 @@ def test_errors_say_what_is_wrong(
 
 
 def test_a_library_of_the_fingerprint_network_is_refused(place: Path):
-    with pytest.raises(CheckpointError, match="network of the encoder 'samples'"):
+    with pytest.raises(CheckpointError, match="network for that"):
         grafprint("samples", place / "songs/new.wav", "-l", ASSETS / "library")
+
+
+def test_the_bundled_networks_find_a_sample_in_the_demo_library(tmp_path: Path):
+    sampling = Sampling.bundled()
+    assert sampling is not None and sampling.reranker is not None
+    made, track = example.make_song(sampling)
+    path = write_wav(tmp_path / "made.wav", made)
+    value = json.loads(grafprint("samples", path, "--json"))
+    assert value["reranked"] is True and value["samples"][0]["title"] == track.title
+    region = value["samples"][0]["regions"][0]
+    assert region["start_s"] > example.FIRST_S - 4.1 and region["probability"] > 0.5
+    alone = json.loads(grafprint("samples", path, "--json", "--by-similarity", "--least", 0))
+    assert alone["reranked"] is False
+    nearest = [*alone["samples"], *alone["others"]]
+    assert track.title in {found["title"] for found in nearest}
+
+
+def test_a_library_of_ones_own_is_made_with_the_bundled_network(tmp_path: Path):
+    write_wav(tmp_path / "music/a.wav", excerpt(3, 20, 9))
+    grafprint("index", tmp_path / "music", "-l", tmp_path / "own", "--samples")
+    encoder = asset(SAMPLES_ENCODER)
+    assert network_file(tmp_path / "own") == encoder
+    # The same, if it was made by an installation that is gone.
+    with Library.open(tmp_path / "own", writable=True) as library, library.changing() as catalogue:
+        catalogue.put_network(f"/gone/lib/grafprint/assets/{SAMPLES_ENCODER}")
+    assert network_file(tmp_path / "own") == encoder
+    write_wav(tmp_path / "song.wav", excerpt(9, 20, 9))
+    grafprint("samples", tmp_path / "song.wav", "-l", tmp_path / "own", "--least", 99, status=1)
 
 
 @pytest.fixture(scope="module")

@@ -195,8 +195,18 @@ class SampleRanker:
         fingerprinter: Fingerprinter,
         names: Mapping[int, str],
         reranker: Reranker | None,
+        memory: Path,
     ) -> None:
-        self.library, self.fingerprinter, self.names = library, fingerprinter, names
+        self.library, self.names = library, names
+        # Of a query the search hears everything, then the re-ranker: once is enough.
+        self.fingerprinter = CachingFingerprinter(
+            fingerprinter.encoder,
+            fingerprinter.features,
+            fingerprinter.device,
+            precision=fingerprinter.precision,
+            facts=fingerprinter.facts,
+        )
+        self.fingerprinter.memory = memory
         self.reranker, self.cache = reranker, NodeCache(_NODES_BYTES)
 
     def answer(self, samples: np.ndarray, spans: Sequence[Span]) -> list[SampleAnswer]:

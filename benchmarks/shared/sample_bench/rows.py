@@ -55,14 +55,14 @@ def prepare(name: str, args: argparse.Namespace, files: Mapping[str, Path]) -> R
     source = args.library if name in (FINGERPRINTS, SEARCHED) else None
     library, names = fill_library(folder, fingerprinter, files, source)
     identity = fingerprinter.model_id
+    memory = args.work / "fingerprints"
     if name in (FINGERPRINTS, SEARCHED):
         kind = FingerprintRanker if name == FINGERPRINTS else SearchRanker
-        memory = args.work / "fingerprints"
         return Row(kind(library, fingerprinter, names, memory), library, identity)
     reranker = load_reranker(args.reranker) if name == RERANKED else None
     if reranker:  # two re-rankers of one encoder are two rows
         identity += f"-{identity_of(args.reranker)}"
-    return Row(SampleRanker(library, fingerprinter, names, reranker), library, identity)
+    return Row(SampleRanker(library, fingerprinter, names, reranker, memory), library, identity)
 
 
 def without_graph_blocks(fingerprinter: Fingerprinter) -> Fingerprinter:

@@ -112,7 +112,7 @@ def check_networks(fingerprinter: Fingerprinter, reranker: Reranker | None) -> N
     if not isinstance(fingerprinter.encoder, Samples):
         raise CheckpointError(
             "this network identifies recordings and does not find samples: use a library made with "
-            "a network of the encoder 'samples' (grafprint train --encoder samples)"
+            "a network for that (grafprint index --samples, or grafprint train --encoder samples)"
         )
     if reranker is not None:
         reranker.check(fingerprinter.model_id)

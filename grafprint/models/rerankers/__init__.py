@@ -5,7 +5,12 @@ from grafprint.models.rerankers.cross_attention import (
     CrossAttentionConfig,
     Judgement,
 )
-from grafprint.models.rerankers.files import Reranker, load_reranker, save_reranker
+from grafprint.models.rerankers.files import (
+    Reranker,
+    bundled_reranker,
+    load_reranker,
+    save_reranker,
+)
 from grafprint.models.rerankers.scoring import song_score
 
 __all__ = [
@@ -13,6 +18,7 @@ __all__ = [
     "CrossAttentionConfig",
     "Judgement",
     "Reranker",
+    "bundled_reranker",
     "load_reranker",
     "save_reranker",
     "song_score",

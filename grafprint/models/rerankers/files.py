@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from grafprint import bundled
 from grafprint.errors import CheckpointError
 from grafprint.models import checkpoint
 from grafprint.models.rerankers.cross_attention import CrossAttention, CrossAttentionConfig
@@ -47,6 +48,13 @@ def save_reranker(
         "identity": checkpoint.digest(description, {}, state),
     }
     checkpoint.write(path, {k: v.half() for k, v in state.items()}, header)
+
+
+def bundled_reranker(model_id: str) -> Reranker | None:
+    """The re-ranker that comes with the program, if it belongs to the encoder ``model_id``."""
+    path = bundled.asset(bundled.SAMPLES_RERANKER)
+    found = load_reranker(path) if path.is_file() else None
+    return found if found and found.model_id == model_id else None
 
 
 def load_reranker(path: str | Path) -> Reranker:
