@@ -54,9 +54,9 @@ class Node:
                     found[int(place.name)] = title.decode(errors="replace")
         return found
 
-    def works(self) -> bool:
-        """Whether one of its processes is fingerprinting."""
-        return any(title.startswith("ray::work") for title in self.processes().values())
+    def working(self) -> list[int]:
+        """Those of its processes that are fingerprinting."""
+        return [n for n, title in self.processes().items() if title.startswith("ray::work")]
 
     def kill(self) -> None:
         """End all its processes at once."""
@@ -84,7 +84,7 @@ def two_nodes() -> Iterator[tuple[str, Node, Node]]:
         nodes.append(Node(OTHER, folder / "other.log", f"--address={address}"))
         for node in nodes:
             node.wait()
-        yield address, *nodes
+        yield address, nodes[0], nodes[1]
     finally:
         for node in reversed(nodes):
             node.kill()

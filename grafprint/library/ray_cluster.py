@@ -113,8 +113,10 @@ class RayCluster:
                 if not waiting:
                     return
                 file, ref = waiting.popleft()
-                known = ref is None or isinstance(ref, ValueError)
-                yield ref if known else self._result(file, ref)
+                if ref is None or isinstance(ref, ValueError):
+                    yield ref
+                else:
+                    yield self._result(file, ref)
 
     def _give_out(
         self, library: Target, files: list[Path], job: Job
@@ -160,8 +162,14 @@ class RayCluster:
                 f"cannot index {shown(file)!r}: {TRIES} times the process or the node that "
                 f"fingerprinted it was lost ({type(error).__name__}); run again to try again"
             )
-        except errors.RayTaskError:  # a bug
-            raise
+        except errors.RayTaskError as error:
+            if "failed to import" not in str(error):  # a bug
+                raise
+            missing = str(error).strip().splitlines()[-1]
+            raise ConfigError(
+                f"a node lacks packages ({missing}): install the same on all nodes, with the same "
+                "Python"
+            ) from error
         except errors.RayError as error:
             raise LibraryError(
                 f"the Ray cluster was lost: {error}. What was added is in the library; run again "

@@ -6,7 +6,9 @@ import secrets
 import signal
 import subprocess
 import sys
+import threading
 import time
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -101,7 +103,7 @@ def test_a_stopped_command_continues_and_reports_as_one_machine(cluster, tmp_pat
     kept = stored(place)
     assert 1 < len(kept) < 20, "it was stopped too late"
     deadline = time.monotonic() + PATIENCE_S
-    while any(node.works() for node in nodes):
+    while any(node.working() for node in nodes):
         assert time.monotonic() < deadline, "the nodes go on"
         time.sleep(0.1)
 
@@ -154,12 +156,43 @@ def test_what_a_node_cannot_do_is_said(cluster, tmp_path):
             assert message in str(told.value)
 
 
+def test_a_file_whose_processes_always_end_is_left_out(cluster, tmp_path, monkeypatch):
+    """The memory that it takes, say, or a fault in a decoder: the others are done."""
+    from grafprint.library import ray_cluster
+
+    monkeypatch.setattr(ray_cluster, "TRIES", 2)
+    address, *nodes = cluster
+    folder = tmp_path / "music"
+    write_music(folder, 1)
+    fingerprinter, tried = Fingerprinter.load(FAST_MODEL), threading.Event()
+
+    def end_all() -> None:
+        while not tried.wait(0.02):
+            for number in [n for node in nodes for n in node.working()]:
+                with suppress(ProcessLookupError):
+                    os.kill(number, signal.SIGKILL)
+
+    with (
+        ray_cluster.RayCluster(address, folder) as joined,
+        Library.create(tmp_path / "library", fingerprinter) as library,
+    ):
+        killer = threading.Thread(target=end_all)
+        killer.start()
+        try:
+            report = library.add_folder(folder, fingerprinter, ahead=joined.fingerprint_ahead)
+        finally:
+            tried.set()
+            killer.join()
+    (failure,) = report.failed
+    assert "2 times the process or the node" in failure.reason and not report.added
+
+
 def test_files_of_a_killed_node_are_done_by_the_others(cluster, address, tmp_path):
     """None is missing, none is half, none is there twice."""
     ray, _, other = cluster
     files = write_music(tmp_path / "music", 16, LONG_S)
     command = start(tmp_path / "music", "--library", address, "--ray", ray)
-    wait_until(lambda: stored(address) and other.works(), command)
+    wait_until(lambda: stored(address) and other.working(), command)
     other.kill()
     kept = stored(address)
     assert len(kept) < 16, "it was killed too late"
