@@ -87,8 +87,8 @@ def stored(place) -> set[str]:
 def test_a_stopped_command_continues_and_reports_as_one_machine(cluster, tmp_path):
     """Into a library in a folder, with names that begin in the current folder."""
     address, *nodes = cluster
-    write_music(tmp_path / "music", 20, 4.0)
-    write_music(tmp_path / "music" / "zz copies", 1, 4.0)
+    write_music(tmp_path / "music", 20, 12.0)
+    write_music(tmp_path / "music" / "zz copies", 1, 12.0)
     (tmp_path / "music" / "bad 'one'.mp3").write_bytes(b"no sound")
     write_wav(tmp_path / "music" / "silent.wav", 0 * excerpt(0, 20, 2.0))
     write_wav(tmp_path / "music" / "short.wav", excerpt(0, 20, 0.5))
@@ -190,19 +190,34 @@ def test_a_file_whose_processes_always_end_is_left_out(cluster, tmp_path, monkey
 def test_files_of_a_killed_node_are_done_by_the_others(cluster, address, tmp_path):
     """None is missing, none is half, none is there twice."""
     ray, _, other = cluster
-    files = write_music(tmp_path / "music", 16, LONG_S)
+    files = write_music(tmp_path / "music", 24, LONG_S)
     command = start(tmp_path / "music", "--library", address, "--ray", ray)
-    wait_until(lambda: stored(address) and other.working(), command)
+    wait_until(other.working, command)
+    wait_until(lambda: stored(address), command)
+
+    def is_caught_at_work() -> bool:
+        """Whether the node works now; then the command waits, so that it cannot finish before."""
+        command.send_signal(signal.SIGSTOP)
+        if not other.working():
+            command.send_signal(signal.SIGCONT)
+            return False
+        return True
+
+    wait_until(is_caught_at_work, command)
     other.kill()
     kept = stored(address)
-    assert len(kept) < 16, "it was killed too late"
+    assert len(kept) < 24, "it was killed too late"
+    command.send_signal(signal.SIGCONT)
     report = finish(command)
     assert report["added"] == sorted(map(str, files)) and not report["failed"]
-    fingerprints = Fingerprinter.load(FAST_MODEL).count(int(LONG_S * 16000))
+    count = Fingerprinter.load(FAST_MODEL).count
     with open_library(address, writable=True) as library:
-        assert [track.count for track in library.tracks()] == 16 * [fingerprints]
+        for number, track in enumerate(library.tracks()):
+            assert track.path == report["added"][number]
+            assert track.count == count(round(track.duration_s * 16000))
+        assert number == 23 and sum(t.duration_s for t in library.tracks()) == report["audio_s"]
         assert not library.damaged()
-        assert all(library.has_landmarks for _ in library.tracks())
+        assert not any(library.lacks_landmarks(track) for track in library.tracks())
         assert_no_leftovers(library)
     assert kept <= set(report["added"])
 
