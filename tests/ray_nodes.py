@@ -1,7 +1,6 @@
 """Nodes of a Ray cluster on this machine, each with an address of its own, that can be killed."""
 
 import os
-import secrets
 import shutil
 import signal
 import subprocess
@@ -18,14 +17,13 @@ from tests.paths import ROOT
 # 127.0.0.1 would be replaced by the machine's own address.
 HEAD, OTHER = "127.0.0.3", "127.0.0.2"
 PATIENCE_S = 300.0  # on a busy machine
-_MARK = "GRAFPRINT_RAY_NODE"
 
 
 class Node:
-    """One core of this machine as a node; ``processes`` are all that it has started."""
+    """One core of this machine as a node."""
 
     def __init__(self, ip: str, log: Path, *options: str) -> None:
-        self.ip, self._log, self._mark = ip, log, secrets.token_hex(8)
+        self._log, self._killed = log, False
         command = [
             sys.executable, "-m", "ray.scripts.scripts", "start", "--block", "--num-cpus=1",
             f"--node-ip-address={ip}", "--object-store-memory=100000000", "--disable-usage-stats",
@@ -33,9 +31,8 @@ class Node:
         ]  # fmt: skip
         with log.open("wb") as out:
             self._process = subprocess.Popen(
-                command, cwd=ROOT, env={**os.environ, _MARK: self._mark},
-                stdout=out, stderr=out, start_new_session=True,
-            )  # fmt: skip
+                command, cwd=ROOT, stdout=out, stderr=out, start_new_session=True
+            )
 
     def wait(self) -> None:
         """Wait until it has started."""
@@ -45,11 +42,12 @@ class Node:
             time.sleep(0.1)
 
     def processes(self) -> dict[int, str]:
-        """The title of each of its processes."""
-        found, mark = {}, f"{_MARK}={self._mark}".encode()
+        """The title of each of its processes: they are all of one session."""
+        found = {}
         for place in Path("/proc").glob("[0-9]*"):
             with suppress(OSError):  # it has just ended
-                if mark in (place / "environ").read_bytes().split(b"\0"):
+                state, _, _, session = (place / "stat").read_text().rpartition(")")[2].split()[:4]
+                if int(session) == self._process.pid and state != "Z":
                     title = (place / "cmdline").read_bytes().replace(b"\0", b" ")
                     found[int(place.name)] = title.decode(errors="replace")
         return found
@@ -59,13 +57,16 @@ class Node:
         return [n for n, title in self.processes().items() if title.startswith("ray::work")]
 
     def kill(self) -> None:
-        """End all its processes at once."""
+        """End all its processes at once, and wait until they are gone."""
+        if self._killed:  # the number of its session may be another's by now
+            return
         while processes := self.processes():
             for number in processes:
                 with suppress(ProcessLookupError):
                     os.kill(number, signal.SIGKILL)
-            with suppress(subprocess.TimeoutExpired):
-                self._process.wait(0.1)
+            time.sleep(0.01)
+        self._process.wait()
+        self._killed = True
 
 
 @contextmanager
