@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -21,6 +22,7 @@ from grafprint.cli.console import (
     clock,
     err,
     escape,
+    needs,
     out,
     print_json,
     printable,
@@ -37,6 +39,7 @@ from grafprint.errors import AudioError, ConfigError
 if TYPE_CHECKING:
     from grafprint.library import IndexReport
     from grafprint.library.part import Part
+    from grafprint.library.ray_cluster import RayCluster
 else:
     Part = object  # its import would take as long as the library's; the option has a parser
 
@@ -85,6 +88,16 @@ def index(
             show_default=False,
         ),
     ] = None,
+    ray: Annotated[
+        str | None,
+        typer.Option(
+            "--ray",
+            metavar="ADDRESS",
+            help="Let the nodes of a Ray cluster fingerprint the files: HOST:PORT, or auto for the "
+            "cluster of this machine. All nodes need the folder at the same path.",
+            show_default=False,
+        ),
+    ] = None,
     prune: Annotated[
         bool, typer.Option(help="Remove tracks whose files are no longer in the folder.")
     ] = False,
@@ -122,10 +135,13 @@ def index(
         raise ConfigError(
             "--tags is for whole libraries: run `grafprint library tag` once all parts are done"
         )
+    if ray and device != "cpu":
+        raise ConfigError("--ray computes with the cores of the nodes: leave out --device")
     chosen = FAST_MODEL if fast else SAMPLES_MODEL if samples else model
     known = is_there(library)
     # Before the network is loaded, and before a library is made for a name that was mistyped.
     _require_music(folder, known and prune, force)
+    cluster = _join(ray, folder) if ray else None
     loaded_tagger = load_tagger(tagger, device) if tags else None
     fingerprinter = load_fingerprinter(chosen, device, library, encoder)
     new_folder = not (isinstance(library, Path) and library.exists())
@@ -138,7 +154,7 @@ def index(
         TimeElapsedColumn(),
     )
     tag_report = None
-    with opened:
+    with cluster or nullcontext(), opened:
         with progress(*columns) as bar:
             task = bar.add_task("indexing", total=None, audio="")
 
@@ -148,8 +164,9 @@ def index(
                 audio = f"{clock(audio_s)} of audio"
                 bar.update(task, completed=done, total=total, audio=audio, description=name)
 
+            ahead = cluster.fingerprint_ahead if cluster else None
             report = opened.add_folder(
-                folder, fingerprinter, on_progress, prune=prune, force=force, part=part
+                folder, fingerprinter, on_progress, prune=prune, force=force, part=part, ahead=ahead
             )
         if loaded_tagger:
             tag_report = tag_with_progress(opened, loaded_tagger)
@@ -184,6 +201,13 @@ def _require_music(folder: Path, prune: bool, force: bool) -> None:
         else ": name a folder that holds music"
     )
     raise AudioError(f"there is no audio or video file in {folder}{question}")
+
+
+@needs("ray")
+def _join(address: str, folder: Path) -> RayCluster:
+    from grafprint.library.ray_cluster import RayCluster
+
+    return RayCluster(address, folder)
 
 
 def _show_report(report: IndexReport, tracks: int, fingerprints: int) -> None:

@@ -15,7 +15,7 @@ from grafprint import audio, bundled
 from grafprint.audio import metadata
 from grafprint.audio.landmarks import LandmarkStream
 from grafprint.library.records import File, Recording, Track
-from grafprint.library.target import Target
+from grafprint.library.target import Outline, Target
 
 if TYPE_CHECKING:
     from grafprint.fingerprint import Fingerprinter
@@ -167,7 +167,7 @@ def _remember_network(library: Target, fingerprinter: Fingerprinter) -> None:
 
 
 def fingerprint_file(
-    library: Target,
+    library: Outline,
     file: Path,
     fingerprinter: Fingerprinter,
     progress: Callable[[float], None],

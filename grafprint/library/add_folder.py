@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from threading import Event
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from grafprint import audio
 from grafprint.audio.folders import Failure, audio_files
@@ -33,6 +33,20 @@ if TYPE_CHECKING:
     from grafprint.fingerprint import Fingerprinter
 
 OnProgress = Callable[[str, int, int, float], None]
+
+
+class FingerprintAhead(Protocol):
+    """Computes the fingerprints of files while those before them are stored."""
+
+    def __call__(
+        self, library: Target, files: list[Path], fingerprinter: Fingerprinter, /
+    ) -> Generator[FileFingerprints | ValueError | None, None, None]:
+        """The fingerprints of each file in order, or why it cannot be used, or None: not computed.
+
+        Closing the generator stops what is being computed.
+        """
+        ...
+
 
 MOST = 0.5  # above this share of vanished tracks, pruning must be forced
 LONG_S = 600.0  # longer files are fingerprinted one at a time, by all threads together
@@ -98,6 +112,7 @@ def add_folder(
     prune: bool,
     force: bool,
     part: Part | None = None,
+    ahead: FingerprintAhead | None = None,
 ) -> IndexReport:
     """See ``Library.add_folder``."""
     library.require_writable()
@@ -111,7 +126,9 @@ def add_folder(
         unreadable = [f for f in unreadable if part.has_file(Path(f.path), folder)]
         passed_over = [f for f in passed_over if part.has_file(Path(f.path), folder)]
     readmit = not folder.is_dir()
-    steps = add_files(library, files, fingerprinter, progress, unreadable, folder, readmit=readmit)
+    steps = add_files(
+        library, files, fingerprinter, progress, unreadable, folder, readmit=readmit, ahead=ahead
+    )
     for step in steps:  # noqa: B007
         pass
     report = step.report
@@ -135,14 +152,15 @@ def add_files(
     root: Path | None = None,
     *,
     readmit: bool = False,
+    ahead: FingerprintAhead | None = None,
 ) -> Generator[IndexStep, None, None]:
     """Add files one after the other; yields a step before each, and one at the end.
 
     Files that cannot be used are added to the report's ``failed``, and those that were removed to
     stay out to ``kept_out``, unless ``readmit``. Closing the iterator stops between two files;
-    those before are in the library. The caller calls ``Library.finish``. On a CPU the next files
-    are fingerprinted meanwhile, each on a thread. ``progress`` is as for
-    ``Library.add_folder``. Raises LibraryError as ``Library.add`` does.
+    those before are in the library. The caller calls ``Library.finish``. The next files are
+    fingerprinted meanwhile by ``ahead``; without it, on a CPU, each on a thread. ``progress`` is
+    as for ``Library.add_folder``. Raises LibraryError as ``Library.add`` does.
     """
     report = IndexReport(failed=list(failed))
     lists: dict[Status, list[str]] = {
@@ -156,7 +174,7 @@ def add_files(
         if progress:
             progress(shown(file), number, len(files), report.audio_s + file_s)
 
-    with closing(_fingerprint_ahead(library, files, fingerprinter)) as results:
+    with closing((ahead or _fingerprint_ahead)(library, files, fingerprinter)) as results:
         for number, file in enumerate(files):
             yield IndexStep(shown(file), number, len(files), report)
             tell(file, number, 0.0)

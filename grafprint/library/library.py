@@ -31,7 +31,7 @@ from grafprint.library.rows import RowTable
 if TYPE_CHECKING:
     from grafprint.fingerprint import Fingerprinter
     from grafprint.library.add_file import AddResult
-    from grafprint.library.add_folder import IndexReport, OnProgress
+    from grafprint.library.add_folder import FingerprintAhead, IndexReport, OnProgress
     from grafprint.library.index.tuning import Tuning
     from grafprint.library.part import Part
 
@@ -318,6 +318,7 @@ class Library(FinishedOnClose, LibraryFolder):
         prune: bool = False,
         force: bool = False,
         part: Part | None = None,
+        ahead: FingerprintAhead | None = None,
     ) -> IndexReport:
         """Add every audio file below ``folder`` (or a single file), skipping bad ones.
 
@@ -325,7 +326,8 @@ class Library(FinishedOnClose, LibraryFolder):
         called meanwhile with the current file, the number of files done and in all, and the
         seconds of audio fingerprinted so far. Files of the library that have vanished from the
         folder are reported, and removed if ``prune``. Hidden files are ignored. With a ``part``
-        only the files of that part of the folder are looked at.
+        only the files of that part of the folder are looked at. ``ahead`` computes the fingerprints
+        instead of the threads of this machine (``ray_cluster.RayCluster.fingerprint_ahead``).
 
         Raises LibraryError as :meth:`add` does, and if there is no such folder. Also where
         ``prune`` would remove more than half of the folder's tracks, which happens when a drive is
@@ -334,8 +336,9 @@ class Library(FinishedOnClose, LibraryFolder):
         from grafprint.library import add_folder
 
         report = add_folder.add_folder(
-            self, Path(folder), fingerprinter, progress, prune=prune, force=force, part=part
-        )
+            self, Path(folder), fingerprinter, progress,
+            prune=prune, force=force, part=part, ahead=ahead,
+        )  # fmt: skip
         self.finish()
         return report
 

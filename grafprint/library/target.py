@@ -14,7 +14,37 @@ if TYPE_CHECKING:
     from grafprint.library.records import File, Recording, Track
 
 
-class Records(Protocol):
+class Contents(Protocol):
+    """Which contents of files need not be fingerprinted."""
+
+    def with_content(self, content_hash: str) -> object:
+        """The track with the given content, if any; what is false otherwise."""
+        ...
+
+    def keeps_out(self, content_hash: str) -> bool:
+        """Whether a file of this content was removed to stay out."""
+        ...
+
+
+class Outline(Protocol):
+    """What fingerprinting a file asks of a library."""
+
+    @property
+    def catalogue(self) -> Contents: ...
+
+    @property
+    def dim(self) -> int: ...
+
+    @property
+    def window_s(self) -> float: ...
+
+    @property
+    def keeps_landmarks(self) -> bool:
+        """Whether landmarks can be stored; they fit fingerprints with a hop of 96 ms."""
+        ...
+
+
+class Records(Contents, Protocol):
     """The tracks of a library and their files; each change is made whole or not at all."""
 
     @property
@@ -40,10 +70,6 @@ class Records(Protocol):
 
     def is_kept_out(self, path: str) -> bool:
         """Whether the file of this path was removed to stay out."""
-        ...
-
-    def keeps_out(self, content_hash: str) -> bool:
-        """Whether a file of this content was removed to stay out."""
         ...
 
     def has_details(self, track: int) -> bool:
@@ -101,7 +127,7 @@ class PendingRows(Protocol):
         ...
 
 
-class Target(Protocol):
+class Target(Outline, Protocol):
     """A library that files are added to, one track at a time."""
 
     @property
@@ -120,17 +146,6 @@ class Target(Protocol):
         """The folder that stored paths are relative to if they are near; None: none is."""
         ...
 
-    @property
-    def dim(self) -> int: ...
-
-    @property
-    def window_s(self) -> float: ...
-
-    @property
-    def keeps_landmarks(self) -> bool:
-        """Whether landmarks can be stored; they fit fingerprints with a hop of 96 ms."""
-        ...
-
     def require_writable(self) -> None:
         """Raise LibraryError unless it is open for writing."""
         ...
@@ -145,6 +160,10 @@ class Target(Protocol):
 
     def located(self, path: str) -> Path:
         """The place of a path as stored."""
+        ...
+
+    def tracks(self) -> list[Track]:
+        """All tracks."""
         ...
 
     def files_below(self, folder: Path) -> list[File]:

@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 
     from grafprint.fingerprint import Fingerprinter
     from grafprint.library.add_file import AddResult
-    from grafprint.library.add_folder import IndexReport, OnProgress
+    from grafprint.library.add_folder import FingerprintAhead, IndexReport, OnProgress
     from grafprint.library.part import Part
 
 _log = logging.getLogger(__name__)
@@ -103,13 +103,15 @@ class RemoteLibrary(FinishedOnClose, RemoteReader):
         prune: bool = False,
         force: bool = False,
         part: Part | None = None,
+        ahead: FingerprintAhead | None = None,
     ) -> IndexReport:
         """Add every audio file below ``folder``; as ``Library.add_folder``."""
         from grafprint.library import add_folder
 
         report = add_folder.add_folder(
-            self, Path(folder), fingerprinter, progress, prune=prune, force=force, part=part
-        )
+            self, Path(folder), fingerprinter, progress,
+            prune=prune, force=force, part=part, ahead=ahead,
+        )  # fmt: skip
         self.finish()
         return report
 

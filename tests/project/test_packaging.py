@@ -203,6 +203,7 @@ MISSING = {  # extra: a package of it, and a command that needs it
     "train": ("lightning", f"train {CAFE} --out run"),
     "microphone": ("sounddevice", "listen"),
     "cluster": ("psycopg", "library list --library postgresql://localhost/music"),
+    "ray": ("ray", f"index {CAFE} --library own --ray auto"),
 }
 
 
