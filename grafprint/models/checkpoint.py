@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -86,9 +87,12 @@ def save_encoder(
         "facts": facts or {},
         "identity": identity(encoder, features),
     }
-    state = encoder.state_dict()
-    half = {k: v.half() if v.is_floating_point() else v for k, v in state.items()}
-    write(path, half, header)
+    write(path, halved(encoder.state_dict()), header)
+
+
+def halved(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Weights as they are written: floating-point ones in half precision."""
+    return {k: v.half() if v.is_floating_point() else v for k, v in state.items()}
 
 
 def load_encoder(

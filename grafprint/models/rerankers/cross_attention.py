@@ -48,29 +48,47 @@ class CrossAttention(nn.Module):
     """Nodes of a query ``[n, N, C]`` and of a reference ``[n, M, C]`` to a :class:`Judgement`.
 
     Attention brings to each node of the query what it resembles in the reference. The classifier
-    sees the mean over nodes of their sum. It learns on nodes of a frozen encoder.
+    sees how far both agree, channel by channel: the mean over nodes of their product, of which the
+    sum is a similarity. It learns on nodes of a frozen encoder.
     """
 
     def __init__(self, config: CrossAttentionConfig | None = None) -> None:
         super().__init__()
         c = self.config = config or CrossAttentionConfig()
+        # What all nodes have in common would make all of them alike.
+        self.centre = nn.BatchNorm1d(c.nodes_width, affine=False)
         self.enter = nn.Linear(c.nodes_width, c.width)
         self.attention = nn.MultiheadAttention(c.width, c.heads, batch_first=True)
         self.norm = nn.LayerNorm(c.width)
         self.classify = nn.Sequential(
             nn.Linear(c.width, c.hidden_width), nn.ReLU(), nn.Linear(c.hidden_width, 1)
         )
+        self._begin_with_similarity()
+
+    def _begin_with_similarity(self) -> None:
+        """Begin with attention to nodes that are alike, which brings them as they are.
+
+        From random weights, attention is even, and hundreds of steps teach it nothing.
+        """
+        with torch.no_grad():
+            queries, keys, values = self.attention.in_proj_weight.chunk(3)
+            keys.copy_(queries)
+            nn.init.eye_(values)
+            nn.init.eye_(self.attention.out_proj.weight)
 
     def forward(self, query: Tensor, reference: Tensor) -> Judgement:
         """Judge ``n`` pairs of segments."""
-        # Unit length: how loud a node is says nothing about where it comes from.
-        asked, offered = (self.enter(F.normalize(x, dim=-1)) for x in (query, reference))
+        asked, offered = (self.enter(self._centred(x)) for x in (query, reference))
         brought, weights = self.attention(
             asked, offered, offered, need_weights=True, average_attn_weights=False
         )
-        # The product tells whether what was brought equals what was asked for; a sum could not.
-        mean = self.norm(asked * brought).mean(dim=1)
-        return Judgement(self.classify(mean)[:, 0], weights)
+        agreement = (self.norm(asked) * self.norm(brought)).mean(dim=1)
+        return Judgement(self.classify(agreement)[:, 0], weights)
+
+    def _centred(self, nodes: Tensor) -> Tensor:
+        # Unit length first: how loud a node is says nothing about where it comes from.
+        centred: Tensor = self.centre(F.normalize(nodes, dim=-1).flatten(0, 1))
+        return centred.view_as(nodes)
 
 
 def choose_negatives(

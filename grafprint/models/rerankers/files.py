@@ -47,7 +47,7 @@ def save_reranker(
         "facts": facts or {},
         "identity": checkpoint.digest(description, {}, state),
     }
-    checkpoint.write(path, {k: v.half() for k, v in state.items()}, header)
+    checkpoint.write(path, checkpoint.halved(state), header)
 
 
 def bundled_reranker(model_id: str) -> Reranker | None:

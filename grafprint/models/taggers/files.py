@@ -50,8 +50,7 @@ def save_tagger(
         "facts": facts or {},
         "identity": checkpoint.digest(description, asdict(features), state),
     }
-    half = {k: v.half() if v.is_floating_point() else v for k, v in state.items()}
-    checkpoint.write(path, half, header)
+    checkpoint.write(path, checkpoint.halved(state), header)
 
 
 def load_tagger(path: str | Path) -> Tagger:
