@@ -39,8 +39,18 @@ def test_each_querys_attention_sums_to_one_over_the_references_nodes() -> None:
     assert judged.probability.shape == (3,)
 
 
-def test_it_learns_to_tell_nodes_that_return_from_others() -> None:
+def test_at_the_start_attention_is_to_nodes_that_are_alike() -> None:
     torch.manual_seed(0)
+    network = CrossAttention(CrossAttentionConfig())
+    nodes = torch.randn(4, 32, 384) + 5 * torch.randn(384)  # most of a node is in all of them
+    attention = network(nodes, nodes.flip(1)).attention
+    assert (attention.argmax(dim=-1) == torch.arange(32).flip(0)).float().mean() > 0.95
+
+
+@pytest.mark.parametrize("common", [0.0, 5.0])
+def test_it_learns_to_tell_nodes_that_return_from_others(common: float) -> None:
+    torch.manual_seed(0)
+    shared = common * torch.randn(16)
     network, generator = CrossAttention(TINY), draw(1)
     optimiser = torch.optim.Adam(network.parameters(), 3e-3)
 
@@ -49,7 +59,8 @@ def test_it_learns_to_tell_nodes_that_return_from_others() -> None:
         sampled = torch.arange(n) % 2
         query = torch.randn(n, 8, 16, generator=generator)
         noisy = reference.flip(1) + 0.2 * torch.randn(n, 8, 16, generator=generator)
-        return torch.where(sampled[:, None, None] == 1, noisy, query), reference, sampled
+        query = torch.where(sampled[:, None, None] == 1, noisy, query)
+        return query + shared, reference + shared, sampled
 
     for _ in range(300):
         query, reference, sampled = pairs(64)
