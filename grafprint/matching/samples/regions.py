@@ -11,6 +11,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from grafprint.matching.samples.line_loops import heaviest_lines
+
 SPEEDS = (0.7, 1.5)  # of the sample; those of the training pairs
 _GRID = np.geomspace(*SPEEDS, 27)  # steps of 3 %
 _TOLERANCE = 1.0  # segments of the track that a match may be off its line
@@ -63,69 +65,28 @@ def find_lines(pairs: Pairs, hop_s: float, window_s: float, most: int = 50) -> l
     """
     rest = np.lexsort((-pairs.weight, pairs.song))
     rest = rest[pairs.weight[rest] > 0]
-    near = window_s / hop_s / 2  # segments that overlap by half belong to one region
-    lines: list[Line] = []
-    while len(rest) and len(lines) < most:
-        seeds = rest[np.argsort(-pairs.weight[rest], kind="stable")[:_SEEDS]]
-        line = max((_through(pairs, rest, int(s), hop_s) for s in seeds), key=lambda x: x.weight)
-        lines.append(line)
-        begin, end = pairs.song[line.members[0]] - near, pairs.song[line.members[-1]] + near
-        rest = rest[(pairs.song[rest] < begin) | (pairs.song[rest] > end)]
+    # Segments that overlap by half belong to one region.
+    near = window_s / hop_s / 2
+    limits = [_REACH_S / hop_s, _TOLERANCE, _PLAIN, _GAP_S / hop_s, _TELLING_S / hop_s, near]
+    members, ends = np.empty(len(rest), np.int64), np.empty(most, np.int64)
+    facts = np.empty((most, 4))
+    heaviest_lines(
+        pairs.song[rest].astype(np.int64),
+        pairs.track[rest].astype(np.int64),
+        pairs.weight[rest].astype(np.float64),
+        rest.copy(),
+        np.append(_GRID, 1.0),
+        np.array(limits),
+        np.array([_SEEDS, most]),
+        members,
+        ends,
+        facts,
+    )
+    ends = ends[ends >= 0]
+    lines = [
+        Line(part, float(speed), float(offset), bool(told), float(weight))
+        for part, (speed, offset, told, weight) in zip(
+            np.split(members[: ends[-1]], ends[:-1]) if len(ends) else [], facts, strict=False
+        )
+    ]
     return sorted(lines, key=lambda line: -line.weight)
-
-
-def _through(pairs: Pairs, rest: np.ndarray, seed: int, hop_s: float) -> Line:
-    """The heaviest line through one match; ``rest`` is in order of the song, then of weight."""
-    reach, at = _REACH_S / hop_s, pairs.song[seed]
-    begin, end = np.searchsorted(pairs.song[rest], [at - reach, at + reach + 1])
-    close = rest[begin:end]
-    along = (pairs.song[close] - at).astype(np.float64)
-    up = (pairs.track[close] - pairs.track[seed]).astype(np.float64)
-    slopes = np.append(_GRID, 1.0)
-    on = np.abs(up - slopes[:, None] * along) <= _TOLERANCE  # [slopes, n]: on each one's line
-    # Of a segment of the song the heaviest match counts.
-    first = np.flatnonzero(np.diff(along, prepend=np.nan) != 0)
-    weights = np.maximum.reduceat(np.where(on, pairs.weight[close], 0), first, axis=1).sum(axis=1)
-    steep = int(weights[:-1].argmax())
-    slope = float(slopes[steep]) if _PLAIN * weights[steep] > weights[-1] else 1.0
-    offset = float(pairs.track[seed] - slope * at)
-    members = _run(pairs, rest, seed, slope, offset, hop_s)
-    for _ in range(2):
-        if not _tells(pairs, members, hop_s):
-            break
-        slope, offset = _fit(pairs, members)
-        members = _run(pairs, rest, seed, slope, offset, hop_s)
-    told = _tells(pairs, members, hop_s)
-    if not told:
-        shift = pairs.track[members] - pairs.song[members]
-        slope, offset = 1.0, float(np.average(shift, weights=pairs.weight[members]))
-    return Line(members, slope, offset, told, float(pairs.weight[members].sum()))
-
-
-def _tells(pairs: Pairs, members: np.ndarray, hop_s: float) -> bool:
-    """Whether matches are far enough apart for a speed."""
-    return float(np.ptp(pairs.song[members])) * hop_s >= _TELLING_S
-
-
-def _run(
-    pairs: Pairs, rest: np.ndarray, seed: int, slope: float, offset: float, hop_s: float
-) -> np.ndarray:
-    """The matches on a line, one a segment of the song, without long gaps, around the seed's."""
-    off = np.abs(pairs.track[rest] - slope * pairs.song[rest] - offset)
-    on = rest[off <= _TOLERANCE]
-    if not len(on):  # the line was fitted away from its seed
-        return np.array([seed])
-    members = on[np.unique(pairs.song[on], return_index=True)[1]]
-    runs = np.split(members, np.flatnonzero(np.diff(pairs.song[members]) * hop_s > _GAP_S) + 1)
-    return min(runs, key=lambda run: float(np.abs(pairs.song[run] - pairs.song[seed]).min()))
-
-
-def _fit(pairs: Pairs, members: np.ndarray) -> tuple[float, float]:
-    """The line of least squares, at a speed that a sample may have."""
-    x, y = pairs.song[members].astype(float), pairs.track[members].astype(float)
-    w = pairs.weight[members]
-    middle_x, middle_y = np.average(x, weights=w), np.average(y, weights=w)
-    apart = w * (x - middle_x)
-    slope = float((apart * (y - middle_y)).sum() / (apart * (x - middle_x)).sum())
-    slope = float(np.clip(slope, *SPEEDS))
-    return slope, float(middle_y - slope * middle_x)
