@@ -166,10 +166,5 @@ def line_through(
         shift += weight[found[i]] * (track[found[i]] - song[found[i]])
     if not told:
         slope, offset = 1.0, shift / total
-    line[0], line[1], line[2], line[3], line[4] = (
-        slope,
-        offset,
-        1.0 if told else 0.0,
-        total,
-        float(size),
-    )
+    line[0], line[1], line[2] = slope, offset, 1.0 if told else 0.0
+    line[3], line[4] = total, float(size)
