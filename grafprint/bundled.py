@@ -16,8 +16,8 @@ def asset(name: str = "") -> Path:
     return _folder("assets") / name
 
 
-# For sample identification: a library of the demo music, its encoder, and the re-ranker. The library
-# is beside the music, so that its paths are relative.
+# For sample identification: a library of the demo music (beside it, so that paths are relative), its
+# encoder, and the re-ranker.
 SAMPLES_LIBRARY = "samples-library"
 SAMPLES_ENCODER = "samples/encoder.safetensors"
 SAMPLES_RERANKER = "samples/reranker.safetensors"
