@@ -17,6 +17,7 @@ from grafprint import bundled
 from grafprint.fingerprint import Fingerprinter
 from grafprint.models.rerankers import load_reranker, save_reranker
 
+_SONG_S = 60.0  # of the songs of that bench
 _FACTS = ("config", "steps_done", "hours", "tracks", "songs", "validation")
 
 
@@ -33,7 +34,7 @@ def main(
     target = bundled.asset(bundled.SAMPLES_ENCODER)
     target.parent.mkdir(exist_ok=True)
     network.save(target)
-    facts = kept(judge.facts) | {"least_score": reranked}
+    facts = kept(judge.facts) | {"least_score": reranked, "least_score_s": _SONG_S}
     save_reranker(bundled.asset(bundled.SAMPLES_RERANKER), judge.network, judge.model_id, facts)
 
 

@@ -16,7 +16,7 @@ def asset(name: str = "") -> Path:
     return _folder("assets") / name
 
 
-# For sample identification: a library of the demo music (beside it, so that paths are relative), its
+# For sample identification: a library of the demo music, beside it, so that paths are relative; its
 # encoder, and the re-ranker.
 SAMPLES_LIBRARY = "samples-library"
 SAMPLES_ENCODER = "samples/encoder.safetensors"

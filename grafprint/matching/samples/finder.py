@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 TOP_K = 20
 # From which score a track counts as found, unless the networks' facts say otherwise ("least_score",
-# found on a bench). Of a re-ranker: one segment that it believes in.
+# found on a bench, whose songs last "least_score_s"). Of a re-ranker: one segment that it believes in.
 LEAST_SCORE = 0.5
 # Of similarity alone: what a few consecutive segments give that are much more similar than others.
 LEAST_EVIDENCE = 3.0
@@ -73,10 +73,6 @@ def find_samples(
     """
     check_networks(fingerprinter, reranker)
     library.check_query(fingerprinter)
-    if least is None:
-        facts = fingerprinter.facts if reranker is None else reranker.facts
-        default = LEAST_EVIDENCE if reranker is None else LEAST_SCORE
-        least = float(facts.get("least_score", default))
     with Song(song, start_s, duration_s) as heard:
         fingerprints = listen(fingerprinter, heard, progress)
         candidates = find_candidates(library, fingerprints, top_k)
@@ -91,6 +87,9 @@ def find_samples(
             nodes = TrackNodes(library, fingerprinter, cache)
             others = [c for c in candidates if not c.same_recording]
             judged, unchecked = judge(network, fingerprinter, heard, others, nodes, progress)
+    length_s = heard.samples / audio.SAMPLE_RATE
+    if least is None:
+        least = _least(fingerprinter, reranker, length_s)
     gone = {u.track.id for u in unchecked}
     tracks = [
         _sampled(library, c, judged.get(c.track.id), least, start_s)
@@ -101,7 +100,6 @@ def find_samples(
     tracks.sort(key=lambda t: (not t.same_recording, -t.score))
     for track in tracks:
         library.require_intact(track.track)
-    length_s = heard.samples / audio.SAMPLE_RATE
     return SamplesFound(tuple(tracks), length_s, reranker is not None, least, tuple(unchecked))
 
 
@@ -116,6 +114,16 @@ def check_networks(fingerprinter: Fingerprinter, reranker: Reranker | None) -> N
         )
     if reranker is not None:
         reranker.check(fingerprinter.model_id)
+
+
+def _least(fingerprinter: Fingerprinter, reranker: Reranker | None, length_s: float) -> float:
+    """From which score a track counts as found in a song of ``length_s``."""
+    if reranker is None:
+        return float(fingerprinter.facts.get("least_score", LEAST_EVIDENCE))
+    # A sum over segments: a longer song has more that match by chance.
+    facts = reranker.facts
+    share = length_s / float(facts.get("least_score_s", length_s))
+    return max(LEAST_SCORE, share * float(facts.get("least_score", LEAST_SCORE)))
 
 
 def _sampled(
