@@ -31,7 +31,7 @@ from typing import Any
 
 from benchmarks.pages import sample_tables
 from benchmarks.shared import common
-from benchmarks.shared.sample_bench import measuring, rows
+from benchmarks.shared.sample_bench import rows
 from benchmarks.shared.sample_bench.measuring import (
     Question,
     answers_of,
@@ -63,7 +63,6 @@ def made_songs(args: argparse.Namespace) -> tuple[dict[str, Any], list[Question]
 
     entries = make_queries(args.work, sources, config, progress)
     files = sources.library()
-    lengths = () if args.whole else measuring.LENGTHS_S
     facts = {
         "config": json.loads(json.dumps(asdict(config))),  # as it will be read again
         "sources": sources.digest(),
@@ -71,9 +70,8 @@ def made_songs(args: argparse.Namespace) -> tuple[dict[str, Any], list[Question]
         "songs_with_stems": len(sources.songs),
         "library": len(files),
         "held_out": len(sources.held_out),
-        "clips_s": list(lengths),
     }
-    return facts, bench_questions(args.work, entries, config, lengths), files
+    return facts, bench_questions(args.work, entries, config), files
 
 
 def sample100(args: argparse.Namespace) -> tuple[dict[str, Any], list[Question], dict[str, Path]]:
@@ -102,15 +100,16 @@ def measure(
     """The results: rows that are asked for now, and those ``known`` of the same bench."""
     results = {"bench": facts, "rows": dict(known.get("rows", {})) if known.get("bench") == facts
                else {}}  # fmt: skip
+    asked = [question.whole() for question in questions] if args.whole else questions
     answers: dict[str, list[list[SampleAnswer]]] = {}
     for name in args.row or rows.offered(args.encoder, args.reranker):
         row = rows.prepare(name, args, files)
         with row.library:
-            journal = kept_answers(args.work, facts, name, row.identity)
-            answers[name] = ask(row.ranker, questions, journal)
-        results["rows"][name] = {"network": row.identity, **figures(questions, answers[name])}
+            journal = kept_answers(args, facts, name, row.identity, args.whole)
+            answers[name] = ask(row.ranker, asked, journal)
+        results["rows"][name] = {"network": row.identity, **figures(asked, answers[name])}
     for name, row in results["rows"].items():
-        written = kept_answers(args.work, facts, name, row["network"])
+        written = kept_answers(args, facts, name, row["network"], not row["lengths"])
         if name not in answers and len(written.entries) == len(questions):
             answers[name] = answers_of(written)
     results["differences"] = {
@@ -121,9 +120,12 @@ def measure(
     return results
 
 
-def kept_answers(work: Path, facts: dict[str, Any], name: str, identity: str) -> Journal:
-    """The journal of what a row's network answered."""
-    path = work / "answers" / f"{re.sub('[ ,]+', '-', name)}-{identity}.jsonl"
+def kept_answers(
+    args: argparse.Namespace, facts: dict[str, Any], name: str, identity: str, whole: bool
+) -> Journal:
+    """The journal of what a row's network answered; to ``whole`` queries only, or to all."""
+    file = f"{re.sub('[ ,]+', '-', name)}-{identity}{'-whole' if whole else ''}.jsonl"
+    path = args.work / "answers" / file
     return Journal(path, {"bench": facts, "row": identity})
 
 
@@ -153,7 +155,7 @@ def parser() -> argparse.ArgumentParser:
         "--split", choices=["test", "valid"], default="test",
         help="of the songs with stems; valid: to choose settings, as the default thresholds",
     )  # fmt: skip
-    options.add_argument("--whole", action="store_true", help="ask about whole queries only")
+    options.add_argument("--whole", action="store_true", help="ask no clips, which takes less")
     options.add_argument("--make-only", action="store_true", help="only make the queries")
     options.add_argument("--work", type=Path, default=Path("runs/samples"))
     options.add_argument("--device", default="cpu")

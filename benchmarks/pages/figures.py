@@ -157,6 +157,8 @@ def samples() -> Figure:
     figure = Figure(figsize=(6, 3.6), layout="constrained")
     panel = figure.subplots()
     for name, row in rows.items():
+        if not row["lengths"]:  # it was asked about whole queries only
+            continue
         found = {float(length.removesuffix(" s")): scores["mean_average_precision"]
                  for length, scores in row["lengths"].items()}  # fmt: skip
         middle, low, high = (100 * np.array(part) for part in zip(*found.values(), strict=True))

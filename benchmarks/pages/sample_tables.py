@@ -46,9 +46,9 @@ def overview(results: dict[str, Any]) -> str:
 
 
 def lengths() -> str:
-    """Clips by length: mAP and false accepts of each network."""
+    """Clips by length: mAP and false accepts of each network that was asked about them."""
     rows = []
-    found = common.read("samples")["rows"]
+    found = {name: r for name, r in common.read("samples")["rows"].items() if r["lengths"]}
     names = list(next(iter(found.values()))["lengths"])
     for name, row in found.items():
         for what in ("mAP", "HR@1", "false accepts"):

@@ -112,7 +112,7 @@ def test_settings_are_chosen_on_songs_that_are_not_for_tests(
     chosen = ["--split", "valid", "--whole", "--row", "encoder", "--work", str(tmp_path / "valid")]
     run(samples, monkeypatch, *command(place, tmp_path, *networks, *chosen))
     results = json.loads((tmp_path / "samples-valid.json").read_text())
-    assert results["bench"]["songs_with_stems"] == 1 and results["bench"]["clips_s"] == []
+    assert results["bench"]["songs_with_stems"] == 1
     found = results["rows"]["encoder"]
     assert not found["lengths"] and found["whole"]["queries"] == 2 and found["least_score"] > 0
     assert not (tmp_path / "samples.json").exists()

@@ -35,23 +35,24 @@ class Question:
     lengths: list[str]
     truths: list[SampleQuery]
 
+    def whole(self) -> Question:
+        """The same without its clips."""
+        return Question(self.file, self.spans[:1], self.lengths[:1], self.truths[:1])
+
 
 def bench_questions(
-    folder: Path,
-    entries: Sequence[dict[str, Any]],
-    config: BenchConfig,
-    lengths: Sequence[float] = LENGTHS_S,
+    folder: Path, entries: Sequence[dict[str, Any]], config: BenchConfig
 ) -> list[Question]:
-    """The queries of the bench: each whole, and a clip of each length in seconds."""
+    """The queries of the bench: each whole, and a clip of each length."""
     questions = []
     for number, entry in enumerate(entries):
         whole = truth(entry)
-        spans = [clip_span(entry, length, config, number) for length in lengths]
+        spans = [clip_span(entry, length, config, number) for length in LENGTHS_S]
         questions.append(
             Question(
                 folder / entry["file"],
                 [(0.0, config.length_s), *spans],
-                [WHOLE, *(f"{length:g} s" for length in lengths)],
+                [WHOLE, *(f"{length:g} s" for length in LENGTHS_S)],
                 [whole, *(whole.cut(*span) for span in spans)],
             )
         )
@@ -125,11 +126,13 @@ def difference(
     first: Sequence[Sequence[SampleAnswer]],
     second: Sequence[Sequence[SampleAnswer]],
 ) -> list[float]:
-    """What the second row has more of mAP than the first, on whole queries, with its interval."""
-    asked, one = _of_length(questions, first, WHOLE)
-    return [
-        round(v, 5) for v in compare_precision(asked, one, _of_length(questions, second, WHOLE)[1])
-    ]
+    """What the second row has more of mAP than the first, on whole queries, with its interval.
+
+    Their answers to clips do not count, and need not be there.
+    """
+    asked = [question.truths[0] for question in questions]
+    one, two = ([answers[0] for answers in row] for row in (first, second))
+    return [round(v, 5) for v in compare_precision(asked, one, two)]
 
 
 def _groups(asked: list[SampleQuery], said: list[SampleAnswer]) -> dict[str, Any]:

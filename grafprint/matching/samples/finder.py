@@ -23,8 +23,8 @@ if TYPE_CHECKING:
     from grafprint.models.rerankers import Reranker
 
 TOP_K = 20
-# From which score a track counts as found, unless the networks' facts have a "least_score", found on
-# a bench whose songs last "least_score_s". Of a re-ranker: one segment that it believes in.
+# From which score a track counts as found, unless the networks' facts have a "least_score", found
+# on a bench whose songs last "least_score_s". Of a re-ranker: one segment that it believes in.
 LEAST_SCORE = 0.5
 # Of similarity alone: what a few consecutive segments give that are much more similar than others.
 LEAST_EVIDENCE = 3.0
