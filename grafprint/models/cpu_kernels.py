@@ -45,7 +45,8 @@ def neighbour_maxima(nodes: Tensor, neighbours: Tensor) -> Tensor:
 class _Maxima(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, nodes: Tensor, neighbours: Tensor) -> Tensor:
-        values = nodes.float().contiguous()
+        # Detached: the threads that share the work would record gradients.
+        values = nodes.detach().float().contiguous()
         neighbours = neighbours.contiguous()
         largest = torch.empty_like(values)
         winners = torch.empty_like(values, dtype=torch.uint8)
@@ -65,7 +66,7 @@ class _Maxima(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None]:
         neighbours, winners = ctx.saved_tensors
-        gradient = gradients[0].float().contiguous()
+        gradient = gradients[0].detach().float().contiguous()
         total = torch.zeros_like(gradient)
 
         def add(part: slice) -> None:

@@ -1,9 +1,20 @@
 """The loops that training on a CPU uses: they agree with PyTorch's operations."""
 
+from collections.abc import Iterator
+
 import pytest
 import torch
 
 from grafprint.models import cpu_kernels, graph
+
+
+@pytest.fixture(params=[1, 3], autouse=True)
+def threads(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Alone, and with others: these have no idea that gradients are not recorded here."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(request.param)
+    yield
+    torch.set_num_threads(before)
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
