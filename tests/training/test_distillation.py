@@ -202,7 +202,7 @@ def test_the_bundled_fast_network_reproduces_the_bundled_one(library, teacher, t
     refused = invoke(
         app, ["index", str(music), "-l", place, "--fast", "--model", "mine.safetensors"]
     )
-    assert "give your own with --model alone" in str(refused.exception)
+    assert "give one of them" in str(refused.exception)
 
 
 class Flat(torch.nn.Module):
