@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -13,16 +13,9 @@ from grafprint.fingerprint import Fingerprinter
 
 
 class CachingFingerprinter(Fingerprinter):
-    """Caches what :meth:`many` and :meth:`stream` return in the folder ``memory``.
-
-    Processes may share it.
-    """
+    """Caches the results of :meth:`many` in the folder ``memory``; processes may share it."""
 
     memory: Path
-
-    def stream(self, chunks: Iterable[np.ndarray]) -> Iterator[np.ndarray]:
-        """See ``Fingerprinter.stream``; all of it is in memory."""
-        yield from self.many([np.concatenate(list(chunks))])
 
     def many(self, clips: Sequence[np.ndarray]) -> list[np.ndarray]:
         """See ``Fingerprinter.many``."""

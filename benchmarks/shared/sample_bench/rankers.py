@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Protocol
@@ -183,6 +183,14 @@ class Remembered:
         return np.stack([a for a, _ in both]), np.stack([b for _, b in both])
 
 
+class _CachingStreams(CachingFingerprinter):
+    """Caches what it makes of streams, too, which the search for samples listens to."""
+
+    def stream(self, chunks: Iterable[np.ndarray]) -> Iterator[np.ndarray]:
+        """See ``Fingerprinter.stream``; all of it is in memory."""
+        yield from self.many([np.concatenate(list(chunks))])
+
+
 class SampleRanker:
     """A network for sample identification, with or without its classifier.
 
@@ -199,7 +207,7 @@ class SampleRanker:
     ) -> None:
         self.library, self.names = library, names
         # Of a query the search hears everything, then the re-ranker: once is enough.
-        self.fingerprinter = CachingFingerprinter(
+        self.fingerprinter = _CachingStreams(
             fingerprinter.encoder,
             fingerprinter.features,
             fingerprinter.device,
