@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -24,12 +25,10 @@ def nearest(closeness: Tensor, k: int, dilation: int) -> tuple[Tensor, Tensor]:
     shape = (*closeness.shape[:2], k)
     neighbours, values = torch.empty(shape, dtype=torch.int64), torch.empty(shape)
 
-    def find(part: slice) -> None:
-        loops.nearest(
-            closeness[part].numpy(), 0, k, dilation, neighbours[part].numpy(), values[part].numpy()
-        )
+    def find(close: np.ndarray, nodes: np.ndarray, how_close: np.ndarray) -> None:
+        loops.nearest(close, 0, k, dilation, nodes, how_close)
 
-    _share(find, len(closeness))
+    _share(find, closeness, neighbours, values)
     return neighbours, values
 
 
@@ -45,44 +44,32 @@ def neighbour_maxima(nodes: Tensor, neighbours: Tensor) -> Tensor:
 class _Maxima(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, nodes: Tensor, neighbours: Tensor) -> Tensor:
-        # Detached: the threads that share the work would record gradients.
-        values = nodes.detach().float().contiguous()
+        values = nodes.float().contiguous()
         neighbours = neighbours.contiguous()
         largest = torch.empty_like(values)
         winners = torch.empty_like(values, dtype=torch.uint8)
-
-        def find(part: slice) -> None:
-            loops.maxima(
-                values[part].numpy(),
-                neighbours[part].numpy(),
-                largest[part].numpy(),
-                winners[part].numpy(),
-            )
-
-        _share(find, len(values))
+        _share(loops.maxima, values, neighbours, largest, winners)
         ctx.save_for_backward(neighbours, winners)
         return largest.to(nodes.dtype)
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None]:
         neighbours, winners = ctx.saved_tensors
-        gradient = gradients[0].detach().float().contiguous()
+        gradient = gradients[0].float().contiguous()
         total = torch.zeros_like(gradient)
-
-        def add(part: slice) -> None:
-            loops.add_to_winners(
-                gradient[part].numpy(),
-                neighbours[part].numpy(),
-                winners[part].numpy(),
-                total[part].numpy(),
-            )
-
-        _share(add, len(gradient))
+        _share(loops.add_to_winners, gradient, neighbours, winners, total)
         return total.to(gradients[0].dtype), None
 
 
-def _share(work: Callable[[slice], None], graphs: int) -> None:
-    """Do the work for all graphs, a part in each thread that PyTorch may use."""
+def _share(loop: Callable[..., None], *tensors: Tensor) -> None:
+    """Run a loop over all graphs ``[B, ...]``, a part in each thread that PyTorch may use."""
+    graphs = len(tensors[0])
     size = max(1, -(-graphs // available_threads()))
-    for _ in side_by_side(work, (slice(n, n + size) for n in range(0, graphs, size))):
+    # Detached: whether gradients are recorded is each thread's own setting.
+    arrays = [tensor.detach().numpy() for tensor in tensors]
+
+    def run(part: slice) -> None:
+        loop(*(array[part] for array in arrays))
+
+    for _ in side_by_side(run, (slice(n, n + size) for n in range(0, graphs, size))):
         pass
