@@ -14,7 +14,7 @@ from grafprint.library import Library
 from grafprint.library.catalogue_file import network_file
 from grafprint.library.folder import CATALOGUE
 from grafprint.matching.samples import NodeCache, SamplesFound, check_networks, find_samples
-from grafprint.models.rerankers import Reranker, bundled_reranker, load_reranker
+from grafprint.models.rerankers import Reranker, reranker_for
 
 LIBRARY = bundled.asset(bundled.SAMPLES_LIBRARY)
 TRACKS = 5  # that are shown to a visitor
@@ -48,7 +48,7 @@ class Sampling:
             )
         fingerprinter = Fingerprinter.load(model or DEFAULT_MODEL)
         model_id = fingerprinter.model_id
-        judge = load_reranker(reranker) if reranker else bundled_reranker(model_id)
+        judge = reranker_for(model_id, reranker)
         check_networks(fingerprinter, judge)
         opened = Library.open(library, model_id=model_id)
         return cls(opened, fingerprinter, judge)

@@ -101,11 +101,9 @@ def samples(
     fingerprinter = load_fingerprinter(model, device, library)
 
     from grafprint.matching.samples import NodeCache, check_networks, find_samples
-    from grafprint.models.rerankers import bundled_reranker, load_reranker
+    from grafprint.models.rerankers import reranker_for
 
-    judge = None if by_similarity else bundled_reranker(fingerprinter.model_id)
-    if reranker is not None:
-        judge = load_reranker(reranker)
+    judge = None if by_similarity else reranker_for(fingerprinter.model_id, reranker)
     check_networks(fingerprinter, judge)
     cache = NodeCache()
     with open_library(library, model_id=fingerprinter.model_id) as opened:

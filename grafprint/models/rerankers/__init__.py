@@ -7,8 +7,8 @@ from grafprint.models.rerankers.cross_attention import (
 )
 from grafprint.models.rerankers.files import (
     Reranker,
-    bundled_reranker,
     load_reranker,
+    reranker_for,
     save_reranker,
 )
 from grafprint.models.rerankers.scoring import song_score
@@ -18,8 +18,8 @@ __all__ = [
     "CrossAttentionConfig",
     "Judgement",
     "Reranker",
-    "bundled_reranker",
     "load_reranker",
+    "reranker_for",
     "save_reranker",
     "song_score",
 ]

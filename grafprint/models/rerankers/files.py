@@ -50,10 +50,15 @@ def save_reranker(
     checkpoint.write(path, checkpoint.halved(state), header)
 
 
-def bundled_reranker(model_id: str) -> Reranker | None:
-    """The re-ranker that comes with the program, if it belongs to the encoder ``model_id``."""
-    path = bundled.asset(bundled.SAMPLES_RERANKER)
-    found = load_reranker(path) if path.is_file() else None
+def reranker_for(model_id: str, path: Path | None = None) -> Reranker | None:
+    """The re-ranker in a file, or else the bundled one if it belongs to the encoder ``model_id``.
+
+    Raises as :func:`load_reranker` does.
+    """
+    if path is not None:
+        return load_reranker(path)
+    own = bundled.asset(bundled.SAMPLES_RERANKER)
+    found = load_reranker(own) if own.is_file() else None
     return found if found and found.model_id == model_id else None
 
 
