@@ -26,6 +26,8 @@ class SamplePairsConfig:
     compression_share: float = 0.3
     level_db: float = 10.0  # at most, either way, of the sample against what is laid over it
     offset_s: float = 0.25  # between the middles of both views, at most
+    loop_share: float = 0.0  # samples that come round again before and after their middle
+    loop_s: tuple[float, float] = (1.0, 4.0)  # of the song; evenly in octaves
 
 
 class SamplePairs(nn.Module):
@@ -66,6 +68,8 @@ class SamplePairs(nn.Module):
         first = middle + shift.to(crops.device) - (speed * window / 2).long()
         length = math.ceil(window * self.config.speed[1]) + f.n_fft
         index = first[:, None] + torch.arange(length, device=crops.device)
+        if self.config.loop_share:
+            index = self._loop(index, middle + shift.to(crops.device), crops.shape[2], generator)
         inside = (index >= 0) & (index < crops.shape[2])
         source = sample.gather(1, index.clamp(0, crops.shape[2] - 1)) * inside
         changed = change_pitch_and_tempo(source, semitones, speed, window)
@@ -77,6 +81,21 @@ class SamplePairs(nn.Module):
         heard = self.logmel(clean)[:, skip : skip + f.window_frames]
         mels = torch.cat([heard, self.logmel(query)[:, : f.window_frames]])
         return add_positions(normalise(mels.transpose(1, 2), f))
+
+    def _loop(
+        self, index: Tensor, middle: Tensor, samples: int, generator: torch.Generator
+    ) -> Tensor:
+        """Let some rows of ``index [B, n]`` come round again: what is sampled is a loop.
+
+        A loop contains its row's ``middle [B]``, which therefore stays where the reference has it.
+        """
+        c = self.config
+        kind, place, octaves = torch.rand(3, len(index), generator=generator).to(index.device)
+        low, high = (math.log2(s * self.features.sample_rate_hz) for s in c.loop_s)
+        period = (2 ** (low + (high - low) * octaves)).round().long().clamp_max(samples)
+        begin = (middle - (place * period).long()).clamp_min(0).minimum(samples - period)
+        looped = begin[:, None] + (index - begin[:, None]) % period[:, None]
+        return torch.where((kind < c.loop_share)[:, None], looped, index)
 
     def draw_changes(self, count: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
         """Pitch in semitones and speed of each of ``count`` samples, both ``[count]``."""

@@ -26,6 +26,7 @@ CHANGES = {
     "pitch": replace(_PLAIN, pitch_share=1),
     "stretch": replace(_PLAIN, stretch_share=1),
     "varispeed": replace(_PLAIN, varispeed_share=1),
+    "loop": replace(_PLAIN, loop_share=1),
 }
 
 

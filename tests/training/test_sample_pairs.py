@@ -1,5 +1,6 @@
 """Pairs for sample identification: songs, stems, overlays, and draws that can be repeated."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -114,6 +115,37 @@ def test_changes_have_their_shares_and_limits() -> None:
     torch.testing.assert_close(semitones[turned], 12 * speed[turned].log2(), atol=1e-4, rtol=0)
     shares = [(x.float().mean().item()) for x in (turned, pitched & ~faster, faster & ~pitched)]
     assert shares == pytest.approx([0.35, 0.25, 0.25], abs=0.03)
+
+
+def test_a_loop_comes_round_again_and_stays_in_place_in_the_middle() -> None:
+    config = replace(PLAIN, loop_share=1, loop_s=(1.0, 1.0))
+    pairs = SamplePairs(config, FEATURES)
+    count = torch.arange(pairs.samples)
+    length = FEATURES.window_samples
+    first = pairs.samples // 2 - length // 2
+    index = (first + torch.arange(length)).expand(64, -1)
+    middle = torch.full((64,), pairs.samples // 2)
+    generator = torch.Generator().manual_seed(0)
+    looped = pairs._loop(index, middle, len(count), generator)
+    assert torch.equal(looped[:, length // 2], middle)
+    rate = audio.SAMPLE_RATE
+    assert torch.equal(looped[:, rate:], looped[:, :-rate])
+    assert ((looped >= 0) & (looped < len(count))).all()
+    assert looped.min(dim=1).values.unique().numel() > 32  # it begins at any time
+    assert (looped.amax(dim=1) - looped.amin(dim=1) == rate - 1).all()
+
+
+def test_only_a_share_of_samples_are_loops_and_the_reference_is_none(bank: StemBank) -> None:
+    pairs, looping = (
+        SamplePairs(replace(PLAIN, level_db=0, loop_share=x), FEATURES) for x in (0, 0.5)
+    )
+    batch = StemCrops(bank, 3, pairs.samples, 7, mix_share=0)[0].repeat_interleave(20, dim=0)
+    (a, plain), (b, loops) = (
+        p(batch, torch.Generator().manual_seed(0)).chunk(2) for p in (pairs, looping)
+    )
+    assert torch.equal(a, b)
+    changed = (plain - loops).abs().amax(dim=(1, 2, 3)) > 0.01
+    assert 15 < changed.sum() < 45
 
 
 def test_pairs_follow_from_the_generator(bank: StemBank) -> None:
