@@ -172,7 +172,13 @@ class Database:
 
 def has_library(connection: Connection) -> bool:
     """Whether the database has the tables of a library."""
-    return one(connection, "SELECT to_regclass('grafprint.state') IS NOT NULL") == (True,)
+    # Not to_regclass: it may answer from what this connection remembers.
+    found = one(
+        connection,
+        "SELECT EXISTS (SELECT FROM pg_catalog.pg_tables"
+        " WHERE schemaname = 'grafprint' AND tablename = 'state')",
+    )
+    return found == (True,)
 
 
 def one(connection: Connection, statement: LiteralString, values: Any = ()) -> tuple[Any, ...]:

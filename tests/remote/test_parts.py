@@ -6,9 +6,12 @@ import signal
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 
+from grafprint.errors import LibraryError
 from grafprint.library import Library
 from grafprint.library.part import Part
+from grafprint.remote import schema
 from grafprint.remote.address import Address
 from grafprint.remote.opening import create_library, delete_new, is_there, open_library
 from tests.cli.commands import grafprint
@@ -51,6 +54,7 @@ def test_parts_at_once_make_the_library_of_one_program(address, tmp_path, finger
     first = {str(file) for file in [*files, copy] if Part(1, PARTS).has_file(file, music)}
     deadline = time.monotonic() + PATIENCE_S
     while not (is_there(address) and first & paths(address)):
+        assert processes[0].poll() is None, "it ended by itself"
         assert time.monotonic() < deadline
         time.sleep(0.02)
     os.kill(processes[0].pid, signal.SIGKILL)
@@ -80,6 +84,31 @@ def paths(address: Address) -> set[str]:
     """The first file of each track."""
     with open_library(address) as library:
         return {track.path for track in library.tracks()}
+
+
+def test_of_programs_that_find_no_library_one_makes_it(address):
+    """The others learn of it although they looked before it was there."""
+    import psycopg
+
+    from grafprint.remote.database import one
+    from grafprint.remote.founding import make_tables
+
+    with (
+        psycopg.connect(address.url, autocommit=True) as holder,
+        ThreadPoolExecutor() as threads,
+    ):
+        holder.execute("SELECT pg_advisory_lock(%s, 0)", (schema.WRITERS,))
+        made = [threads.submit(make_tables, address, Network()) for _ in range(4)]
+        deadline = time.monotonic() + PATIENCE_S
+        waiting = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted"
+        while one(holder, waiting) != (len(made),):
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
+        holder.execute("SELECT pg_advisory_unlock(%s, 0)", (schema.WRITERS,))
+        failures = [f for future in made if (f := future.exception(PATIENCE_S)) is not None]
+    assert [type(failure) for failure in failures] == [LibraryError] * 3
+    assert all("already" in str(failure) for failure in failures)
+    assert paths(address) == set()
 
 
 def test_a_part_that_has_no_usable_file_leaves_the_library_to_the_others(address, tmp_path):
