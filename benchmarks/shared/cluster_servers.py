@@ -153,6 +153,13 @@ class Postgres(Server):
 
     def kill(self) -> None:
         """End the server and all its processes at once."""
+        assert self.process is not None
+        # Each is in a session of its own, and one that is busy would serve on for a while.
+        children = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children")
+        with suppress(OSError):
+            self.process.send_signal(signal.SIGSTOP)  # it starts no more of them
+            for child in children.read_text().split():
+                os.kill(int(child), signal.SIGKILL)
         super().kill()
         # What is left of them holds the shared memory for a moment.
         (self.data / "postmaster.pid").unlink(missing_ok=True)
