@@ -51,6 +51,10 @@ class SearchQueries:
     tracks: np.ndarray
     times: np.ndarray
 
+    def first(self, count: int) -> SearchQueries:
+        """The first ``count`` of them."""
+        return SearchQueries(self.prints[:count], self.tracks[:count], self.times[:count])
+
     def answers(self, library: Library, search: Search | None = None) -> Found:
         """The best match of each query, with the library's own search or another one."""
         with mock.patch.object(library, "search", search or library.search):
