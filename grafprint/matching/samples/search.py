@@ -19,9 +19,12 @@ from grafprint.matching.samples.sources import Song
 if TYPE_CHECKING:
     from grafprint.fingerprint import Fingerprinter
 
-# Neighbours of a segment: a tenth of the library, between these. A match weighs as much as it is
-# more similar than the last of them: what is similar to everything says nothing.
+# Neighbours of a segment: a tenth of the library, between these. What is similar to everything says
+# nothing: a match counts by how much more similar it is than the last of them. In units of the
+# segment's mean, to this power: one that stands out says more than many that are a little better.
 _LEAST, _MOST = 16, 400
+_POWER = 3
+_NO_MEAN = 1e-6  # all are alike
 _OF_TRACK = 6  # matches of a segment that are kept of one track
 _TOGETHER = 256  # segments searched at once
 _LOOKED_AT = 4  # times as many tracks as are wanted are looked at for lines
@@ -100,9 +103,11 @@ def _matches(library: Collection, fingerprints: np.ndarray) -> tuple[np.ndarray,
         if not library.exact:  # the index's products are of compressed fingerprints
             products = library.products(np.maximum(rows, 0).T, queries).T
         products = np.where(there, products, -np.inf)
-        weights = products - np.where(there, products, np.inf).min(axis=1, keepdims=True)
+        above = products - np.where(there, products, np.inf).min(axis=1, keepdims=True)
         ids = library.spans(rows)[0]
-        kept = there & (weights > 0) & (_rank_in_track(ids, products) < _OF_TRACK)
+        kept = there & (above > 0) & (_rank_in_track(ids, products) < _OF_TRACK)
+        means = np.where(kept, above, 0).sum(axis=1) / np.maximum(kept.sum(axis=1), 1)
+        weights = (above / np.maximum(means, _NO_MEAN)[:, None]) ** _POWER
         songs = np.broadcast_to(some[:, None], rows.shape)
         found.append(tuple(part[kept] for part in (ids, songs, rows, weights, products)))
     ids, songs, rows, weights, products = map(np.concatenate, zip(*found, strict=True))
