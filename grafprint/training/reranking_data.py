@@ -92,14 +92,17 @@ def draw_negatives(
 
     Row ``i`` is for query ``i % n``. They are of this step or of the memory.
     """
-    filled = memory.owners >= 0
+    filled = (memory.owners >= 0).nonzero()[:, 0]
     prints = torch.cat([pairs.reference_prints, memory.prints[filled]])
     owners = torch.cat([pairs.songs[:, 0], memory.owners[filled]])
-    nodes = torch.cat([pairs.references, memory.nodes[filled].float()])
     chosen = [
         choose_negatives(
             pairs.query_prints, prints, pairs.songs, generator, config.among, owners=owners
         )
         for _ in range(config.negatives)
     ]
-    return nodes[torch.cat(chosen)]
+    number = torch.cat(chosen)
+    kept = number >= len(pairs.songs)
+    nodes = pairs.references[number.masked_fill(kept, 0)]
+    nodes[kept] = memory.nodes[filled[number[kept] - len(pairs.songs)]].float()
+    return nodes
