@@ -27,7 +27,7 @@ TOP_K = 20
 # on a bench whose songs last "least_score_s". Of a re-ranker: one segment that it believes in.
 LEAST_SCORE = 0.5
 # Of similarity alone: what a few consecutive segments give that are much more similar than others.
-LEAST_EVIDENCE = 3.0
+LEAST_EVIDENCE = 12.0
 
 
 def find_samples(

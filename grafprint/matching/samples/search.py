@@ -83,7 +83,7 @@ def find_candidates(library: Collection, fingerprints: np.ndarray, count: int) -
             if not lines:
                 continue
             # One long line says more than as many matches here and there.
-            evidence = math.hypot(*(line.weight for line in lines))
+            evidence = math.hypot(*(line.weight for line in lines)) ** (1 / _POWER)
             found.append(Candidate(track, own, similarity[which], lines, evidence))
         found.sort(key=lambda candidate: -candidate.evidence)
         return [
