@@ -101,9 +101,10 @@ def choose_negatives(
 ) -> Tensor:
     """For each query, the number of a reference that it resembles but does not sample: ``[n]``.
 
-    One of the ``among`` most similar is drawn. References of a song that the query's row belongs
-    to are never chosen, so no true positive is among the negatives, and row ``i`` of the result
-    goes with row ``i`` of the queries.
+    One of the ``among`` most similar is drawn, evenly in octaves of its rank: the nearest are the
+    hardest, but in use a re-ranker is asked about others, too. References of a song that the query's
+    row belongs to are never chosen, so no true positive is among the negatives, and row ``i`` of
+    the result goes with row ``i`` of the queries.
 
     Args:
         queries: fingerprints ``[n, dim]``.
@@ -124,5 +125,5 @@ def choose_negatives(
     best = likeness.topk(min(among, len(references)), dim=1)
     usable = best.values.isfinite().sum(dim=1)
     drawn = torch.rand(len(queries), generator=generator).to(usable.device)
-    place = (drawn * usable).long().clamp_max(usable - 1)
+    place = ((usable + 1) ** drawn).long().clamp_max(usable) - 1
     return best.indices.gather(1, place[:, None])[:, 0]
