@@ -102,9 +102,9 @@ def choose_negatives(
     """For each query, the number of a reference that it resembles but does not sample: ``[n]``.
 
     One of the ``among`` most similar is drawn, evenly in octaves of its rank: the nearest are the
-    hardest, but in use a re-ranker is asked about others, too. References of a song that the query's
-    row belongs to are never chosen, so no true positive is among the negatives, and row ``i`` of
-    the result goes with row ``i`` of the queries.
+    hardest, but in use a re-ranker is asked about others, too. References of a song that the
+    query's row belongs to are never chosen, so no true positive is among the negatives, and row
+    ``i`` of the result goes with row ``i`` of the queries.
 
     Args:
         queries: fingerprints ``[n, dim]``.
