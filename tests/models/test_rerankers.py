@@ -140,3 +140,17 @@ def test_negatives_can_be_of_earlier_batches() -> None:
     for _ in range(30):
         chosen = choose_negatives(queries, references, songs, generator, 99, owners=owners)
         assert int(owners[chosen[0]]) not in (0, 2) and int(owners[chosen[1]]) != 1
+
+
+def test_less_similar_references_are_drawn_too_and_the_nearest_most_often() -> None:
+    references = F.normalize(torch.rand(256, 8, generator=draw(0)), dim=1)
+    queries = references[:1].expand(4000, -1)
+    owners = torch.arange(1, 257)
+    songs = torch.zeros(4000, 1, dtype=torch.long)
+    chosen = choose_negatives(queries, references, songs, draw(1), 256, owners=owners)
+    order = (queries[:1] @ references.T)[0].argsort(descending=True)
+    rank = order.argsort()[chosen] + 1
+    # As many from each octave of the rank: 256 are eight.
+    shares = torch.histc(rank.float().log2(), 8, 0, 8) / 4000
+    assert (shares[1:] > 0.08).all() and shares.max() < 0.2
+    assert (rank == 1).float().mean() > 0.1
