@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import subprocess
+import time
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -75,6 +77,19 @@ def given(count: int, seed: int = 0) -> list[np.ndarray]:
     """The fingerprints of some tracks."""
     rng = np.random.default_rng(seed)
     return [walk(rng, ROWS) for _ in range(count)]
+
+
+def wait_until(
+    condition: Callable[..., object],
+    process: subprocess.Popen | None = None,
+    patience_s: float = 60.0,
+) -> None:
+    """Wait for a condition; fail if it takes too long, or if a process ends before."""
+    deadline = time.monotonic() + patience_s
+    while not condition():
+        assert process is None or process.poll() is None, process.communicate()
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
 
 
 def assert_same_answer(one: Answer | None, other: Answer | None) -> None:

@@ -5,7 +5,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from concurrent.futures import ThreadPoolExecutor
 
 from grafprint.errors import LibraryError
@@ -18,7 +17,7 @@ from tests.cli.commands import grafprint
 from tests.libraries import Network, fill, write_music
 from tests.library.test_part import assert_same_tracks
 from tests.paths import ROOT
-from tests.remote.conftest import given
+from tests.remote.conftest import given, wait_until
 from tests.remote.writing import assert_no_leftovers
 
 PARTS = 3
@@ -52,11 +51,7 @@ def test_parts_at_once_make_the_library_of_one_program(address, tmp_path, finger
     processes = [start(tmp_path / "music", address, number) for number in range(1, PARTS + 1)]
     music = tmp_path / "music"
     first = {str(file) for file in [*files, copy] if Part(1, PARTS).has_file(file, music)}
-    deadline = time.monotonic() + PATIENCE_S
-    while not (is_there(address) and first & paths(address)):
-        assert processes[0].poll() is None, "it ended by itself"
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
+    wait_until(lambda: is_there(address) and first & paths(address), processes[0], PATIENCE_S)
     os.kill(processes[0].pid, signal.SIGKILL)
     assert processes[0].wait() == -signal.SIGKILL
     kept = first & paths(address)
@@ -99,11 +94,8 @@ def test_of_programs_that_find_no_library_one_makes_it(address):
     ):
         holder.execute("SELECT pg_advisory_lock(%s, 0)", (schema.WRITERS,))
         made = [threads.submit(make_tables, address, Network()) for _ in range(4)]
-        deadline = time.monotonic() + PATIENCE_S
         waiting = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted"
-        while one(holder, waiting) != (len(made),):
-            assert time.monotonic() < deadline
-            time.sleep(0.01)
+        wait_until(lambda: one(holder, waiting) == (len(made),), patience_s=PATIENCE_S)
         holder.execute("SELECT pg_advisory_unlock(%s, 0)", (schema.WRITERS,))
         failures = [f for future in made if (f := future.exception(PATIENCE_S)) is not None]
     assert [type(failure) for failure in failures] == [LibraryError] * 3

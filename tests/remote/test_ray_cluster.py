@@ -27,6 +27,7 @@ from tests.libraries import excerpt, write_music, write_wav
 from tests.library.test_part import assert_same_tracks
 from tests.paths import ROOT
 from tests.ray_nodes import PATIENCE_S, two_nodes
+from tests.remote.conftest import wait_until
 from tests.remote.writing import assert_no_leftovers
 
 LONG_S = 45.0  # its fingerprints are large enough to stay on the node until they are asked for
@@ -67,15 +68,6 @@ def finish(process: subprocess.Popen) -> dict:
     return json.loads(output)
 
 
-def wait_until(condition, process: subprocess.Popen) -> None:
-    """Wait for it while the command runs."""
-    deadline = time.monotonic() + PATIENCE_S
-    while not condition():
-        assert process.poll() is None, process.communicate()
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
-
-
 def stored(place) -> set[str]:
     """The files that a library has so far."""
     if not is_there(place):
@@ -96,7 +88,7 @@ def test_a_stopped_command_continues_and_reports_as_one_machine(cluster, tmp_pat
     command = ("music", "--library", place, "--ray", address)
 
     stopped = start(*command, place=tmp_path)
-    wait_until(lambda: len(stored(place)) > 1, stopped)
+    wait_until(lambda: len(stored(place)) > 1, stopped, PATIENCE_S)
     stopped.send_signal(signal.SIGINT)
     _, errors = stopped.communicate(timeout=PATIENCE_S)
     assert stopped.returncode == 130 and "Traceback" not in errors, errors
@@ -192,8 +184,8 @@ def test_files_of_a_killed_node_are_done_by_the_others(cluster, address, tmp_pat
     ray, _, other = cluster
     files = write_music(tmp_path / "music", 24, LONG_S)
     command = start(tmp_path / "music", "--library", address, "--ray", ray)
-    wait_until(other.working, command)
-    wait_until(lambda: stored(address), command)
+    wait_until(other.working, command, PATIENCE_S)
+    wait_until(lambda: stored(address), command, PATIENCE_S)
 
     def is_caught_at_work() -> bool:
         """Whether the node works now; then the command waits, so that it cannot finish before."""
@@ -203,7 +195,7 @@ def test_files_of_a_killed_node_are_done_by_the_others(cluster, address, tmp_pat
             return False
         return True
 
-    wait_until(is_caught_at_work, command)
+    wait_until(is_caught_at_work, command, PATIENCE_S)
     other.kill()
     kept = stored(address)
     assert len(kept) < 24, "it was killed too late"

@@ -14,7 +14,7 @@ from grafprint.library import Track
 from grafprint.matching import identify
 from grafprint.remote.opening import create_library, open_library
 from tests.libraries import Network, fill
-from tests.remote.conftest import given
+from tests.remote.conftest import given, wait_until
 from tests.remote.writing import Writers, assert_no_leftovers, assert_nothing_lost
 
 FAULTS = int(os.environ.get("GRAFPRINT_FAULTS", "8"))  # of each kind; more for a long run
@@ -83,12 +83,12 @@ def test_a_killed_server_loses_nothing(address, postgres):
     rng = random.Random(1)
     for _ in range(max(2, FAULTS // 3)):
         before = len(added)
-        _wait(lambda before=before: len(added) > before + 2 or bool(failures))
+        wait_until(lambda before=before: len(added) > before + 2 or bool(failures))
         time.sleep(rng.uniform(0, 0.2))
         postgres.kill()
         postgres.start()
     before, answered = len(added), len(asked)
-    _wait(lambda: (len(added) > before + 2 and len(asked) > answered) or bool(failures))
+    wait_until(lambda: (len(added) > before + 2 and len(asked) > answered) or bool(failures))
     stop.set()
     for thread in threads:
         thread.join()
@@ -169,10 +169,3 @@ def test_a_server_that_stays_away_is_reported(address, postgres, monkeypatch):
     fill(library, given(2)[1:], 1)
     assert [track.title for track in library.tracks()] == ["track 0", "track 1"]
     library.close()
-
-
-def _wait(done, patience_s=60.0):
-    deadline = time.monotonic() + patience_s
-    while not done():
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
