@@ -65,11 +65,12 @@ class SamplePairs(nn.Module):
         clean = reference[:, begin : begin + window + 2 * self.margin]
         # The middle of the changed sample is that of the reference, give or take the offset.
         shift = torch.randint(-self.offset, self.offset + 1, (len(crops),), generator=generator)
-        first = middle + shift.to(crops.device) - (speed * window / 2).long()
+        middles = middle + shift.to(crops.device)
+        first = middles - (speed * window / 2).long()
         length = math.ceil(window * self.config.speed[1]) + f.n_fft
         index = first[:, None] + torch.arange(length, device=crops.device)
         if self.config.loop_share:
-            index = self._loop(index, middle + shift.to(crops.device), crops.shape[2], generator)
+            index = self.draw_loops(index, middles, crops.shape[2], generator)
         inside = (index >= 0) & (index < crops.shape[2])
         source = sample.gather(1, index.clamp(0, crops.shape[2] - 1)) * inside
         changed = change_pitch_and_tempo(source, semitones, speed, window)
@@ -82,18 +83,19 @@ class SamplePairs(nn.Module):
         mels = torch.cat([heard, self.logmel(query)[:, : f.window_frames]])
         return add_positions(normalise(mels.transpose(1, 2), f))
 
-    def _loop(
-        self, index: Tensor, middle: Tensor, samples: int, generator: torch.Generator
+    def draw_loops(
+        self, index: Tensor, middles: Tensor, samples: int, generator: torch.Generator
     ) -> Tensor:
         """Let some rows of ``index [B, n]`` come round again: what is sampled is a loop.
 
-        A loop contains its row's ``middle [B]``, which therefore stays where the reference has it.
+        Each contains its row's middle ``[B]``, which therefore stays where the reference has it,
+        and lies within ``samples``.
         """
         c = self.config
         kind, place, octaves = torch.rand(3, len(index), generator=generator).to(index.device)
-        low, high = (math.log2(s * self.features.sample_rate_hz) for s in c.loop_s)
-        period = (2 ** (low + (high - low) * octaves)).round().long().clamp_max(samples)
-        begin = (middle - (place * period).long()).clamp_min(0).minimum(samples - period)
+        low, high = (s * self.features.sample_rate_hz for s in c.loop_s)
+        period = (low * (high / low) ** octaves).round().long().clamp_max(samples)
+        begin = (middles - (place * period).long()).clamp_min(0).minimum(samples - period)
         looped = begin[:, None] + (index - begin[:, None]) % period[:, None]
         return torch.where((kind < c.loop_share)[:, None], looped, index)
 

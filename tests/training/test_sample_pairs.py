@@ -120,17 +120,16 @@ def test_changes_have_their_shares_and_limits() -> None:
 def test_a_loop_comes_round_again_and_stays_in_place_in_the_middle() -> None:
     config = replace(PLAIN, loop_share=1, loop_s=(1.0, 1.0))
     pairs = SamplePairs(config, FEATURES)
-    count = torch.arange(pairs.samples)
     length = FEATURES.window_samples
     first = pairs.samples // 2 - length // 2
     index = (first + torch.arange(length)).expand(64, -1)
     middle = torch.full((64,), pairs.samples // 2)
     generator = torch.Generator().manual_seed(0)
-    looped = pairs._loop(index, middle, len(count), generator)
+    looped = pairs.draw_loops(index, middle, pairs.samples, generator)
     assert torch.equal(looped[:, length // 2], middle)
     rate = audio.SAMPLE_RATE
     assert torch.equal(looped[:, rate:], looped[:, :-rate])
-    assert ((looped >= 0) & (looped < len(count))).all()
+    assert ((looped >= 0) & (looped < pairs.samples)).all()
     assert looped.min(dim=1).values.unique().numel() > 32  # it begins at any time
     assert (looped.amax(dim=1) - looped.amin(dim=1) == rate - 1).all()
 
