@@ -5,10 +5,10 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from grafprint.cli.console import clock, escape, out, print_json, print_text
+from grafprint.cli.clip_files import Outcome, show_failed
+from grafprint.cli.console import clock, escape, out, print_text
 from grafprint.cli.tables import table, title_of
 
 if TYPE_CHECKING:
@@ -20,31 +20,8 @@ CSV_COLUMNS = (
 )  # fmt: skip
 
 
-@dataclass(frozen=True, eq=False)
-class Outcome:
-    """A clip, and its answer or the reason why there is none."""
-
-    clip: str
-    answer: Answer | None
-    error: str = ""
-
-    @property
-    def match(self) -> Match | None:
-        """The match that is reported; None if the clip matched nothing."""
-        return self.answer.best if self.answer and self.answer.identified else None
-
-    def to_json(self) -> dict[str, Any]:
-        """The clip's path with its answer, or with the error."""
-        if self.answer is None:
-            return {"path": self.clip, "error": self.error}
-        return {"path": self.clip, **self.answer.to_json()}
-
-
-def show_answer(answer: Answer, what: str, values: dict[str, Any] | None = None) -> None:
-    """Print what one clip is, and a table of the candidates; or the JSON ``values`` instead."""
-    if values is not None:
-        print_json(values)
-        return
+def show_answer(answer: Answer, what: str) -> None:
+    """Print what one clip is, and a table of the candidates."""
     best = answer.best
     if answer.part:
         end_s = answer.query_start_s + answer.query_duration_s
@@ -79,7 +56,7 @@ def show_answer(answer: Answer, what: str, values: dict[str, Any] | None = None)
     out.print(table(columns, rows, title))
 
 
-def show_outcomes(outcomes: Sequence[Outcome]) -> None:
+def show_outcomes(outcomes: Sequence[Outcome[Answer]]) -> None:
     """Print a table of the clips that were named, and lists of the others."""
     rows = [
         (
@@ -93,12 +70,12 @@ def show_outcomes(outcomes: Sequence[Outcome]) -> None:
             percent(match),
         )
         for outcome in outcomes
-        if (match := outcome.match)
+        if (match := _reported(outcome.answer))
     ]
     columns = ("clip", "number", "title", "artist", "album", "length", "at", "confidence")
     if rows:
         out.print(table(columns, rows))
-    unnamed = [outcome for outcome in outcomes if outcome.answer and not outcome.match]
+    unnamed = [outcome for outcome in outcomes if outcome.answer and not outcome.answer.identified]
     failed = [outcome for outcome in outcomes if outcome.answer is None]
     out.print(
         f"{len(rows)} named, {len(unnamed)} not in this library, {len(failed)} left out",
@@ -106,16 +83,10 @@ def show_outcomes(outcomes: Sequence[Outcome]) -> None:
     )
     for outcome in unnamed:
         out.print(f"not in this library: {escape(outcome.clip)}", highlight=False, soft_wrap=True)
-    for outcome in failed:
-        out.print(f"left out: {escape(outcome.error)}", highlight=False, soft_wrap=True)
+    show_failed(outcomes)
 
 
-def print_as_json(outcomes: Sequence[Outcome]) -> None:
-    """Print a list with an object for each clip."""
-    print_json([outcome.to_json() for outcome in outcomes])
-
-
-def print_as_csv(outcomes: Sequence[Outcome]) -> None:
+def print_as_csv(outcomes: Sequence[Outcome[Answer]]) -> None:
     """Print a row for each clip: the match, empty cells without one, or the error."""
     text = io.StringIO()
     rows = csv.DictWriter(text, CSV_COLUMNS, restval="", lineterminator="\n")
@@ -124,12 +95,17 @@ def print_as_csv(outcomes: Sequence[Outcome]) -> None:
         row: dict[str, Any] = {"path": outcome.clip, "error": outcome.error}
         if outcome.answer:
             row["identified"] = int(outcome.answer.identified)
-        if match := outcome.match:
+        if match := _reported(outcome.answer):
             values = match.to_json()
             row |= {name: values[name] for name in CSV_COLUMNS if name in values and name != "path"}
             row["track_path"] = values["path"]
         rows.writerow(row)
     print_text(text.getvalue())
+
+
+def _reported(answer: Answer | None) -> Match | None:
+    """The match that is reported; None if there is no answer, or it is that nothing matched."""
+    return answer.best if answer and answer.identified else None
 
 
 def percent(match: Match) -> str:

@@ -8,19 +8,19 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from grafprint.cli.answers import (
+from grafprint.cli.answers import print_as_csv, show_answer, show_outcomes
+from grafprint.cli.clip_files import (
     Outcome,
-    print_as_csv,
+    StartOption,
+    answer_each,
+    exit_status,
+    file_of,
+    find_clips,
     print_as_json,
-    show_answer,
-    show_outcomes,
 )
-from grafprint.cli.clip_files import StartOption, answer_each, file_of, find_clips
 from grafprint.cli.console import (
     BUNDLED_LIBRARY,
     BUNDLED_MODEL,
-    FAILED,
-    NOTHING_FOUND,
     ConfidenceOption,
     DeviceOption,
     EncoderOption,
@@ -93,7 +93,7 @@ def identify(
     if as_json and as_csv:
         raise ConfigError("--json and --csv exclude each other: give one")
     files, unreadable = find_clips(clips)
-    outcomes = [Outcome(path, None, reason) for path, reason in unreadable]
+    outcomes: list[Outcome[Answer]] = [Outcome(path, None, reason) for path, reason in unreadable]
     alone = len(clips) == 1 and not clips[0].is_dir()
     fingerprinter = load_fingerprinter(model, device, library, encoder)
     with open_library(library, model_id=fingerprinter.model_id) as opened:
@@ -124,21 +124,15 @@ def identify(
             outcomes = [Outcome(shown(files[0]), identify_one(files[0]))]
             interrupted = False
         else:
-            interrupted = not answer_each(files, identify_one, Outcome, outcomes, alone)
+            interrupted = not answer_each(files, identify_one, outcomes, alone)
     if as_csv:
         print_as_csv(outcomes)
-    elif alone and (answer := outcomes[0].answer):
-        show_answer(answer, outcomes[0].clip, outcomes[0].to_json() if as_json else None)
     elif as_json:
-        print_as_json(outcomes)
+        print_as_json(outcomes, lambda answer: answer.to_json(), alone)
+    elif alone and (answer := outcomes[0].answer):
+        show_answer(answer, outcomes[0].clip)
     else:
         show_outcomes(outcomes)
     if interrupted:
         raise KeyboardInterrupt
-    raise typer.Exit(_status(outcomes))
-
-
-def _status(outcomes: list[Outcome]) -> int:
-    if any(outcome.answer is None for outcome in outcomes):
-        return FAILED
-    return 0 if any(outcome.match for outcome in outcomes) else NOTHING_FOUND
+    raise typer.Exit(exit_status(outcomes, lambda answer: answer.identified))

@@ -89,7 +89,10 @@ def listen(
         answer = identify_audio(
             opened, fingerprinter, np.concatenate(recorded), top_k=top, confidence=confidence
         )
-    show_answer(answer, "the microphone", answer.to_json() if as_json else None)
+    if as_json:
+        print_json(answer.to_json())
+    else:
+        show_answer(answer, "the microphone")
     raise typer.Exit(0 if answer.identified else NOTHING_FOUND)
 
 

@@ -8,12 +8,18 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from grafprint.cli.clip_files import StartOption, answer_each, file_of, find_clips
+from grafprint.cli.clip_files import (
+    Outcome,
+    StartOption,
+    answer_each,
+    exit_status,
+    file_of,
+    find_clips,
+    print_as_json,
+)
 from grafprint.cli.console import (
     BUNDLED_MODEL,
     BUNDLED_SAMPLES,
-    FAILED,
-    NOTHING_FOUND,
     DeviceOption,
     JsonOption,
     ModelOption,
@@ -23,7 +29,7 @@ from grafprint.cli.console import (
 )
 from grafprint.cli.network import load_fingerprinter
 from grafprint.cli.place import LibraryOption
-from grafprint.cli.samples_output import Outcome, print_as_json, show_song, show_songs
+from grafprint.cli.samples_output import show_song, show_songs
 from grafprint.errors import ConfigError, MatchError
 
 if TYPE_CHECKING:
@@ -96,7 +102,9 @@ def samples(
     if reranker is not None and by_similarity:
         raise ConfigError("--by-similarity uses no re-ranker: leave out --reranker")
     files, unreadable = find_clips(songs)
-    outcomes = [Outcome(path, None, reason) for path, reason in unreadable]
+    outcomes: list[Outcome[SamplesFound]] = [
+        Outcome(path, None, reason) for path, reason in unreadable
+    ]
     alone = len(songs) == 1 and not songs[0].is_dir()
     fingerprinter = load_fingerprinter(model, device, library)
 
@@ -129,21 +137,13 @@ def samples(
                     progress=at,
                 )
 
-        interrupted = not answer_each(files, find, Outcome, outcomes, alone)
+        interrupted = not answer_each(files, find, outcomes, alone)
     if as_json:
-        print_as_json(outcomes, alone)
-    elif alone and outcomes and outcomes[0].found:
-        show_song(shown(files[0]), outcomes[0].found)
+        print_as_json(outcomes, lambda found: found.to_json(), alone)
+    elif alone and outcomes and outcomes[0].answer:
+        show_song(shown(files[0]), outcomes[0].answer)
     else:
         show_songs(outcomes)
     if interrupted:
         raise KeyboardInterrupt
-    raise typer.Exit(_status(outcomes))
-
-
-def _status(outcomes: list[Outcome]) -> int:
-    if any(outcome.found is None for outcome in outcomes):
-        return FAILED
-    return (
-        0 if any(outcome.found and outcome.found.found for outcome in outcomes) else NOTHING_FOUND
-    )
+    raise typer.Exit(exit_status(outcomes, lambda found: found.found))

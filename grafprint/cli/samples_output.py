@@ -3,31 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from grafprint.cli.console import clock, escape, out, print_json
+from grafprint.cli.clip_files import Outcome, show_failed
+from grafprint.cli.console import clock, escape, out
 from grafprint.cli.tables import table, title_of
 
 if TYPE_CHECKING:
     from grafprint.matching.samples import MatchedRegion, SampledTrack, SamplesFound
 
 _COLUMNS = ("title", "artist", "song", "track", "speed", "probability", "similarity", "score")
-
-
-@dataclass(frozen=True, eq=False)
-class Outcome:
-    """A song, and what it samples or the reason why that is not known."""
-
-    song: str
-    found: SamplesFound | None
-    error: str = ""
-
-    def to_json(self) -> dict[str, Any]:
-        """The song's path with what was found, or with the error."""
-        if self.found is None:
-            return {"path": self.song, "error": self.error}
-        return {"path": self.song, **self.found.to_json()}
 
 
 def show_song(song: str, found: SamplesFound) -> None:
@@ -54,43 +39,34 @@ def show_song(song: str, found: SamplesFound) -> None:
         _say(f"could not be compared: {escape(left.track.title)}: {escape(left.reason)}")
 
 
-def show_songs(outcomes: Sequence[Outcome]) -> None:
+def show_songs(outcomes: Sequence[Outcome[SamplesFound]]) -> None:
     """Print a table of the songs that sample something, and lists of the others."""
+    answered = [(outcome.clip, outcome.answer) for outcome in outcomes if outcome.answer]
     rows = [
-        (escape(outcome.song), *row)
-        for outcome in outcomes
-        if outcome.found
-        for track in outcome.found.found
+        (escape(song), *row)
+        for song, found in answered
+        for track in found.found
         for row in _rows(track)
     ]
     if rows:
         out.print(table(("file", *_COLUMNS), rows))
-    answered = [o for o in outcomes if o.found]
-    without = [o for o in answered if o.found and not o.found.found]
-    failed = [o for o in outcomes if o.found is None]
+    without = [song for song, found in answered if not found.found]
     out.print(
         f"{len(answered) - len(without)} with samples, {len(without)} without, "
-        f"{len(failed)} left out",
+        f"{len(outcomes) - len(answered)} left out",
         highlight=False,
     )
-    if any(o.found and not o.found.reranked for o in answered):
+    if any(not found.reranked for _, found in answered):
         _say("[dim]by similarity alone, without a re-ranker (--reranker)[/]")
-    for outcome in answered:
-        for same in outcome.found.same_recordings if outcome.found else ():
-            _say(f"in the library itself: {escape(outcome.song)}: {_name(same)}")
-    for outcome in without:
-        _say(f"without samples: {escape(outcome.song)}")
-    unchecked = {u.track.id: u for o in answered if o.found for u in o.found.unchecked}
+    for song, found in answered:
+        for same in found.same_recordings:
+            _say(f"in the library itself: {escape(song)}: {_name(same)}")
+    for song in without:
+        _say(f"without samples: {escape(song)}")
+    unchecked = {left.track.id: left for _, found in answered for left in found.unchecked}
     for left in unchecked.values():
         _say(f"could not be compared: {escape(left.track.title)}: {escape(left.reason)}")
-    for outcome in failed:
-        _say(f"left out: {escape(outcome.error)}")
-
-
-def print_as_json(outcomes: Sequence[Outcome], alone: bool) -> None:
-    """Print an object for a song ``alone``, otherwise a list with an object for each."""
-    values = [outcome.to_json() for outcome in outcomes]
-    print_json(values[0] if alone and values else values)
+    show_failed(outcomes)
 
 
 def _rows(track: SampledTrack) -> Iterator[tuple[str, ...]]:

@@ -8,10 +8,16 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from grafprint.cli.clip_files import StartOption, answer_each, file_of, find_clips
+from grafprint.cli.clip_files import (
+    Outcome,
+    StartOption,
+    answer_each,
+    exit_status,
+    file_of,
+    find_clips,
+    print_as_json,
+)
 from grafprint.cli.console import (
-    FAILED,
-    NOTHING_FOUND,
     DeviceOption,
     JsonOption,
     TaggerOption,
@@ -23,13 +29,7 @@ from grafprint.cli.console import (
 from grafprint.cli.network import check_device
 from grafprint.cli.passed_over import show_passed_over
 from grafprint.cli.progress import status
-from grafprint.cli.tag_output import (
-    Outcome,
-    print_as_csv,
-    print_as_json,
-    show_clip,
-    show_clips,
-)
+from grafprint.cli.tag_output import print_as_csv, show_clip, show_clips
 from grafprint.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -98,7 +98,7 @@ def tag(
         raise ConfigError("--json and --csv exclude each other: give one")
     passed_over: list[Failure] = []
     files, unreadable = find_clips(clips, passed_over)
-    outcomes = [Outcome(path, None, reason) for path, reason in unreadable]
+    outcomes: list[Outcome[ClipTags]] = [Outcome(path, None, reason) for path, reason in unreadable]
     loaded = load_tagger(tagger, device)
 
     def tag_one(clip: Path, tell: Callable[[str], None]) -> ClipTags:
@@ -109,19 +109,19 @@ def tag(
             return loaded.tag_file(file, hop, start_s=start, duration_s=duration, progress=at)
 
     alone = len(clips) == 1 and not clips[0].is_dir()
-    interrupted = not answer_each(files, tag_one, Outcome, outcomes, alone)
+    interrupted = not answer_each(files, tag_one, outcomes, alone)
     if as_csv:
         print_as_csv(outcomes, top, least, over_time)
     elif as_json:
-        print_as_json(outcomes, top, least, over_time, alone)
-    elif alone and outcomes and outcomes[0].tags:
-        show_clip(shown(files[0]), outcomes[0].tags, top, least, over_time)
+        print_as_json(outcomes, lambda t: t.to_json(top, least, over_time=over_time), alone)
+    elif alone and outcomes and outcomes[0].answer:
+        show_clip(shown(files[0]), outcomes[0].answer, top, least, over_time)
     else:
         show_clips(outcomes, top, least, over_time)
     show_passed_over(passed_over, err)
     if interrupted:
         raise KeyboardInterrupt
-    raise typer.Exit(_status(outcomes, least))
+    raise typer.Exit(exit_status(outcomes, lambda tags: tags.tags(1, least)))
 
 
 def load_tagger(tagger: Path | None, device: str) -> ClipTagger:
@@ -134,10 +134,3 @@ def load_tagger(tagger: Path | None, device: str) -> ClipTagger:
 
         check_device(device)
         return ClipTagger.load(tagger, device)
-
-
-def _status(outcomes: list[Outcome], least: float) -> int:
-    if any(outcome.tags is None for outcome in outcomes):
-        return FAILED
-    has_label = any(outcome.tags and outcome.tags.tags(1, least) for outcome in outcomes)
-    return 0 if has_label else NOTHING_FOUND

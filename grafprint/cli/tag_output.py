@@ -5,10 +5,10 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from grafprint.cli.console import clock, escape, out, print_json, print_text
+from grafprint.cli.clip_files import Outcome, show_failed
+from grafprint.cli.console import clock, escape, out, print_text
 from grafprint.cli.tables import table
 
 if TYPE_CHECKING:
@@ -19,15 +19,6 @@ CSV_COLUMNS = (
 )  # fmt: skip
 CSV_COLUMNS_OVER_TIME = ("path", "start_s", "end_s", "label", "probability", "error")
 _SURE = 0.5  # from which probability on a clip is said to sound like its likeliest label
-
-
-@dataclass(frozen=True, eq=False)
-class Outcome:
-    """A clip, and its tags or the reason why there are none."""
-
-    clip: str
-    tags: ClipTags | None
-    error: str = ""
 
 
 def show_clip(clip: str, tags: ClipTags, top: int, least: float, over_time: bool) -> None:
@@ -57,39 +48,35 @@ def show_clip(clip: str, tags: ClipTags, top: int, least: float, over_time: bool
         _show_over_time(tags, top, least)
 
 
-def show_clips(outcomes: Sequence[Outcome], top: int, least: float, over_time: bool) -> None:
+def show_clips(
+    outcomes: Sequence[Outcome[ClipTags]], top: int, least: float, over_time: bool
+) -> None:
     """Print a table of the clips that have labels, and lists of the others."""
-    labelled = [o for o in outcomes if o.tags and o.tags.tags(1, least)]
+    tagged = [(outcome.clip, outcome.answer) for outcome in outcomes if outcome.answer]
+    labelled = [(clip, tags) for clip, tags in tagged if tags.tags(1, least)]
     rows = [
         (
-            escape(outcome.clip),
-            clock(outcome.tags.duration_s),
-            ", ".join(
-                f"{escape(tag.label)} {percent(tag.probability)}"
-                for tag in outcome.tags.tags(top, least)
-            ),
+            escape(clip),
+            clock(tags.duration_s),
+            ", ".join(f"{escape(t.label)} {percent(t.probability)}" for t in tags.tags(top, least)),
         )
-        for outcome in labelled
-        if outcome.tags
+        for clip, tags in labelled
     ]
     if rows:
         out.print(table(("clip", "length", "sounds like"), rows))
     if over_time:
-        for outcome in labelled:
-            if outcome.tags:
-                _show_over_time(outcome.tags, top, least, escape(outcome.clip))
-    unlabelled = [o for o in outcomes if o.tags and o not in labelled]
-    failed = [o for o in outcomes if o.tags is None]
+        for clip, tags in labelled:
+            _show_over_time(tags, top, least, escape(clip))
     out.print(
-        f"{len(rows)} tagged, {len(unlabelled)} without a label, {len(failed)} left out",
+        f"{len(rows)} tagged, {len(tagged) - len(rows)} without a label, "
+        f"{len(outcomes) - len(tagged)} left out",
         highlight=False,
     )
-    for outcome in unlabelled:
-        if outcome.tags:
-            line = f"without a label: {escape(outcome.clip)} {_why_none(outcome.tags, least)}"
+    for clip, tags in tagged:
+        if not tags.tags(1, least):
+            line = f"without a label: {escape(clip)} {_why_none(tags, least)}"
             out.print(line, highlight=False, soft_wrap=True)
-    for outcome in failed:
-        out.print(f"left out: {escape(outcome.error)}", highlight=False, soft_wrap=True)
+    show_failed(outcomes)
 
 
 def _show_over_time(tags: ClipTags, top: int, least: float, title: str | None = None) -> None:
@@ -114,30 +101,17 @@ def _why_none(tags: ClipTags, least: float) -> str:
     return f"has [bold]no label[/] of {percent(least)} or more (--least)"
 
 
-def print_as_json(
-    outcomes: Sequence[Outcome], top: int, least: float, over_time: bool, alone: bool
+def print_as_csv(
+    outcomes: Sequence[Outcome[ClipTags]], top: int, least: float, over_time: bool
 ) -> None:
-    """Print an object for a clip ``alone``, otherwise a list with an object for each."""
-    values = [
-        {"path": outcome.clip}
-        | (
-            outcome.tags.to_json(top, least, over_time=over_time)
-            if outcome.tags
-            else {"error": outcome.error}
-        )
-        for outcome in outcomes
-    ]
-    print_json(values[0] if alone and values else values)
-
-
-def print_as_csv(outcomes: Sequence[Outcome], top: int, least: float, over_time: bool) -> None:
     """Print a row for each label of a clip, and of each part of it; one for a clip without any."""
     text = io.StringIO()
     columns = CSV_COLUMNS_OVER_TIME if over_time else CSV_COLUMNS
     rows = csv.DictWriter(text, columns, restval="", lineterminator="\n", extrasaction="ignore")
     rows.writeheader()
     for outcome in outcomes:
-        found = outcome.tags.to_json(top, least, over_time=over_time) if outcome.tags else {}
+        tags = outcome.answer
+        found = tags.to_json(top, least, over_time=over_time) if tags else {}
         listed = list(_rows_over_time(found) if over_time else found.get("tags", ()))
         for row in listed or [{}]:
             rows.writerow({"path": outcome.clip, "error": outcome.error, **found, **row})
