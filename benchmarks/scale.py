@@ -142,6 +142,7 @@ def measure(path: Path, queries: SearchQueries) -> dict[str, Any]:
         **({} if len(library) > BOTH_UP_TO else both_ways(library, queries)),
         "same_as_exact": wilson(int(agreeing.sum()), len(agreeing)),
         "recall_of_exact": float(found_of_exact.mean()) if len(found_of_exact) else None,
+        "compared_with_exact": len(expected),
     }
 
 

@@ -159,6 +159,11 @@ def library_sizes() -> str:
     """Memory, time and hits as a library grows."""
     found = common.read("scale")
 
+    def of_exact(r: dict[str, Any]) -> str:
+        compared = r.get("compared_with_exact", found["queries"])
+        some = "" if compared == found["queries"] else f", of {compared} queries"
+        return "-" if r["recall_of_exact"] is None else f"{100 * r['recall_of_exact']:.1f} %{some}"
+
     def cells(r: dict[str, Any]) -> Iterator[str]:
         yield f"{r['fingerprints']:,}"
         yield f"`{r['factory']}`"
@@ -171,7 +176,7 @@ def library_sizes() -> str:
         ways = [r[f"{way}_cpu_s"] for way in ("exact", "codes") if f"{way}_cpu_s" in r]
         yield ", ".join(f"{1000 * cpu_s:.1f}" for cpu_s in ways) + " ms" if ways else "-"
         yield percent(r["hit_50ms"])
-        yield "-" if r["recall_of_exact"] is None else f"{100 * r['recall_of_exact']:.1f} %"
+        yield of_exact(r)
         yield f"{r['same_by_all_candidates']} of {found['queries']}"
         yield f"{r['indexed'] / r['indexed_s']:,.0f}" if r["indexed"] else "-"
         yield f"{r['indexing_mb']:.0f}" if r["indexed"] else "-"
