@@ -133,11 +133,6 @@ class LibraryFolder:
         """Whether it is open for writing."""
         return self._writer is not None
 
-    def require_writable(self) -> None:
-        """Raise LibraryError unless it is open for writing."""
-        if not self.writable:
-            raise LibraryError(f"the library {self.path} is not open for writing")
-
     @contextlib.contextmanager
     def changing(self) -> Iterator[Catalogue]:
         """The catalogue, for a change that searches must see whole or not at all.

@@ -21,26 +21,21 @@ import numpy as np
 from grafprint import files
 from grafprint.errors import LibraryError
 from grafprint.library import catalogue_file, records
-from grafprint.library.closing import FinishedOnClose
 from grafprint.library.folder import BACKUP, BUCKETS, CATALOGUE, LOCK, LibraryFolder, vectors_name
-from grafprint.library.labels import Labels
 from grafprint.library.lock import WriterLock
 from grafprint.library.records import Network, Track, new_meta
 from grafprint.library.rows import RowTable
+from grafprint.library.writing import Writing
 
 if TYPE_CHECKING:
-    from grafprint.fingerprint import Fingerprinter
-    from grafprint.library.add_file import AddResult
-    from grafprint.library.add_folder import FingerprintAhead, IndexReport, OnProgress
     from grafprint.library.index.tuning import Tuning
-    from grafprint.library.part import Part
 
 __all__ = ["Library", "LibraryError", "Track"]
 
 COMPACT_ABOVE = 0.3  # share of dead rows at which the end of a write compacts
 
 
-class Library(FinishedOnClose, LibraryFolder):
+class Library(Writing, LibraryFolder):
     """An open library; a context manager that closes it.
 
     Any number of programs may read a library while one writes. A reader sees the library as it was
@@ -291,83 +286,6 @@ class Library(FinishedOnClose, LibraryFolder):
         return self.spans(rows)[0]
 
     # Changing -----------------------------------------------------------------------------------
-
-    def add(self, file: str | os.PathLike[str], fingerprinter: Fingerprinter) -> AddResult:
-        """Fingerprint a file and store it as a track, unless the library has it already.
-
-        A file whose size and modification time are unchanged is skipped; one whose content changed
-        is fingerprinted again. A bit-exact copy of a stored file is not stored again: the track
-        keeps both paths and lives until both are gone. Paths are stored relative to the library if
-        the file is inside the library's parent folder, so that both can be copied together, and
-        absolute otherwise. Memory is bounded however long the file is.
-
-        Raises AudioError (a ValueError) if the file cannot be used: unreadable, shorter than a
-        second, or silent throughout. Raises LibraryError if the library is open for reading only or
-        made by another network, or the disk is full. The library is unchanged in all these cases.
-        """
-        from grafprint.library import add_file
-
-        return add_file.add_file(self, Path(file), fingerprinter)
-
-    def add_folder(
-        self,
-        folder: str | os.PathLike[str],
-        fingerprinter: Fingerprinter,
-        progress: OnProgress | None = None,
-        *,
-        prune: bool = False,
-        force: bool = False,
-        part: Part | None = None,
-        ahead: FingerprintAhead | None = None,
-    ) -> IndexReport:
-        """Add every audio file below ``folder`` (or a single file), skipping bad ones.
-
-        Run again, it resumes where it was stopped. ``progress(path, done, total, audio_s)`` is
-        called meanwhile with the current file, the number of files done and in all, and the
-        seconds of audio fingerprinted so far. Files of the library that have vanished from the
-        folder are reported, and removed if ``prune``. Hidden files are ignored. With a ``part``
-        only the files of that part of the folder are looked at. ``ahead`` computes the fingerprints
-        instead of the threads of this machine (``ray_cluster.RayCluster.fingerprint_ahead``).
-
-        Raises LibraryError as :meth:`add` does, and if there is no such folder. Also where
-        ``prune`` would remove more than half of the folder's tracks, which happens when a drive is
-        not mounted, unless ``force``; what was found in the folder has been added then.
-        """
-        from grafprint.library import add_folder
-
-        report = add_folder.add_folder(
-            self, Path(folder), fingerprinter, progress,
-            prune=prune, force=force, part=part, ahead=ahead,
-        )  # fmt: skip
-        self.finish()
-        return report
-
-    def put_labels(self, track: Track, labels: Labels) -> None:
-        """Store what a track sounds like, instead of what was stored before.
-
-        Raises LibraryError if there is no such track any more, or the library is open for reading
-        only.
-        """
-        self.require_writable()
-        with self.adding, self.changing() as catalogue:
-            catalogue.put_labels(self.track(track.id), labels)
-
-    def remove(self, track_id: int, *, keep_out: bool = False) -> Track:
-        """Remove a track and its files from the library; returns the track.
-
-        With ``keep_out`` they stay out when their folder is added again, until they are added one
-        by one.
-
-        Raises LibraryError if there is no such track, or the library is open for reading only.
-        """
-        self.require_writable()
-        with self.adding, self.changing() as catalogue:
-            track = self.track(track_id)
-            paths = list(catalogue.paths_of(track_id))
-            if keep_out:
-                catalogue.keep_out(dict.fromkeys(paths, track.content_hash))
-            catalogue.remove_files(paths)
-            return track
 
     def compact(self) -> int:
         """Free the space of removed and replaced tracks; returns the number of rows freed.

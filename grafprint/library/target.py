@@ -11,6 +11,7 @@ import numpy as np
 
 if TYPE_CHECKING:
     from grafprint.audio.metadata import Tags
+    from grafprint.library.labels import Labels
     from grafprint.library.records import File, Recording, Track
 
 
@@ -90,6 +91,10 @@ class Records(Contents, Protocol):
 
     def put_tags(self, track: Track, tags: Tags) -> Track:
         """Replace the texts of a track; returns it."""
+        ...
+
+    def put_labels(self, track: Track, labels: Labels) -> None:
+        """Store what a track sounds like, instead of what was stored before."""
         ...
 
     def put_network(self, path: str) -> None:

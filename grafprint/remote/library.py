@@ -11,15 +11,12 @@ import logging
 import threading
 import zlib
 from collections.abc import Iterator
-from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from grafprint.errors import LibraryError
-from grafprint.library.closing import FinishedOnClose
-from grafprint.library.labels import Labels
 from grafprint.library.records import Network, Track
+from grafprint.library.writing import Writing
 from grafprint.remote import schema
 from grafprint.remote.address import Address
 from grafprint.remote.catalogue import RemoteCatalogue
@@ -32,19 +29,11 @@ from grafprint.remote.pending import PendingRows
 from grafprint.remote.reader import RemoteReader
 from grafprint.remote.storing import PendingRun
 
-if TYPE_CHECKING:
-    import os
-
-    from grafprint.fingerprint import Fingerprinter
-    from grafprint.library.add_file import AddResult
-    from grafprint.library.add_folder import FingerprintAhead, IndexReport, OnProgress
-    from grafprint.library.part import Part
-
 _log = logging.getLogger(__name__)
 _SWEPT = 200  # runs removed from the index at once
 
 
-class RemoteLibrary(FinishedOnClose, RemoteReader):
+class RemoteLibrary(Writing, RemoteReader):
     """An open library on servers; a context manager that closes it.
 
     Any number of programs may read and write it at the same time. Each search sees it as it is when
@@ -77,43 +66,6 @@ class RemoteLibrary(FinishedOnClose, RemoteReader):
         """What searches the library now."""
         self._present()
         return self._searcher()
-
-    def require_writable(self) -> None:
-        """Raise LibraryError unless it is open for writing."""
-        if not self.writable:
-            raise LibraryError(f"the library {self.address} is not open for writing")
-
-    # Adding -------------------------------------------------------------------------------------
-
-    def add(self, file: str | os.PathLike[str], fingerprinter: Fingerprinter) -> AddResult:
-        """Fingerprint a file and store it as a track, unless the library has it already.
-
-        As ``Library.add``; but paths are stored as absolute ones.
-        """
-        from grafprint.library import add_file
-
-        return add_file.add_file(self, Path(file), fingerprinter)
-
-    def add_folder(
-        self,
-        folder: str | os.PathLike[str],
-        fingerprinter: Fingerprinter,
-        progress: OnProgress | None = None,
-        *,
-        prune: bool = False,
-        force: bool = False,
-        part: Part | None = None,
-        ahead: FingerprintAhead | None = None,
-    ) -> IndexReport:
-        """Add every audio file below ``folder``; as ``Library.add_folder``."""
-        from grafprint.library import add_folder
-
-        report = add_folder.add_folder(
-            self, Path(folder), fingerprinter, progress,
-            prune=prune, force=force, part=part, ahead=ahead,
-        )  # fmt: skip
-        self.finish()
-        return report
 
     @contextlib.contextmanager
     def changing(self) -> Iterator[RemoteCatalogue]:
@@ -165,28 +117,6 @@ class RemoteLibrary(FinishedOnClose, RemoteReader):
 
         self.database.change(work)
         self._landmarks.forget(run)
-
-    # Removing -----------------------------------------------------------------------------------
-
-    def put_labels(self, track: Track, labels: Labels) -> None:
-        """Store what a track sounds like, instead of what was stored before."""
-        self.require_writable()
-        with self.adding:
-            self.catalogue.put_labels(self.track(track.id), labels)
-
-    def remove(self, track_id: int, *, keep_out: bool = False) -> Track:
-        """Remove a track and its files from the library; returns the track.
-
-        As ``Library.remove``. Searches that begin afterwards do not find it, anywhere.
-        """
-        self.require_writable()
-        with self.adding:
-            track = self.track(track_id)
-            paths = self.catalogue.paths_of(track_id)
-            if keep_out:
-                self.catalogue.keep_out(dict.fromkeys(paths, track.content_hash))
-            self.catalogue.remove_files(paths)
-            return track
 
     def compact(self) -> int:
         """Clean up; returns 0, since the server itself frees the space of removed tracks."""
