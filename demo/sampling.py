@@ -8,13 +8,12 @@ from pathlib import Path
 from typing import Self
 
 from grafprint import bundled
-from grafprint.errors import CheckpointError
 from grafprint.fingerprint import DEFAULT_MODEL, Fingerprinter
-from grafprint.library import Library
-from grafprint.library.catalogue_file import network_file
 from grafprint.library.folder import CATALOGUE
 from grafprint.matching.samples import NodeCache, SamplesFound, check_networks, find_samples
 from grafprint.models.rerankers import Reranker, reranker_for
+from grafprint.remote.address import Place
+from grafprint.remote.opening import AnyLibrary, network_of, open_library
 
 LIBRARY = bundled.asset(bundled.SAMPLES_LIBRARY)
 TRACKS = 5  # that are shown to a visitor
@@ -28,29 +27,24 @@ class Sampling:
     Shared by all visitors, as is the cache of nodes.
     """
 
-    library: Library
+    library: AnyLibrary
     fingerprinter: Fingerprinter
     reranker: Reranker | None = None
     cache: NodeCache = field(default_factory=NodeCache)
 
     @classmethod
-    def load(cls, library: Path, reranker: Path | None = None) -> Self:
+    def load(cls, library: Place, reranker: Path | None = None) -> Self:
         """Open a library with the network that it remembers.
 
         Without a ``reranker``, the bundled one judges if it belongs to that network. Raises
         LibraryError or CheckpointError if they cannot be used, or do not belong together.
         """
-        model = network_file(library) if (library / CATALOGUE).is_file() else None
-        if model is not None and not model.is_file():
-            raise CheckpointError(
-                f"the network {model} that made {library} is no longer there: put it back, or "
-                "index the music again"
-            )
-        fingerprinter = Fingerprinter.load(model or DEFAULT_MODEL)
+        model = network_of(library, DEFAULT_MODEL, "index the music again")
+        fingerprinter = Fingerprinter.load(model)
         model_id = fingerprinter.model_id
         judge = reranker_for(model_id, reranker)
         check_networks(fingerprinter, judge)
-        opened = Library.open(library, model_id=model_id)
+        opened = open_library(library, model_id=model_id)
         return cls(opened, fingerprinter, judge)
 
     @classmethod

@@ -57,7 +57,7 @@ class Studio:
         model: Path,
         *,
         tagger: Path | None = None,
-        samples: Path | None = None,
+        samples: Place | None = None,
         reranker: Path | None = None,
         **options: object,
     ) -> Studio:

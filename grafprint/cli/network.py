@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from grafprint.cli.console import BUNDLED_MODEL
 from grafprint.cli.progress import status
-from grafprint.errors import CheckpointError, ConfigError
+from grafprint.errors import ConfigError
 
 if TYPE_CHECKING:
     from torch import nn
@@ -24,15 +24,9 @@ def network_of(library: Place, model: Path) -> Path:
     """
     if model != BUNDLED_MODEL:
         return model
-    from grafprint.remote.opening import network_file
+    from grafprint.remote import opening
 
-    network = network_file(library)
-    if network is not None and not network.is_file():
-        raise CheckpointError(
-            f"the library {library} was made with the network {network}, which is no longer there: "
-            "put it back, or say with --model where it is"
-        )
-    return network or model
+    return opening.network_of(library, model, "say with --model where it is")
 
 
 def load_fingerprinter(

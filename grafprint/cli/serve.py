@@ -60,9 +60,11 @@ def serve(
     encoder: EncoderOption = None,
     tagger: TaggerOption = None,
     samples: Annotated[
-        Path | None,
+        Place | None,
         typer.Option(
             "--samples",
+            parser=read_place,
+            metavar="PLACE",
             help="Library made with a network of the encoder 'samples', for the tab Samples.",
             show_default=False,
         ),

@@ -31,7 +31,7 @@ class Options:
     model: Path
     encoder: str | None
     tagger: Path | None
-    samples: Path | None
+    samples: Place | None
     reranker: Path | None
     edit: bool
     noise: Path | None

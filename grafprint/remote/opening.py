@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
 from grafprint.bundled import where_now
-from grafprint.errors import LibraryError
+from grafprint.errors import CheckpointError, LibraryError
 from grafprint.library import Library
 from grafprint.library.folder import CATALOGUE
 from grafprint.remote.address import Address, Place, missing_package, place_of
@@ -106,6 +106,20 @@ def network_file(place: Place) -> Path | None:
     return where_now(Path(network)) if network else None
 
 
+def network_of(place: Place, default: Path, remedy: str) -> Path:
+    """The file of the network that a library remembers, or else ``default``.
+
+    Raises CheckpointError, which ends with the ``remedy``, if that file is no longer there.
+    """
+    network = network_file(place)
+    if network is not None and not network.is_file():
+        raise CheckpointError(
+            f"the library {place} was made with the network {network}, which is no longer there: "
+            f"put it back, or {remedy}"
+        )
+    return network or default
+
+
 def delete_new(place: Place) -> None:
     """Delete a library that was just made, unless another program adds to it."""
     if isinstance(place, Path):
@@ -134,6 +148,7 @@ __all__ = [
     "delete_new",
     "is_there",
     "network_file",
+    "network_of",
     "open_library",
     "open_or_create",
 ]

@@ -9,6 +9,8 @@ import numpy as np
 import pytest
 from scipy.io import wavfile
 
+from demo.samples import scene
+from demo.sampling import Sampling
 from grafprint import audio
 from grafprint.audio import metadata
 from grafprint.cli.network import network_of
@@ -24,6 +26,7 @@ from tests.conftest import EXAMPLES
 from tests.libraries import excerpt, fill, write_music, write_wav
 from tests.paths import ASSETS
 from tests.remote.conftest import given
+from tests.sample_networks import sampling_song
 
 
 @pytest.fixture(scope="module")
@@ -96,6 +99,25 @@ def test_the_network_of_a_library_is_remembered(address, fingerprinter, remote, 
         network_of(address, BUNDLED_MODEL)
     (tmp_path / "own.safetensors").touch()
     assert network_of(address, BUNDLED_MODEL) == tmp_path / "own.safetensors"
+
+
+def test_samples_are_found_as_in_a_folder(address, sampling_folder, tmp_path):
+    grafprint("library", "copy", sampling_folder / "library", address)
+    song = write_wav(tmp_path / "new.wav", sampling_song(3, 6.0, 5.0))
+    judged = ("--reranker", sampling_folder / "reranker.safetensors", "--json")
+    answers = [
+        json.loads(grafprint("samples", song, "--library", place, *judged))
+        for place in (sampling_folder / "library", address)
+    ]
+    for answer in answers:
+        for track in (*answer["samples"], *answer["others"]):
+            del track["path"], track["track"]  # absolute, and a number of its own
+    assert answers[0] == answers[1] and answers[0]["others"]
+    served = Sampling.load(address, sampling_folder / "reranker.safetensors")
+    with served.library:
+        found = served.find(song)
+        assert all(served.library.audio_path(track.track) for track in found.tracks)
+        assert len(scene.look_up(served, song, "new", found).pictures) > 0
 
 
 def test_nothing_is_left_of_a_new_library_without_music(address, tmp_path):
