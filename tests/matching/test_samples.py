@@ -13,8 +13,10 @@ from grafprint.errors import AudioError, CheckpointError, LibraryError, MatchErr
 from grafprint.fingerprint import Fingerprinter
 from grafprint.library import Library
 from grafprint.matching.samples import NodeCache, find_samples
+from grafprint.matching.samples.finder import LEAST_EVIDENCE
 from grafprint.matching.samples.nodes import nodes_of
 from grafprint.models.rerankers import Reranker, load_reranker
+from grafprint.models.rerankers.scoring import LEAST
 from tests.libraries import excerpt, write_wav
 from tests.sample_networks import LENGTH_S, sampling_song, song
 
@@ -82,6 +84,20 @@ def test_a_rank_is_by_score_and_a_threshold_decides(library, network, new_song):
     nothing = find_samples(library, network, new_song, least=scores[0] + 1)
     assert nothing.found == () and len(nothing.tracks) == len(found.tracks)
     assert len(find_samples(library, network, new_song, top_k=2).tracks) == 2
+
+
+def test_the_score_is_the_verdict_times_the_evidence(library, network, reranker, new_song):
+    alone = {t.track.id: t for t in find_samples(library, network, new_song).tracks}
+    assert all(t.score == t.evidence > 0 for t in alone.values())
+    judged = find_samples(library, network, new_song, reranker=reranker).tracks
+    assert any(t.probability >= LEAST for t in judged)
+    for track in judged:
+        believed = track.score * LEAST_EVIDENCE / track.evidence
+        assert track.evidence == alone[track.track.id].evidence
+        if track.probability < LEAST:
+            assert believed == 0
+        else:
+            assert track.probability <= believed + 1e-6 and believed < 49  # of 48 pairs at most
 
 
 def test_the_facts_of_a_network_have_the_threshold(library, network, reranker, new_song):

@@ -24,10 +24,11 @@ if TYPE_CHECKING:
 
 TOP_K = 20
 # From which score a track counts as found, unless the networks' facts have a "least_score", found
-# on a bench whose songs last "least_score_s". Of a re-ranker: one segment that it believes in.
-LEAST_SCORE = 0.5
-# Of similarity alone: what a few consecutive segments give that are much more similar than others.
+# on a bench whose songs last "least_score_s". Of similarity alone: what a few consecutive segments
+# give that are much more similar than others.
 LEAST_EVIDENCE = 12.0
+# Of a re-ranker, which multiplies: one segment that it believes in, with as much evidence.
+LEAST_SCORE = 0.5
 
 
 def find_samples(
@@ -49,7 +50,9 @@ def find_samples(
     Every segment of the song is searched for; tracks are candidates whose matches lie on lines
     (:mod:`~grafprint.matching.samples.regions`). A ``reranker`` then judges the matches from the
     nodes of both recordings: it needs the tracks' audio, and candidates whose audio is gone are
-    left out and listed. Without one, similarity alone decides.
+    left out and listed. Its verdict, the sum of Bhattacharjee et al. (ISMIR 2025), is multiplied by
+    the search's evidence: together they rank better than either alone (docs/samples.md). Without a
+    re-ranker, similarity alone decides.
 
     Memory is bounded however long the song is: about 4 MB an hour, and the cache.
 
@@ -96,7 +99,7 @@ def find_samples(
         for c in candidates
         if c.track.id not in gone
     ]
-    # What the re-ranker scores 0 stays in the order of the search.
+    # What the re-ranker does not believe in at all stays in the order of the search.
     tracks.sort(key=lambda t: (not t.same_recording, -t.score))
     for track in tracks:
         library.require_intact(track.track)
@@ -144,7 +147,8 @@ def _sampled(
     if judged is not None:
         numbers, probability = judged
         similarity, pairs = similarity[numbers], pairs.take(numbers)
-        score = song_score(pairs.track, probability)
+        believed = song_score(pairs.track, probability)
+        score = believed * candidate.evidence / LEAST_EVIDENCE
         counts = probability >= LEAST
         # Where the re-ranker believes in nothing, regions still say what looked alike.
         weight = np.where(counts, probability, 0) if counts.any() else pairs.weight
@@ -163,6 +167,7 @@ def _sampled(
     return SampledTrack(
         candidate.track,
         score,
+        candidate.evidence,
         None if probability is None else float(probability.max()),
         score >= least and score > 0,
         candidate.same_recording,

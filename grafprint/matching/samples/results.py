@@ -45,16 +45,18 @@ class MatchedRegion:
 class SampledTrack:
     """A track that the song may sample.
 
-    ``score`` with a re-ranker: the sum over the track's matched segments of each one's best
-    probability, 0 if none reaches the least one. Without: the evidence of similarity alone, of the
-    segments that lie on common lines. The two cannot be compared. ``probability`` is the best
-    segment's, None without a re-ranker. ``found``: the score reaches the threshold, so the track is
-    reported. ``same_recording``: it is not a sample but the song itself, or another release of it.
-    ``regions`` are in the order of the song, and do not overlap there.
+    ``evidence`` is what similarity says: how much the segments that lie on common lines stand out.
+    ``score`` without a re-ranker is the same. With one it is the sum over the track's matched
+    segments of each one's best probability, 0 if none reaches the least one, times a twelfth of the
+    evidence. The two scores cannot be compared. ``probability`` is the best segment's, None
+    without a re-ranker. ``found``: the score reaches the threshold, so the track is reported.
+    ``same_recording``: it is not a sample but the song itself, or another release of it, and is not
+    judged. ``regions`` are in the order of the song, and do not overlap there.
     """
 
     track: Track
     score: float
+    evidence: float
     probability: float | None
     found: bool
     same_recording: bool
@@ -80,6 +82,7 @@ class SampledTrack:
             "album": t.album,
             "licence": t.licence,
             "score": round(self.score, 4),
+            "evidence": round(self.evidence, 4),
             "probability": None if self.probability is None else round(self.probability, 4),
             "found": self.found,
             "same_recording": self.same_recording,
