@@ -6,7 +6,8 @@
 makes 350 queries of 60 s in WORK/queries (200 sample stems of a song, 100 a whole recording, 50
 nothing that the library has), and asks the networks what they sample. docs/samples.md says what
 the folders are and what is drawn. With --split valid it does so with songs that are held out of
-training, but not for tests: ``least_score`` of a row is a threshold to use.
+training, but not for tests. A threshold to use is above most of a row's ``empty_scores``, the best
+of each query without a sample; ``least_score`` is above all but 5 % of them.
 
     python -m benchmarks.samples --sample100 FOLDER --work WORK
 
@@ -173,6 +174,8 @@ def main() -> None:
     name = "sample100" if args.sample100 else "samples"
     if args.split != "test":
         name += f"-{args.split}"
+    if args.seed:
+        name += f"-{args.seed}"
     facts, questions, files = sample100(args) if args.sample100 else made_songs(args)
     if args.make_only:
         return

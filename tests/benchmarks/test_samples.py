@@ -115,6 +115,7 @@ def test_settings_are_chosen_on_songs_that_are_not_for_tests(
     assert results["bench"]["songs_with_stems"] == 1
     found = results["rows"]["encoder"]
     assert not found["lengths"] and found["whole"]["queries"] == 2 and found["least_score"] > 0
+    assert found["empty_scores"] and found["empty_scores"][0] >= found["empty_scores"][-1] >= 0
     assert not (tmp_path / "samples.json").exists()
 
 
