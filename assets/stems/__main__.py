@@ -9,6 +9,8 @@ Interrupted, it continues with the first song that is not whole.
 
 from __future__ import annotations
 
+from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
@@ -38,32 +40,40 @@ def main(
     mixes: Annotated[Path | None, typer.Option(help="Folder of whole recordings.")] = None,
 ) -> None:
     """Write every song that is not written yet, then the table."""
+    taken: Counter[tuple[str, str]] = Counter()
     try:
         if modules:
             if libopenmpt is None:
                 raise DataError("modules are played by libopenmpt: name its file, --libopenmpt")
-            write_all(out, modules_below(modules, Trackers(libopenmpt)))
+            write_all(out, modules_below(modules, Trackers(libopenmpt)), taken)
         if midi:
             if font is None:
                 raise DataError("MIDI files need a sound font: name its file, --font")
-            write_all(out, midi_below(midi, MidiPlayer(font)))
+            write_all(out, midi_below(midi, MidiPlayer(font)), taken)
         if songs:
-            write_all(out, songs_below(songs))
+            write_all(out, songs_below(songs), taken)
         if mixes:
-            write_all(out, mixes_below(mixes))
+            write_all(out, mixes_below(mixes), taken)
         typer.echo(f"{write_table(out)} rows in {out / 'stems.csv'}")
     except GraFPrintError as error:
         typer.echo(f"Error: {error}", err=True)
         raise typer.Exit(1) from None
 
 
-def write_all(out: Path, found: Found) -> None:
-    """Write songs given as package, name and how to get them; report those that cannot be."""
+def write_all(out: Path, found: Found, taken: Counter[tuple[str, str]]) -> None:
+    """Write songs given as package, name and how to get them; report those that cannot be.
+
+    ``taken`` counts names: a second song of a name is ``NAME (2)``.
+    """
     for package, name, get in found:
+        taken[package, name] += 1
+        if (number := taken[package, name]) > 1:
+            name += f" ({number})"
         if is_written(out, package, name):
             continue
         try:
-            typer.echo(f"{package}/{name}: {write_song(out, get())} stems")
+            count = write_song(out, replace(get(), name=name))
+            typer.echo(f"{package}/{name}: {count} stems")
         except (DataError, audio.AudioError) as error:
             typer.echo(f"left out: {error}", err=True)
 

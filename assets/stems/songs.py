@@ -45,12 +45,12 @@ def is_written(out: Path, package: str, name: str) -> bool:
 
 
 def write_song(out: Path, song: Song) -> int:
-    """Write a song; its stems that are not silent keep their levels in the mix.
+    """Write a song; its stems that are not silent keep their levels, and get the mix's length.
 
     Returns the number of stems. A song that was interrupted is written anew. Raises DataError if
     the mix is silent.
     """
-    if rms_db(song.mix) < -80:
+    if not len(song.mix) or rms_db(song.mix) < -80:
         raise DataError(f"{song.name}: it is silent")
     folder = out / song.package / song.name
     shutil.rmtree(folder, ignore_errors=True)
@@ -59,11 +59,17 @@ def write_song(out: Path, song: Song) -> int:
     gain = _PEAK / 2 / float(np.abs(song.mix).max())
     entries = [_write(out, song, MIX, gain * song.mix)]
     for name, sound in song.stems:
+        sound = _fitted(sound, len(song.mix))
         if rms_db(sound) >= rms_db(song.mix) + _QUIET_DB:
             entries.append(_write(out, song, name, gain * sound))
     contents = {"stems": entries, "rows": [asdict(row) for row in song.rows]}
     replace_text(folder / _DONE, json.dumps(contents))
     return len(entries) - 1
+
+
+def _fitted(sound: np.ndarray, length: int) -> np.ndarray:
+    """A stem as long as its mix: silent after its end, or cut."""
+    return np.pad(sound[:length], (0, max(0, length - len(sound))))
 
 
 def _write(out: Path, song: Song, stem: str, sound: np.ndarray) -> dict[str, str | float]:

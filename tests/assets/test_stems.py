@@ -51,9 +51,34 @@ def test_an_interrupted_song_is_written_anew(tmp_path: Path) -> None:
     assert write_table(tmp_path) == 1
 
 
-def test_a_silent_song_is_refused(tmp_path: Path) -> None:
+@pytest.mark.parametrize("length", [16_000, 0])
+def test_a_silent_song_is_refused(length: int, tmp_path: Path) -> None:
     with pytest.raises(DataError, match="silent"):
-        write_song(tmp_path, Song("song", "package", "train", np.zeros(16_000, np.float32)))
+        write_song(tmp_path, Song("song", "package", "train", np.zeros(length, np.float32)))
+
+
+def test_stems_get_the_length_of_the_mix(tmp_path: Path) -> None:
+    short, long = excerpt(0, 20, 2), excerpt(1, 20, 5)
+    song = Song("song", "package", "train", excerpt(2, 20, 4), [("short", short), ("long", long)])
+    write_song(tmp_path, song)
+    written = {path.stem: audio.load(path) for path in (tmp_path / "package/song").glob("*.flac")}
+    assert {len(sound) for sound in written.values()} == {4 * audio.SAMPLE_RATE}
+    assert not written["short"][2 * audio.SAMPLE_RATE :].any()
+
+
+def test_songs_of_one_name_are_all_written(tmp_path: Path) -> None:
+    for number, album in enumerate(("one", "two")):
+        write_wav(tmp_path / "mixes" / album / "intro.wav", excerpt(number, 20, 2))
+        write_wav(tmp_path / "songs" / album / "intro" / "drums.wav", excerpt(number, 20, 2))
+    command = [tmp_path / "out", "--songs", tmp_path / "songs", "--mixes", tmp_path / "mixes"]
+    for _ in range(2):  # the second time, nothing is left to write
+        code, output = run(*command)
+        assert code == 0, output
+        with (tmp_path / "out" / "stems.csv").open() as file:
+            mixes = [(r["package"], r["song"]) for r in csv.DictReader(file) if r["stem"] == "mix"]
+        assert sorted(mixes) == [
+            (package, name) for package in ("mixes", "songs") for name in ("intro", "intro (2)")
+        ]
 
 
 def test_folders_of_songs_and_of_mixes_get_one_table_and_are_not_written_twice(
