@@ -101,6 +101,11 @@ def train_reranker(
             stop=interrupted,
         )
     again = f"train-reranker {stems} --model {model} --out {run}"
-    if mixes:
-        again += f" --mixes {mixes}"
+    again += "".join(
+        f" {option} {value}"
+        for option, value in (("--mixes", mixes), ("--cache", cache))
+        if value is not None
+    )
+    if device != "cpu":
+        again += f" --device {device}"
     show_end(again if interrupted() else None, f"trained: {result}")

@@ -13,7 +13,8 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from grafprint.errors import CheckpointError
+from grafprint.audio import SAMPLE_RATE
+from grafprint.errors import CheckpointError, DataError
 from grafprint.fingerprint import Fingerprinter
 from grafprint.models.encoders import Samples
 from grafprint.models.rerankers import CrossAttention, CrossAttentionConfig, save_reranker
@@ -36,6 +37,7 @@ from grafprint.training.sample_pairs import SamplePairs
 from grafprint.training.stem_bank import StemBank, StemCrops, stem_banks
 
 _KIND = "reranking"
+_SONGS = 3  # at least, so that a query has a reference of another song than the two in it
 
 
 def train_reranker(
@@ -67,7 +69,7 @@ def train_reranker(
 
     Raises:
         CheckpointError: the encoder is not one for samples, or the saved state does not fit.
-        DataError: there are no usable songs, or fewer than the batch needs.
+        DataError: there are fewer than three usable songs, or fewer than the batch needs.
         FileExistsError: ``out`` holds a run and ``resume`` is False.
         FileNotFoundError: ``out`` holds no run and ``resume`` is True.
         DivergedError: the loss or the weights have become infinite or NaN.
@@ -82,6 +84,11 @@ def train_reranker(
     decoded = cache or out / "cache"
     pairs = SamplePairs(config.samples, fingerprinter.features)
     banks = stem_banks(stems, mixes, decoded, on_decode)
+    if (usable := _usable(banks["train"], pairs)) < _SONGS:
+        raise DataError(
+            f"{stems}: a re-ranker learns from {_SONGS} different songs or more that last "
+            f"{pairs.samples / SAMPLE_RATE:.1f} s; there are {usable}"
+        )
     crops = _crops(banks["train"], config, pairs, config.batch, config.seed, config.stem_share)
     training = _Reranking(
         config,
@@ -101,6 +108,12 @@ def train_reranker(
     )
     finished = run_loop(training, cadence, out, first, stop)
     return out / "reranker.safetensors" if finished else state
+
+
+def _usable(bank: StemBank, pairs: SamplePairs) -> int:
+    """How many different songs are long enough."""
+    long = [n for n in range(len(bank.songs)) if bank.length(n) >= pairs.samples]
+    return len({bank.recording_of[n] for n in long})
 
 
 def _crops(
@@ -128,9 +141,8 @@ def _validation(
     """The same pairs for every run; None if there are not three songs that are held out."""
     if bank is None:
         return None
-    # A third song, so that a query has a reference of another than the two in it.
-    usable = sum(bank.length(n) >= pairs.samples for n in range(len(bank.songs)))
-    if usable < 3:
+    usable = _usable(bank, pairs)
+    if usable < _SONGS:
         return None
     # Drawn alike: there may be few songs with stems.
     crops = _crops(bank, config, pairs, min(8, usable), seed=0, stem_share=None)

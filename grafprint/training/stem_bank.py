@@ -218,8 +218,10 @@ class StemCrops(Dataset[Tensor]):
     def _draw(self, song: int, batch: list[int], rng: np.random.Generator) -> Drawn:
         mix, _ = self.bank.songs[song]
         start, stems = self._place(song, rng)
-        chosen = self._subset(stems, rng) if len(stems) > 1 else [mix]
-        rest = [n for n in stems if n not in chosen]
+        whole = len(stems) <= 1
+        chosen = [mix] if whole else self._subset(stems, rng)
+        # Not the only stem that sounds: that is the sample itself.
+        rest = [] if whole else [n for n in stems if n not in chosen]
         reference = [mix] if rng.random() < self.mix_share else chosen
         other, over, over_start = -1, rest, start
         if not rest or rng.random() < self.cross_song_share:

@@ -132,6 +132,10 @@ def test_what_makes_no_sense_is_refused(run, stems, encoder, fingerprinter, tmp_
         train_reranker(CONFIG, fingerprinter, stems, tmp_path / "a")
     with pytest.raises(DataError, match="no such table"):
         train_reranker(CONFIG, encoder, tmp_path / "none.csv", tmp_path / "b")
+    few = stems.with_name("few.csv")
+    few.write_text("".join(stems.read_text().splitlines(keepends=True)[:2]))
+    with pytest.raises(DataError, match="3 different songs or more"):
+        train_reranker(CONFIG, encoder, few, tmp_path / "few")
     with pytest.raises(DataError, match="a batch of 99"):
         train_reranker(replace(CONFIG, batch=99), encoder, stems, tmp_path / "c")
     with pytest.raises(FileExistsError):

@@ -76,6 +76,14 @@ def test_other_songs_are_laid_over_and_the_reference_can_be_the_stems_alone(
         assert (batch.square().mean(dim=2) > 0).all()
 
 
+def test_where_one_stem_sounds_it_is_not_laid_over_itself(bank: StemBank, monkeypatch) -> None:
+    alone = bank.sounding
+    monkeypatch.setattr(bank, "sounding", lambda numbers, *at: alone(numbers, *at)[:1])
+    drawn = crops(bank, cross_song_share=0.0)
+    others = [other for step in range(20) for _, other, _ in drawn.draw(step)]
+    assert len(others) == 60 and -1 not in others
+
+
 def test_a_batch_larger_than_the_songs_is_refused(bank: StemBank) -> None:
     with pytest.raises(DataError, match="needs 4 songs"):
         StemCrops(bank, 4, 16_000, 0)
