@@ -68,7 +68,8 @@ def sentence(view: SampleView) -> str:
     """What was found, in words."""
     found = view.found
     names = [f"“{t.track.title}”" for t in found.found]
-    told = "samples " + " and ".join(names[:3]) if names else "samples nothing in this library"
+    where = "that could be compared" if found.unchecked else "in this library"
+    told = "samples " + " and ".join(names[:3]) if names else f"samples nothing {where}"
     if len(names) > 3:
         told += f" and {len(names) - 3} more"
     text = f"“{view.name}” {told}."
@@ -76,7 +77,7 @@ def sentence(view: SampleView) -> str:
         itself = ", ".join(f"“{t.track.title}”" for t in found.same_recordings)
         text += f" It is itself in the library: {itself}."
     if not found.reranked:
-        text += " By similarity alone: no re-ranker is loaded, so scores are no probabilities."
+        text += " By similarity alone: no re-ranker is loaded."
     if found.duration_s >= LONGEST_S:
         text += f" Only the first {LONGEST_S / 60:.0f} minutes were searched for."
     if found.unchecked:

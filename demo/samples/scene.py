@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from demo.clips import ClipError
+from demo.clips import Clip, ClipError
 from demo.sampling import TRACKS, Sampling
 from grafprint import audio
 from grafprint.errors import AudioError, GraFPrintError
@@ -23,7 +23,8 @@ HEARD_S = 12.0  # of a region, at most
 class SampleView:
     """A song with what was found, and pictures: amplitudes, 0 to 1, ``[mels, columns]``.
 
-    ``tracks`` are those shown, the sampled ones first, with a picture each.
+    ``tracks`` are those shown, the sampled ones first, with a picture each. ``clip`` is what the
+    visitor worked with when this was made.
     """
 
     name: str
@@ -32,6 +33,7 @@ class SampleView:
     picture: np.ndarray
     tracks: list[SampledTrack]
     pictures: list[np.ndarray]
+    clip: Clip | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,7 +52,9 @@ class Look:
     probability: float
 
 
-def look_up(sampling: Sampling, path: Path, name: str, found: SamplesFound) -> SampleView:
+def look_up(
+    sampling: Sampling, path: Path, name: str, found: SamplesFound, clip: Clip | None = None
+) -> SampleView:
     """The pictures of a song and of its tracks; tracks without their audio are left out."""
     shown: list[SampledTrack] = []
     pictures = []
@@ -65,7 +69,7 @@ def look_up(sampling: Sampling, path: Path, name: str, found: SamplesFound) -> S
             continue
         shown.append(track)
     song = picture(sampling, path, found.duration_s)
-    return SampleView(name, path, found, song, shown, pictures)
+    return SampleView(name, path, found, song, shown, pictures, clip)
 
 
 def picture(sampling: Sampling, path: Path, duration_s: float) -> np.ndarray:

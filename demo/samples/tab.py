@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +9,7 @@ import gradio as gr
 import numpy as np
 from scipy.io import wavfile
 
-from demo import clips, player
+from demo import clips, downloads, player
 from demo.clips import Clip, ClipError
 from demo.samples import data, example, scene
 from demo.samples.scene import SampleView
@@ -38,30 +37,42 @@ def build(studio: Studio, visit: Visit, tab: gr.Tab) -> None:
 
     note = f"{NOTE} The library has {count(len(sampling.library.tracks()), 'track')}"
 
+    def kept(samples: np.ndarray) -> Path:
+        """A file with samples, to be played from; Gradio deletes it when it is old."""
+        file = downloads.folder(canvas) / "song.wav"
+        wavfile.write(file, *clips.playable(samples))
+        return file
+
     def open_clip(
         clip: Clip | None,
-        before: SampleView | None,
         progress: gr.Progress = gr.Progress(),  # noqa: B008
     ) -> tuple[SampleView | None, str, str]:
-        _forget(before)
         if clip is None:
             return None, problem_note(note), ""
         try:
-            path = clip.path if clip.path and clip.path.is_file() else _kept(clip.samples)
-            return _find(sampling, path, clip.name, progress)
+            path = clip.path if clip.path and clip.path.is_file() else kept(clip.samples)
+            return _find(sampling, path, clip.name, clip, progress)
         except ClipError as error:
             return None, problem_note(str(error)), ""
 
-    def open_example(
+    def open_tab(
+        clip: Clip | None,
         before: SampleView | None,
+        progress: gr.Progress = gr.Progress(),  # noqa: B008
+    ) -> tuple[Any, Any, Any]:
+        if before is not None and before.clip is clip:
+            return gr.skip(), gr.skip(), gr.skip()
+        return open_clip(clip, progress)
+
+    def open_example(
+        clip: Clip | None,
         progress: gr.Progress = gr.Progress(),  # noqa: B008
     ) -> tuple[SampleView | None, str, str]:
         progress(0.05, "Making a song")
-        _forget(before)
         try:
             song, track = example.make_song(sampling)
             name = f"a new beat with a loop of {track.title}"
-            return _find(sampling, _kept(song), name, progress)
+            return _find(sampling, kept(song), name, clip, progress)
         except ClipError as error:
             return None, problem_note(str(error)), ""
 
@@ -106,12 +117,14 @@ def build(studio: Studio, visit: Visit, tab: gr.Tab) -> None:
         padding=False,
     )
     sound = player.build("samples-sound")
-    view = gr.State(None, time_to_live=FORGET_S, delete_callback=_forget)
-    private: dict[str, Any] = {"api_visibility": "private", **LIMIT}
+    view = gr.State(None, time_to_live=FORGET_S)
+    private: dict[str, Any] = {"api_visibility": "private"}
     shown = [view, canvas, nodes]
-    for event in (tab.select, again.click):
-        event(open_clip, [visit.clip, view], shown, show_progress_on=canvas, **private)
-    made.click(open_example, view, shown, show_progress_on=canvas, **private)
+    finding: dict[str, Any] = {"show_progress_on": canvas, **private, **LIMIT}
+    tab.select(open_tab, [visit.clip, view], shown, **finding)
+    again.click(open_clip, visit.clip, shown, **finding)
+    made.click(open_example, visit.clip, shown, **finding)
+    # Not limited with the others: nobody waits for another visitor's song to hear their own.
     canvas.hear(hear, view, sound, trigger_mode="multiple", show_progress="hidden", **private)
     canvas.look(look, view, nodes, trigger_mode="always_last", show_progress="hidden", **private)
 
@@ -122,7 +135,7 @@ def build(studio: Studio, visit: Visit, tab: gr.Tab) -> None:
 
 
 def _find(
-    sampling: Sampling, path: Path, name: str, progress: gr.Progress
+    sampling: Sampling, path: Path, name: str, clip: Clip | None, progress: gr.Progress
 ) -> tuple[SampleView, str, str]:
     """Find, and draw. Raises ClipError, whose message has no path."""
 
@@ -135,20 +148,7 @@ def _find(
     try:
         found = sampling.find(path, tell)
         progress(0.95, "Drawing")
-        view = scene.look_up(sampling, path, name, found)
+        view = scene.look_up(sampling, path, name, found, clip)
     except GraFPrintError as error:
         raise ClipError(str(error).replace(str(path), name)) from error
     return view, data.value(view, sampling), ""
-
-
-def _kept(samples: np.ndarray) -> Path:
-    """A file with samples, to be played from; in the folder of uploads, which is emptied."""
-    with tempfile.NamedTemporaryFile(suffix=".wav", delete=False) as file:
-        wavfile.write(file, *clips.playable(samples))
-    return Path(file.name)
-
-
-def _forget(view: SampleView | None) -> None:
-    """Delete the file of a view that was made here."""
-    if view is not None and view.path.parent == Path(tempfile.gettempdir()):
-        view.path.unlink(missing_ok=True)

@@ -151,6 +151,16 @@ def test_a_node_lights_those_that_it_looks_at(opened: Page):
     expect(page.locator(".gp-nodes [data-part=told]")).to_contain_text("looks most at this one")
 
 
+def test_coming_back_to_the_tab_keeps_what_was_found(opened: Page):
+    page = opened
+    note = page.locator(".gp-samples [data-part=note]").inner_text()
+    page.get_by_role("tab", name="Identify", exact=True).click()
+    page.get_by_role("tab", name="Samples", exact=True).click()
+    page.wait_for_timeout(1500)  # a search would have begun to show
+    expect(page.locator(".gp-samples [data-part=note]")).to_have_text(note)
+    expect(page.locator(".gp-samples .tracks button").first).to_be_visible()
+
+
 def test_it_fits_a_phone(opened: Page):
     page = opened
     page.set_viewport_size({"width": 390, "height": 844})
