@@ -80,7 +80,9 @@ def sample100(args: argparse.Namespace) -> tuple[dict[str, Any], list[Question],
     data = read_sample100(args.sample100)
     if data.missing:
         print(f"without audio, left out: {', '.join(data.missing)}", flush=True)
-    files = data.references | {f"noise/{path.name}": path for path in data.noise}
+    files = data.references | {
+        f"noise/{path.relative_to(args.sample100).as_posix()}": path for path in data.noise
+    }
     facts = {
         "queries": len(data.queries),
         "relations": len(data.relations),

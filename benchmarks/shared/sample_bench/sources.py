@@ -44,27 +44,27 @@ class Sources:
     """Everything that the bench is made of.
 
     ``songs`` (with stems) and ``recordings`` are the references, ``distractors`` are beside them in
-    the library. ``held_out`` are in no library. ``drums`` are single hits by instrument.
+    the library, by name. ``held_out`` are in no library. ``drums`` are single hits by instrument.
     """
 
     songs: list[Song]
     recordings: list[Song]
     held_out: list[Song]
-    distractors: list[Path]
+    distractors: dict[str, Path]
     drums: dict[str, list[Path]]
     speech: list[Path]
 
     def library(self) -> dict[str, Path]:
         """The files of the library by name; references have their songs' names."""
         files = {song.name: song.mix for song in (*self.songs, *self.recordings)}
-        return files | {f"distractors/{path.name}": path for path in self.distractors}
+        return files | self.distractors
 
     def digest(self) -> str:
         """The same for the same sources: names and sizes of all files."""
         songs = (*self.songs, *self.recordings, *self.held_out)
         paths = [path for song in songs for path in (song.mix, *song.stems)]
         paths += [
-            *self.distractors,
+            *self.distractors.values(),
             *self.speech,
             *(p for hits in self.drums.values() for p in hits),
         ]
@@ -92,7 +92,7 @@ def find_sources(
     something is missing.
     """
     songs = stem_songs(stems, split)
-    found = [recording(path) for path in audio_files(music, [])]
+    found = [recording(path, music) for path in audio_files(music, [])]
     sampled = {song.package for song in songs}
     apart = [song for song in found if song.package in held_out]
     rest = [song for song in found if song.package not in held_out and not _of(song.mix, sampled)]
@@ -101,10 +101,14 @@ def find_sources(
             raise DataError(f"{music}: at least two recordings {where} are needed (PACKAGE__NAME)")
     order = np.random.default_rng([seed, 1]).permutation(len(rest))
     chosen = sorted(order[:recordings].tolist())
-    others = [rest[n].mix for n in sorted(order[recordings:].tolist())]
+    others = {rest[n].name: rest[n].mix for n in sorted(order[recordings:].tolist())}
     if distractors:
         keep_out = sampled | set(held_out)
-        others += [path for path in audio_files(distractors, []) if not _of(path, keep_out)]
+        others |= {
+            f"distractors/{path.relative_to(distractors).as_posix()}": path
+            for path in audio_files(distractors, [])
+            if not _of(path, keep_out)
+        }
     return Sources(
         songs, [rest[n] for n in chosen], apart, others, find_drums(drums), find_speech(speech)
     )
@@ -127,10 +131,11 @@ def stem_songs(folder: Path, split: str = "test") -> list[Song]:
     return songs
 
 
-def recording(path: Path) -> Song:
+def recording(path: Path, folder: Path) -> Song:
     """A whole recording; its package is in its name (PACKAGE__NAME.opus), or its folder's name."""
     package, separator, _ = path.name.partition("__")
-    return Song(f"music/{path.name}", package if separator else path.parent.name, path)
+    name = f"music/{path.relative_to(folder).as_posix()}"
+    return Song(name, package if separator else path.parent.name, path)
 
 
 def find_drums(folder: Path) -> dict[str, list[Path]]:
