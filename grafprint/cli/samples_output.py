@@ -23,7 +23,8 @@ def show_song(song: str, found: SamplesFound) -> None:
         more = f" and {len(tracks) - 3} more" if len(tracks) > 3 else ""
         _say(f"{escape(song)} samples {names}{more}")
     else:
-        _say(f"{escape(song)} samples [bold]nothing in this library[/]")
+        where = "that could be compared" if found.unchecked else "in this library"
+        _say(f"{escape(song)} samples [bold]nothing {where}[/]")
     for same in found.same_recordings:
         _say(f"it is itself in the library: {_name(same)}")
     if not found.reranked:

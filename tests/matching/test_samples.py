@@ -141,6 +141,32 @@ def test_a_few_seconds_of_a_recording_count_as_a_sample(library, network):
     assert found.found[0].track.title == name(4) and not found.same_recordings
 
 
+def test_a_short_track_that_a_song_repeats_is_a_sample(tmp_path, network):
+    loop, other = song(1)[4 * 8192 :][: 8 * 8192 + 8192], song(2)
+    write_wav(tmp_path / "music/loop.wav", loop)
+    write_wav(tmp_path / "music/other.wav", other)
+    made = np.concatenate([loop, loop, song(5), song(6)])
+    with Library.create(tmp_path / "library", network) as library:
+        library.add_folder(tmp_path / "music", network)
+        found = find_samples(library, network, made, least=0.1)
+    assert "loop" in [t.track.title for t in found.found] and not found.same_recordings
+
+
+def test_the_song_itself_takes_no_candidates_place(library, network):
+    itself = song(4)[4 * 8192 :]
+    found = find_samples(library, network, itself, top_k=1, same_recording=False)
+    assert len(found.tracks) == 1 and found.tracks[0].track.title != name(4)
+
+
+def test_if_no_audio_can_be_had_nothing_is_claimed(tmp_path, folder, network, reranker, new_song):
+    moved = Path(shutil.copytree(folder, tmp_path / "moved"))
+    shutil.rmtree(moved / "music")
+    with Library.open(moved / "library") as library:
+        with pytest.raises(MatchError, match=r"none of the .* can be compared; .* is gone"):
+            find_samples(library, network, new_song, reranker=reranker)
+        assert find_samples(library, network, new_song).tracks
+
+
 def test_a_track_whose_audio_is_gone_is_left_out_with_a_message(
     tmp_path, folder, network, reranker, new_song
 ):
@@ -166,6 +192,8 @@ def test_the_cache_has_a_bound_and_changes_nothing(library, network, reranker, n
     ]
     assert answers[0] == answers[1] == answers[2]
     assert small.bytes <= 200_000 and len(small) < len(large)
+    # Nothing else is kept in memory, as the array would be that a part was cut from.
+    assert all(nodes.base is None for nodes in large._held.values())
     held = large.bytes
     find_samples(library, network, new_song, reranker=reranker, cache=large)
     assert large.bytes == held
@@ -189,6 +217,8 @@ def test_what_cannot_be_searched_is_refused(tmp_path, library, network, reranker
         find_samples(library, network, np.empty(0, np.float32))
     with pytest.raises(MatchError, match="silent throughout"):
         find_samples(library, network, np.zeros(10 * audio.SAMPLE_RATE, np.float32))
+    with pytest.raises(ValueError, match="cut the samples instead"):
+        find_samples(library, network, song(0), start_s=1.0)
     with pytest.raises(ValueError, match="mono"):
         find_samples(library, network, np.zeros((99_999, 2), np.float32))
     with pytest.raises(AudioError, match="nowhere"):

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from grafprint import audio
-from grafprint.errors import CheckpointError
+from grafprint.errors import CheckpointError, MatchError
 from grafprint.matching.samples.judging import Judged, judge
 from grafprint.matching.samples.nodes import AudioCollection, NodeCache, TrackNodes
 from grafprint.matching.samples.places import regions_of
@@ -54,7 +54,7 @@ def find_samples(
     the search's evidence: together they rank better than either alone (docs/samples.md). Without a
     re-ranker, similarity alone decides.
 
-    Memory is bounded however long the song is: about 4 MB an hour, and the cache.
+    Memory grows by some 200 MB for each hour of the song, beside the cache.
 
     Args:
         library: a library made with ``fingerprinter``, whose encoder is ``samples``.
@@ -62,17 +62,18 @@ def find_samples(
         least: the score from which a track counts as found; None: that of the networks.
         same_recording: without it, tracks that are the song itself are left out.
         cache: nodes of tracks, to be kept from one song to the next.
-        start_s: where in a file to begin, and ``duration_s`` how much of it to use. Times in the
-            answer are those of the file.
+        start_s: where in a file to begin, and ``duration_s`` how much of it to use; only for files.
+            Times in the answer are those of the file.
         progress: called with ``"listen"`` and the seconds heard so far, then with ``"compare"`` and
             the share of candidates judged.
 
     Raises:
         AudioError: the song cannot be read, or is shorter than a segment.
-        MatchError: the song is silent, or the library is empty.
+        MatchError: the song is silent, the library is empty, or the re-ranker can judge none of the
+            candidates.
         LibraryError: another network made the library, or it is damaged.
         CheckpointError: this network is not for samples, or the re-ranker belongs to another one.
-        ValueError: samples are not mono or not finite.
+        ValueError: samples are not mono or not finite, or a part is asked for of what is no file.
     """
     check_networks(fingerprinter, reranker)
     library.check_query(fingerprinter)
@@ -101,6 +102,12 @@ def find_samples(
     ]
     # What the re-ranker does not believe in at all stays in the order of the search.
     tracks.sort(key=lambda t: (not t.same_recording, -t.score))
+    if unchecked and not tracks:
+        left = unchecked[0]
+        raise MatchError(
+            f"none of the {len(unchecked)} candidates can be compared; {left.track.title}: "
+            f"{left.reason}. Similarity alone needs no audio (--by-similarity)"
+        )
     for track in tracks:
         library.require_intact(track.track)
     return SamplesFound(tuple(tracks), length_s, reranker is not None, least, tuple(unchecked))

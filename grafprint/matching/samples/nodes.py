@@ -125,7 +125,8 @@ class TrackNodes:
         if len(missing):
             for number, nodes in zip(missing, self._listen(track, missing), strict=True):
                 found[int(number)] = nodes
-                self.cache.put((key, int(number)), nodes)
+                # A copy: a view would keep the whole array in memory.
+                self.cache.put((key, int(number)), nodes.copy())
         return {n: nodes for n, nodes in found.items() if nodes is not None}
 
     def _listen(self, track: Track, segments: np.ndarray) -> np.ndarray:

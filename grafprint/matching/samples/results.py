@@ -102,8 +102,8 @@ class Unchecked:
 class SamplesFound:
     """The candidates of a song, best first, found or not.
 
-    ``reranked``: a re-ranker judged them; if not, similarity alone did, and scores are no
-    probabilities. ``unchecked`` are candidates that are left out for want of their audio.
+    ``reranked``: a re-ranker judged them; if not, similarity alone did. ``unchecked`` are those
+    left out for want of their audio.
     """
 
     tracks: tuple[SampledTrack, ...]

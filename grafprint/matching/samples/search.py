@@ -29,7 +29,7 @@ _OF_TRACK = 6  # matches of a segment that are kept of one track
 _TOGETHER = 256  # segments searched at once
 _LOOKED_AT = 4  # times as many tracks as are wanted are looked at for lines
 _LINES = 12  # of a track
-# Mean similarity from which two recordings are one, over half of the shorter one, and over enough
+# Mean similarity from which a song is the track itself, over half of the song, and over enough
 # segments: a few seconds of a loud sample are as similar as the recording itself.
 _SAME_RECORDING = 0.85
 _SAME_SHARE, _SAME_LEAST = 0.5, 8
@@ -69,7 +69,10 @@ def listen(
 
 
 def find_candidates(library: Collection, fingerprints: np.ndarray, count: int) -> list[Candidate]:
-    """The ``count`` tracks with the most evidence, best first. Raises MatchError if it is empty."""
+    """The ``count`` tracks with the most evidence, best first; the song itself is not counted.
+
+    Raises MatchError if the library is empty.
+    """
     with library.locked():
         if not len(library):
             raise MatchError(f"the library {library.location} is empty: index some music first")
@@ -86,9 +89,15 @@ def find_candidates(library: Collection, fingerprints: np.ndarray, count: int) -
             evidence = math.hypot(*(line.weight for line in lines)) ** (1 / _POWER)
             found.append(Candidate(track, own, similarity[which], lines, evidence))
         found.sort(key=lambda candidate: -candidate.evidence)
-        return [
-            replace(c, same_recording=_is_same(library, fingerprints, c)) for c in found[:count]
-        ]
+        chosen: list[Candidate] = []
+        others = 0
+        for candidate in found:
+            if others == count:
+                break
+            same = _is_same(library, fingerprints, candidate)
+            chosen.append(replace(candidate, same_recording=same))
+            others += not same
+        return chosen
 
 
 def _matches(library: Collection, fingerprints: np.ndarray) -> tuple[np.ndarray, Pairs, np.ndarray]:
@@ -138,12 +147,12 @@ def _likely(ids: np.ndarray, pairs: Pairs, count: int) -> np.ndarray:
 
 
 def _is_same(library: Collection, fingerprints: np.ndarray, candidate: Candidate) -> bool:
-    """Whether song and track are alike, segment by segment, over half of the shorter one."""
+    """Whether song and track are alike, segment by segment, over half of the song."""
     heard = np.flatnonzero(fingerprints.any(axis=1))
     track, line = candidate.track, candidate.lines[0]
     shift = candidate.pairs.track[line.members] - candidate.pairs.song[line.members]
     start = track.first + round(float(np.median(shift)))
     places = np.array([[start + off for off in (-1, 0, 1)], [track.first] * 3, [track.count] * 3])
     sums, counts = library.score_sums(places, heard, fingerprints[heard])
-    enough = counts >= max(_SAME_LEAST, _SAME_SHARE * min(len(heard), track.count))
+    enough = counts >= max(_SAME_LEAST, _SAME_SHARE * len(heard))
     return bool((enough & (sums >= _SAME_RECORDING * counts)).any())

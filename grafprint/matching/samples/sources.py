@@ -28,7 +28,9 @@ class Song:
         start_s: float = 0.0,
         duration_s: float | None = None,
     ) -> None:
-        """``start_s`` and ``duration_s`` choose a part of a file."""
+        """``start_s`` and ``duration_s`` choose a part of a file; of a file only (ValueError)."""
+        if (start_s or duration_s is not None) and not isinstance(source, str | PathLike):
+            raise ValueError("a start and a duration are for files: cut the samples instead")
         self._source, self._part = source, (start_s, duration_s)
         self._kept: IO[bytes] | None = None
         self.samples = 0  # heard so far, of the first time
