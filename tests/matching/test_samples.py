@@ -105,6 +105,20 @@ def test_the_facts_of_a_network_have_the_threshold(library, network, reranker, n
     assert find_samples(library, network, new_song, reranker=strict).found == ()
 
 
+def test_the_threshold_grows_with_the_logarithm_of_what_sounds(library, network, reranker):
+    facts = {"least_score": 8.0, "least_score_s": LENGTH_S}
+    strict = Reranker(reranker.network, reranker.model_id, facts)
+    once, twice = song(5), np.concatenate([song(5), song(6)])
+    quiet = np.concatenate([once, np.zeros(30 * audio.SAMPLE_RATE, np.float32)])
+    thresholds = [
+        find_samples(library, network, sound, reranker=strict).threshold
+        for sound in (once, quiet, twice)
+    ]
+    assert thresholds[0] == pytest.approx(8.0, rel=0.01)
+    assert thresholds[1] == pytest.approx(thresholds[0], rel=0.06)  # silence counts where sound ends
+    assert thresholds[0] < thresholds[2] < 1.5 * thresholds[0]
+
+
 def test_files_streams_and_arrays_give_the_same(tmp_path, library, network, reranker, new_song):
     cache = NodeCache()
     options = {"reranker": reranker, "cache": cache}

@@ -60,8 +60,12 @@ def prepare(name: str, args: argparse.Namespace, files: Mapping[str, Path]) -> R
         kind = FingerprintRanker if name == FINGERPRINTS else SearchRanker
         return Row(kind(library, fingerprinter, names, memory), library, identity)
     reranker = load_reranker(args.reranker) if name == RERANKED else None
+    facts = fingerprinter.facts
     if reranker:  # two re-rankers of one encoder are two rows
         identity += f"-{identity_of(args.reranker)}"
+        facts = reranker.facts
+    # What was answered at another threshold is not what would be reported now.
+    identity += f"-{facts['least_score']:g}" if "least_score" in facts else ""
     return Row(SampleRanker(library, fingerprinter, names, reranker, memory), library, identity)
 
 

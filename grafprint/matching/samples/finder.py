@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable
 from os import PathLike
 from typing import TYPE_CHECKING
@@ -93,7 +94,7 @@ def find_samples(
             judged, unchecked = judge(network, fingerprinter, heard, others, nodes, progress)
     length_s = heard.samples / audio.SAMPLE_RATE
     if least is None:
-        least = _least(fingerprinter, reranker, length_s)
+        least = _least(fingerprinter, reranker, int(fingerprints.any(axis=1).sum()))
     gone = {u.track.id for u in unchecked}
     tracks = [
         _sampled(library, c, judged.get(c.track.id), least, start_s)
@@ -126,14 +127,18 @@ def check_networks(fingerprinter: Fingerprinter, reranker: Reranker | None) -> N
         reranker.check(fingerprinter.model_id)
 
 
-def _least(fingerprinter: Fingerprinter, reranker: Reranker | None, length_s: float) -> float:
-    """From which score a track counts as found in a song of ``length_s``."""
+def _least(fingerprinter: Fingerprinter, reranker: Reranker | None, segments: int) -> float:
+    """From which score a track counts as found in a song with so many segments of sound."""
     if reranker is None:
         return float(fingerprinter.facts.get("least_score", LEAST_EVIDENCE))
-    # A sum over segments: a longer song has more that match by chance.
-    facts = reranker.facts
-    share = length_s / float(facts.get("least_score_s", length_s))
-    return max(LEAST_SCORE, share * float(facts.get("least_score", LEAST_SCORE)))
+    least = float(reranker.facts.get("least_score", LEAST_SCORE))
+    if "least_score_s" in reranker.facts:
+        # Of many segments some match by chance. Of songs that sample nothing, 5 s to 8 minutes
+        # long, the highest scores grow as the logarithm.
+        length_s = float(reranker.facts["least_score_s"])
+        fitted = (length_s - fingerprinter.window_s) / fingerprinter.features.hop_s + 1
+        least *= math.log1p(segments) / math.log1p(fitted)
+    return max(LEAST_SCORE, least)
 
 
 def _sampled(
