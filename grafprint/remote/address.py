@@ -5,9 +5,10 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable
 from dataclasses import dataclass
+from ipaddress import ip_address
 from pathlib import Path, PurePath
 from typing import TypeAlias
-from urllib.parse import parse_qsl, unquote, urlsplit
+from urllib.parse import SplitResult, parse_qsl, unquote, urlsplit
 
 from grafprint.errors import ConfigError, MissingPackageError
 
@@ -33,22 +34,21 @@ class Address:
 
     def __post_init__(self) -> None:
         """Raise ConfigError if it is not an address, or has a password."""
-        try:
-            parts = urlsplit(self.url)
-            password, options = parts.password, dict(parse_qsl(parts.query))
-            _ = parts.port
-        except ValueError as error:
-            raise ConfigError(f"{self.url} is not the address of a library: {error}") from error
-        if password or "password" in options or "passfile" in options:
+        what = "the address of a library: postgresql://[USER@]HOST[:PORT]/NAME"
+        parts = _split(self.url, what)
+        # Without a value it is an option, too.
+        options = dict(parse_qsl(parts.query, keep_blank_values=True))
+        if parts.password or "password" in options or "passfile" in options:
             raise ConfigError(_NO_PASSWORD.format(variable="PGPASSWORD", file="~/.pgpass"))
-        if parts.scheme not in SCHEMES:
+        if unknown := sorted(set(options) - _OPTIONS):  # its value may be secret
+            raise ConfigError(
+                f"unknown option {unknown[0]} in the address of a library: there are "
+                f"{', '.join(sorted(_OPTIONS))}"
+            )
+        if not self.url.startswith(tuple(f"{scheme}://" for scheme in SCHEMES)):
             raise ConfigError(f"{self.url} is not the address of a PostgreSQL database")
         if not self.name and "service" not in options:
             raise ConfigError(f"{self.url} names no database: postgresql://HOST/NAME")
-        if unknown := sorted(set(options) - _OPTIONS):
-            raise ConfigError(
-                f"{self.url}: unknown option {unknown[0]}: there are {', '.join(sorted(_OPTIONS))}"
-            )
         if (mode := options.get("sslmode")) is not None and mode not in _MODES:
             raise ConfigError(
                 f"{self.url}: sslmode={mode} does not say whether the connection is encrypted: "
@@ -87,11 +87,14 @@ class Address:
 
     def _on_this_machine(self) -> bool:
         """Whether all its hosts are this machine; no if a service file names them."""
+        from psycopg import pq
+
         if "service" in self.options or "PGSERVICE" in os.environ:
             return False
-        netloc = urlsplit(self.url).netloc.rpartition("@")[2]
-        named = netloc or os.environ.get("PGHOSTADDR") or os.environ.get("PGHOST") or ""
-        return is_local(_host(part) for part in named.split(","))
+        # What libpq reads in it, and what it takes from the environment for the rest.
+        named = {o.keyword: o.val for o in pq.Conninfo.parse(self.url.encode()) if o.val}
+        host = named.get(b"host", b"").decode() or os.environ.get("PGHOST", "")
+        return is_local(f"{host},{os.environ.get('PGHOSTADDR', '')}".split(","))
 
 
 Place: TypeAlias = Path | Address
@@ -112,9 +115,16 @@ def place_of(text: str | PurePath | Address) -> Place:
 def is_local(hosts: Iterable[str]) -> bool:
     """Whether all hosts are this machine: its name, a loopback address, or a socket's folder."""
     return all(
-        host in ("", "localhost", "::1") or host.startswith(("127.", "/", "@", "%2F", "%2f"))
+        host in ("", "localhost") or host.startswith(("/", "@")) or _is_loopback(host)
         for host in hosts
     )
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:  # a name, which may begin like an address
+        return False
 
 
 def check_engine_uri(uri: str, *, plain: bool) -> None:
@@ -122,20 +132,18 @@ def check_engine_uri(uri: str, *, plain: bool) -> None:
 
     Encrypted (https) or on this machine, or, if ``plain``, anywhere; without a password.
     """
-    try:
-        parts = urlsplit(uri)
-        host, password, _ = parts.hostname or "", parts.password, parts.port
-    except ValueError as error:
-        raise ConfigError(f"{uri} is not the address of a Milvus server: {error}") from error
-    if parts.scheme not in ("http", "https") or not host:
-        raise ConfigError(f"{uri} is not the address of a Milvus server: https://HOST:19530")
-    if password or parts.username:
+    what = "the address of a Milvus server: https://HOST:19530"
+    parts = _split(uri, what)
+    if parts.password or parts.username:
         raise ConfigError(
             _NO_PASSWORD.format(
                 variable="GRAFPRINT_MILVUS_TOKEN=USER:PASSWORD",
                 file="its name in GRAFPRINT_MILVUS_TOKEN_FILE",
             )
         )
+    host = parts.hostname or ""
+    if parts.scheme not in ("http", "https") or not host:
+        raise ConfigError(f"{uri} is not {what}")
     if parts.scheme == "http" and not (plain or is_local([host])):
         raise ConfigError(
             f"{uri} is not encrypted: name it https://{parts.netloc}, or allow it with --plain if "
@@ -143,11 +151,23 @@ def check_engine_uri(uri: str, *, plain: bool) -> None:
         )
 
 
-def _host(part: str) -> str:
-    """The host of ``host``, ``host:port`` or ``[host]:port``."""
-    if part.startswith("["):
-        return part[1:].partition("]")[0]
-    return part.partition(":")[0] if part.count(":") == 1 else part
+def _split(text: str, what: str) -> SplitResult:
+    """The parts of an address. Raises ConfigError if other programs may see other parts in it.
+
+    The message does not repeat it: anything in it may be a password.
+    """
+    try:
+        parts = urlsplit(text)
+        _ = parts.port
+        odd = "#" in text or " " in text or not text.isprintable()
+        if not odd and "@" not in parts.path + parts.query:
+            return parts
+    except ValueError:
+        pass
+    raise ConfigError(
+        f"what was given is not {what}; other characters than letters and digits are written %2F "
+        "for /, %40 for @, and so on, and a password is not part of it"
+    )
 
 
 def missing_package(error: ModuleNotFoundError) -> MissingPackageError:

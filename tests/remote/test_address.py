@@ -34,6 +34,15 @@ def test_what_has_a_scheme_is_an_address_and_all_else_a_folder():
         ("postgresql://music.example/library?password=secret", "PGPASSWORD"),
         ("postgresql://music.example/library?options=-c", "unknown option options"),
         ("postgresql://music.example/library?sslmode=prefer", "choose one of"),
+        ("postgresql://music.example?pasword=secret", "unknown option pasword"),
+        ("postgresql://music.example/library?passfile", "PGPASSWORD"),
+        # Characters that end a name: libpq takes the rest otherwise than Python does.
+        ("postgresql://me:secret/x@music.example/library", "not the address of a library"),
+        ("postgresql://me:5/secret@music.example/library", "not the address of a library"),
+        ("postgresql://me:5?secret@music.example/library", "not the address of a library"),
+        ("postgresql://me:p[secret@music.example/library", "not the address of a library"),
+        ("postgresql:///library#?host=10.0.0.1&password=secret", "not the address of a library"),
+        ("postgresql://music.example/lib\nrary", "not the address of a library"),
     ],
 )
 def test_a_wrong_address_is_explained_without_its_password(text, reason):
@@ -49,7 +58,9 @@ def test_this_machine_may_be_asked_without_encryption(host):
     assert Address(f"postgresql://me@{host}/library").encryption() == {}
 
 
-@pytest.mark.parametrize("host", ["music.example", "10.0.0.1", "localhost,music.example"])
+@pytest.mark.parametrize(
+    "host", ["music.example", "10.0.0.1", "localhost,music.example", "127.music.example"]
+)
 def test_other_hosts_must_prove_who_they_are(host):
     wanted = {"sslmode": "verify-full", "sslrootcert": "system"}
     assert Address(f"postgresql://{host}/library").encryption() == wanted
@@ -60,6 +71,13 @@ def test_hosts_of_the_environment_count_too(monkeypatch):
     assert Address("postgresql:///library").encryption()["sslmode"] == "verify-full"
     monkeypatch.setenv("PGHOST", "/var/run/postgresql")
     assert Address("postgresql:///library").encryption() == {}
+    monkeypatch.setenv("PGHOST", "music.example")
+    assert Address("postgresql://:5433/library").encryption()["sslmode"] == "verify-full"
+    monkeypatch.delenv("PGHOST")
+    monkeypatch.setenv("PGHOSTADDR", "10.0.0.1")  # goes there, whatever the address says
+    assert Address("postgresql://localhost/library").encryption()["sslmode"] == "verify-full"
+    monkeypatch.setenv("PGHOSTADDR", "127.0.0.1")
+    assert Address("postgresql://localhost/library").encryption() == {}
     monkeypatch.setenv("PGSERVICE", "music")
     assert Address("postgresql:///library").encryption()["sslmode"] == "verify-full"
 
@@ -82,7 +100,22 @@ def test_a_search_server_elsewhere_must_be_encrypted_unless_plain_is_allowed():
     check_engine_uri("http://milvus.example:19530", plain=True)
     with pytest.raises(ConfigError, match="--plain"):
         check_engine_uri("http://milvus.example:19530", plain=False)
-    with pytest.raises(ConfigError, match="GRAFPRINT_MILVUS_TOKEN"):
-        check_engine_uri("https://root:secret@milvus.example:19530", plain=False)
+    with pytest.raises(ConfigError, match="--plain"):
+        check_engine_uri("http://127.milvus.example:19530", plain=False)
     with pytest.raises(ConfigError, match="not the address of a Milvus server"):
         check_engine_uri("milvus.example", plain=False)
+
+
+@pytest.mark.parametrize(
+    "uri, reason",
+    [
+        ("https://root:secret@milvus.example:19530", "GRAFPRINT_MILVUS_TOKEN"),
+        ("grpc://root:secret@milvus.example:19530", "GRAFPRINT_MILVUS_TOKEN"),
+        ("root:secret@milvus.example:19530", "not the address of a Milvus server"),
+        ("https://root:secret/x@milvus.example:19530", "not the address of a Milvus server"),
+    ],
+)
+def test_the_password_of_a_search_server_is_not_repeated(uri, reason):
+    with pytest.raises(ConfigError, match=reason) as caught:
+        check_engine_uri(uri, plain=True)
+    assert "secret" not in str(caught.value)

@@ -96,6 +96,20 @@ def test_nothing_is_sent_to_a_server_that_does_not_encrypt(address, authorities,
         unencrypted.close()
 
 
+def test_a_host_of_the_environment_must_encrypt_as_well(
+    address, authorities, home, monkeypatch, postgres
+):
+    """An address with nothing but a port leaves the host to the environment."""
+    monkeypatch.setenv("PGHOST", HOST)
+    unencrypted = TlsFront(postgres.port, None, postgres=True)
+    try:
+        with pytest.raises(LibraryError, match="does not support SSL"):
+            open_library(f"postgresql://grafprint@:{unencrypted.port}/{address.name}")
+        assert unencrypted.plain in ([], [b""])
+    finally:
+        unencrypted.close()
+
+
 def test_a_password_comes_from_a_file_or_the_environment(address, home, monkeypatch, postgres):
     """The server trusts all roles on this machine but one."""
     import psycopg
