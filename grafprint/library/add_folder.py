@@ -242,10 +242,10 @@ def _missing(
     library: Target, folder: Path, unreadable: list[Path], part: Part | None
 ) -> tuple[list[File], list[File]]:
     """The library's files below ``folder``, or in a part of it: those gone, and the others."""
-    hidden = [real(path) for path in unreadable]
+    hidden = [_place(path) for path in unreadable]
     missing: list[File] = []
     there: list[File] = []
-    for file in library.files_below(real(folder)):
+    for file in library.files_below(_place(folder)):
         path = library.located(file.path)
         if part and not part.has_file(path, folder):
             continue
@@ -254,6 +254,11 @@ def _missing(
         gone = readable and not os.path.lexists(path)
         (missing if gone else there).append(file)
     return missing, there
+
+
+def _place(path: Path) -> Path:
+    """Where the files below a folder are stored, which may be a link; or a file itself."""
+    return Path(os.path.realpath(path)) if os.path.isdir(path) else real(path)
 
 
 def _refuse_to_lose_most(

@@ -86,6 +86,20 @@ def test_a_folder_through_all_its_changes(library, folder, fingerprinter):
     assert titles(library) == ["track 1", "track 2"]
 
 
+@pytest.mark.parametrize("name", ["link", "music/.."])
+def test_files_missing_from_a_linked_folder_are_found(
+    library, folder, fingerprinter, tmp_path, name
+):
+    """Also from one that is named by the way back out of it."""
+    (tmp_path / "link").symlink_to(folder)
+    named = tmp_path / name
+    library.add_folder(named, fingerprinter)
+    (folder / "track 0.wav").unlink()
+    report = library.add_folder(named, fingerprinter, prune=True)
+    assert report.missing == report.removed == [str(folder / "track 0.wav")]
+    assert titles(library) == ["track 1", "track 2"]
+
+
 def test_a_copy_keeps_the_track_when_the_first_file_goes(library, folder, fingerprinter):
     library.add_folder(folder, fingerprinter)
     rows = library.rows

@@ -197,6 +197,16 @@ def test_most_tracks_are_pruned_only_by_force(address, fingerprinter, tmp_path):
         assert len(library.tracks()) == 1
 
 
+def test_files_missing_from_a_linked_folder_are_found(address, fingerprinter, tmp_path):
+    files = write_music(tmp_path / "music", 3)
+    (tmp_path / "link").symlink_to(tmp_path / "music")
+    with create_library(address, fingerprinter) as library:
+        library.add_folder(tmp_path / "link", fingerprinter)
+        files[0].unlink()
+        report = library.add_folder(tmp_path / "link", fingerprinter, prune=True)
+        assert report.removed == [str(files[0])] and len(library.tracks()) == 2
+
+
 def test_another_network_is_refused(address, fingerprinter, remote):
     with pytest.raises(LibraryError, match="made with network given vectors"):
         open_library(address, model_id=fingerprinter.model_id)
