@@ -17,6 +17,13 @@ _BOUND = (
 )
 
 
+_SPILLED = (
+    " A folder serves one machine. At {sizes} billion its index is larger than what one may use, "
+    "so some of it is read from the disk at each query: that is not counted, and the figures are "
+    "too good."
+)
+
+
 def _ms(seconds: float) -> str:
     return f"{1000 * seconds:.1f}" if seconds < 0.01 else f"{1000 * seconds:.0f}"
 
@@ -129,11 +136,13 @@ def costs() -> str:
     sizes = ", ".join(f"`{kind}` {r[-1]['fingerprints']:,}" for kind, r in measured.items())
     # HNSW's work grows as log n, whatever was measured.
     bounds = [f"`{kind}`" for kind, r in measured.items() if len(r) == 1 and kind != "HNSW"]
+    spilled = [f"{c.rows / 1e9:g}" for c in found if c.index == "folder" and not c.fits]
     return (
         f"{markdown(header, rows)}\n\nMachines of {cluster_costs.NODE_GB} GB, of which an index "
         f"may use {100 * cluster_costs.USABLE:.0f} %, and {cluster_costs.CORES} cores. Computed "
         f"from: folder {folder['fingerprints']:,} fingerprints, {sizes}."
         + (_BOUND.format(kinds=" and ".join(bounds)) if bounds else "")
+        + (_SPILLED.format(sizes=" and ".join(spilled)) if spilled else "")
     )
 
 

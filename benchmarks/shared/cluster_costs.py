@@ -29,6 +29,11 @@ class Cost:
     core_s: float
 
     @property
+    def fits(self) -> bool:
+        """Whether the machines may use as much memory."""
+        return self.memory_gb <= self.machines * NODE_GB * USABLE
+
+    @property
     def latency_s(self) -> float:
         """Seconds of a query on otherwise idle machines, which share its work evenly."""
         return self.core_s / (self.machines * CORES)
@@ -75,13 +80,13 @@ def of_milvus(measured: list[dict[str, Any]], rows: int) -> Cost:
 
 
 def of_folder(row: dict[str, Any], bytes_a_row: float, rows: int) -> Cost:
-    """The folder of one machine at ``rows``, from the largest that was measured, on two cores.
+    """A folder at ``rows``, from the largest that was measured, on two cores: it has one machine.
 
     Its index is mapped: its memory is what must be in the system's cache for the same speed.
     """
     memory = rows * bytes_a_row / 1e9
     core_s = 2 * row["query_s"] * rows / row["fingerprints"]
-    return Cost("folder", rows, memory, _machines(memory), core_s)
+    return Cost("folder", rows, memory, 1, core_s)
 
 
 def _machines(memory_gb: float) -> int:

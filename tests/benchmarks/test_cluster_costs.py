@@ -1,8 +1,11 @@
 """What billions of fingerprints would cost, from what was measured."""
 
+import re
+
 import pytest
 
 from benchmarks.shared import cluster_costs
+from tests.paths import ROOT
 
 
 def row(kind, fingerprints, cpu_s, search):
@@ -34,4 +37,25 @@ def test_hnsw_costs_as_much_more_as_it_has_segments():
 def test_a_small_library_needs_one_machine():
     cost = cluster_costs.of_folder({"query_s": 0.01, "fingerprints": 10**7}, 25.0, 10**9)
     assert (cost.machines, cost.memory_gb) == (1, 25.0)
-    assert cost.core_s == pytest.approx(2.0)
+    assert cost.core_s == pytest.approx(2.0) and cost.fits
+
+
+def test_a_folder_has_one_machine_whatever_its_size():
+    cost = cluster_costs.of_folder({"query_s": 0.01, "fingerprints": 10**7}, 25.0, 10**10)
+    assert (cost.machines, cost.memory_gb, cost.fits) == (1, 250.0, False)
+    assert cost.latency_s == pytest.approx(20 / 32)
+
+
+def test_the_sums_of_money_on_the_page_are_right():
+    """Also the machines and bytes in them are those of its tables."""
+    page = (ROOT / "docs" / "cluster.md").read_text(encoding="utf-8")
+    sums = re.findall(
+        r"\((\d+) \+ 1\) x 2 x 730 \+ (\d+) x 2 x 0\.1 = ([\d,]+)", page.replace("\n ", "")
+    )
+    kinds = ("HNSW", "IVF_SQ8")
+    machines = [m for k in kinds for m in re.findall(rf"\| 1 \| `{k}` \| [\d,]+ \| (\d+) ", page)]
+    assert [found[0] for found in sums] == machines
+    for count, size, total in sums:
+        assert f"| {size} |" in page
+        money = (int(count) + 1) * 2 * 730 + int(size) * 2 * 0.1
+        assert round(money) == int(total.replace(",", ""))
