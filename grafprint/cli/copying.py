@@ -110,6 +110,11 @@ def reindex(
 
         assert isinstance(opened, RemoteLibrary)
         present = opened.engine
+        if (index or setting) and milvus is None and present.kind == EXACT:
+            raise ConfigError(
+                f"{library} is searched without a server, which has no index and settings: name a "
+                "server, too, with --milvus"
+            )
         if exact or (milvus is None and present.kind == EXACT):
             wanted = EngineSettings()
         else:

@@ -32,6 +32,11 @@ if TYPE_CHECKING:
     from grafprint.library import Track
     from grafprint.remote.opening import AnyLibrary
 
+_RESTORE = (
+    "restore a damaged database from a backup of its own, or remove damaged tracks and index their "
+    "files again"
+)
+
 commands = typer.Typer(
     help="Inspect or change a library.", no_args_is_help=True, rich_markup_mode=None
 )
@@ -207,7 +212,8 @@ def check(library: LibraryOption = BUNDLED_LIBRARY, as_json: JsonOption = False)
     for track in damaged:
         out.print(f"damaged: {title_of(track)}", highlight=False, soft_wrap=True)
     if damaged:
-        raise LibraryError(f"{len(damaged)} of {tracks} tracks are damaged: {REPAIR}")
+        remedy = REPAIR if isinstance(library, Path) else _RESTORE
+        raise LibraryError(f"{len(damaged)} of {tracks} tracks are damaged: {remedy}")
     if index_is_damaged:
         raise LibraryError(f"the search index is damaged: {remedy}")
     out.print(f"{tracks} tracks, all as they were written", highlight=False)
@@ -220,8 +226,8 @@ def repair_library(library: OwnLibraryOption, as_json: JsonOption = False) -> No
 
     if not isinstance(library, Path):
         raise LibraryError(
-            f"{library} is on a server: restore a damaged database from a backup of its own, and "
-            "make a damaged index again with `grafprint library reindex`"
+            f"{library} is on a server: {_RESTORE}. Make a damaged index again with `grafprint "
+            "library reindex`"
         )
     done = repair(library)
     if as_json:

@@ -85,8 +85,21 @@ def test_a_library_without_a_search_server_needs_no_index(address, remote):
     assert "exact, without a server" in grafprint("library", "reindex", "-l", address)
     with pytest.raises(ConfigError, match="give it alone"):
         grafprint("library", "reindex", "-l", address, "--exact", "--index", "FLAT")
-    with pytest.raises(LibraryError, match="restore a damaged database"):
-        grafprint("library", "repair", "-l", address)
+    for option in (("--index", "FLAT"), ("--setting", "ef=200")):
+        with pytest.raises(ConfigError, match="with --milvus"):
+            grafprint("library", "reindex", "-l", address, *option)
+
+
+def test_what_to_do_about_damage_is_what_can_be_done(address, remote):
+    import psycopg
+
+    fill(remote, given(1))
+    with psycopg.connect(address.url) as server:
+        server.execute("UPDATE grafprint.parts SET fingerprints = set_byte(fingerprints, 7, 3)")
+    for command in ("check", "repair"):
+        with pytest.raises(LibraryError, match="restore a damaged database") as said:
+            grafprint("library", command, "-l", address)
+        assert "library repair" not in str(said.value)
 
 
 def test_the_network_of_a_library_is_remembered(address, fingerprinter, remote, tmp_path):
