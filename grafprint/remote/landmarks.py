@@ -26,6 +26,7 @@ class TrackLandmarks:
     def __init__(self, database: Database, dim: int) -> None:
         self._database, self._dim = database, dim
         self._kept: OrderedDict[int, np.ndarray] = OrderedDict()
+        self._lacking: set[int] = set()  # runs of which some are not stored
 
     def prefetch(self, firsts: np.ndarray) -> None:
         """Fetch those of the tracks with these first rows, as far as they are missing."""
@@ -41,7 +42,10 @@ class TrackLandmarks:
         for part, data, size in rows:
             none = np.full((size // (2 * self._dim), PER_ROW), EMPTY)
             marks = none if data is None else np.frombuffer(data, "<u2").reshape(-1, PER_ROW)
-            found[part >> schema.PARTS_BITS].append(marks)
+            run = part >> schema.PARTS_BITS
+            found[run].append(marks)
+            if data is None:
+                self._lacking.add(run)
         for run, parts in found.items():
             joined = np.concatenate([np.empty((0, PER_ROW), np.uint16), *parts])
             self._kept[run] = np.ascontiguousarray(joined, np.uint16)
@@ -60,3 +64,9 @@ class TrackLandmarks:
     def forget(self, run: int) -> None:
         """Fetch those of a run again, when they are needed: they have changed."""
         self._kept.pop(run, None)
+
+    def forget_lacking(self) -> None:
+        """Fetch those again that were not stored: another program may have found them."""
+        for run in self._lacking:
+            self.forget(run)
+        self._lacking.clear()

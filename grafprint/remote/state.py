@@ -200,6 +200,7 @@ class RemoteState:
             self._tracks.clear()
             self._by_id.clear()
             self._table = self._has_landmarks = self._labels = None
+            self._landmarks.forget_lacking()
         self._state = state
 
     def _searcher(self) -> ExactEngine | MilvusEngine:

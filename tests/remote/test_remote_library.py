@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from grafprint import audio
-from grafprint.audio.landmarks import contrast
+from grafprint.audio.landmarks import EMPTY, contrast
 from grafprint.errors import ConfigError, LibraryError, MatchError
 from grafprint.library import Library
 from grafprint.matching import identify, identify_many
@@ -124,6 +124,16 @@ def test_a_long_track_is_stored_in_parts_and_read_across_their_ends(remote):
         best = identify(remote, long[at : at + 30]).matches[0]
         assert best.start_s == pytest.approx(at * remote.hop_s, abs=1e-3)
     assert remote.damaged() == []
+
+
+def test_landmarks_that_another_program_finds_are_seen(address, remote):
+    (track,) = fill(remote, given(1))
+    end = track.first + track.count
+    with open_library(address) as reader:
+        assert (reader.landmarks(track.first, end) == EMPTY).all()
+        found = np.arange(8 * track.count, dtype=np.uint16).reshape(-1, 8)
+        remote.put_landmarks(track, found)
+        np.testing.assert_array_equal(reader.landmarks(track.first, end), found)
 
 
 def test_row_numbers_may_be_large(remote):
