@@ -170,7 +170,7 @@ def index(
             )
         if loaded_tagger:
             tag_report = tag_with_progress(opened, loaded_tagger)
-        tracks, fingerprints = len(opened.tracks()), len(opened)
+        tracks, fingerprints = opened.totals().tracks, len(opened)
     unusable = bool(report.failed) and not report.usable
     if unusable and is_new and new_folder and not part:  # other parts may be usable
         delete_new(library)

@@ -120,24 +120,23 @@ def info(library: LibraryOption = BUNDLED_LIBRARY, as_json: JsonOption = False) 
     from grafprint.remote.opening import open_library
 
     with open_library(library) as opened:
-        tracks = opened.tracks()
+        tracks, duration_s, tagged = opened.totals()
         fingerprints, model_id, hop_s = len(opened), opened.model_id, opened.hop_s
         stored = opened.catalogue.network
         network = None if stored is None else str(opened.located(stored))
         kept_out = [str(opened.located(path)) for path in opened.catalogue.kept_out]
-        tagged = sum(opened.tagger_of(track) is not None for track in tracks)
         size = opened.size_bytes()
-    hours = sum(track.duration_s for track in tracks) / 3600
+    hours = duration_s / 3600
     if as_json:
         facts = {
-            "path": opened.location, "tracks": len(tracks), "hours": round(hours, 3),
+            "path": opened.location, "tracks": tracks, "hours": round(hours, 3),
             "fingerprints": fingerprints, "hop_s": hop_s, "bytes": size, "model_id": model_id,
             "network": network, "kept_out": kept_out, "tagged": tagged,
         }  # fmt: skip
         print_json(facts)
         return
     out.print(
-        f"{len(tracks)} tracks, {hours:.2f} hours, {fingerprints} fingerprints (one every "
+        f"{tracks} tracks, {hours:.2f} hours, {fingerprints} fingerprints (one every "
         f"{1000 * hop_s:g} ms), {size / 1e6:.1f} MB; made by network {model_id}"
         + (f" ({escape(network)})" if network else "")
         + (f"; {tagged} tracks are tagged" if tagged else ""),
@@ -195,7 +194,7 @@ def check(library: LibraryOption = BUNDLED_LIBRARY, as_json: JsonOption = False)
     from grafprint.remote.opening import open_library
 
     with open_library(library) as opened:  # finds other kinds of damage
-        damaged, tracks = opened.damaged(), len(opened.tracks())
+        damaged, tracks = opened.damaged(), opened.totals().tracks
         index_is_damaged = opened.index_is_damaged()
         remedy = opened.index_remedy
     if as_json:

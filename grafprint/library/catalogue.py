@@ -143,6 +143,10 @@ class Catalogue:
         track = self._by_hash.get(content_hash)
         return None if track is None else self.tracks[track]
 
+    def content_hashes(self) -> list[str]:
+        """The content of each track."""
+        return list(self._by_hash)
+
     def paths_of(self, track: int) -> list[str]:
         """The files of a track, in the order they were added."""
         return self._paths[track]

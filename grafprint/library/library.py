@@ -23,7 +23,7 @@ from grafprint.errors import LibraryError
 from grafprint.library import catalogue_file, records
 from grafprint.library.folder import BACKUP, BUCKETS, CATALOGUE, LOCK, LibraryFolder, vectors_name
 from grafprint.library.lock import WriterLock
-from grafprint.library.records import Network, Track, new_meta
+from grafprint.library.records import Network, Totals, Track, new_meta
 from grafprint.library.rows import RowTable
 from grafprint.library.writing import Writing
 
@@ -185,6 +185,12 @@ class Library(Writing, LibraryFolder):
         """Whether any track has been tagged."""
         with self.lock:
             return bool(self.catalogue.labels)
+
+    def totals(self) -> Totals:
+        """How many tracks there are, how long, and how many of them have been tagged."""
+        with self.lock:
+            tracks, labels = self.catalogue.tracks, self.catalogue.labels
+            return Totals(len(tracks), sum(t.duration_s for t in tracks.values()), len(labels))
 
     def check_query(self, network: Network) -> None:
         """Raise LibraryError unless clips fingerprinted by ``network`` can be identified here."""

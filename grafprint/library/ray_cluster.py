@@ -140,7 +140,7 @@ class RayCluster:
             model_id=fingerprinter.model_id,
             encoder=encoder.name if isinstance(encoder, OwnEncoder) else "",
             weights=self._ray.put(np.fromfile(fingerprinter.file, np.uint8)),
-            contents=self._ray.put(shortened([t.content_hash for t in library.tracks()])),
+            contents=self._ray.put(shortened(library.catalogue.content_hashes())),
             place=os.getcwd(),
             folder=self._folder,
             dim=library.dim,

@@ -27,6 +27,14 @@ class Network(Protocol):
     def imitates(self) -> str | None: ...
 
 
+class Totals(NamedTuple):
+    """Of a library: how many tracks, how long they are together, and how many have tags."""
+
+    tracks: int
+    duration_s: float
+    tagged: int
+
+
 @dataclass(frozen=True, slots=True)
 class Track:
     """A recording in a library; its fingerprints are the rows ``first .. first + count - 1``.

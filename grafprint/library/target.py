@@ -65,6 +65,10 @@ class Records(Contents, Protocol):
         """The track with the given content, if any."""
         ...
 
+    def content_hashes(self) -> list[str]:
+        """The content of each track."""
+        ...
+
     def paths_of(self, track: int) -> list[str]:
         """The files of a track, in the order they were added."""
         ...

@@ -13,7 +13,7 @@ from typing import Any, LiteralString
 
 from grafprint.audio.metadata import Tags, title_of_name
 from grafprint.library.labels import Labels
-from grafprint.library.records import File, Recording, Track
+from grafprint.library.records import File, Recording, Totals, Track
 from grafprint.remote import changes
 from grafprint.remote.changes import SELECT, Overtaken, track_of
 from grafprint.remote.database import Connection, Database
@@ -83,7 +83,8 @@ class RemoteCatalogue:
         return self._tracks(
             "WHERE (SELECT bool_and(position(lower(word) IN lower(concat_ws(' ', title, artist,"
             " album, (SELECT path FROM grafprint.files WHERE track = tracks.id ORDER BY number"
-            " LIMIT 1)))) > 0) FROM unnest(%s::text[]) AS word) IS NOT FALSE ORDER BY id",
+            ' LIMIT 1) COLLATE "default"))) > 0) FROM unnest(%s::text[]) AS word) IS NOT FALSE'
+            " ORDER BY id",
             words,
         )
 
@@ -122,12 +123,33 @@ class RemoteCatalogue:
         rows = self._database.rows("SELECT crc32 FROM grafprint.tracks WHERE id = %s", (track,))
         return int(rows[0][0]) if rows else None
 
-    def labels(self) -> dict[int, Labels]:
-        """The labels of each track that has been tagged."""
+    def labels(self, first: int, most: int) -> dict[int, Labels | None]:
+        """The labels of tracks from the id ``first`` on; None: it has not been tagged."""
         rows = self._database.rows(
-            "SELECT id, tagger, labels FROM grafprint.tracks WHERE tagger IS NOT NULL"
+            "SELECT id, tagger, labels FROM grafprint.tracks WHERE id >= %s ORDER BY id LIMIT %s",
+            (first, most),
         )
-        return {track: Labels(tagger, text) for track, tagger, text in rows}
+        return {track: Labels(tagger, text) if tagger else None for track, tagger, text in rows}
+
+    @property
+    def has_labels(self) -> bool:
+        """Whether any track has been tagged."""
+        return bool(
+            self._database.rows("SELECT FROM grafprint.tracks WHERE tagger IS NOT NULL LIMIT 1")
+        )
+
+    def totals(self) -> Totals:
+        """How many tracks there are, how long, and how many of them have been tagged."""
+        rows = self._database.rows(
+            "SELECT count(*), coalesce(sum(duration_s), 0), count(tagger) FROM grafprint.tracks"
+        )
+        return Totals(*rows[0])
+
+    def content_hashes(self) -> list[str]:
+        """The content of each track."""
+        return [
+            text for (text,) in self._database.rows("SELECT content_hash FROM grafprint.tracks")
+        ]
 
     def _tracks(self, where: LiteralString, value: Any) -> list[Track]:
         return [track_of(row) for row in self._database.rows(SELECT + where, (value,))]

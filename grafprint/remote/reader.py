@@ -12,7 +12,7 @@ import numpy as np
 
 from grafprint.errors import LibraryError
 from grafprint.library.labels import Labels
-from grafprint.library.records import File, Track
+from grafprint.library.records import File, Totals, Track
 from grafprint.library.rows import RowTable
 from grafprint.remote import schema
 from grafprint.remote.engine import EngineSettings
@@ -21,6 +21,8 @@ from grafprint.remote.state import RemoteState
 
 if TYPE_CHECKING:
     from grafprint.library.index.row_index import IndexState
+
+_LABELS = 1000  # of how many tracks labels are fetched at once
 
 
 @dataclass(frozen=True)
@@ -65,24 +67,30 @@ class RemoteReader(RemoteState):
 
     def labels_of(self, track: Track) -> dict[str, float]:
         """What a track sounds like: the probability of each label, the likeliest first."""
-        found = self._all_labels().get(track.id)
+        found = self._labels_of(track.id)
         return found.probabilities if found else {}
 
     def tagger_of(self, track: Track) -> str | None:
         """The id of the tagger that found a track's labels; None if it has not been tagged."""
-        found = self._all_labels().get(track.id)
+        found = self._labels_of(track.id)
         return found.tagger if found else None
 
     @property
     def has_labels(self) -> bool:
         """Whether any track has been tagged."""
-        return bool(self._all_labels())
+        return self.catalogue.has_labels
 
-    def _all_labels(self) -> dict[int, Labels]:
+    def _labels_of(self, track: int) -> Labels | None:
+        """Those of a track, if it has been tagged; fetches them with those of later tracks."""
         with self.locked():
-            if self._labels is None:
-                self._labels = self.catalogue.labels()
-            return self._labels
+            if track not in self._labels:
+                self._labels[track] = None  # it may have been removed
+                self._labels.update(self.catalogue.labels(track, _LABELS))
+            return self._labels[track]
+
+    def totals(self) -> Totals:
+        """How many tracks there are, how long, and how many of them have been tagged."""
+        return self.catalogue.totals()
 
     # Searching ----------------------------------------------------------------------------------
 

@@ -17,7 +17,9 @@ LONGEST = 1 << RUN_BITS
 PART_ROWS = 1 << PART_BITS
 PARTS_BITS = RUN_BITS - PART_BITS  # parts of a run
 
-# EXTERNAL: not compressed, so that a few rows are read without the rest of their part.
+# EXTERNAL: not compressed, so that a few rows are read without the rest of their part. The order of
+# paths is that of their bytes, whatever the database's is: only so does their index find those that
+# begin in the same way. Libraries made before have the database's, and all paths are read there.
 TABLES = """
 CREATE SCHEMA IF NOT EXISTS grafprint;
 CREATE TABLE grafprint.meta (key text PRIMARY KEY, value text NOT NULL);  -- value: JSON
@@ -47,7 +49,7 @@ CREATE TABLE grafprint.tracks (
   tagger text, labels text  -- JSON: probabilities by label
 );
 CREATE TABLE grafprint.files (  -- several for one track: bit-exact copies
-  path text PRIMARY KEY,
+  path text COLLATE "C" PRIMARY KEY,
   track bigint NOT NULL REFERENCES grafprint.tracks (id),
   size bigint NOT NULL, mtime_ns bigint NOT NULL,
   number bigint GENERATED ALWAYS AS IDENTITY  -- in the order they were added

@@ -71,7 +71,7 @@ class RemoteState:
         self._by_id: dict[int, Track] = {}
         self._table: tuple[np.ndarray, np.ndarray] | None = None  # as of the state
         self._has_landmarks: bool | None = None  # as of the state
-        self._labels: dict[int, Labels] | None = None  # as of the state
+        self._labels: dict[int, Labels | None] = {}  # by id, as of the state
         self._landmarks = TrackLandmarks(self.database, self.dim)
 
     def _read_meta(self) -> Meta:
@@ -199,7 +199,8 @@ class RemoteState:
         if state.changes != self._state.changes or len(self._tracks) > _TRACKS:
             self._tracks.clear()
             self._by_id.clear()
-            self._table = self._has_landmarks = self._labels = None
+            self._labels.clear()
+            self._table = self._has_landmarks = None
             self._landmarks.forget_lacking()
         self._state = state
 
