@@ -142,13 +142,13 @@ class Postgres(Server):
         """What libpq needs to reach a database."""
         return f"postgresql://{USER}@127.0.0.1:{self.port}/{database}"
 
-    def new_database(self, name: str) -> str:
+    def new_database(self, name: str, encoding: str = "UTF8") -> str:
         """Make an empty database; returns its address."""
         import psycopg
 
         with psycopg.connect(self.conninfo("postgres"), autocommit=True) as server:
             server.execute(f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)')
-            server.execute(f'CREATE DATABASE "{name}"')
+            server.execute(f"CREATE DATABASE \"{name}\" ENCODING '{encoding}' TEMPLATE template0")
         return self.conninfo(name)
 
     def kill(self) -> None:

@@ -143,7 +143,9 @@ class Database:
         return self._connection
 
     def _connect(self) -> Connection:
-        added: dict[str, str | int] = {**_TCP, "application_name": "grafprint"}
+        # Texts in any script, whatever the database's encoding and the environment are.
+        names = {"application_name": "grafprint", "client_encoding": "UTF8"}
+        added: dict[str, str | int] = {**_TCP, **names}
         added.update(self.address.encryption())
         connection: Connection = psycopg.connect(
             make_conninfo(self.address.url, **added), autocommit=True
@@ -213,6 +215,11 @@ def _explained(address: Address) -> Iterator[None]:
             reason = "ask its owner for the right to do this"
         elif isinstance(failure, sql.ReadOnlySqlTransaction):
             reason = "that server only reads: name the primary one"
+        elif isinstance(failure, sql.UntranslatableCharacter):
+            reason = (
+                "its encoding has no such letters: copy the library into a database that is made "
+                "with  createdb --encoding=UTF8 --template=template0"
+            )
         elif isinstance(failure, sql.DiskFull):
             reason = "the server's disk is full; what was stored before is kept"
         elif isinstance(failure, psycopg.OperationalError) and failure.sqlstate is None:

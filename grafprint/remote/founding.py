@@ -14,11 +14,14 @@ from grafprint.remote.changes import put_meta
 from grafprint.remote.database import Connection, Database, has_library, one
 from grafprint.remote.engine import EngineSettings
 
+_ENCODING = "UTF8"  # has all letters of titles and paths
+
 
 def make_tables(address: Address, network: Network) -> None:
     """Make those of an empty library for fingerprints of ``network``.
 
-    Raises LibraryError if there is a library already, or the user may not.
+    Raises LibraryError if there is a library already, the database is not encoded in UTF-8, or the
+    user may not.
     """
     database = Database(address, writable=True)
     meta = records.new_meta(network.model_id, network.dim, network.hop_s, network.window_s, None)
@@ -33,6 +36,13 @@ def make_tables(address: Address, network: Network) -> None:
                 return  # this was committed before the connection was lost
             raise LibraryError(
                 f"there is a library in {address} already: open it, or name another database"
+            )
+        (encoding,) = one(db, "SHOW server_encoding")
+        if encoding != _ENCODING:
+            raise LibraryError(
+                f"the database {address} is encoded in {encoding}, which has not all letters of "
+                "titles and paths: make one with  createdb --encoding=UTF8 --template=template0 "
+                f"{address.name}"
             )
         db.execute(schema.TABLES)
         facts = {field.name: getattr(meta, field.name) for field in fields(meta)}

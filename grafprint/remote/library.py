@@ -69,8 +69,16 @@ class RemoteLibrary(Writing, RemoteReader):
 
     @contextlib.contextmanager
     def changing(self) -> Iterator[RemoteCatalogue]:
-        """The catalogue, whose changes are transactions."""
-        yield self.catalogue
+        """The catalogue, whose changes are transactions.
+
+        On any error inside, the pending rows are dropped: they are not the next track's.
+        """
+        try:
+            yield self.catalogue
+        except BaseException:
+            if self.vector_store.pending:
+                self.rollback_rows()
+            raise
 
     def sync_rows(self, landmarks: np.ndarray | None = None) -> None:
         """Store the pending rows on the servers, with their ``landmarks [n, 8]``, if any.

@@ -195,6 +195,56 @@ def test_files_are_added_updated_removed_and_added_again(address, fingerprinter,
         assert len(library) == sum(counts)
 
 
+@pytest.mark.parametrize("failure", [ValueError, KeyboardInterrupt, LibraryError])
+def test_rows_of_a_track_that_fails_are_not_the_next_ones(remote, failure, monkeypatch):
+    from grafprint.remote import changes
+    from tests.remote.writing import assert_no_leftovers
+
+    def fail(*_, **__):
+        raise failure("no")
+
+    tracks = given(2)
+    with monkeypatch.context() as broken, pytest.raises(failure):
+        broken.setattr(changes, "put", fail)
+        fill(remote, tracks[:1])
+    (track,) = fill(remote, tracks[1:], 1)
+    assert track.count == len(remote) == ROWS
+    rows = np.arange(track.first, track.first + ROWS)
+    np.testing.assert_array_equal(remote.vectors(rows), tracks[1])
+    assert remote.damaged() == []
+    assert_no_leftovers(remote)
+
+
+@pytest.mark.parametrize("encoding", ["LATIN1", "SQL_ASCII"])
+def test_a_database_that_cannot_hold_every_text_is_refused(postgres, encoding):
+    address = Address(postgres.new_database(f"in{encoding.lower()}", encoding))
+    with pytest.raises(LibraryError, match=f"is encoded in {encoding}.*createdb --encoding=UTF8"):
+        create_library(address, Network())
+    assert not is_there(address)
+
+
+@pytest.mark.parametrize("encoding", ["LATIN1", "SQL_ASCII"])
+def test_a_library_in_another_encoding_stays_in_use(postgres, encoding, monkeypatch):
+    """A version that did not refuse has made it; what it cannot store is an error."""
+    from grafprint.remote import founding
+
+    address = Address(postgres.new_database(f"old{encoding.lower()}", encoding))
+    with monkeypatch.context() as old:
+        old.setattr(founding, "_ENCODING", encoding)
+        create_library(address, Network()).close()
+    with open_library(address, writable=True) as library:
+        (track,) = fill(library, given(1))
+        library.catalogue.put_network("caf\u00e9")
+        assert library.tracks() == [track] and library.catalogue.network == "caf\u00e9"
+        cyrillic = {"\u043c\u0438\u0440.wav": "content"}
+        if encoding == "LATIN1":
+            with pytest.raises(LibraryError, match="has no such letters"):
+                library.catalogue.keep_out(cyrillic)
+        else:
+            library.catalogue.keep_out(cyrillic)
+            assert library.catalogue.kept_out == cyrillic
+
+
 def test_most_tracks_are_pruned_only_by_force(address, fingerprinter, tmp_path):
     files = write_music(tmp_path / "music", 3)
     with create_library(address, fingerprinter) as library:
