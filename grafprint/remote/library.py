@@ -25,6 +25,7 @@ from grafprint.remote.database import Connection
 from grafprint.remote.engine import Engine
 from grafprint.remote.exact import ExactEngine
 from grafprint.remote.founding import delete_unused, make_tables
+from grafprint.remote.ownership import require_own
 from grafprint.remote.pending import PendingRows
 from grafprint.remote.reader import RemoteReader
 from grafprint.remote.storing import PendingRun
@@ -44,6 +45,7 @@ class RemoteLibrary(Writing, RemoteReader):
         """Connect; see ``opening.open_library``."""
         super().__init__(address, writable=writable)
         self.adding = threading.Lock()
+        self._own: Engine | None = None  # the one that was found to be no other database's
         self.vector_store = PendingRows(self.dim)
         self._pending = PendingRun(self.database, self.vector_store, self._present_engine)
         self.catalogue = RemoteCatalogue(self.database, self._pending.stored)
@@ -63,9 +65,13 @@ class RemoteLibrary(Writing, RemoteReader):
         super().release()
 
     def _present_engine(self) -> Engine:
-        """What searches the library now."""
+        """What searches the library now, for a change. Raises LibraryError if it is another's."""
         self._present()
-        return self._searcher()
+        engine = self._searcher()
+        if engine is not self._own:
+            require_own(self.database, engine.settings)
+            self._own = engine
+        return engine
 
     @contextlib.contextmanager
     def changing(self) -> Iterator[RemoteCatalogue]:

@@ -75,13 +75,13 @@ class MilvusEngine:
 
         self._patiently(create, _WRITE_S)
 
-    def drop_others(self, prefix: str, *, keep: str) -> None:
-        """Delete all collections whose names begin with ``prefix``, except one."""
+    def drop(self) -> None:
+        """Delete the collection, if there is one. Raises LibraryError if that fails."""
+        name = self.settings.collection
 
         def drop(client: MilvusClient) -> None:
-            for name in client.list_collections(timeout=_CALL_S):
-                if name.startswith(prefix) and name != keep:
-                    client.drop_collection(name, timeout=_CALL_S)
+            if client.has_collection(name, timeout=_CALL_S):
+                client.drop_collection(name, timeout=_CALL_S)
 
         self._patiently(drop, _READ_S)
 

@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import logging
 import time
 import uuid
 from collections.abc import Callable, Iterable
 
 import numpy as np
 
+from grafprint.errors import LibraryError
 from grafprint.remote import schema
 from grafprint.remote.database import Connection, one
 from grafprint.remote.engine import MILVUS, EngineSettings
 from grafprint.remote.exact import ExactEngine
 from grafprint.remote.library import RemoteLibrary
+from grafprint.remote.ownership import condemned, forget, is_noted, note
 from grafprint.remote.state import connect
+
+_log = logging.getLogger(__name__)
 
 # Searches that began before the change may still ask the old index.
 GRACE_S = 5.0
@@ -48,6 +53,7 @@ def reindex(
     engine = connect(settings, library.dim)
     try:
         if not isinstance(engine, ExactEngine):
+            library.database.change(lambda db: note(db, settings, library.database.writer))
             engine.create()
         copied: set[int] = set()
 
@@ -70,6 +76,11 @@ def reindex(
         def switch(db: Connection) -> str:
             (old,) = one(db, "SELECT engine FROM grafprint.state FOR UPDATE")
             if not isinstance(engine, ExactEngine):
+                if not is_noted(db, settings):
+                    raise LibraryError(
+                        "the connection was lost, and another program that made an index has "
+                        "deleted this one as left behind: run it again"
+                    )
                 live = {run for (run,) in db.execute("SELECT run FROM grafprint.tracks")}
                 for run in sorted(live - copied):
                     bounds = schema.parts_of(run)
@@ -83,6 +94,7 @@ def reindex(
                         first = part << schema.PART_BITS
                         engine.put(first + np.arange(len(vectors)), vectors)
                 engine.remove(sorted(copied - live))
+                note(db, settings, 0)
             db.execute(
                 f"UPDATE grafprint.state SET engine = %s, {schema.CHANGED}",
                 (settings.to_text(),),
@@ -93,18 +105,23 @@ def reindex(
         old = EngineSettings.from_text(library.database.change(switch))
     finally:
         engine.close()
-    _drop_others(library, settings, old)
-
-
-def _drop_others(library: RemoteLibrary, now: EngineSettings, old: EngineSettings) -> None:
-    """Delete the index that was replaced, and what stopped runs have left beside it."""
-    if old.kind == MILVUS and old != now:
+    if old.kind == MILVUS and old != settings:
         time.sleep(GRACE_S)
-    for settings in (old, now):
-        if settings.kind == MILVUS:
-            engine = connect(settings, library.dim)
-            assert not isinstance(engine, ExactEngine)
-            try:
-                engine.drop_others(prefix(library), keep=now.collection)
-            finally:
-                engine.close()
+    _drop_others(library)
+
+
+def _drop_others(library: RemoteLibrary) -> None:
+    """Delete the index that was replaced, and what stopped runs have left beside it.
+
+    What is used is read now: another program may have made the index anew meanwhile.
+    """
+    for settings in library.database.change(condemned):
+        engine = connect(settings, library.dim)
+        assert not isinstance(engine, ExactEngine)
+        try:
+            engine.drop()
+            library.database.change(lambda db, settings=settings: forget(db, settings))  # type: ignore[misc]
+        except LibraryError as error:
+            _log.warning("the collection %s is left: %s", settings.collection, error)
+        finally:
+            engine.close()

@@ -12,6 +12,7 @@ import pytest
 from grafprint.errors import LibraryError
 from grafprint.library import Library
 from grafprint.matching import identify, identify_many
+from grafprint.remote.address import Address
 from grafprint.remote.opening import create_library, open_library
 from tests.libraries import Network, fill, unit
 from tests.paths import ASSETS
@@ -167,12 +168,87 @@ def test_the_library_is_in_use_while_its_index_is_made_anew(address, searched, m
         if track.id in live:
             assert identify(searched, tracks[number][5:30]).matches[0].track == track
     assert searched._searcher().count() == len(searched)
-    ours = [
-        name
-        for name in searched._searcher()._connected().list_collections()
-        if name.startswith(reindexing.prefix(searched))
-    ]
-    assert ours == [searched.engine.collection]
+    assert collections(searched) == [searched.engine.collection]
+
+
+def rows_searched(library):
+    """How many Milvus has."""
+    return library._searcher().count()
+
+
+def collections(library):
+    """Those of a library."""
+    names = library._searcher()._connected().list_collections()
+    return [name for name in names if name.startswith(reindexing.prefix(library))]
+
+
+def test_an_index_in_use_is_not_deleted_by_another_program(address, searched, milvus, monkeypatch):
+    """One makes the index anew while another one waits to delete the old, or fills its own."""
+    tracks = given(2)
+    stored = fill(searched, tracks)
+    with opened(address) as other:
+        waiting = [1]
+
+        def meanwhile(*_):
+            if waiting:
+                waiting.pop()
+                search_with(other, milvus)
+
+        with monkeypatch.context() as slow:
+            slow.setattr("time.sleep", meanwhile)
+            search_with(searched, milvus)
+        assert identify(searched, tracks[0][5:30]).matches[0].track == stored[0]
+        assert collections(searched) == [searched.engine.collection]
+
+        waiting.append(1)
+        name = reindexing.new_collection(searched)
+        settings = engine.settings_for(milvus.uri, name, "FLAT", {}, plain=False)
+        reindexing.reindex(searched, settings, meanwhile)
+    assert searched.engine.collection == name and collections(searched) == [name]
+    assert identify(searched, tracks[1][5:30]).matches[0].track == stored[1]
+
+
+def test_what_a_stopped_program_leaves_is_deleted_later(address, searched, milvus):
+    fill(searched, given(1))
+
+    def stop(*_):
+        raise KeyboardInterrupt
+
+    with opened(address) as other, pytest.raises(KeyboardInterrupt):
+        name = reindexing.new_collection(other)
+        settings = engine.settings_for(milvus.uri, name, "FLAT", {}, plain=False)
+        reindexing.reindex(other, settings, stop)
+    assert len(collections(searched)) == 2
+    search_with(searched, milvus)
+    assert collections(searched) == [searched.engine.collection]
+
+
+def test_a_copy_of_the_database_leaves_the_index_of_the_original_alone(address, milvus):
+    import psycopg
+
+    tracks = given(4)
+    with create_library(address, Network()) as library:
+        search_with(library, milvus)
+        stored = fill(library, tracks[:2])
+    name = f"{address.name}copy"
+    with psycopg.connect(address.url.rpartition("/")[0] + "/postgres", autocommit=True) as server:
+        server.execute(f'CREATE DATABASE "{name}" TEMPLATE "{address.name}"')
+    with (
+        opened(address) as library,
+        opened(Address(address.url.rpartition("/")[0] + "/" + name)) as copy,
+    ):
+        assert identify(copy, tracks[0][5:30]).matches[0].track == stored[0]
+        with pytest.raises(LibraryError, match="is a copy, and its search index is still that of"):
+            fill(copy, tracks[2:3], 2)
+        copy.rollback_rows()
+        copy.remove(stored[0].id)
+        copy.finish()
+        search_with(copy, milvus)
+        (more,) = fill(library, tracks[2:3], 2)
+        (other,) = fill(copy, tracks[3:], 3)
+        for one, number, track in ((library, 0, stored[0]), (library, 2, more), (copy, 3, other)):
+            assert identify(one, tracks[number][5:30]).matches[0].track == track
+        assert rows_searched(library) == 3 * ROWS and rows_searched(copy) == 2 * ROWS
 
 
 def test_an_index_that_is_lost_is_made_anew(address, searched, milvus, monkeypatch):
@@ -203,8 +279,7 @@ def test_an_index_that_is_lost_is_made_anew(address, searched, milvus, monkeypat
         searched.rollback_rows()
         assert searched.remove(stored[2].id) == stored[2]
         assert searched.tracks() == stored[:2]
-        monkeypatch.setattr(reindexing, "_drop_others", lambda *_: None)  # nobody answers
-        reindexing.reindex(searched, EngineSettings())
+        reindexing.reindex(searched, EngineSettings())  # nobody answers, so the old one is left
         monkeypatch.undo()
         assert identify(searched, tracks[0][5:30]).matches[0].track == stored[0]
     finally:
