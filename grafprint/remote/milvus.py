@@ -10,6 +10,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, TypeVar
 
+import grpc
 import numpy as np
 from pymilvus import DataType, MilvusClient
 from pymilvus.exceptions import MilvusException
@@ -34,6 +35,8 @@ _FIELD = "fingerprint"
 _INDEXED = 1024  # a segment of fewer rows gets no index
 _POLL_S = 0.5
 _LOADED_S = 120.0  # how long to wait until an index that is complete is in use
+_STUCK_S = 3600.0  # how long to wait for a part of an index: one of a million rows takes minutes
+_FAILURES = (MilvusException, grpc.RpcError)  # some of the latter come as they are
 
 logging.getLogger("pymilvus").setLevel(logging.CRITICAL)  # what it logs, it also raises
 _log = logging.getLogger(__name__)
@@ -64,14 +67,15 @@ class MilvusEngine:
         index.add_index(_FIELD, index_type=settings.index, metric_type="IP", params=settings.build)
 
         def create(client: MilvusClient) -> None:
-            if not client.has_collection(settings.collection, timeout=_CALL_S):
+            name = settings.collection
+            if not client.has_collection(name, timeout=_CALL_S):
                 client.create_collection(
-                    settings.collection,
-                    schema=schema,
-                    index_params=index,
-                    consistency_level="Strong",
-                    timeout=_CALL_S,
+                    name, schema=schema, consistency_level="Strong", timeout=_CALL_S
                 )
+            # Each by itself: the connection may have been lost between them.
+            if not client.list_indexes(name, timeout=_CALL_S):
+                client.create_index(name, index, timeout=_CALL_S)
+            client.load_collection(name, timeout=_CALL_S)
 
         self._patiently(create, _WRITE_S)
 
@@ -102,11 +106,20 @@ class MilvusEngine:
     def settle(self) -> None:
         """Wait until all rows put so far are indexed, and the index is used; takes its time.
 
-        Later rows are indexed by the server as they become many.
+        Later rows are indexed by the server as they become many. Raises LibraryError if that fails
+        or does not advance.
         """
         name = self.settings.collection
         self._patiently(lambda client: client.flush(name, timeout=_CALL_S), _WRITE_S)
-        while self._patiently(_unindexed(name), _WRITE_S):
+        before, deadline = -1, 0.0
+        while waiting := self._patiently(_unindexed(name), _WRITE_S):
+            if waiting != before:
+                before, deadline = waiting, time.monotonic() + _STUCK_S
+            elif time.monotonic() > deadline:
+                raise LibraryError(
+                    f"the search server {self.settings.uri} does not index {waiting} rows: see its "
+                    "log, and run it again"
+                )
             time.sleep(_POLL_S)
         deadline = time.monotonic() + _LOADED_S
         while self._patiently(_unloaded(name), _WRITE_S) and time.monotonic() < deadline:
@@ -180,12 +193,12 @@ class MilvusEngine:
         while True:
             try:
                 return work(self._connected())
-            except MilvusException as failure:
+            except _FAILURES as failure:
                 if time.monotonic() > deadline or _hopeless(failure):
                     raise self._explained(failure) from failure
                 _log.info("%s does not answer (%s)", self.settings.uri, failure)
                 if "not loaded" in str(failure):  # it was started again
-                    with suppress(MilvusException):
+                    with suppress(*_FAILURES):
                         self._connected().load_collection(self.settings.collection, timeout=_CALL_S)
             self.close()
             time.sleep(wait_s)
@@ -196,12 +209,16 @@ class MilvusEngine:
             options: dict[str, Any] = {}
             if authority := os.environ.get("GRAFPRINT_MILVUS_CA"):
                 options["server_pem_path"] = authority
-            self._client = MilvusClient(
-                uri=self.settings.uri, token=_token(), timeout=10.0, **options
-            )
+            token = _token()
+            try:
+                self._client = MilvusClient(
+                    uri=self.settings.uri, token=token, timeout=10.0, **options
+                )
+            except OSError as error:
+                raise ConfigError(f"GRAFPRINT_MILVUS_CA: {error}") from error
         return self._client
 
-    def _explained(self, failure: MilvusException) -> LibraryError:
+    def _explained(self, failure: Exception) -> LibraryError:
         where, text = self.settings.uri, " ".join(str(failure).split())[:300]
         if "not found" in text and "collection" in text:
             reason = "it has no index of this library: make it with `grafprint library reindex`"
@@ -231,11 +248,11 @@ def _unloaded(collection: str) -> Callable[[MilvusClient], int]:
     )
 
 
-def _hopeless(failure: MilvusException) -> bool:
+def _hopeless(failure: Exception) -> bool:
     """Whether trying again is in vain: the server has answered, and refuses."""
     text = str(failure).lower()
     refusals = ("collection not found", "can't find collection", "auth check", "permission deny",
-                "privilege", "invalid parameter")  # fmt: skip
+                "privilege", "invalid parameter", "unauthenticated")  # fmt: skip
     return any(word in text for word in refusals)
 
 

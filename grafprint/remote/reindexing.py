@@ -57,21 +57,28 @@ def reindex(
             engine.create()
         copied: set[int] = set()
 
-        def copy(runs: Iterable[tuple[int, int]]) -> None:
-            done, total = 0, len(library)
+        def copy(runs: Iterable[tuple[int, int]]) -> int:
+            done, total, sounding = 0, len(library), 0
             for run, count in runs:
                 for first, vectors, _ in library.parts_of(run):
                     engine.put(first + np.arange(len(vectors)), vectors)
+                    sounding += int(vectors.any(axis=1).sum())
                 copied.add(run)
                 done += count
                 if progress:
                     progress(done, max(done, total))
+            return sounding
 
         if not isinstance(engine, ExactEngine):
             runs, counts = library.live_runs()
-            copy(zip(runs.tolist(), counts.tolist(), strict=True))
+            sounding = copy(zip(runs.tolist(), counts.tolist(), strict=True))
             if counts.sum() >= SETTLED_FROM:
                 engine.settle()
+            if (there := engine.count()) < sounding:
+                raise LibraryError(
+                    f"the search server {settings.uri} has only {there} of {sounding} fingerprints "
+                    "that it was sent: see its log, and run it again"
+                )
 
         def switch(db: Connection) -> str:
             (old,) = one(db, "SELECT engine FROM grafprint.state FOR UPDATE")

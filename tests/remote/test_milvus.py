@@ -9,7 +9,7 @@ import time
 import numpy as np
 import pytest
 
-from grafprint.errors import LibraryError
+from grafprint.errors import ConfigError, LibraryError
 from grafprint.library import Library
 from grafprint.matching import identify, identify_many
 from grafprint.remote.address import Address
@@ -21,6 +21,9 @@ from tests.remote.writing import Writers, assert_no_leftovers, assert_nothing_lo
 
 pytest.importorskip("pymilvus", reason="not installed: pymilvus (requirements-dev.txt)")
 pytest.importorskip("psycopg", reason="not installed: psycopg (requirements-dev.txt)")
+
+import grpc
+import pymilvus
 
 from grafprint.remote import milvus as engine
 from grafprint.remote import reindexing
@@ -171,9 +174,70 @@ def test_the_library_is_in_use_while_its_index_is_made_anew(address, searched, m
     assert collections(searched) == [searched.engine.collection]
 
 
+class Refused(grpc.RpcError):
+    """What some failures come as."""
+
+    def code(self):
+        return grpc.StatusCode.DEADLINE_EXCEEDED
+
+    def details(self):
+        return "Deadline Exceeded"
+
+
+@pytest.mark.parametrize("lost", ["create_collection", "create_index", "load_collection"])
+def test_a_collection_is_complete_although_a_call_fails(searched, milvus, lost, monkeypatch):
+    fill(searched, given(1))
+    calls, failures = getattr(pymilvus.MilvusClient, lost), [False, True]
+
+    def call(client, *arguments, **options):
+        if failures:
+            raise Refused() if failures.pop() else pymilvus.MilvusException(message="lost")
+        return calls(client, *arguments, **options)
+
+    with monkeypatch.context() as broken:
+        broken.setattr(pymilvus.MilvusClient, lost, call)
+        search_with(searched, milvus, "HNSW")
+    assert not failures and rows_searched(searched) == ROWS
+    found = searched._searcher()._connected().list_indexes(searched.engine.collection)
+    assert found == ["fingerprint"]
+    assert identify(searched, given(1)[0][5:30]).matches[0].track == searched.tracks()[0]
+
+
+def test_what_the_server_does_not_do_is_reported(searched, milvus, monkeypatch, tmp_path):
+    """It keeps refusing, indexes nothing, or loses rows; the old index stays."""
+    fill(searched, given(1))
+    before = searched.engine
+
+    def refuse(*_, **__):
+        raise Refused
+
+    for changes, reason in (
+        ({(engine, "_WRITE_S"): 0.5, (pymilvus.MilvusClient, "upsert"): refuse}, "does not work"),
+        (
+            {
+                (engine, "_STUCK_S"): 0.2,
+                (engine, "_unindexed"): lambda _: lambda _: 7,
+                (reindexing, "SETTLED_FROM"): 1,
+            },
+            "does not index 7 rows",
+        ),
+        ({(engine.MilvusEngine, "count"): lambda _: 3}, f"only 3 of {ROWS} fingerprints"),
+    ):
+        with monkeypatch.context() as broken:
+            for (where, name), value in changes.items():
+                broken.setattr(where, name, value)
+            with pytest.raises(LibraryError, match=reason):
+                search_with(searched, milvus)
+        assert searched.engine == before
+    monkeypatch.setenv("GRAFPRINT_MILVUS_CA", str(tmp_path / "nowhere"))
+    elsewhere = engine.settings_for("https://localhost:1", "c", "FLAT", {}, plain=False)
+    with pytest.raises(ConfigError, match=r"GRAFPRINT_MILVUS_CA: .*nowhere"):
+        engine.MilvusEngine(elsewhere, 128).count()
+
+
 def rows_searched(library):
     """How many Milvus has."""
-    return library._searcher().count()
+    return library._present_engine().count()
 
 
 def collections(library):
