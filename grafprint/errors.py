@@ -28,6 +28,10 @@ class LibraryError(GraFPrintError, RuntimeError):
     """A library cannot be used as asked; the message names it, the reason and the remedy."""
 
 
+class NoTrackError(LibraryError):
+    """A library has no such track, or another program has just removed or replaced it."""
+
+
 class WriteError(LibraryError, CheckpointError):
     """A file of a library or a network cannot be written; the old file is kept."""
 

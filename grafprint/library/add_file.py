@@ -14,6 +14,7 @@ import numpy as np
 from grafprint import audio, bundled
 from grafprint.audio import metadata
 from grafprint.audio.landmarks import LandmarkStream
+from grafprint.errors import NoTrackError
 from grafprint.library.records import File, Recording, Track
 from grafprint.library.target import Outline, Target
 
@@ -73,67 +74,84 @@ def add_file(
     library.require_writable()
     library.check_model(fingerprinter.model_id)
     with library.adding:
-        catalogue, stored = library.catalogue, stored_path(library.base, file)
         _remember_network(library, fingerprinter)
-        before = file_stamp(file)
-        known = catalogue.file(stored)
-        if known and (known.size, known.mtime_ns) == before:
-            track = catalogue.track(known.track)
-            if track.path == stored and not catalogue.has_details(track.id):
-                # Of an older version, which read fewer tags.
-                with library.changing():
-                    track = catalogue.put_tags(track, metadata.read(file, root))
-            _add_missing_landmarks(library, file, track, progress)
-            return AddResult("unchanged", track)
-        if not readmit and catalogue.is_kept_out(stored):
-            raise KeptOut
-        if prepared and prepared.stamp not in (None, before):
-            prepared = None
-        content_hash = (prepared and prepared.content_hash) or _content_hash(file)
-        if readmit:
+        while True:
+            try:
+                return _add(library, file, fingerprinter, progress, prepared, root, readmit)
+            except NoTrackError:  # another program has removed what was found: look again
+                continue
+
+
+def _add(
+    library: Target,
+    file: Path,
+    fingerprinter: Fingerprinter,
+    progress: Callable[[float], None] | None,
+    prepared: FileFingerprints | None,
+    root: Path | None,
+    readmit: bool,
+) -> AddResult:
+    """Add a file to a library that is locked. Raises NoTrackError if another program interferes."""
+    catalogue, stored = library.catalogue, stored_path(library.base, file)
+    before = file_stamp(file)
+    known = catalogue.file(stored)
+    if known and (known.size, known.mtime_ns) == before:
+        track = catalogue.track(known.track)
+        if track.path == stored and not catalogue.has_details(track.id):
+            # Of an older version, which read fewer tags.
             with library.changing():
-                catalogue.let_in(stored, content_hash)
-        elif catalogue.keeps_out(content_hash):  # it was renamed or copied
-            with library.changing():
-                catalogue.keep_out({stored: content_hash})
-            raise KeptOut
-        same = catalogue.with_content(content_hash)
-        entry = File(stored, same.id if same else 0, *before)
-        if same:  # touched, moved or copied
-            with library.changing():
-                catalogue.put_file(entry)
-                if same.path != stored and not library.located(same.path).exists():
-                    # Moved or renamed: what came from the names follows them.
-                    catalogue.put_tags(same, metadata.read(file, root))
-            _add_missing_landmarks(library, file, same, progress)
-            unchanged = known is not None and known.track == same.id
-            return AddResult("unchanged" if unchanged else "duplicate", catalogue.track(same.id))
-        vectors = library.vector_store
-        try:
-            if prepared and len(prepared.vectors):
-                duration_s, found = prepared.duration_s, prepared.landmarks
-                vectors.append(prepared.vectors)
-            else:
-                counted = CountedAudio(file, progress, landmarks=library.keeps_landmarks)
-                duration_s = _fingerprint(counted, library.window_s, fingerprinter, vectors.append)
-                found = counted.landmarks(vectors.pending)
-            if file_stamp(file) != before:
-                raise _error(file, "it changed while it was read; run again when it is complete")
-            recording = Recording(
-                content_hash,
-                duration_s,
-                metadata.read(file, root),
-                vectors.pending,
-                vectors.pending_crc32,
-            )
-            library.sync_rows(found)
-        except BaseException:
-            library.rollback_rows()
-            raise
+                track = catalogue.put_tags(track, metadata.read(file, root))
+        _add_missing_landmarks(library, file, track, progress)
+        return AddResult("unchanged", track)
+    if not readmit and catalogue.is_kept_out(stored):
+        raise KeptOut
+    if prepared and prepared.stamp not in (None, before):
+        prepared = None
+    content_hash = (prepared and prepared.content_hash) or _content_hash(file)
+    if readmit:
         with library.changing():
-            track = catalogue.put(recording, entry, known.track if known else None)
-            library.commit_rows()
-        return AddResult("updated" if known else "added", track)
+            catalogue.let_in(stored, content_hash)
+    elif catalogue.keeps_out(content_hash):  # it was renamed or copied
+        with library.changing():
+            catalogue.keep_out({stored: content_hash})
+        raise KeptOut
+    same = catalogue.with_content(content_hash)
+    entry = File(stored, same.id if same else 0, *before)
+    if same:  # touched, moved or copied
+        with library.changing():
+            catalogue.put_file(entry)
+            if same.path != stored and not library.located(same.path).exists():
+                # Moved or renamed: what came from the names follows them.
+                catalogue.put_tags(same, metadata.read(file, root))
+        _add_missing_landmarks(library, file, same, progress)
+        unchanged = known is not None and known.track == same.id
+        return AddResult("unchanged" if unchanged else "duplicate", catalogue.track(same.id))
+    vectors = library.vector_store
+    try:
+        if prepared and len(prepared.vectors):
+            duration_s, found = prepared.duration_s, prepared.landmarks
+            vectors.append(prepared.vectors)
+        else:
+            counted = CountedAudio(file, progress, landmarks=library.keeps_landmarks)
+            duration_s = _fingerprint(counted, library.window_s, fingerprinter, vectors.append)
+            found = counted.landmarks(vectors.pending)
+        if file_stamp(file) != before:
+            raise _error(file, "it changed while it was read; run again when it is complete")
+        recording = Recording(
+            content_hash,
+            duration_s,
+            metadata.read(file, root),
+            vectors.pending,
+            vectors.pending_crc32,
+        )
+        library.sync_rows(found)
+    except BaseException:
+        library.rollback_rows()
+        raise
+    with library.changing():
+        track = catalogue.put(recording, entry, known.track if known else None)
+        library.commit_rows()
+    return AddResult("updated" if known else "added", track)
 
 
 def is_settled(library: Target, file: Path) -> bool:

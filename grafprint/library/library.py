@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from grafprint import files
-from grafprint.errors import LibraryError
+from grafprint.errors import LibraryError, NoTrackError
 from grafprint.library import catalogue_file, records
 from grafprint.library.folder import BACKUP, BUCKETS, CATALOGUE, LOCK, LibraryFolder, vectors_name
 from grafprint.library.lock import WriterLock
@@ -152,12 +152,12 @@ class Library(Writing, LibraryFolder):
         ]
 
     def track(self, track_id: int) -> Track:
-        """The track with this id. Raises LibraryError if there is none."""
+        """The track with this id. Raises NoTrackError if there is none."""
         with self.lock:
             try:
                 return self.catalogue.tracks[track_id]
             except KeyError:
-                raise LibraryError(f"{self.path} has no track number {track_id}") from None
+                raise NoTrackError(f"{self.path} has no track number {track_id}") from None
 
     def audio_path(self, track: Track) -> Path | None:
         """The track's audio file, for playing it; None if none of its files exists any more."""

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
 from grafprint.audio.folders import Failure
-from grafprint.errors import AudioError
+from grafprint.errors import AudioError, NoTrackError
 from grafprint.library import labels
 from grafprint.library.add_file import file_stamp, shown
 from grafprint.library.records import Track
@@ -87,8 +88,10 @@ def tag_tracks(
             report.failed.append(Failure(shown(path), str(error)))
             continue
         found = {tag.label: tag.probability for tag in tags.tags(least=LEAST)}
-        library.put_labels(track, labels.of_probabilities(tagger.tagger_id, found))
-        report.tagged.append(track)
+        # Another program may have removed or replaced it meanwhile; then it is tagged next time.
+        with suppress(NoTrackError):
+            library.put_labels(track, labels.of_probabilities(tagger.tagger_id, found))
+            report.tagged.append(track)
     if progress:
         progress("", len(missing), len(missing), 0.0)
     return report

@@ -58,7 +58,10 @@ class Records(Contents, Protocol):
         ...
 
     def track(self, track_id: int) -> Track:
-        """The track with this id, which must exist."""
+        """The track with this id, which must exist.
+
+        Raises NoTrackError, as the changes of a track do, if another program has removed it.
+        """
         ...
 
     def with_content(self, content_hash: str) -> Track | None:

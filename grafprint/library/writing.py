@@ -7,7 +7,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Protocol, Self
 
-from grafprint.errors import LibraryError
+from grafprint.errors import LibraryError, NoTrackError
 from grafprint.library.labels import Labels
 from grafprint.library.records import Track
 from grafprint.library.target import Target
@@ -93,12 +93,15 @@ class Writing:
     def put_labels(self: _Opened, track: Track, labels: Labels) -> None:
         """Store what a track sounds like, instead of what was stored before.
 
-        Raises LibraryError if there is no such track any more, or the library is open for reading
-        only.
+        Raises NoTrackError if there is no such track any more, or its content has changed, and
+        LibraryError if the library is open for reading only.
         """
         self.require_writable()
         with self.adding, self.changing() as catalogue:
-            catalogue.put_labels(self.track(track.id), labels)
+            now = self.track(track.id)
+            if now.content_hash != track.content_hash:
+                raise NoTrackError(f"track number {track.id} of {self.location} has new content")
+            catalogue.put_labels(now, labels)
 
     def remove(self: _Opened, track_id: int, *, keep_out: bool = False) -> Track:
         """Remove a track and its files from the library; returns the track.

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, LiteralString
 
 from grafprint.audio.metadata import Tags, title_of_name
+from grafprint.errors import NoTrackError
 from grafprint.library.labels import Labels
 from grafprint.library.records import File, Recording, Totals, Track
 from grafprint.remote import changes
@@ -68,10 +69,10 @@ class RemoteCatalogue:
         return found[0] if found else None
 
     def track(self, track_id: int) -> Track:
-        """The track with this id, which must exist."""
+        """The track with this id. Raises NoTrackError if another program has removed it."""
         found = self.find(track_id)
         if found is None:
-            raise KeyError(track_id)
+            raise NoTrackError(f"{self._database.address} has no track number {track_id}")
         return found
 
     def of_runs(self, runs: list[int]) -> list[Track]:
@@ -206,10 +207,13 @@ class RemoteCatalogue:
 
         def work(db: Connection) -> None:
             changes.begin(db)
-            db.execute(
-                "UPDATE grafprint.tracks SET tagger = %s, labels = %s WHERE id = %s",
-                (*labels, track.id),
+            changed = db.execute(
+                "UPDATE grafprint.tracks SET tagger = %s, labels = %s"
+                " WHERE id = %s AND content_hash = %s",
+                (*labels, track.id, track.content_hash),
             )
+            if not changed.rowcount:
+                raise NoTrackError(f"another program has removed or replaced {track.title!r}")
 
         self._database.change(work)
 
@@ -243,14 +247,18 @@ class RemoteCatalogue:
     def remove_files(self, paths: Iterable[str]) -> list[Track]:
         """Remove files, and the tracks left without a file; returns these tracks."""
         gone = list(paths)
-        before = self._tracks(
-            "WHERE id IN (SELECT track FROM grafprint.files WHERE path = ANY(%s)) ORDER BY id", gone
+        held: LiteralString = (
+            "WHERE id IN (SELECT track FROM grafprint.files WHERE path = ANY(%s)) ORDER BY id"
         )
+        dead: list[Track] = []
 
-        def work(db: Connection) -> set[int]:
+        def work(db: Connection) -> None:
             changes.begin(db)
+            before = [track_of(row) for row in db.execute(SELECT + held, (gone,)).fetchall()]
+            if not before:
+                return  # or this was committed before the connection was lost
+            dead.clear()
             db.execute("DELETE FROM grafprint.files WHERE path = ANY(%s)", (gone,))
-            dead = set()
             for track in before:
                 left = db.execute(
                     "SELECT path FROM grafprint.files WHERE track = %s ORDER BY number LIMIT 1",
@@ -258,13 +266,12 @@ class RemoteCatalogue:
                 ).fetchone()
                 if left is None:
                     changes.drop(db, track.id)
-                    dead.add(track.id)
+                    dead.append(track)
                 elif track.title_from_name:
                     db.execute(
                         "UPDATE grafprint.tracks SET title = %s WHERE id = %s",
                         (changes.stored_text(title_of_name(Path(left[0]))), track.id),
                     )
-            return dead
 
-        dead = self._database.change(work)
-        return [track for track in before if track.id in dead]
+        self._database.change(work)
+        return dead

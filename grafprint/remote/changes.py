@@ -13,6 +13,7 @@ from dataclasses import replace as changed
 from typing import Any, LiteralString
 
 from grafprint.audio.metadata import Tags
+from grafprint.errors import NoTrackError
 from grafprint.library import details
 from grafprint.library.records import File, Recording, Track
 from grafprint.remote import schema
@@ -107,7 +108,12 @@ def put(
 
 
 def hold(db: Connection, file: File) -> None:
-    """Note that a file holds its track; drop its former track if that has no other file."""
+    """Note that a file holds its track; drop its former track if that has no other file.
+
+    Raises NoTrackError if there is no such track any more.
+    """
+    if db.execute("SELECT FROM grafprint.tracks WHERE id = %s", (file.track,)).fetchone() is None:
+        raise NoTrackError(f"another program has removed track number {file.track}")
     former = db.execute(
         "SELECT track FROM grafprint.files WHERE path = %s", (file.path,)
     ).fetchone()

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from grafprint.errors import LibraryError
+from grafprint.errors import NoTrackError
 from grafprint.library.labels import Labels
 from grafprint.library.records import File, Totals, Track
 from grafprint.library.rows import RowTable
@@ -45,11 +45,11 @@ class RemoteReader(RemoteState):
         return self.catalogue.tracks((search or "").split())
 
     def track(self, track_id: int) -> Track:
-        """The track with this id. Raises LibraryError if there is none."""
+        """The track with this id. Raises NoTrackError if there is none."""
         with self.locked():
             found = self._by_id.get(track_id) or self.catalogue.find(track_id)
         if found is None:
-            raise LibraryError(f"{self.address} has no track number {track_id}")
+            raise NoTrackError(f"{self.address} has no track number {track_id}")
         return found
 
     def located(self, path: str) -> Path:
