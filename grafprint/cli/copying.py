@@ -43,6 +43,11 @@ def copy(
     if as_json:
         print_json(report.to_json())
         return
+    for path in report.kept:
+        out.print(
+            f"kept: {printable(path)}, under which the target has another recording",
+            highlight=False, markup=False, soft_wrap=True,
+        )  # fmt: skip
     out.print(
         f"{len(report.copied)} tracks copied and checked, {report.already} were there already",
         highlight=False,

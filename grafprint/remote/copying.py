@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, field
+from contextlib import suppress
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,7 +13,7 @@ import numpy as np
 
 from grafprint.audio.landmarks import EMPTY
 from grafprint.audio.metadata import Tags
-from grafprint.errors import LibraryError
+from grafprint.errors import LibraryError, NoTrackError
 from grafprint.library import labels
 from grafprint.library.add_file import stored_path
 from grafprint.library.records import File, Recording, Track
@@ -39,23 +40,28 @@ class _Made:
 
 @dataclass(frozen=True)
 class CopyReport:
-    """Which tracks were ``copied``, and how many the target had ``already``."""
+    """Which tracks were ``copied``, and how many the target had ``already``.
+
+    ``kept`` are paths under which the target has another recording, which stays.
+    """
 
     copied: list[Track] = field(default_factory=list)
     already: int = 0
+    kept: list[str] = field(default_factory=list)
 
     def to_json(self) -> dict[str, Any]:
         """The report as plain values; tracks as they are in the target."""
-        return {"copied": [asdict(track) for track in self.copied], "already": self.already}
+        return {**vars(self), "copied": [asdict(track) for track in self.copied]}
 
 
 def copy_library(source: Place, target: Place, progress: OnProgress | None = None) -> CopyReport:
     """Copy all tracks of a library into another one, which is made if there is none.
 
     Each is there as a whole or not at all, so this may be stopped at any time, and run again to
-    continue. What the target has besides stays. Fingerprints are compared with their checksums when
-    they are read and again in the target. ``progress(title, done, total)`` is called before each
-    track and at the end.
+    continue. What the target has besides stays, also another recording under the same path: it may
+    be the newer one. Tracks that are removed meanwhile are left out. Fingerprints are compared with
+    their checksums when they are read and again in the target. ``progress(title, done, total)`` is
+    called before each track and at the end.
 
     Raises LibraryError if one of both cannot be used, fingerprints are damaged, or another network
     made the target.
@@ -76,21 +82,49 @@ def copy_library(source: Place, target: Place, progress: OnProgress | None = Non
             for done, track in enumerate(tracks):
                 if progress:
                     progress(track.title, done, len(tracks))
-                same = new.catalogue.with_content(track.content_hash)
-                if same is None:
-                    same = _copy_track(old, new, track)
-                    report.copied.append(same)
-                else:
-                    already += 1
-                _copy_rest(old, new, track, same)
+                with suppress(NoTrackError):  # another program has removed it
+                    already += _copy_track(old, new, track.id, report)
             _copy_facts(old, new)
             _check(new, report.copied)
         if progress:
             progress("", len(tracks), len(tracks))
-    return CopyReport(report.copied, already)
+    return replace(report, already=already)
 
 
-def _copy_track(old: AnyLibrary, new: AnyLibrary, track: Track) -> Track:
+def _copy_track(old: AnyLibrary, new: AnyLibrary, track_id: int, report: CopyReport) -> bool:
+    """Copy what the target lacks of a track; returns whether it has its recording already."""
+    with old.locked():  # as it is now: another program may change it
+        track = old.track(track_id)
+        files = _files(old, new, track)
+        stored = new.catalogue.with_content(track.content_hash)
+        there = stored is not None
+        free = []
+        for file in files:
+            known = new.catalogue.file(file.path)
+            if known is None:
+                free.append(file)
+            elif stored is None or known.track != stored.id:
+                report.kept.append(file.path)
+        if stored is None and not free:
+            return False
+        if stored is None:
+            recording, landmarks = _read(old, new, track)
+    if stored is None:
+        try:
+            new.sync_rows(landmarks)
+        except BaseException:
+            new.rollback_rows()
+            raise
+        with new.changing() as catalogue:
+            stored = catalogue.put(recording, free.pop(0), None)
+            new.commit_rows()
+        report.copied.append(stored)
+    _copy_rest(old, new, track, stored, free)
+    return there
+
+
+def _read(old: AnyLibrary, new: AnyLibrary, track: Track) -> tuple[Recording, np.ndarray | None]:
+    """Append a track's fingerprints to the pending ones of the target; returns its landmarks."""
     rows, marks = new.vector_store, []
     try:
         for begin in range(track.first, track.first + track.count, _BLOCK):
@@ -107,28 +141,22 @@ def _copy_track(old: AnyLibrary, new: AnyLibrary, track: Track) -> Track:
         landmarks = np.concatenate(marks) if marks else None
         if landmarks is not None and (landmarks == EMPTY).all():
             landmarks = None  # it was added by a version that had none
-        recording = Recording(
-            track.content_hash, track.duration_s, _tags(track), track.count, rows.pending_crc32
-        )
-        new.sync_rows(landmarks)
     except BaseException:
         new.rollback_rows()
         raise
-    file = _files(old, new, track)[0]
-    known = new.catalogue.file(file.path)
-    with new.changing() as catalogue:
-        stored = catalogue.put(recording, file, known.track if known else None)
-        new.commit_rows()
-    return stored
+    recording = Recording(
+        track.content_hash, track.duration_s, _tags(track), track.count, rows.pending_crc32
+    )
+    return recording, landmarks
 
 
-def _copy_rest(old: AnyLibrary, new: AnyLibrary, track: Track, stored: Track) -> None:
-    """Copy what else is known of a track: all its files, and what it sounds like."""
-    for file in _files(old, new, track):
-        entry = File(file.path, stored.id, file.size, file.mtime_ns)
-        if new.catalogue.file(file.path) != entry:
-            with new.changing() as catalogue:
-                catalogue.put_file(entry)
+def _copy_rest(
+    old: AnyLibrary, new: AnyLibrary, track: Track, stored: Track, files: list[File]
+) -> None:
+    """Copy what else is known of a track: ``files`` of it, and what it sounds like."""
+    for file in files:
+        with new.changing() as catalogue:
+            catalogue.put_file(replace(file, track=stored.id))
     tagger = old.tagger_of(track)
     if tagger is not None and new.tagger_of(stored) is None:
         new.put_labels(stored, labels.of_probabilities(tagger, old.labels_of(track)))
@@ -149,16 +177,19 @@ def _copy_facts(old: AnyLibrary, new: AnyLibrary) -> None:
 def _check(library: AnyLibrary, tracks: list[Track]) -> None:
     """Read the fingerprints of tracks again, and compare them with their checksums."""
     for track in tracks:
-        actual = 0
-        for begin in range(track.first, track.first + track.count, _BLOCK):
-            end = min(begin + _BLOCK, track.first + track.count)
-            halves = library.vectors(np.arange(begin, end)).astype("<f2")
-            actual = zlib.crc32(halves.tobytes(), actual)
-        if actual != library.catalogue.checksum(track.id):
-            raise LibraryError(
-                f"the fingerprints of {track.title!r} did not arrive in {library.location} as they "
-                f"were sent: check its disk, remove track {track.id}, and copy again"
-            )
+        with suppress(NoTrackError), library.locked():
+            if library.track(track.id).first != track.first:
+                continue  # another program has replaced it
+            actual = 0
+            for begin in range(track.first, track.first + track.count, _BLOCK):
+                end = min(begin + _BLOCK, track.first + track.count)
+                halves = library.vectors(np.arange(begin, end)).astype("<f2")
+                actual = zlib.crc32(halves.tobytes(), actual)
+            if actual != library.catalogue.checksum(track.id):
+                raise LibraryError(
+                    f"the fingerprints of {track.title!r} did not arrive in {library.location} as "
+                    f"they were sent: check its disk, remove track {track.id}, and copy again"
+                )
 
 
 def _files(old: AnyLibrary, new: AnyLibrary, track: Track) -> list[File]:

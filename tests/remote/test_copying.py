@@ -8,9 +8,10 @@ import pytest
 from grafprint.errors import LibraryError
 from grafprint.library import Library, labels
 from grafprint.remote import copying
+from grafprint.remote.address import Address
 from grafprint.remote.copying import copy_library
 from grafprint.remote.opening import create_library, is_there, open_library
-from tests.libraries import Network, fill, write_music
+from tests.libraries import Network, excerpt, fill, write_music, write_wav
 from tests.remote.conftest import given, opened
 
 
@@ -103,6 +104,43 @@ def test_the_target_keeps_what_it_has_besides(folder, address, fingerprinter, tm
     assert len(copy_library(folder, address).copied) == 3
     with open_library(address) as library:
         assert len(library.tracks()) == 4
+
+
+def test_a_newer_recording_of_the_target_is_kept(folder, address, fingerprinter, tmp_path):
+    copy_library(folder, address)
+    changed, copied = tmp_path / "music" / "track 0.wav", tmp_path / "music" / "copy.wav"
+    write_wav(changed, excerpt(5, 20, 2.0))
+    write_wav(copied, excerpt(6, 20, 2.0))
+    with opened(address) as library:
+        library.add(changed, fingerprinter)
+        library.add(copied, fingerprinter)
+        before = {track.path: track for track in library.tracks()}
+    report = copy_library(folder, address)
+    assert report.copied == [] and report.already == 2
+    assert sorted(report.kept) == [str(copied), str(changed)]
+    with open_library(address) as library:
+        assert {track.path: track for track in library.tracks()} == before
+
+
+def test_what_other_programs_remove_meanwhile_is_left_out(address, postgres, tmp_path):
+    """Of the source before it is read, and of the target after it was written."""
+    with create_library(address, Network()) as library:
+        tracks = fill(library, given(4))
+    target = Address(postgres.new_database(f"{address.name}target"))
+
+    def remove(title, done, total):
+        if done == 1:
+            with opened(address) as source:
+                source.remove(tracks[2].id)
+        if done == 3:
+            with opened(target) as there:
+                there.remove(there.tracks("track 0")[0].id)
+
+    report = copy_library(address, target, remove)
+    assert [track.title for track in report.copied] == ["track 0", "track 1", "track 3"]
+    with open_library(target) as library:
+        assert [track.title for track in library.tracks()] == ["track 1", "track 3"]
+        assert library.damaged() == []
 
 
 def test_damage_is_not_copied(address, tmp_path):
