@@ -28,8 +28,12 @@ class ExactEngine:
 
     def __init__(self, settings: EngineSettings, dim: int) -> None:
         self.settings, self._dim = settings, dim
+        self._forget()
+
+    def _forget(self) -> None:
         self._runs: set[int] = set()
         self._rows = np.empty(0, np.int64)  # row numbers, by the index's own numbers
+        self.__dict__.pop("_index", None)
 
     def put(self, rows: np.ndarray, vectors: np.ndarray) -> None:
         """Do nothing: each program reads what it lacks before it searches."""
@@ -48,6 +52,13 @@ class ExactEngine:
                 "server: start a Milvus server, and name it with `grafprint library reindex "
                 "--milvus`"
             )
+        try:
+            self._follow(runs, portions)
+        except BaseException:  # in the middle of a change: what there is cannot be trusted
+            self._forget()
+            raise
+
+    def _follow(self, runs: dict[int, int], portions: Portions) -> None:
         if gone := self._runs - runs.keys():
             gone_runs = np.fromiter(gone, np.int64)
             dead = np.isin(self._rows >> RUN_BITS, gone_runs)

@@ -400,6 +400,35 @@ def test_a_library_too_large_to_search_without_a_server_says_what_to_do(remote, 
         identify(remote, tracks[0][:10])
 
 
+@pytest.mark.parametrize("fails", ["read", "add"])
+def test_a_first_search_that_fails_leaves_nothing_twice(address, remote, fails, monkeypatch):
+    from grafprint.library.index.row_index import RowIndex
+
+    tracks = given(3)
+    stored = fill(remote, tracks)
+    where, name = {"read": (type(remote), "parts_of"), "add": (RowIndex, "add")}[fails]
+    method, calls = getattr(where, name), []
+
+    def interrupted(self, *arguments):
+        calls.append(1)
+        if fails == "read" and len(calls) == 2:
+            raise LibraryError("the connection was lost")
+        found = method(self, *arguments)
+        if fails == "add" and len(calls) == 2:
+            raise KeyboardInterrupt
+        return found
+
+    with open_library(address) as reader:
+        with monkeypatch.context() as broken:
+            broken.setattr(where, name, interrupted)
+            with pytest.raises((LibraryError, KeyboardInterrupt)):
+                identify(reader, tracks[0][5:30])
+        for number, track in enumerate(stored):
+            rows = reader.search(tracks[number][5:30], 2)[1]
+            assert rows[:, 0].tolist() == (track.first + np.arange(5, 30)).tolist()
+            assert (rows[:, 0] != rows[:, 1]).all()
+
+
 def test_a_library_of_a_later_format_is_refused(address, remote):
     import psycopg
 
