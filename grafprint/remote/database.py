@@ -108,18 +108,20 @@ class Database:
     def _patiently(self, work: Callable[[Connection], _T]) -> _T:
         """Run ``work``, again and on a new connection while that may help."""
         with _explained(self.address):
-            deadline = time.monotonic() + PATIENCE_S
+            deadline = 0.0  # what works may take its time
             wait_s = 0.1
             while True:
                 try:
                     return work(self._current())
                 except _RETRIED:
+                    deadline = deadline or time.monotonic() + PATIENCE_S
                     if time.monotonic() > deadline:
                         raise
                     if self._depth:
                         self._current().execute("ROLLBACK")
                         _begin(self._current())
                 except (psycopg.OperationalError, psycopg.InterfaceError) as failure:
+                    deadline = deadline or time.monotonic() + PATIENCE_S
                     hopeless = self._connected or _hopeless(failure)
                     if hopeless or time.monotonic() > deadline:
                         raise

@@ -151,6 +151,24 @@ def test_lost_connections_lose_nothing(address, postgres):
     library.close()
 
 
+def test_a_connection_lost_late_in_a_long_call_is_made_again(address, monkeypatch):
+    from grafprint.remote import database
+
+    monkeypatch.setattr(database, "PATIENCE_S", 0.5)
+    calls = []
+
+    def work(connection):
+        calls.append(1)
+        if len(calls) == 1:
+            connection.execute("SELECT pg_sleep(0.6)")
+            connection.execute("SELECT pg_terminate_backend(pg_backend_pid())")
+        return connection.execute("SELECT 7").fetchone()
+
+    with create_library(address, Network()) as library:
+        assert library.database.change(work) == (7,)  # type: ignore[union-attr]
+    assert len(calls) == 2
+
+
 def test_a_server_that_stays_away_is_reported(address, postgres, monkeypatch):
     from grafprint.remote import database
 
