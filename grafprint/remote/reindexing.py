@@ -6,6 +6,7 @@ import logging
 import time
 import uuid
 from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -18,12 +19,17 @@ from grafprint.remote.library import RemoteLibrary
 from grafprint.remote.ownership import condemned, forget, is_noted, note
 from grafprint.remote.state import connect
 
+if TYPE_CHECKING:
+    from grafprint.remote.milvus import MilvusEngine
+
 _log = logging.getLogger(__name__)
 
 # Searches that began before the change may still ask the old index.
 GRACE_S = 5.0
 # Fewer fingerprints are searched as fast without their index being complete.
 SETTLED_FROM = 20_000
+# Fewer are copied while writers wait: in about a second.
+LITTLE = 20_000
 
 
 def prefix(library: RemoteLibrary) -> str:
@@ -43,65 +49,24 @@ def reindex(
 ) -> None:
     """Fill the new index ``settings`` with the library's fingerprints, then search with it.
 
-    Others may read and write meanwhile: what they change is brought into the new index in the
-    transaction that makes it the library's. If this is stopped, the old index stays.
-    ``progress(done, total)`` counts fingerprints.
+    Others may read and write meanwhile: what they change is brought into the new index as well, the
+    last of it in the transaction that makes it the library's, for which they wait. If this is
+    stopped, the old index stays. ``progress(done, total)`` counts fingerprints.
 
     Raises LibraryError if a server fails or the library is open for reading only.
     """
     library.require_writable()
     engine = connect(settings, library.dim)
+    filling = None if isinstance(engine, ExactEngine) else _Filling(library, engine, progress)
     try:
-        if not isinstance(engine, ExactEngine):
-            library.database.change(lambda db: note(db, settings, library.database.writer))
-            engine.create()
-        copied: set[int] = set()
-
-        def copy(runs: Iterable[tuple[int, int]]) -> int:
-            done, total, sounding = 0, len(library), 0
-            for run, count in runs:
-                for first, vectors, _ in library.parts_of(run):
-                    engine.put(first + np.arange(len(vectors)), vectors)
-                    sounding += int(vectors.any(axis=1).sum())
-                copied.add(run)
-                done += count
-                if progress:
-                    progress(done, max(done, total))
-            return sounding
-
-        if not isinstance(engine, ExactEngine):
-            runs, counts = library.live_runs()
-            sounding = copy(zip(runs.tolist(), counts.tolist(), strict=True))
-            if counts.sum() >= SETTLED_FROM:
-                engine.settle()
-            if (there := engine.count()) < sounding:
-                raise LibraryError(
-                    f"the search server {settings.uri} has only {there} of {sounding} fingerprints "
-                    "that it was sent: see its log, and run it again"
-                )
+        if filling:
+            filling.begin()
+            filling.catch_up()
 
         def switch(db: Connection) -> str:
             (old,) = one(db, "SELECT engine FROM grafprint.state FOR UPDATE")
-            if not isinstance(engine, ExactEngine):
-                if not is_noted(db, settings):
-                    raise LibraryError(
-                        "the connection was lost, and another program that made an index has "
-                        "deleted this one as left behind: run it again"
-                    )
-                live = {run for (run,) in db.execute("SELECT run FROM grafprint.tracks")}
-                for run in sorted(live - copied):
-                    bounds = schema.parts_of(run)
-                    with db.cursor(binary=True) as cursor:
-                        parts = cursor.execute(
-                            "SELECT id, fingerprints FROM grafprint.parts"
-                            " WHERE id BETWEEN %s AND %s", bounds
-                        ).fetchall()  # fmt: skip
-                    for part, data in parts:
-                        vectors = np.frombuffer(data, "<f2").reshape(-1, library.dim)
-                        first = part << schema.PART_BITS
-                        engine.put(first + np.arange(len(vectors)), vectors)
-                engine.remove(sorted(copied - live))
-                note(db, settings, 0)
+            if filling:
+                filling.finish(db)
             db.execute(
                 f"UPDATE grafprint.state SET engine = %s, {schema.CHANGED}",
                 (settings.to_text(),),
@@ -115,6 +80,93 @@ def reindex(
     if old.kind == MILVUS and old != settings:
         time.sleep(GRACE_S)
     _drop_others(library)
+
+
+class _Filling:
+    """A new index, and what it has of the library."""
+
+    def __init__(
+        self,
+        library: RemoteLibrary,
+        engine: MilvusEngine,
+        progress: Callable[[int, int], None] | None,
+    ) -> None:
+        self._library, self._engine, self._progress = library, engine, progress
+        self._has: dict[int, int] = {}  # the runs in it, and how many of their rows
+        self._done = 0
+
+    def begin(self) -> None:
+        """Make the index."""
+        database = self._library.database
+        database.change(lambda db: note(db, self._engine.settings, database.writer))
+        self._engine.create()
+
+    def catch_up(self) -> None:
+        """Copy, again and again, until hardly anything has been added meanwhile.
+
+        Or until as much is added as is copied in the same time.
+        """
+        before = None
+        while True:
+            runs, counts = self._library.live_runs()
+            live = dict(zip(runs.tolist(), counts.tolist(), strict=True))
+            missing = {run: count for run, count in live.items() if run not in self._has}
+            left = sum(missing.values())
+            if before is not None and (left <= LITTLE or left >= before):
+                break
+            for run, count in missing.items():
+                self._put(run, (part[:2] for part in self._library.parts_of(run)))
+                self._done += count
+                if self._progress:
+                    self._progress(self._done, max(self._done, len(self._library)))
+            self._remove(self._has.keys() - live.keys())
+            if left >= SETTLED_FROM:
+                self._engine.settle()
+            before = left
+        there, sent = self._engine.count(), sum(self._has.values())
+        if there < sent:
+            raise LibraryError(
+                f"the search server {self._engine.settings.uri} has only {there} of {sent} "
+                "fingerprints that it was sent: see its log, and run it again"
+            )
+
+    def finish(self, db: Connection) -> None:
+        """Bring the index up to date in a transaction that holds off all changes."""
+        if not is_noted(db, self._engine.settings):
+            raise LibraryError(
+                "the connection was lost, and another program that made an index has deleted this "
+                "one as left behind: run it again"
+            )
+        live = {run for (run,) in db.execute("SELECT run FROM grafprint.tracks")}
+        for run in sorted(live - self._has.keys()):
+            with db.cursor(binary=True) as cursor:
+                parts = cursor.execute(
+                    "SELECT id, fingerprints FROM grafprint.parts WHERE id BETWEEN %s AND %s",
+                    schema.parts_of(run),
+                ).fetchall()
+            dim = self._library.dim
+            self._put(
+                run,
+                (
+                    (part << schema.PART_BITS, np.frombuffer(data, "<f2").reshape(-1, dim))
+                    for part, data in parts
+                ),
+            )
+        self._remove(self._has.keys() - live)
+        note(db, self._engine.settings, 0)
+
+    def _put(self, run: int, parts: Iterable[tuple[int, np.ndarray]]) -> None:
+        sent = 0
+        for first, vectors in parts:
+            self._engine.put(first + np.arange(len(vectors)), vectors)
+            sent += int(vectors.any(axis=1).sum())
+        self._has[run] = sent
+
+    def _remove(self, runs: Iterable[int]) -> None:
+        gone = sorted(runs)
+        self._engine.remove(gone)
+        for run in gone:
+            del self._has[run]
 
 
 def _drop_others(library: RemoteLibrary) -> None:

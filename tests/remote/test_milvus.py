@@ -272,6 +272,38 @@ def test_an_index_in_use_is_not_deleted_by_another_program(address, searched, mi
     assert identify(searched, tracks[1][5:30]).matches[0].track == stored[1]
 
 
+def test_writers_wait_for_the_last_rows_only(address, searched, milvus, monkeypatch):
+    """Most of what is added while the index is made is copied before they have to wait."""
+    monkeypatch.setattr(reindexing, "LITTLE", ROWS)
+    tracks = given(20)
+    stored = fill(searched, tracks[:10])
+    put, in_transaction = engine.MilvusEngine.put, {False: 0, True: 0}
+    name = reindexing.new_collection(searched)
+
+    def counted(self, rows, vectors):
+        if self.settings.collection == name:
+            in_transaction[searched.database._in_transaction] += len(rows)
+        put(self, rows, vectors)
+
+    monkeypatch.setattr(engine.MilvusEngine, "put", counted)
+    with opened(address) as other:
+
+        def meanwhile(done, _):
+            number = len(stored)
+            if done == ROWS:
+                stored.extend(fill(other, tracks[number : number + 5], number))
+                other.remove(stored[1].id)
+            if done == 11 * ROWS:
+                stored.extend(fill(other, tracks[number : number + 1], number))
+
+        settings = engine.settings_for(milvus.uri, name, "FLAT", {}, plain=False)
+        reindexing.reindex(searched, settings, meanwhile)
+    assert in_transaction == {False: 14 * ROWS, True: ROWS}
+    assert rows_searched(searched) == len(searched) == 15 * ROWS
+    for number in (0, 2, 14, 15):
+        assert identify(searched, tracks[number][5:30]).matches[0].track == stored[number]
+
+
 def test_what_a_stopped_program_leaves_is_deleted_later(address, searched, milvus):
     fill(searched, given(1))
 
