@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import random
 import threading
 import zlib
 from collections.abc import Iterator
@@ -22,7 +23,7 @@ from grafprint.remote.address import Address
 from grafprint.remote.catalogue import RemoteCatalogue
 from grafprint.remote.changes import abandon_dead
 from grafprint.remote.database import Connection
-from grafprint.remote.engine import Engine
+from grafprint.remote.engine import Engine, blocks
 from grafprint.remote.exact import ExactEngine
 from grafprint.remote.founding import delete_unused, make_tables
 from grafprint.remote.ownership import require_own
@@ -32,6 +33,7 @@ from grafprint.remote.storing import PendingRun
 
 _log = logging.getLogger(__name__)
 _SWEPT = 200  # runs removed from the index at once
+_COUNTED = 2000  # tracks whose rows in the index are counted by `library check`
 
 
 class RemoteLibrary(Writing, RemoteReader):
@@ -184,10 +186,28 @@ class RemoteLibrary(Writing, RemoteReader):
         return found
 
     def index_is_damaged(self) -> bool:
-        """Whether the search server lacks some of the fingerprints."""
+        """Whether the search server lacks some of the fingerprints.
+
+        Compares how many it has in all, and how many of each track, or of some in large libraries:
+        rows of removed tracks may make up for missing ones.
+        """
         with self.locked():
             engine, sounding = self._searcher(), self._state.sounding
-        return not isinstance(engine, ExactEngine) and engine.count() < sounding
+        if isinstance(engine, ExactEngine):
+            return False
+        if engine.count() < sounding:
+            return True
+        runs = self.live_runs()[0].tolist()
+        for some in blocks(random.sample(runs, min(len(runs), _COUNTED)), _SWEPT):
+            there = engine.count(some)
+            # Asked afterwards: tracks may be removed meanwhile.
+            (wanted,) = self.database.rows(
+                "SELECT coalesce(sum(sounding), 0)::bigint FROM grafprint.tracks"
+                " WHERE run = ANY(%s)", (some,)
+            )[0]  # fmt: skip
+            if there < wanted:
+                return True
+        return False
 
     @property
     def index_remedy(self) -> str:

@@ -128,20 +128,24 @@ class MilvusEngine:
     def remove(self, runs: Iterable[int]) -> None:
         """See :class:`~grafprint.remote.engine.Engine`."""
         for some in blocks(runs, _RUNS):
-            ranges = [f"(row >= {first_row(run)} and row < {first_row(run + 1)})" for run in some]
             self._patiently(
-                lambda client, ranges=ranges: client.delete(  # type: ignore[misc]
-                    self.settings.collection, filter=" or ".join(ranges), timeout=_CALL_S
+                lambda client, some=some: client.delete(  # type: ignore[misc]
+                    self.settings.collection, filter=_rows_of(some), timeout=_CALL_S
                 ),
                 _WRITE_S,
             )
 
-    def count(self) -> int:
-        """How many rows there are."""
+    def count(self, runs: Iterable[int] | None = None) -> int:
+        """How many rows there are, in all or of some runs."""
+        if runs is not None:
+            return sum(self._count(_rows_of(some)) for some in blocks(runs, _RUNS))
+        return self._count("")
+
+    def _count(self, which: str) -> int:
         found = self._patiently(
             lambda client: client.query(
                 self.settings.collection,
-                filter="",
+                filter=which,
                 output_fields=["count(*)"],
                 consistency_level="Strong",
                 timeout=_CALL_S,
@@ -158,8 +162,8 @@ class MilvusEngine:
         if "ef" in how:
             how["ef"] = max(how["ef"], k)
         # The server waits for what was written before: a fraction of a second, and only needed
-        # where something was.
-        level = "Strong" if self.age_s < _SETTLED_S else "Eventually"
+        # where something was. Else only if it lags by more than five seconds, its own setting.
+        level = "Strong" if self.age_s < _SETTLED_S else "Bounded"
         products = np.full((len(queries), k), -np.inf, np.float32)
         rows = np.full((len(queries), k), -1)
         for begin in range(0, len(queries), _QUERIES):
@@ -231,6 +235,11 @@ class MilvusEngine:
                 "(GRAFPRINT_MILVUS_CA)"
             )
         return LibraryError(f"the search server {where} does not work: {reason} ({text})")
+
+
+def _rows_of(runs: list[int]) -> str:
+    """What finds the rows of some runs."""
+    return " or ".join(f"(row >= {first_row(run)} and row < {first_row(run + 1)})" for run in runs)
 
 
 def _unindexed(collection: str) -> Callable[[MilvusClient], int]:

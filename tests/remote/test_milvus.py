@@ -319,20 +319,27 @@ def test_what_a_stopped_program_leaves_is_deleted_later(address, searched, milvu
     assert collections(searched) == [searched.engine.collection]
 
 
-def test_a_copy_of_the_database_leaves_the_index_of_the_original_alone(address, milvus):
+def copied(address):
+    """The address of a copy of a database."""
     import psycopg
 
+    server, _, name = address.url.rpartition("/")
+    with psycopg.connect(f"{server}/postgres", autocommit=True) as connection:
+        # What is copied may have no connections; those there are come back by themselves.
+        connection.execute(
+            "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE datname = %s",
+            (name,),
+        )
+        connection.execute(f'CREATE DATABASE "{name}copy" TEMPLATE "{name}"')
+    return Address(f"{address.url}copy")
+
+
+def test_a_copy_of_the_database_leaves_the_index_of_the_original_alone(address, milvus):
     tracks = given(4)
     with create_library(address, Network()) as library:
         search_with(library, milvus)
         stored = fill(library, tracks[:2])
-    name = f"{address.name}copy"
-    with psycopg.connect(address.url.rpartition("/")[0] + "/postgres", autocommit=True) as server:
-        server.execute(f'CREATE DATABASE "{name}" TEMPLATE "{address.name}"')
-    with (
-        opened(address) as library,
-        opened(Address(address.url.rpartition("/")[0] + "/" + name)) as copy,
-    ):
+    with opened(copied(address)) as copy, opened(address) as library:
         assert identify(copy, tracks[0][5:30]).matches[0].track == stored[0]
         with pytest.raises(LibraryError, match="is a copy, and its search index is still that of"):
             fill(copy, tracks[2:3], 2)
@@ -345,6 +352,38 @@ def test_a_copy_of_the_database_leaves_the_index_of_the_original_alone(address, 
         for one, number, track in ((library, 0, stored[0]), (library, 2, more), (copy, 3, other)):
             assert identify(one, tracks[number][5:30]).matches[0].track == track
         assert rows_searched(library) == 3 * ROWS and rows_searched(copy) == 2 * ROWS
+
+
+def test_a_restored_library_is_told_to_make_its_index_anew(address, searched, milvus):
+    """Milvus has as many rows as before, but lacks a track that was removed after the backup."""
+    tracks = given(4)
+    stored = fill(searched, tracks[:3])
+    restored = copied(address)
+    searched.remove(stored[1].id)
+    fill(searched, tracks[3:], 3)
+    searched.finish()
+    assert rows_searched(searched) == 3 * ROWS and not searched.index_is_damaged()
+    with opened(restored) as library:
+        assert library.index_is_damaged()
+        search_with(library, milvus)
+        assert not library.index_is_damaged()
+        assert identify(library, tracks[1][5:30]).matches[0].track == stored[1]
+
+
+def test_a_search_long_after_a_change_waits_only_for_a_server_that_lags(searched, monkeypatch):
+    levels = []
+    search = pymilvus.MilvusClient.search
+
+    def noted(client, *arguments, **options):
+        levels.append(options["consistency_level"])
+        return search(client, *arguments, **options)
+
+    monkeypatch.setattr(pymilvus.MilvusClient, "search", noted)
+    (track,) = fill(searched, given(1))
+    assert identify(searched, given(1)[0][5:30]).matches[0].track == track
+    monkeypatch.setattr(engine, "_SETTLED_S", 0.0)
+    assert identify(searched, given(1)[0][5:30]).matches[0].track == track
+    assert levels == ["Strong", "Bounded"]
 
 
 def test_an_index_that_is_lost_is_made_anew(address, searched, milvus, monkeypatch):
