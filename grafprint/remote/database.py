@@ -27,6 +27,13 @@ _CONNECT_S = 10
 # Half-dead connections are noticed: after 30 s without an answer to what was sent, or when idle.
 _TCP = {"keepalives_idle": 30, "keepalives_interval": 10, "keepalives_count": 3,
         "tcp_user_timeout": 30_000, "connect_timeout": _CONNECT_S}  # fmt: skip
+# The same on the server's side, of whose writers others wait: a machine that vanishes in a change
+# lets go of it after a minute, a program that hangs there after ten. The longest pause in a
+# change is that of a reindex whose last rows the search server does not take.
+_SERVER_SIDE = {"tcp_keepalives_idle": "30s", "tcp_keepalives_interval": "10s",
+                "tcp_keepalives_count": "3", "tcp_user_timeout": "30s",
+                "idle_in_transaction_session_timeout": "10min"}  # fmt: skip
+_LOST = (psycopg.OperationalError, psycopg.InterfaceError, sql.IdleInTransactionSessionTimeout)
 _RETRIED = (sql.SerializationFailure, sql.DeadlockDetected)
 
 
@@ -120,7 +127,7 @@ class Database:
                     if self._depth:
                         self._current().execute("ROLLBACK")
                         _begin(self._current())
-                except (psycopg.OperationalError, psycopg.InterfaceError) as failure:
+                except _LOST as failure:
                     deadline = deadline or time.monotonic() + PATIENCE_S
                     hopeless = self._connected or _hopeless(failure)
                     if hopeless or time.monotonic() > deadline:
@@ -163,6 +170,10 @@ class Database:
     def _become_writer(self, connection: Connection) -> None:
         """Hold the lock that tells other writers that this one lives."""
         connection.execute("SET synchronous_commit = on")
+        connection.execute(
+            "SELECT set_config(name, value, false) FROM unnest(%s::text[], %s::text[]) AS s (name,"
+            " value)", (list(_SERVER_SIDE), list(_SERVER_SIDE.values()))
+        )  # fmt: skip
         if not has_library(connection):
             return
         (self.writer,) = one(connection, "SELECT nextval('grafprint.writers')")

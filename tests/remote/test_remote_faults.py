@@ -5,6 +5,7 @@ import random
 import signal
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -14,7 +15,7 @@ from grafprint.library import Track
 from grafprint.matching import identify
 from grafprint.remote.opening import create_library, open_library
 from tests.libraries import Network, fill
-from tests.remote.conftest import given, wait_until
+from tests.remote.conftest import given, opened, wait_until
 from tests.remote.writing import Writers, assert_no_leftovers, assert_nothing_lost
 
 FAULTS = int(os.environ.get("GRAFPRINT_FAULTS", "8"))  # of each kind; more for a long run
@@ -149,6 +150,40 @@ def test_lost_connections_lose_nothing(address, postgres):
     assert library.damaged() == []
     assert_no_leftovers(library)
     library.close()
+
+
+def test_a_writer_that_vanishes_in_a_change_lets_others_go_on(address, monkeypatch):
+    """Its connection stays open, but it says nothing more. If it comes back, it begins again."""
+    from grafprint.remote import changes, database
+
+    soon = {**database._SERVER_SIDE, "idle_in_transaction_session_timeout": "500ms"}
+    with monkeypatch.context() as hasty:
+        hasty.setattr(database, "_SERVER_SIDE", soon)
+        create_library(address, Network()).close()
+        vanished = opened(address)
+    began, go_on, calls = threading.Event(), threading.Event(), []
+
+    def work(connection):
+        changes.begin(connection)
+        calls.append(1)
+        began.set()
+        go_on.wait(60)
+        return connection.execute("SELECT 7").fetchone()
+
+    with opened(address) as library, ThreadPoolExecutor() as threads:
+        done = threads.submit(vanished.database.change, work)
+        assert began.wait(60)
+        started = time.monotonic()
+        (track,) = fill(library, given(1))
+        assert 0.2 < time.monotonic() - started < 30 and library.tracks() == [track]
+        go_on.set()
+        assert done.result(60) == (7,) and len(calls) == 2
+        server_side = library.database.rows(
+            "SELECT name, setting::int FROM pg_settings WHERE name = ANY(%s) ORDER BY name",
+            (list(database._SERVER_SIDE),),
+        )
+    assert [setting for _, setting in server_side] == [600_000, 3, 30, 10, 30_000]
+    vanished.release()
 
 
 def test_a_connection_lost_late_in_a_long_call_is_made_again(address, monkeypatch):
