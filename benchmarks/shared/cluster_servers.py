@@ -18,6 +18,7 @@ from pathlib import Path
 
 USER = "grafprint"
 LOCKED = "locked"  # needs a password
+REFUSED = "refused"  # nobody of this name is let in
 MILVUS_TOKEN = "root:Milvus"  # what a new server has
 # PostgreSQL refuses to run as root, so it runs as this user, in folders that it can reach.
 _OTHER = "nobody"
@@ -84,7 +85,7 @@ class Server:
 
 
 class Postgres(Server):
-    """A PostgreSQL server on this machine, which trusts everybody on it but the role LOCKED."""
+    """A PostgreSQL server on this machine, which trusts everybody on it but LOCKED and REFUSED."""
 
     def __init__(self, settings: Mapping[str, str] = {}) -> None:
         """``settings``: of the server, instead of those that suit tests."""
@@ -110,7 +111,8 @@ class Postgres(Server):
             "--no-locale", "--no-sync",
         )  # fmt: skip
         rules = self.data / "pg_hba.conf"
-        rules.write_text(f"host all {LOCKED} all scram-sha-256\n" + rules.read_text())
+        first = f"host all {LOCKED} all scram-sha-256\nhost all {REFUSED} all reject\n"
+        rules.write_text(first + rules.read_text())
 
     def begin(self) -> None:
         # Durable against the end of the process, not of the machine: tests kill only the process.

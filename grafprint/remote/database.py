@@ -179,11 +179,6 @@ class Database:
         (self.writer,) = one(connection, "SELECT nextval('grafprint.writers')")
         connection.execute("SELECT pg_advisory_lock(%s, %s)", (schema.WRITERS, self.writer))
 
-    def claim(self) -> None:
-        """Become a writer on the connection that made the tables."""
-        with self.lock:
-            self._patiently(self._become_writer)
-
 
 def has_library(connection: Connection) -> bool:
     """Whether the database has the tables of a library."""
@@ -240,7 +235,12 @@ def _explained(address: Address) -> Iterator[None]:
                 "the server cannot be reached, or refuses; check that it runs, the address, and "
                 "the password (PGPASSWORD, ~/.pgpass)"
             )
-            if any(word in text for word in ("SSL", "certificate")):
+            if "pg_hba.conf" in text:
+                reason = (
+                    "its pg_hba.conf lets nobody in with this user, database, host or encryption: "
+                    "name another user (USER@ in the address, or PGUSER), or ask its owner"
+                )
+            elif any(word in text for word in ("SSL", "certificate")):
                 reason = (
                     "the connection cannot be encrypted: give the server a certificate "
                     "(sslrootcert names its signer); or, if nobody can listen on that network, "

@@ -7,7 +7,7 @@ import shutil
 
 import pytest
 
-from benchmarks.shared.cluster_servers import LOCKED, MILVUS_TOKEN
+from benchmarks.shared.cluster_servers import LOCKED, MILVUS_TOKEN, REFUSED
 from grafprint.errors import LibraryError
 from grafprint.matching import identify
 from grafprint.remote import database
@@ -132,6 +132,14 @@ def test_a_password_comes_from_a_file_or_the_environment(address, home, monkeypa
     (home / ".pgpass").write_text(f"127.0.0.1:{postgres.port}:*:{LOCKED}:secret word\n")
     (home / ".pgpass").chmod(0o600)
     open_library(place).close()
+
+
+def test_who_is_not_let_in_is_not_told_to_give_up_encryption(address, postgres):
+    create_library(address, Network()).close()
+    place = Address(f"postgresql://{REFUSED}@127.0.0.1:{postgres.port}/{address.name}")
+    with pytest.raises(LibraryError, match="lets nobody in") as refused:
+        open_library(place)
+    assert "sslmode" not in str(refused.value)
 
 
 def test_a_search_server_is_asked_with_certificate_and_password(
