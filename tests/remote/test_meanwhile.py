@@ -88,7 +88,7 @@ def test_labels_of_a_former_content_are_not_stored(remote):
     )
     with pytest.raises(LibraryError, match="'track 0'"):
         remote.catalogue.put_labels(track, of_probabilities("a tagger", {"Piano": 0.5}))
-    assert remote.catalogue.labels() == {}
+    assert not remote.catalogue.has_labels
 
 
 def test_a_file_that_moves_to_another_track_leaves_none_behind(remote, address, monkeypatch):
