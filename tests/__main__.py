@@ -17,7 +17,8 @@ STATIC_CHECKS = (
     ("mypy",),
 )
 # Much of what is tested runs in one thread, or waits for something.
-SHARED = ("-n", "2", "--dist", "loadfile")
+# In their order: the modules with the fewest tests, which would be last, take longest.
+SHARED = ("-n", "2", "--dist", "loadfile", "--no-loadscope-reorder")
 
 
 def run(*command: str) -> bool:
