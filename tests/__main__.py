@@ -17,8 +17,7 @@ STATIC_CHECKS = (
     ("mypy",),
 )
 # Much of what is tested runs in one thread, or waits for something.
-# In their order: the modules with the fewest tests, which would be last, take longest.
-SHARED = ("-n", "2", "--dist", "loadfile", "--no-loadscope-reorder")
+SHARED = ("-n", "2", "--dist", "loadfile")
 
 
 def run(*command: str) -> bool:
