@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 
 from grafprint.fingerprint import DEFAULT_MODEL, FAST_MODEL, Fingerprinter
 from grafprint.library import Library
@@ -34,6 +35,14 @@ def bundled_networks() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(Fingerprinter, "load", classmethod(shared))
         yield
+
+
+@pytest.fixture(autouse=True)
+def kept_threads() -> Iterator[None]:
+    """What a test runs may change PyTorch's threads, and sums depend on how many there are."""
+    before = torch.get_num_threads()
+    yield
+    torch.set_num_threads(before)
 
 
 @pytest.fixture(scope="session")
