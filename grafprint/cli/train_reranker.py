@@ -101,11 +101,6 @@ def train_reranker(
             stop=interrupted,
         )
     again = f"train-reranker {stems} --model {model} --out {run}"
-    again += "".join(
-        f" {option} {value}"
-        for option, value in (("--mixes", mixes), ("--cache", cache))
-        if value is not None
-    )
-    if device != "cpu":
-        again += f" --device {device}"
+    more = {"--mixes": mixes, "--cache": cache, "--device": None if device == "cpu" else device}
+    again += "".join(f" {option} {value}" for option, value in more.items() if value is not None)
     show_end(again if interrupted() else None, f"trained: {result}")

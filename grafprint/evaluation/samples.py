@@ -224,6 +224,12 @@ def score_groups(
     }
 
 
+def empty_scores(queries: Sequence[SampleQuery], answers: Sequence[SampleAnswer]) -> list[float]:
+    """The score of the best song that each empty query found, if any, the highest first."""
+    empty = [answer for query, answer in zip(queries, answers, strict=True) if not query.sampled]
+    return sorted((answer.songs[0].score for answer in empty if answer.songs), reverse=True)
+
+
 def least_score(
     queries: Sequence[SampleQuery], answers: Sequence[SampleAnswer], share: float = 0.05
 ) -> float | None:
@@ -231,9 +237,8 @@ def least_score(
 
     None if there is no empty query, or so few of them has an answer that any threshold will do.
     """
-    empty = [answer for query, answer in zip(queries, answers, strict=True) if not query.sampled]
-    best = sorted((a.songs[0].score for a in empty if a.songs), reverse=True)
-    allowed = int(share * len(empty))
+    best = empty_scores(queries, answers)
+    allowed = int(share * sum(not query.sampled for query in queries))
     return float(np.nextafter(best[allowed], np.inf)) if len(best) > allowed else None
 
 

@@ -16,6 +16,7 @@ from grafprint.remote.database import Connection, Database, one
 from grafprint.remote.engine import MILVUS, EngineSettings
 
 _KEY = "collection "  # and its name
+_NOTED: LiteralString = "SELECT value FROM grafprint.meta WHERE key = %s"
 # Not the same in a copy; the same after a move to a replica.
 _HERE: LiteralString = (
     "SELECT system_identifier || ' ' || oid FROM pg_control_system(), pg_database"
@@ -32,8 +33,7 @@ def note(db: Connection, settings: EngineSettings, writer: int) -> None:
 
 def is_noted(db: Connection, settings: EngineSettings) -> bool:
     """Whether a collection is still there to be filled."""
-    statement: LiteralString = "SELECT value FROM grafprint.meta WHERE key = %s"
-    found = db.execute(statement, (_KEY + settings.collection,)).fetchone()
+    found = db.execute(_NOTED, (_KEY + settings.collection,)).fetchone()
     return found is not None and json.loads(found[0])["writer"] is not None
 
 
@@ -44,9 +44,7 @@ def require_own(database: Database, settings: EngineSettings) -> None:
     """
     if settings.kind != MILVUS:
         return
-    found = database.rows(
-        "SELECT value FROM grafprint.meta WHERE key = %s", (_KEY + settings.collection,)
-    )
+    found = database.rows(_NOTED, (_KEY + settings.collection,))
     if found and json.loads(found[0][0])["database"] != database.rows(_HERE)[0][0]:
         raise LibraryError(
             f"the database {database.address} is a copy, and its search index is still that of the "

@@ -17,6 +17,7 @@ from grafprint.evaluation.samples import (
     SampleAnswer,
     SampleQuery,
     compare_precision,
+    empty_scores,
     least_score,
     score_groups,
     score_samples,
@@ -116,7 +117,7 @@ def figures(
             results["groups"] = _groups(asked, said)
             # The threshold that would let 5 % of these empty queries through, and all their scores.
             results["least_score"] = least_score(asked, said)
-            results["empty_scores"] = _empty_scores(asked, said)
+            results["empty_scores"] = [round(s, 3) for s in empty_scores(asked, said)]
         else:
             results["lengths"][length] = score_samples(asked, said).to_json()
     return results
@@ -134,16 +135,6 @@ def difference(
     asked = [question.truths[0] for question in questions]
     one, two = ([answers[0] for answers in row] for row in (first, second))
     return [round(v, 5) for v in compare_precision(asked, one, two)]
-
-
-def _empty_scores(asked: list[SampleQuery], said: list[SampleAnswer]) -> list[float]:
-    """The best score of each query that samples nothing, highest first; 0 if it found no song."""
-    best = [
-        answer.songs[0].score if answer.songs else 0.0
-        for query, answer in zip(asked, said, strict=True)
-        if not query.sampled
-    ]
-    return [round(score, 3) for score in sorted(best, reverse=True)]
 
 
 def _groups(asked: list[SampleQuery], said: list[SampleAnswer]) -> dict[str, Any]:
