@@ -7,14 +7,14 @@ import pytest
 
 from grafprint import audio
 from grafprint.audio.landmarks import EMPTY, contrast
-from grafprint.errors import ConfigError, LibraryError, MatchError
+from grafprint.errors import LibraryError
 from grafprint.library import Library
 from grafprint.matching import identify, identify_many
 from grafprint.remote.address import Address
-from grafprint.remote.opening import create_library, is_there, open_library
+from grafprint.remote.opening import create_library, open_library
 from grafprint.scan import Timeline
 from tests.conftest import EXAMPLES
-from tests.libraries import Network, fill, unit, walk, write_music
+from tests.libraries import fill, unit, walk, write_music
 from tests.paths import ASSETS
 from tests.remote.conftest import ROWS, assert_same_answer, given
 
@@ -215,36 +215,6 @@ def test_rows_of_a_track_that_fails_are_not_the_next_ones(remote, failure, monke
     assert_no_leftovers(remote)
 
 
-@pytest.mark.parametrize("encoding", ["LATIN1", "SQL_ASCII"])
-def test_a_database_that_cannot_hold_every_text_is_refused(postgres, encoding):
-    address = Address(postgres.new_database(f"in{encoding.lower()}", encoding))
-    with pytest.raises(LibraryError, match=f"is encoded in {encoding}.*createdb --encoding=UTF8"):
-        create_library(address, Network())
-    assert not is_there(address)
-
-
-@pytest.mark.parametrize("encoding", ["LATIN1", "SQL_ASCII"])
-def test_a_library_in_another_encoding_stays_in_use(postgres, encoding, monkeypatch):
-    """A version that did not refuse has made it; what it cannot store is an error."""
-    from grafprint.remote import founding
-
-    address = Address(postgres.new_database(f"old{encoding.lower()}", encoding))
-    with monkeypatch.context() as old:
-        old.setattr(founding, "_ENCODING", encoding)
-        create_library(address, Network()).close()
-    with open_library(address, writable=True) as library:
-        (track,) = fill(library, given(1))
-        library.catalogue.put_network("caf\u00e9")
-        assert library.tracks() == [track] and library.catalogue.network == "caf\u00e9"
-        cyrillic = {"\u043c\u0438\u0440.wav": "content"}
-        if encoding == "LATIN1":
-            with pytest.raises(LibraryError, match="has no such letters"):
-                library.catalogue.keep_out(cyrillic)
-        else:
-            library.catalogue.keep_out(cyrillic)
-            assert library.catalogue.kept_out == cyrillic
-
-
 def test_most_tracks_are_pruned_only_by_force(address, fingerprinter, tmp_path):
     files = write_music(tmp_path / "music", 3)
     with create_library(address, fingerprinter) as library:
@@ -265,27 +235,6 @@ def test_files_missing_from_a_linked_folder_are_found(address, fingerprinter, tm
         files[0].unlink()
         report = library.add_folder(tmp_path / "link", fingerprinter, prune=True)
         assert report.removed == [str(files[0])] and len(library.tracks()) == 2
-
-
-def test_another_network_is_refused(address, fingerprinter, remote):
-    with pytest.raises(LibraryError, match="made with network given vectors"):
-        open_library(address, model_id=fingerprinter.model_id)
-    with pytest.raises(LibraryError, match="made with network"):
-        remote.check_query(fingerprinter)
-    with pytest.raises(LibraryError, match="there is a library in"):
-        create_library(address, Network())
-
-
-def test_an_empty_database_has_no_library(address):
-    assert not is_there(address)
-    with pytest.raises(LibraryError, match="there is no library in"):
-        open_library(address)
-    with pytest.raises(LibraryError, match="createdb nosuch"):
-        open_library(Address(address.url.rpartition("/")[0] + "/nosuch"))
-    with pytest.raises(LibraryError, match="reindex"):
-        create_library(address, Network(), factory="IVF8,SQ8")
-    with create_library(address, Network()) as library, pytest.raises(MatchError, match="is empty"):
-        identify(library, given(1)[0])
 
 
 def test_a_reader_cannot_write(address, remote):
@@ -427,39 +376,3 @@ def test_a_first_search_that_fails_leaves_nothing_twice(address, remote, fails, 
             rows = reader.search(tracks[number][5:30], 2)[1]
             assert rows[:, 0].tolist() == (track.first + np.arange(5, 30)).tolist()
             assert (rows[:, 0] != rows[:, 1]).all()
-
-
-def test_a_library_of_a_later_format_is_refused(address, remote):
-    import psycopg
-
-    with psycopg.connect(address.url) as server:
-        server.execute("UPDATE grafprint.meta SET value = '2' WHERE key = 'format'")
-    with pytest.raises(LibraryError, match="update GraFPrint"):
-        open_library(address)
-
-
-def test_an_engine_of_a_later_version_is_refused(address, remote):
-    import psycopg
-
-    fill(remote, given(1))
-    with psycopg.connect(address.url) as server:
-        server.execute(
-            'UPDATE grafprint.state SET changes = changes + 1, engine = \'{"kind": "later"}\''
-        )
-    with open_library(address) as reader, pytest.raises(LibraryError, match="update GraFPrint"):
-        identify(reader, given(1)[0])
-    with psycopg.connect(address.url) as server:
-        server.execute("UPDATE grafprint.state SET engine = %s", ('{"kind": "exact"}',))
-
-
-def test_an_unknown_index_or_setting_is_refused():
-    milvus = pytest.importorskip("grafprint.remote.milvus", reason="not installed: pymilvus")
-
-    def settings(index, **given):
-        return milvus.settings_for("http://localhost:1", "c", index, given, plain=False)
-
-    assert settings("HNSW", ef=64).search == {"ef": 64}
-    with pytest.raises(ConfigError, match="there is no index FAST"):
-        settings("FAST")
-    with pytest.raises(ConfigError, match="HNSW has no setting nprobe: it has M, efCon"):
-        settings("HNSW", nprobe=3)
